@@ -1,0 +1,31 @@
+"""Checks that every noun makes when it is built."""
+
+import numpy as np
+
+__all__ = ["check_finite", "check_rigid", "check_shape"]
+
+
+def check_shape(name: str, array: np.ndarray, *expected: int | None) -> None:
+    """Raise ValueError unless `array` has the expected shape; None matches any length."""
+    if len(array.shape) != len(expected) or any(
+        want is not None and got != want for got, want in zip(array.shape, expected, strict=True)
+    ):
+        wanted = " × ".join("any" if size is None else str(size) for size in expected)
+        raise ValueError(f"{name} has shape {array.shape}; expected {wanted}")
+
+
+def check_finite(name: str, array: np.ndarray) -> None:
+    """Raise ValueError if `array` holds a NaN or an infinity."""
+    if not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise ValueError(f"{name} holds {bad} values that are not finite")
+
+
+def check_rigid(name: str, T_a_b: np.ndarray, tolerance: float = 1e-4) -> None:
+    """Raise ValueError unless every 4 × 4 matrix is a rotation and a translation."""
+    check_shape(name, T_a_b, *([None] * (T_a_b.ndim - 2)), 4, 4)
+    check_finite(name, T_a_b)
+    R = T_a_b[..., :3, :3]
+    drift = np.abs(R @ np.swapaxes(R, -1, -2) - np.eye(3)).max(initial=0.0)
+    if drift > tolerance or (np.linalg.det(R) < 0).any():
+        raise ValueError(f"{name} is not rigid: its rotations are off by {drift:.2g} or mirrored")

@@ -1,0 +1,40 @@
+"""What surrounds the character: the plate behind it, the ground below it, the light on it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from understudy.core.checks import check_shape
+
+__all__ = ["Environment", "Light"]
+
+
+@dataclass(frozen=True)
+class Light:
+    """One distant key light and a soft fill from all sides, in linear light, world frame."""
+
+    key_direction: Float[np.ndarray, "3"]
+    """Unit vector from the scene towards the key light."""
+    key_colour: Float[np.ndarray, "3"]
+    """Irradiance on a surface that faces the key."""
+    fill_sky: Float[np.ndarray, "3"]
+    """Irradiance from above (+Y)."""
+    fill_ground: Float[np.ndarray, "3"]
+    """Irradiance from below."""
+    key_angle_deg: float = 4.0
+    """Angular radius of the key: how soft its shadows are."""
+
+    def __post_init__(self) -> None:
+        for name in ("key_direction", "key_colour", "fill_sky", "fill_ground"):
+            check_shape(name, getattr(self, name), 3)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A plate filmed by the shot's camera, over the ground plane y = 0."""
+
+    plate: Path
+    """Video, one frame per frame of the take."""
+    light: Light

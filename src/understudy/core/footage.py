@@ -1,0 +1,100 @@
+"""Footage on disk, and what was found in it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.character import Character
+from understudy.core.checks import check_shape
+from understudy.core.motion import Motion
+
+__all__ = ["LANDMARKS", "Actor", "Decomposition", "LandmarkTrack", "Shot"]
+
+LANDMARKS: tuple[str, ...] = (
+    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+    "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+    "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+    "left_heel", "right_heel", "left_foot_index", "right_foot_index",
+)  # fmt: skip
+"""The 33 body landmarks of BlazePose, in its order; left is the person's own left."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A range of frames of a video file; frames are read by `io.video.read_frames`."""
+
+    path: Path
+    width: int
+    """Of the picture as it is shown (rotation metadata applied), in square pixels."""
+    height: int
+    frame_rate: Fraction
+    """Average; exact."""
+    timestamps: Int[np.ndarray, " frame"]
+    """When each frame of the *range* is shown, in units of `time_base`, strictly increasing."""
+    time_base: Fraction
+    start_frame: int = 0
+    """Index in the file of the range's first frame."""
+    has_audio: bool = False
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to the end of the last one, in seconds."""
+        return float((int(self.timestamps[-1]) - int(self.timestamps[0])) * self.time_base + 1 / self.frame_rate)
+
+
+@dataclass(frozen=True)
+class LandmarkTrack:
+    """One person's landmarks through a shot. Where `seen` is false the values are interpolated."""
+
+    landmarks_px: Float[np.ndarray, "time 33 2"]
+    """In the full picture; the centre of the first pixel is (0.5, 0.5). May lie outside the picture."""
+    visibility: Float[np.ndarray, "time 33"]
+    """0 … 1: how sure the model is that the landmark is there and in sight."""
+    landmarks_m: Float[np.ndarray, "time 33 3"]
+    """The model's own guess in 3D: metres, hips at the origin, camera axes (+X right, +Y down, +Z away)."""
+    seen: Bool[np.ndarray, " time"]
+    """Whether the person was found in this frame."""
+
+    def __post_init__(self) -> None:
+        time = len(self.seen)
+        check_shape("landmarks_px", self.landmarks_px, time, len(LANDMARKS), 2)
+        check_shape("visibility", self.visibility, time, len(LANDMARKS))
+        check_shape("landmarks_m", self.landmarks_m, time, len(LANDMARKS), 3)
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person found in a shot: a body of their own shape, and how it moves in the world."""
+
+    track: LandmarkTrack
+    mask: Path
+    """Lossless grey video, one frame per frame of the shot: 0 … 255 is coverage."""
+    body: Character
+    """Our body model in this actor's shape, on the canonical skeleton."""
+    motion: Motion
+    """On the same skeleton; world metres, ground at y = 0."""
+    ground_contact: Bool[np.ndarray, "time 2"]
+    """Whether the left and the right foot stands."""
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """A shot taken apart into its elements."""
+
+    shot: Shot
+    actor: Actor
+    camera: CameraPath
+    camera_move: CameraMoveKind
+    clean_plate: Path
+    """Video of the shot without the actor, one frame per frame of the shot."""

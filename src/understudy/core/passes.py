@@ -1,0 +1,26 @@
+"""What a renderer hands over for one frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+__all__ = ["Passes"]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """One rendered frame, pass by pass."""
+
+    colour: Float[np.ndarray, "height width 3"]
+    """Linear light, premultiplied by alpha, float32."""
+    alpha: Float[np.ndarray, "height width"]
+    """Coverage, 0 … 1."""
+    depth_m: Float[np.ndarray, "height width"]
+    """Along the camera's +Z; background is inf."""
+    normals: Float[np.ndarray, "height width 3"]
+    """Unit, world frame; zero in the background."""
+    ids: UInt8[np.ndarray, "height width"]
+    """0 background, n the n-th performance."""
+    shadow: Float[np.ndarray, "height width"]
+    """Share of the key light that the characters take from the ground plane, 0 … 1; zero where there is no ground."""
