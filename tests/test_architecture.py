@@ -11,7 +11,7 @@ PACKAGE = Path(understudy.__file__).parent
 LEVELS = [
     {"geometry"},
     {"core"},
-    {"io", "render", "metrics"},
+    {"io", "render", "metrics", "body"},
     {"synthetic"},
     {"decompose", "characters", "retarget", "cinematography", "refine"},
     {"studio"},

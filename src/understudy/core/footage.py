@@ -12,7 +12,7 @@ from understudy.core.character import Character
 from understudy.core.checks import check_shape
 from understudy.core.motion import Motion
 
-__all__ = ["LANDMARKS", "Actor", "Decomposition", "LandmarkTrack", "Shot"]
+__all__ = ["LANDMARKS", "Actor", "CameraSolution", "Decomposition", "LandmarkTrack", "Shot"]
 
 LANDMARKS: tuple[str, ...] = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -71,6 +71,19 @@ class LandmarkTrack:
 
     def __len__(self) -> int:
         return len(self.seen)
+
+
+@dataclass(frozen=True)
+class CameraSolution:
+    """The camera as found in the picture alone: its world is the first camera (OpenCV axes), of unknown scale."""
+
+    camera: CameraPath
+    """`T_world_camera[0]` is the identity; without parallax, positions are all zero."""
+    move: CameraMoveKind
+    points: Float[np.ndarray, "point 3"]
+    """Sparse points of the set in the same world; empty without parallax."""
+    residual_px: Float[np.ndarray, " time"]
+    """Median distance of the set's tracked points from where the solved camera puts them."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Our body model: people of many shapes on the canonical skeleton."""
