@@ -1,0 +1,210 @@
+"""The film's folder: resume, edits, kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from understudy.core.errors import FileFormatError, InputError
+from understudy.studio.project import MANIFEST, Project, file_hash
+
+
+def upper(project: Project, source: Path, suffix: str = "") -> None:
+    def work(scratch: Path) -> dict[str, object]:
+        (scratch / "upper.txt").write_text(source.read_text().upper() + suffix)
+        return {"length": len(source.read_text())}
+
+    project.run("upper", {"source": source}, {"suffix": suffix}, ["upper.txt"], work)
+
+
+def double(project: Project) -> None:
+    def work(scratch: Path) -> None:
+        (scratch / "twice.txt").write_text(project.path("upper.txt").read_text() * 2)
+
+    project.run("double", {"upper": project.path("upper.txt")}, {}, ["twice.txt"], work)
+
+
+def make(folder: Path, source: Path, suffix: str = "") -> Project:
+    project = Project(folder)
+    project.find_edits()
+    upper(project, source, suffix)
+    double(project)
+    project.close()
+    return project
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.txt"
+    path.write_text("take")
+    return path
+
+
+def test_second_run_does_nothing(tmp_path, source):
+    assert make(tmp_path / "film", source).executed == ["upper", "double"]
+    assert make(tmp_path / "film", source).executed == []
+
+
+def test_only_what_depends_on_a_change_runs(tmp_path, source):
+    make(tmp_path / "film", source)
+    assert make(tmp_path / "film", source, suffix="!").executed == ["upper", "double"]
+    (tmp_path / "film/twice.txt").unlink()
+    assert make(tmp_path / "film", source, suffix="!").executed == ["double"]
+    os.utime(source)  # a new date alone changes nothing
+    assert make(tmp_path / "film", source, suffix="!").executed == []
+
+
+def test_same_result_upstream_stops_the_chain(tmp_path, source):
+    make(tmp_path / "film", source)
+    source.write_text("TAKE")  # upper() gives the same file, so double() has nothing new to read
+    assert make(tmp_path / "film", source).executed == ["upper"]
+
+
+def test_an_edit_is_kept_and_used(tmp_path, source):
+    make(tmp_path / "film", source)
+    (tmp_path / "film/upper.txt").write_text("mine")
+    project = make(tmp_path / "film", source)
+    assert project.executed == ["double"]
+    assert project.path("twice.txt").read_text() == "minemine"
+    # … even when the stage has to run again,
+    project = make(tmp_path / "film", source, suffix="!")
+    assert project.path("upper.txt").read_text() == "mine"
+    assert project.path("twice.txt").read_text() == "minemine"
+    # … until it is deleted.
+    project.path("upper.txt").unlink()
+    assert make(tmp_path / "film", source, suffix="!").path("twice.txt").read_text() == "TAKE!TAKE!"
+
+
+def test_a_failing_stage_leaves_nothing(tmp_path, source):
+    project = Project(tmp_path / "film")
+
+    def work(scratch: Path) -> None:
+        (scratch / "half.txt").write_text("half")
+        raise InputError("no")
+
+    with pytest.raises(InputError):
+        project.run("bad", {"source": source}, {}, ["half.txt"], work)
+    assert [path.name for path in (tmp_path / "film").rglob("*")] == [".lock"]
+
+
+def test_killed_at_any_moment_then_resumed(tmp_path):
+    """Kill a process in the middle of its second stage: the first is not redone, nothing is half-written."""
+    script = f"""
+import sys, time
+from pathlib import Path
+from understudy.studio.project import Project
+project = Project(Path({str(tmp_path / "film")!r}))
+def first(scratch):
+    (scratch / "first.txt").write_text("first")
+def second(scratch):
+    with (scratch / "second.txt").open("w") as stream:
+        for line in range(1000):
+            print("line", line, file=stream, flush=True)
+            if line == 10: print("started", flush=True)
+            time.sleep({{pause}})
+project.run("first", {{}}, {{}}, ["first.txt"], first)
+project.run("second", {{}}, {{}}, ["second.txt"], second)
+print(project.executed)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script.replace("{pause}", "0.01")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "film/second.txt").exists()
+    out = subprocess.run([sys.executable, "-c", script.replace("{pause}", "0")], capture_output=True, text=True).stdout
+    assert out.endswith("['second']\n")
+    assert (tmp_path / "film/second.txt").read_text().count("\n") == 1000
+    assert not (tmp_path / "film/.unfinished").exists()
+
+
+def test_killed_between_two_renames_is_no_edit(tmp_path, source, monkeypatch):
+    def work(scratch: Path, text: str = "a") -> None:
+        (scratch / "one.txt").write_text(text)
+        (scratch / "two.txt").write_text(text)
+
+    def run(text: str) -> Project:
+        project = Project(tmp_path / "film")
+        project.find_edits()
+        project.run("pair", {}, {"text": text}, ["one.txt", "two.txt"], lambda scratch: work(scratch, text))
+        project.close()
+        return project
+
+    run("a")
+    moved = []
+
+    def killed(made: Path, final: Path) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        os.replace(made, final)
+        moved.append(final)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Project, "_move", staticmethod(killed))
+        project = Project(tmp_path / "film")
+        with pytest.raises(KeyboardInterrupt):
+            project.run("pair", {}, {"text": "b"}, ["one.txt", "two.txt"], lambda scratch: work(scratch, "b"))
+        project.close()
+    project = run("b")
+    assert project.executed == ["pair"]
+    assert (tmp_path / "film/one.txt").read_text() == (tmp_path / "film/two.txt").read_text() == "b"
+
+
+def test_foreign_folders_and_broken_manifests_are_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="thesis"):
+        Project(tmp_path / "mine")
+    (tmp_path / "mine/thesis.txt").rename(tmp_path / "mine" / MANIFEST)
+    with pytest.raises(FileFormatError, match="manifest"):
+        Project(tmp_path / "mine")
+
+
+def test_manifest_records_hashes_and_reports(tmp_path, source):
+    make(tmp_path / "film", source)
+    content = json.loads((tmp_path / "film" / MANIFEST).read_text())
+    assert content["stages"]["upper"]["report"] == {"length": 4}
+    assert content["stages"]["upper"]["outputs"]["upper.txt"] == file_hash(tmp_path / "film/upper.txt")
+
+
+def test_a_sibling_follows_an_edit_and_is_not_taken_for_one(tmp_path):
+    """A stage that writes one thing in two formats: an edit of one is carried into the other."""
+
+    def run() -> Project:
+        project = Project(tmp_path / "film")
+        edits = project.find_edits()
+
+        def work(scratch: Path) -> None:
+            (scratch / "motion.txt").write_text("walk")
+            (scratch / "motion.json").write_text('"walk"')
+
+        def adopt(edited: list[str]) -> list[str]:
+            project.path("motion.json").write_text(json.dumps(project.path("motion.txt").read_text()))
+            return ["motion.json"]
+
+        project.run("motion", {}, {}, ["motion.txt", "motion.json"], work, adopt)
+        project.close()
+        project.seen = edits
+        return project
+
+    run()
+    (tmp_path / "film/motion.txt").write_text("run")
+    for _ in range(2):
+        assert run().seen == ["motion.txt"]
+        assert (tmp_path / "film/motion.json").read_text() == '"run"'
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path):
+    project = Project(tmp_path / "film")
+    with pytest.raises(InputError, match="another"):
+        Project(tmp_path / "film")
+    project.close()
+    Project(tmp_path / "film").close()
