@@ -1,0 +1,1 @@
+"""One number per function, defined as the field defines it."""

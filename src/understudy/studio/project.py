@@ -9,7 +9,6 @@ The rules:
   Deleting it brings ours back.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from understudy import __version__
 from understudy.core.errors import FileFormatError, InputError
@@ -47,15 +48,14 @@ def write_atomic(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _lock(folder: Path) -> IO[str]:
+def _lock(folder: Path) -> FileLock:
     """Hold the folder for this process; the system lets go when the process ends, however it ends."""
-    stream = (folder / ".lock").open("w")
+    lock = FileLock(folder / ".lock")
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        stream.close()
+        lock.acquire(timeout=0)
+    except Timeout as error:
         raise InputError(f"another understudy works in {folder} now; wait for it, or give another folder") from error
-    return stream
+    return lock
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Project:
 
     def close(self) -> None:
         """Let another process work in the folder."""
-        self._lock.close()
+        self._lock.release()
 
     def path(self, relative: str) -> Path:
         """Where a file of the film lies."""

@@ -1,0 +1,103 @@
+"""Metrics: laws, and agreement with public reference code."""
+
+import json
+
+import numpy as np
+import pytest
+
+from understudy.geometry.rigid import invert, transform_from
+from understudy.geometry.rotations import matrix_from_vector
+from understudy.metrics import camera, image, motion
+
+
+@pytest.fixture
+def joints() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(40, 22, 3))
+
+
+def test_alignment_removes_what_it_should(joints):
+    R, t = matrix_from_vector(np.array([0.3, -0.7, 0.2])), np.array([1.0, 2.0, 3.0])
+    assert motion.mpjpe_mm(joints + t, joints).max() < 1e-9
+    assert motion.mpjpe_mm(joints @ R.T, joints).mean() > 100
+    assert motion.pa_mpjpe_mm(1.7 * joints @ R.T + t, joints).max() < 1e-9
+    assert motion.w_mpjpe_mm(1.7 * joints @ R.T + t, joints).max() < 1e-9
+    assert motion.root_translation_error_percent(joints[:, 0] @ R.T + t, joints[:, 0]).max() < 1e-9
+
+
+def test_known_errors(joints):
+    assert motion.mpjpe_mm(joints * np.array([1, 1, 1]) + 0.0, joints).max() == 0
+    moved = joints.copy()
+    moved[:, 5, 0] += 0.022
+    assert motion.mpjpe_mm(moved, joints) == pytest.approx(np.full(40, 1.0))
+    cubic = np.zeros((10, 1, 3))
+    cubic[:, 0, 1] = np.arange(10.0) ** 3
+    assert motion.jitter(cubic, 1.0) == pytest.approx(np.full(7, 0.6))
+    assert motion.amplitude_kept(0.6 * joints[:, 0], joints[:, 0]) == pytest.approx(0.6)
+
+
+def test_camera_errors_ignore_the_world_and_the_scale():
+    rng = np.random.default_rng(1)
+    path = transform_from(matrix_from_vector(rng.normal(size=(20, 3))), rng.normal(size=(20, 3)))
+    other_world = transform_from(matrix_from_vector(np.array([0.5, 1.0, 0.2])), np.array([3.0, 1.0, 2.0])) @ path
+    assert camera.rotation_error_deg(other_world, path).max() < 1e-5
+    scaled = other_world.copy()
+    scaled[:, :3, 3] *= 3
+    assert camera.relative_trajectory_error(scaled, path) < 1e-9
+    assert camera.translation_error_sum(scaled, path) < 1e-6
+    turned = path.copy()
+    turned[5:, :3, :3] = turned[5:, :3, :3] @ matrix_from_vector(np.array([0.0, np.radians(2), 0.0]))
+    assert camera.rotation_error_deg(turned, path) == pytest.approx(np.r_[np.zeros(5), np.full(15, 2.0)], abs=1e-6)
+
+
+def test_pictures():
+    rng = np.random.default_rng(2)
+    picture = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    assert image.psnr_db(picture, picture) == float("inf")
+    assert image.ssim(picture, picture) == pytest.approx(1.0)
+    brighter = np.clip(picture.astype(int) + 1, 0, 255).astype(np.uint8)
+    assert image.psnr_db(brighter, picture) == pytest.approx(48.13, abs=0.05)
+    a, b = np.zeros((40, 50), bool), np.zeros((40, 50), bool)
+    assert image.mask_iou(a, b) == 1.0
+    a[10:20, 10:20] = True
+    b[10:20, 15:25] = True
+    assert image.mask_iou(a, b) == pytest.approx(1 / 3)
+    # The box of `a` grown by 2.5 on each side: 15 × 15 pixels, of which 50 + 20 differ.
+    assert image.pixel_agreement(b, a) == pytest.approx(1 - 70 / (15 * 15))
+
+
+def test_equal_to_the_reference_motion_metrics(shared_data):
+    folder = shared_data / "conformance/pose_metrics"
+    with np.load(folder / "sequence.npz") as file:
+        data = {key: file[key].astype(np.float64) for key in file.files}
+    predicted, true = data["in.pred_j3d"], data["in.target_j3d"]
+    hips = (1, 2)
+    contact = data["out.contact"].astype(bool)
+    feet = data["in.pred_feet"]
+    ours = {
+        "mpjpe": motion.mpjpe_mm(predicted, true, hips),
+        "wa2_mpjpe": motion.w_mpjpe_mm(predicted, true),
+        "waa_mpjpe": motion.wa_mpjpe_mm(predicted, true),
+        "pa_mpjpe": motion.pa_mpjpe_mm(
+            predicted - predicted[:, hips].mean(1, keepdims=True), true - true[:, hips].mean(1, keepdims=True)
+        ),
+        "rte": motion.root_translation_error_percent(predicted[:, 0], true[:, 0]),
+        "jitter": motion.jitter(predicted, 30.0),
+    }
+    for name, values in ours.items():
+        assert values == pytest.approx(data[f"out.{name}"], rel=1e-4, abs=1e-3), name
+    assert np.sort(motion.foot_sliding_mm(feet, contact)) == pytest.approx(np.sort(data["out.fs"]), abs=1e-3)
+
+
+def test_equal_to_the_reference_camera_metrics(shared_data):
+    folder = shared_data / "conformance/camera_metrics"
+    expected = json.loads((folder / "metrics.json").read_text())
+    with np.load(folder / "trajectories.npz") as data:
+        for case, figures in expected.items():
+            paths = []
+            for side in ("est", "gt"):
+                T = np.tile(np.eye(4), (figures["frames"], 1, 1))
+                T[:, :3] = data[f"{case}.{side}_w2c"]
+                paths.append(invert(T))
+            assert camera.rotation_error_sum(*paths) == pytest.approx(figures["RotErr"], rel=1e-5)
+            assert camera.translation_error_sum(*paths) == pytest.approx(figures["TransErr_rel"], rel=1e-5)
+            assert camera.cam_mc(*paths) == pytest.approx(figures["CamMC_rel"], rel=1e-5)
