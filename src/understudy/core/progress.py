@@ -1,10 +1,11 @@
 """How long work tells where it is."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["Progress", "silent"]
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called after each step of a stage."""
 
