@@ -13,7 +13,10 @@ __all__ = ["Environment", "Light"]
 
 @dataclass(frozen=True)
 class Light:
-    """One distant key light and a soft fill from all sides, in linear light, world frame."""
+    """One distant key light and a soft fill from all sides, in linear light, world frame.
+
+    Irradiance is in units in which a white matt surface that gets 1 has the linear colour 1 (the 1/π is inside).
+    """
 
     key_direction: Float[np.ndarray, "3"]
     """Unit vector from the scene towards the key light."""
