@@ -2,7 +2,8 @@
 
 UnderstudyError                 everything that we raise on purpose; its text is one sentence for the user
 ├── InputError                  what the user gave cannot be used: exit code 2
-│   ├── FootageError            a shot: missing, truncated, not a video, too large, nobody in it
+│   ├── FootageError            a shot: missing, truncated, not a video, too large
+│   │   └── NobodyInShot        a shot in which no person was found
 │   ├── CharacterError          a picture or a rig: corrupt, too small, without skin
 │   └── FileFormatError         any other file: a camera, a motion, a manifest
 └── BackendUnavailable          a backend's package or weights are absent: says what to install; exit code 3
@@ -14,6 +15,7 @@ __all__ = [
     "FileFormatError",
     "FootageError",
     "InputError",
+    "NobodyInShot",
     "UnderstudyError",
 ]
 
@@ -32,6 +34,10 @@ class InputError(UnderstudyError):
 
 class FootageError(InputError):
     """A shot cannot be used."""
+
+
+class NobodyInShot(FootageError):
+    """No person was found in a shot."""
 
 
 class CharacterError(InputError):

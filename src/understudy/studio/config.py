@@ -1,0 +1,52 @@
+"""What a user can choose when a shot is recast."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from understudy.core.errors import InputError
+
+__all__ = ["RecastConfig"]
+
+
+@dataclass(frozen=True)
+class RecastConfig:
+    """How a shot is recast; the defaults serve most shots."""
+
+    start: float | None = None
+    """Seconds into the file at which the shot starts."""
+    end: float | None = None
+    """Seconds into the file at which it ends."""
+    actor: int = 1
+    """Who is replaced, when several people are in the shot: 1 is the main actor."""
+    height_m: float | None = None
+    """The actor's standing height in metres: sets the scale of the world (default: an adult of 1.70)."""
+    character_height_m: float | None = None
+    """The character's standing height in metres (default: a rig's own, or the actor's for a picture)."""
+    quality: Literal["draft", "standard"] = "standard"
+    """Draft renders without supersampling and is about twice as fast."""
+    camera_fit: bool = True
+    """Re-fit the camera to the new body, so that it fills the frame as the actor did."""
+    adapt: bool = True
+    """Adapt the motion to the character's proportions and rest pose."""
+    refine: bool = True
+    """Match light, tone, grain and shadow to the shot."""
+    joints: Path | None = None
+    """For a picture: its joints by hand, as JSON."""
+    cutout: Path | None = None
+    """For a picture: its cut-out by hand, as a grey picture."""
+    passes: Literal["video", "png", "exr"] = "video"
+    """How the render passes are written: lossless video, 8-bit PNG, or half-float EXR beside the video."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("height_m", 0.3, 3.0), ("character_height_m", 0.05, 20.0)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option} is {value:g}; give metres between {least:g} and {most:g}")
+        if self.actor < 1:
+            raise InputError(f"--actor is {self.actor}; actors are counted from 1")
+        if self.start is not None and self.start < 0:
+            raise InputError(f"--start is {self.start:g}; give seconds from the beginning of the file")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise InputError(f"--end ({self.end:g} s) must be later than --start ({self.start:g} s)")
