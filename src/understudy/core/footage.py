@@ -40,6 +40,8 @@ class Shot:
     start_frame: int = 0
     """Index in the file of the range's first frame."""
     has_audio: bool = False
+    has_timestamps: bool = True
+    """Whether `timestamps` are the file's own; if not, frames are equally spaced and found by counting."""
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -84,6 +86,8 @@ class CameraSolution:
     """Sparse points of the set in the same world; empty without parallax."""
     residual_px: Float[np.ndarray, " time"]
     """Median distance of the set's tracked points from where the solved camera puts them."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it was found: sentences."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,221 @@
+"""Films and image streams: opening, reading, writing. Frames are streamed; none is kept."""
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from jaxtyping import Int, UInt8
+
+from understudy.core.errors import FootageError
+from understudy.core.footage import Shot
+from understudy.io.decoding import check_size, decoded, film, picture, shown_size
+from understudy.io.encoding import VideoKind, VideoWriter, depth_table
+from understudy.io.film import Sound, write_film
+
+__all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film"]
+
+log = logging.getLogger(__name__)
+
+_TYPING_TOLERANCE_S = Fraction(1, 2000)
+_COMMON_RATES = tuple(
+    Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120, "24000/1001", "30000/1001", "60000/1001", 12, 15)
+)
+
+
+def open_shot(path: Path, start_s: float | None = None, end_s: float | None = None) -> Shot:
+    """A film file's frames between two times, counted from its first frame; `end_s` is excluded.
+
+    The range is decoded once, so that what the container says is never believed: frames that do not decode are not in
+    the shot. A file that was cut off gives the frames that are left, and a warning in the log.
+    Timestamps are the file's own. Where it has none (raw streams, old AVI), frames are equally spaced.
+
+    Raises:
+        FootageError: the file cannot be read, or the range holds fewer than two frames.
+    """
+    for name, value in (("start", start_s), ("end", end_s)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise FootageError(f"The {name} of the shot is {value} s; give seconds from the start of the film.")
+    if start_s is not None and end_s is not None and end_s <= start_s:
+        raise FootageError(f"The shot would end at {end_s} s, before its start at {start_s} s.")
+    with film(path) as (container, stream):
+        time_base, pixel_aspect = Fraction(stream.time_base), stream.sample_aspect_ratio
+        promised, rates = stream.frames, [stream.guessed_rate, stream.average_rate, stream.base_rate]
+        has_audio = bool(container.streams.audio)
+        packets = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
+    rates = [Fraction(rate) for rate in rates if rate]
+    first, end = _range(path, packets, start_s or 0, end_s, time_base)
+    times, size = _decoded_times(path, packets[first] if first else None, end, pixel_aspect)
+    has_timestamps = bool((np.diff(times) > 0).all())
+    if not has_timestamps:
+        rate = rates[0] if rates else Fraction(25)
+        first, stop = round((start_s or 0) * rate), None if end_s is None else round(end_s * rate)
+        times, size = _decoded_times(path, None, None, pixel_aspect)
+        times, time_base = np.arange(len(times), dtype=np.int64)[first:stop], 1 / rate
+    if len(times) < 2:
+        ranged = "" if start_s is None and end_s is None else f" between {start_s or 0} s and {end_s or 'its end'}"
+        raise FootageError(
+            f"{path} holds {len(times)} frame{'s' * (len(times) != 1)}{ranged}; a shot needs at least two."
+        )
+    if start_s is None and end_s is None and len(times) < promised:
+        log.warning("%s is damaged or cut off: %d of its %d frames decode.", path, len(times), promised)
+    check_size(path, *size)
+    return Shot(
+        path=path,
+        width=size[0],
+        height=size[1],
+        frame_rate=_frame_rate(times, time_base, rates),
+        timestamps=times,
+        time_base=time_base,
+        start_frame=first,
+        has_audio=has_audio,
+        has_timestamps=has_timestamps,
+    )
+
+
+def read_frames(shot: Shot, start: int = 0, stop: int | None = None) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """Frames start … stop of a shot, as shown, 8-bit sRGB; all of them by default. Seeks to the nearest key frame.
+
+    Raises:
+        FootageError: the file no longer holds the frames that it held when the shot was opened.
+    """
+    start, stop, _ = slice(start, stop).indices(len(shot))
+    if start >= stop:
+        return
+    done = start
+    for frame in _frames_of(shot, start):
+        yield picture(frame, shot.width, shot.height)
+        done += 1
+        if done == stop:
+            return
+    raise FootageError(
+        f"{shot.path} ends after {done} frames of the {len(shot)} that it had: it was changed meanwhile."
+    )
+
+
+def read_video(path: Path, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+    """What a VideoWriter wrote, frame by frame: bytes H × W × 3 (film, plate, lossless), H × W × 4 (lossless_alpha),
+    H × W (mask), or float32 metres H × W with inf where there is nothing (depth).
+
+    Raises:
+        FootageError: the file cannot be read, or ends before `stop`.
+    """
+    if start < 0 or (stop is not None and stop < start):
+        raise ValueError(f"frames {start} to {stop} are no range")
+    with film(path) as (container, stream):
+        rate, time_base = Fraction(stream.average_rate), Fraction(stream.time_base)
+        metres = depth_table(container.metadata) if stream.codec_context.pix_fmt == "gray16le" else None
+    frames = (
+        f for f in _frames_from(path, round(start / rate / time_base)) if round(f.pts * time_base * rate) >= start
+    )
+    done = start
+    for frame in frames:
+        if done == stop:
+            return
+        if metres is not None:
+            yield metres[frame.to_ndarray()]
+        elif frame.format.name == "gray":
+            yield frame.to_ndarray()
+        elif frame.format.name == "bgra":
+            yield frame.to_ndarray(format="rgba")
+        else:
+            yield picture(frame, frame.width, frame.height)
+        done += 1
+    if stop is not None and done < stop:
+        raise FootageError(f"{path} ends after {done} frames; {stop} were expected.")
+
+
+def _packet_times(container: InputContainer, stream: VideoStream, end_s: float | None) -> Int[np.ndarray, " packet"]:
+    """When the packets say that their frames are shown, sorted, up to the range's end; nothing is decoded."""
+    times: list[int] = []
+    for packet in container.demux(stream):
+        if packet.pts is not None and not packet.is_discard:
+            times.append(packet.pts)
+            # Packets come in decoding order: a frame is never shown before it is decoded.
+            if end_s is not None and packet.dts is not None and (packet.dts - times[0]) * stream.time_base > end_s + 1:
+                break
+    return np.unique(np.array(times, np.int64))
+
+
+def _range(
+    path: Path, packets: Int[np.ndarray, " packet"] | None, start_s: float, end_s: float | None, time_base: Fraction
+) -> tuple[int, int | None]:
+    """The index of a range's first frame, and the timestamp where it ends."""
+    if packets is None or not len(packets):
+        return 0, None
+    origin = int(packets[0])
+    first = int(np.searchsorted(packets, float(origin + (Fraction(start_s) - _TYPING_TOLERANCE_S) / time_base)))
+    if first == len(packets):
+        last_s = float((int(packets[-1]) - origin) * time_base)
+        raise FootageError(f"The shot would start at {start_s} s, but the last frame of {path} is at {last_s:.2f} s.")
+    return first, None if end_s is None else origin + int((Fraction(end_s) - _TYPING_TOLERANCE_S) / time_base)
+
+
+def _decoded_times(
+    path: Path, first_pts: int | None, end_pts: int | None, pixel_aspect: Fraction | None
+) -> tuple[Int[np.ndarray, " frame"], tuple[int, int]]:
+    """The timestamps of the frames that really decode (all −1 where they have none), and the size they are shown in."""
+    times: list[int] = []
+    size = (2, 2)
+    for frame in _frames_from(path, first_pts):
+        if not times:
+            size = shown_size(frame, pixel_aspect)
+        if end_pts is not None and frame.pts is not None and frame.pts > end_pts:
+            break
+        times.append(-1 if frame.pts is None else frame.pts)
+    return np.array(times, np.int64), size
+
+
+def _frames_of(shot: Shot, start: int) -> Iterator[VideoFrame]:
+    """The shot's decoded frames from index `start` on."""
+    if not shot.has_timestamps:
+        yield from islice(_frames_from(shot.path, None), shot.start_frame + start, None)
+        return
+    index = start
+    first = None if shot.start_frame + start == 0 else int(shot.timestamps[start])
+    for frame in _frames_from(shot.path, first):
+        if frame.pts == shot.timestamps[index]:
+            yield frame
+            index += 1
+            if index == len(shot):
+                return
+
+
+def _frames_from(path: Path, pts: int | None) -> Iterator[VideoFrame]:
+    """Decoded frames from timestamp `pts` on (None: from the file's start).
+
+    A seek may land too late, or on a key frame whose neighbours need pictures from before it. So frames count only
+    once a key frame at or before the wanted one has been seen; otherwise the seek is repeated from further back.
+    """
+    for back_s in (0, 2, 10) if pts is not None else ():
+        with film(path) as (container, stream):
+            container.seek(pts - int(back_s / stream.time_base), stream=stream)
+            anchored = False
+            for frame in decoded(container, stream):
+                if frame.pts is None or (not anchored and frame.pts > pts):
+                    break
+                anchored = anchored or bool(frame.key_frame)
+                if anchored and frame.pts >= pts:
+                    yield frame
+            if anchored:
+                return
+    with film(path) as (container, stream):
+        for frame in decoded(container, stream):
+            if pts is None or (frame.pts is not None and frame.pts >= pts):
+                yield frame
+
+
+def _frame_rate(times: Int[np.ndarray, " frame"], time_base: Fraction, named: list[Fraction]) -> Fraction:
+    """The rate that explains every timestamp within its rounding; for a variable rate, the average."""
+    index = np.arange(len(times))
+    for rate in (*named, *_COMMON_RATES):
+        ticks = float(1 / (rate * time_base))
+        drift = times - times[0] - index * ticks
+        if np.ptp(drift) <= 1.0 + 1e-6 * ticks:
+            return rate
+    return ((len(times) - 1) / (int(times[-1] - times[0]) * time_base)).limit_denominator(1_000_000)
