@@ -76,6 +76,8 @@ class Pose:
     """What was looked at."""
     next_crop: Crop
     """Where to look in the next frame."""
+    patch: UInt8[np.ndarray, "size size 3"]
+    """The picture in the crop."""
     mask: UInt8[np.ndarray, "size size"]
     """Coverage in the crop, 0 … 255."""
 
@@ -91,8 +93,10 @@ def detector_anchors() -> Float[np.ndarray, "anchor 2"]:
     return np.concatenate(anchors)
 
 
-def sample_crop(picture: UInt8[np.ndarray, "height width 3"], crop: Crop, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """The crop as a square picture; black outside the frame. Large crops are first averaged, so that nothing aliases."""
+def sample_crop(
+    picture: UInt8[np.ndarray, "height width 3"], crop: Crop, size: int
+) -> UInt8[np.ndarray, "size size 3"]:
+    """The crop as a square picture; black outside the frame. Large crops are averaged first: no aliasing."""
     shrink = int(crop.size_px / size)
     M = crop.picture_from_crop(size)
     if shrink > 1:
@@ -125,9 +129,7 @@ class PoseModel:
         self._landmarker = _Network(folder / "pose_landmark_full.tflite", threads)
         self._anchors = detector_anchors()
 
-    def detect(
-        self, picture: UInt8[np.ndarray, "height width 3"], window: Crop | None = None, threshold: float | None = None
-    ) -> list[Detection]:
+    def detect(self, picture: UInt8[np.ndarray, "height width 3"], window: Crop | None = None) -> list[Detection]:
         """The people in a square window of the picture (by default all of it), surest first."""
         if window is None:
             height, width = picture.shape[:2]
@@ -135,7 +137,7 @@ class PoseModel:
         patch = sample_crop(picture, window, DETECTOR_SIZE)
         boxes, scores = self._detector(patch.astype(np.float32) / 127.5 - 1.0)
         scores = _sigmoid(scores[0, :, 0])
-        likely = np.flatnonzero(scores >= (DETECTOR_THRESHOLD if threshold is None else threshold))
+        likely = np.flatnonzero(scores >= DETECTOR_THRESHOLD)
         points = boxes[0, likely].astype(np.float64).reshape(-1, 6, 2) / DETECTOR_SIZE
         points[:, [0, 2, 3, 4, 5]] += self._anchors[likely, None]
         M = window.picture_from_crop(1)
@@ -165,6 +167,7 @@ class PoseModel:
             presence=float(presence.ravel()[0]),
             crop=crop,
             next_crop=_crop_around(points_px[33], points_px[34]),
+            patch=patch,
             mask=np.rint(_sigmoid(mask[0, :, :, 0]) * 255).astype(np.uint8),
         )
 

@@ -1,0 +1,59 @@
+"""What a person wears, as colours: enough to tell two people of one shot apart."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from understudy.core.footage import LANDMARKS
+
+__all__ = ["clothes_colours", "colour_distance"]
+
+LIGHTNESS_BINS = 16
+CHROMA_BINS = 16
+CHROMA_RANGE = (80.0, 176.0)
+"""Of OpenCV's 8-bit a* and b*, in which almost all cloth and skin lies."""
+_PARTS = (
+    ("left_shoulder", "right_shoulder", "right_hip", "left_hip"),
+    ("left_hip", "right_hip", "right_knee", "left_knee"),
+)
+_CORNERS = [[LANDMARKS.index(name) for name in part] for part in _PARTS]
+_BINS = LIGHTNESS_BINS + CHROMA_BINS**2
+
+
+def clothes_colours(
+    patch: UInt8[np.ndarray, "size size 3"],
+    mask: UInt8[np.ndarray, "size size"],
+    landmarks: Float[np.ndarray, "33 2"],
+) -> Float[np.ndarray, "part bin"]:
+    """Colour histograms of the trunk and of the thighs, each half lightness, half chroma, with sum one.
+
+    All in pixels of the same picture of the person. A part of which nothing is to be seen is all zero.
+    """
+    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB)
+    histograms = np.zeros((len(_CORNERS), _BINS))
+    for histogram, corners in zip(histograms, _CORNERS, strict=True):
+        area = np.zeros(mask.shape, np.uint8)
+        polygon = np.clip(landmarks[corners], -len(patch), 2 * len(patch)).round().astype(np.int32)
+        # A person seen from the side has no area between the shoulders: the outline's thickness gives it some.
+        cv2.polylines(area, [polygon], True, 255, thickness=max(len(patch) // 32, 1))
+        cv2.fillConvexPoly(area, cv2.convexHull(polygon), 255)
+        area[mask < 128] = 0
+        if cv2.countNonZero(area) < 20:
+            continue
+        lightness = cv2.calcHist([lab], [0], area, [LIGHTNESS_BINS], [0, 256])
+        chroma = cv2.calcHist([lab], [1, 2], area, [CHROMA_BINS, CHROMA_BINS], [*CHROMA_RANGE, *CHROMA_RANGE])
+        # Smoothing makes neighbouring bins alike, so that a change of light costs little.
+        lightness = cv2.GaussianBlur(lightness, (1, 5), 0)
+        chroma = cv2.GaussianBlur(chroma, (5, 5), 0)
+        histogram[:LIGHTNESS_BINS] = 0.5 * lightness.ravel() / max(lightness.sum(), 1e-9)
+        histogram[LIGHTNESS_BINS:] = 0.5 * chroma.ravel() / max(chroma.sum(), 1e-9)
+    return histograms
+
+
+def colour_distance(first: Float[np.ndarray, "part bin"], second: Float[np.ndarray, "part bin"]) -> float:
+    """Hellinger distance, 0 … 1, over the parts that both show; 0.5 (no evidence) where they share none."""
+    shared = (first.sum(1) > 0) & (second.sum(1) > 0)
+    if not shared.any():
+        return 0.5
+    similarity = np.sqrt(first[shared] * second[shared]).sum(1).mean()
+    return float(np.sqrt(max(1.0 - similarity, 0.0)))
