@@ -1,27 +1,25 @@
-"""The stages of one cut, in their order. Each reads files, makes files, and says how well it did.
+"""The stages of one cut, in their order. Each reads files, makes files, and reports how well it did.
 
 Stages hand over through the film's folder only: what a person edits there is what the next stage reads.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from understudy.characters.rig import character_from_rig
-from understudy.cinematography.fit import fit_camera
+from understudy.cinematography.fit import CameraFitConfig, fit_camera
 from understudy.core.camera import CameraPath
 from understudy.core.errors import InputError
-from understudy.core.film import Performance, Take
-from understudy.core.footage import Actor, CameraSolution, LandmarkTrack, Shot
+from understudy.core.film import Performance
 from understudy.core.progress import Progress
-from understudy.decompose.body import fit_actor
-from understudy.decompose.camera import solve_camera
-from understudy.decompose.masks import refine_mask
-from understudy.decompose.people import find_people
-from understudy.decompose.plate import make_clean_plate
+from understudy.decompose.body import BodyFitConfig, fit_actor
+from understudy.decompose.camera import CameraConfig, solve_camera
+from understudy.decompose.masks import MaskConfig, refine_mask
+from understudy.decompose.people import PeopleConfig, find_people
+from understudy.decompose.plate import PlateConfig, make_clean_plate
 from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import (
     read_camera_json,
@@ -30,11 +28,239 @@ from understudy.io.cameras import (
     write_colmap_text,
     write_nerfstudio,
 )
-from understudy.io.gltf import read_gltf, write_character, write_scene
-from understudy.io.motions import read_motion, write_motion
-from understudy.retarget.retarget import retarget
-from understudy.studio.config import RecastConfig
-from understudy.studio.narration import Narrator
-from understudy.studio.project import Project, StageRecord
+from understudy.io.gltf import write_character
+from understudy.io.motions import read_landmarks, read_motion, write_landmarks, write_motion
+from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.studio.artifacts import load_arrays, load_solution, save_arrays, save_solution
+from understudy.studio.cut import Cut
 
-__all__ = ["Cut"]
+__all__ = [
+    "actor_performance",
+    "body_stage",
+    "camera_fit_stage",
+    "camera_stage",
+    "mask_stage",
+    "people_stage",
+    "plate_stage",
+    "retarget_stage",
+    "understudy_performance",
+]
+
+
+def people_stage(cut: Cut) -> None:
+    """Who is in the shot: landmarks and a rough mask for each person, the main actor first."""
+    config = PeopleConfig()
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        people = find_people(cut.shot, folder / "people", config, progress)
+        for number, track in enumerate(people.tracks, 1):
+            write_landmarks(folder / f"people/landmarks_{number}.npz", track)
+        return {
+            "people": len(people.tracks),
+            "seen": [round(float(track.seen.mean()), 4) for track in people.tracks],
+            "centre_px": [np.round(track.landmarks_px.mean((0, 1))).tolist() for track in people.tracks],
+        }
+
+    record = cut.run("people", [], asdict(config), ["people"], work, reads_shot=True)
+    count = record.report["people"]
+    if cut.config.actor > count:
+        raise InputError(
+            f"--actor is {cut.config.actor}, but {count} people were found in {cut.shot.path}; give 1 to {count}"
+        )
+    if count > 1:
+        chosen = cut.config.actor
+        x, y = record.report["centre_px"][chosen - 1]
+        cut.narrator.say(
+            f"{count} people were found; actor {chosen} is replaced (around {x:.0f}, {y:.0f} in the picture). "
+            f"Choose another with --actor 1 … {count}."
+        )
+
+
+def _rough_masks(cut: Cut) -> list[str]:
+    """The masks of all people, the replaced actor's first; an edited mask stands for the rough one."""
+    count = cut.project.stages[cut.prefix + "people"].report["people"]
+    masks = [f"people/mask_{number}.mkv" for number in range(1, count + 1)]
+    mine = masks.pop(cut.config.actor - 1)
+    edited = f"{cut.actor}/mask.mkv"
+    others = ["people/others.mkv"] if cut.path("people/others.mkv").exists() else []
+    return [edited if cut.is_edited(edited) else mine, *masks, *others]
+
+
+def camera_stage(cut: Cut) -> None:
+    """How the camera moved, from what stands still in the picture."""
+    config = CameraConfig()
+    masks = _rough_masks(cut)
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        solution = solve_camera(cut.shot, [cut.path(mask) for mask in masks], config, progress)
+        save_solution(folder / "camera/solution.npz", solution)
+        return {
+            "move": solution.move,
+            "residual_px": round(float(np.median(solution.residual_px)), 3),
+            "points": len(solution.points),
+            "notes": list(solution.notes),
+        }
+
+    cut.run("camera", masks, asdict(config), ["camera/solution.npz"], work, reads_shot=True)
+
+
+def plate_stage(cut: Cut) -> None:
+    """The shot without its actor."""
+    config = PlateConfig()
+    masks = _rough_masks(cut)
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        solution = load_solution(cut.path("camera/solution.npz"))
+        report = make_clean_plate(
+            cut.shot, [cut.path(mask) for mask in masks], solution, folder / "plate/clean_plate.mp4", config, progress
+        )
+        return asdict(report)
+
+    cut.run("plate", [*masks, "camera/solution.npz"], asdict(config), ["plate/clean_plate.mp4"], work, reads_shot=True)
+
+
+def mask_stage(cut: Cut) -> None:
+    """The actor's matte, refined by the difference to the clean plate."""
+    config = MaskConfig()
+    rough = f"people/mask_{cut.config.actor}.mkv"
+    landmarks = f"people/landmarks_{cut.config.actor}.npz"
+
+    def work(folder: Path, progress: Progress) -> None:
+        track = read_landmarks(cut.path(landmarks))
+        out = folder / cut.actor / "mask.mkv"
+        refine_mask(cut.shot, cut.path(rough), cut.path("plate/clean_plate.mp4"), track, out, config, progress)
+
+    reads = [rough, landmarks, "plate/clean_plate.mp4"]
+    cut.run("mask", reads, asdict(config), [f"{cut.actor}/mask.mkv"], work, reads_shot=True)
+
+
+def body_stage(cut: Cut) -> None:
+    """The actor's body and motion, and the camera, in one metric world with the ground at y = 0."""
+    config = BodyFitConfig()
+    landmarks, mask = f"people/landmarks_{cut.config.actor}.npz", f"{cut.actor}/mask.mkv"
+    outputs = [
+        *(f"{cut.actor}/{name}" for name in ("motion.npz", "motion.bvh", "body.glb", "fit.npz")),
+        *camera_files("source"),
+    ]
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        track, solution = read_landmarks(cut.path(landmarks)), load_solution(cut.path("camera/solution.npz"))
+        fit = fit_actor(track, solution, cut.config.height_m, cut.path(mask), config, progress)
+        write_motion(folder / cut.actor / "motion.npz", fit.motion)
+        write_bvh(folder / cut.actor / "motion.bvh", fit.motion)
+        write_character(folder / cut.actor / "body.glb", fit.body)
+        arrays = {"reprojection_px": fit.reprojection_px, "ground_contact": fit.ground_contact}
+        save_arrays(folder / cut.actor / "fit.npz", arrays)
+        write_camera_files(folder, "source", fit.camera)
+        return {
+            "reprojection_px": round(float(np.median(fit.reprojection_px)), 2),
+            "height_m": round(fit.body.height_m, 3),
+        }
+
+    def adopt(edits: list[str]) -> list[str]:
+        return [*adopt_motion(cut, cut.actor, edits), *adopt_camera(cut, "source", edits)]
+
+    reads = [landmarks, mask, "camera/solution.npz"]
+    cut.run("body", reads, asdict(config) | {"height_m": cut.config.height_m}, outputs, work, adopt)
+
+
+def retarget_stage(cut: Cut) -> None:
+    """The actor's motion on the character's own skeleton."""
+    config = RetargetConfig(adapt=cut.config.adapt)
+
+    def work(folder: Path, progress: Progress) -> None:
+        actor = actor_performance(cut)
+        motion = retarget(actor.motion, actor.character, load_character(cut), config, ground_contact(cut))
+        write_motion(folder / "performance/motion.npz", motion)
+        write_bvh(folder / "performance/motion.bvh", motion)
+
+    reads = [f"{cut.actor}/{name}" for name in ("motion.npz", "body.glb", "fit.npz")] + ["/character/character.glb"]
+    outputs = ["performance/motion.npz", "performance/motion.bvh"]
+    cut.run("retarget", reads, asdict(config), outputs, work, lambda edits: adopt_motion(cut, "performance", edits))
+
+
+def camera_fit_stage(cut: Cut) -> None:
+    """The camera re-fitted to the new body, or the source camera where that is switched off."""
+    config = CameraFitConfig()
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        source = read_camera_json(cut.path("camera/source.json"))
+        if not cut.config.camera_fit:
+            write_camera_files(folder, "fitted", source)
+            return {"off": True}
+        move = load_solution(cut.path("camera/solution.npz")).move
+        fit = fit_camera(
+            actor_performance(cut), understudy_performance(cut), source, move, config, progress, ground_contact(cut)
+        )
+        write_camera_files(folder, "fitted", fit.camera)
+        return fit.figures()
+
+    reads = [
+        *(f"{cut.actor}/{name}" for name in ("motion.npz", "body.glb", "fit.npz")),
+        *("/character/character.glb", "performance/motion.npz", "camera/source.json", "camera/solution.npz"),
+    ]
+    settings = asdict(config) | {"camera_fit": cut.config.camera_fit}
+    cut.run(
+        "camera fit", reads, settings, camera_files("fitted"), work, lambda edits: adopt_camera(cut, "fitted", edits)
+    )
+
+
+def load_character(cut: Cut) -> Any:
+    """The understudy."""
+    return character_from_rig(cut.project.path("character/character.glb"))
+
+
+def ground_contact(cut: Cut) -> np.ndarray:
+    """When the actor's left and right foot stand, `Bool "time 2"`."""
+    return load_arrays(cut.path(f"{cut.actor}/fit.npz"))["ground_contact"]
+
+
+def actor_performance(cut: Cut) -> Performance:
+    """The actor's own body in motion."""
+    body = character_from_rig(cut.path(f"{cut.actor}/body.glb"))
+    return Performance(body, read_motion(cut.path(f"{cut.actor}/motion.npz")))
+
+
+def understudy_performance(cut: Cut) -> Performance:
+    """The character in motion."""
+    return Performance(load_character(cut), read_motion(cut.path("performance/motion.npz")))
+
+
+def camera_files(name: str) -> list[str]:
+    """The files in which a camera is written, ours first."""
+    return [f"camera/{name}.json", f"camera/{name}.usda", f"camera/{name}_colmap", f"camera/{name}_transforms.json"]
+
+
+def write_camera_files(folder: Path, name: str, camera: CameraPath) -> None:
+    """Write a camera in every format."""
+    own, usda, colmap, nerfstudio = (folder / file for file in camera_files(name))
+    write_camera_json(own, camera)
+    write_camera_usda(usda, camera)
+    write_colmap_text(colmap, camera)
+    write_nerfstudio(nerfstudio, camera)
+
+
+def adopt_camera(cut: Cut, name: str, edits: list[str]) -> list[str]:
+    """Carry an edited camera JSON into the other formats."""
+    own, *others = camera_files(name)
+    if own not in edits:
+        return []
+    camera = read_camera_json(cut.path(own))
+    _, usda, colmap, nerfstudio = (cut.path(file) for file in (own, *others))
+    write_camera_usda(usda, camera)
+    write_colmap_text(colmap, camera)
+    write_nerfstudio(nerfstudio, camera)
+    return others
+
+
+def adopt_motion(cut: Cut, folder: str, edits: list[str]) -> list[str]:
+    """Carry an edited BVH into the .npz, or an edited .npz into the BVH; the BVH wins."""
+    table, bvh = f"{folder}/motion.npz", f"{folder}/motion.bvh"
+    if bvh in edits:
+        before = read_motion(cut.path(table))
+        write_motion(cut.path(table), read_bvh(cut.path(bvh), before.skeleton))
+        return [table]
+    if table in edits:
+        write_bvh(cut.path(bvh), read_motion(cut.path(table)))
+        return [bvh]
+    return []

@@ -1,0 +1,36 @@
+"""Between stored sRGB bytes and linear light."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+__all__ = ["linear_from_srgb", "linear_from_srgb_bytes", "srgb_bytes_from_linear", "srgb_from_linear"]
+
+_CODES = 4096
+
+
+def linear_from_srgb(value: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """sRGB 0 … 1 as linear light. Source: IEC 61966-2-1."""
+    return np.where(value <= 0.04045, value / 12.92, ((np.maximum(value, 0.0) + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_from_linear(value: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Linear light as sRGB 0 … 1; light above 1 stays above 1. Source: IEC 61966-2-1."""
+    value = np.maximum(value, 0.0)
+    return np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
+
+
+_LINEAR = linear_from_srgb(np.arange(256) / 255).astype(np.float32)
+# Indexed by the square root of linear light, where sRGB is nearly straight: off by less than 1/20 of a byte.
+_SRGB = srgb_from_linear(np.linspace(0, 1, _CODES) ** 2)
+_SRGB_BYTES = np.round(255 * _SRGB).astype(np.uint8)
+
+
+def linear_from_srgb_bytes(picture: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Bytes as linear light, float32, by table."""
+    return _LINEAR[picture]
+
+
+def srgb_bytes_from_linear(light: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """Linear light as bytes, by table; light outside 0 … 1 is clipped."""
+    root = np.sqrt(np.clip(light, 0.0, 1.0))
+    return _SRGB_BYTES[np.round(root * (_CODES - 1)).astype(np.int16)]

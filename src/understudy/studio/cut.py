@@ -1,0 +1,79 @@
+"""One cut of a shot: where its files lie, and how a stage is run on it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.core.footage import Shot
+from understudy.core.progress import Progress
+from understudy.studio.config import RecastConfig
+from understudy.studio.narration import Narrator
+from understudy.studio.project import Project, StageRecord
+
+__all__ = ["Cut"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A shot without cuts in it, or one cut of a longer one, in the film's folder."""
+
+    project: Project
+    shot: Shot
+    config: RecastConfig
+    narrator: Narrator
+    prefix: str = ""
+    """Where its files lie in the film's folder: "" or "cut_02/"."""
+
+    def path(self, name: str) -> Path:
+        """Where one of its files lies."""
+        return self.project.path(self.prefix + name)
+
+    @property
+    def actor(self) -> str:
+        """The folder of the actor who is replaced."""
+        return f"actors/{self.config.actor}"
+
+    def run(
+        self,
+        title: str,
+        reads: list[str],
+        settings: Mapping[str, Any],
+        outputs: list[str],
+        work: Callable[[Path, Progress], dict[str, Any] | None],
+        adopt: Callable[[list[str]], list[str]] | None = None,
+        reads_shot: bool = False,
+    ) -> StageRecord:
+        """Bring a stage of this cut up to date; see `Project.run`. Names are relative to the cut's folder.
+
+        `reads` may name files of the whole film with a leading "/".
+        """
+        files = {name: self.project.path(name[1:]) if name.startswith("/") else self.path(name) for name in reads}
+        settings = dict(settings)
+        if reads_shot:
+            files["shot"] = self.shot.path
+            settings["range"] = [self.shot.start_frame, len(self.shot)]
+
+        def narrated(scratch: Path) -> dict[str, Any] | None:
+            folder = scratch / self.prefix
+            for output in outputs:
+                (folder / output).parent.mkdir(parents=True, exist_ok=True)
+            with self.narrator.stage(f"{self.prefix.replace('/', ' ')}{title}") as progress:
+                return work(folder, progress)
+
+        def adopted(edits: list[str]) -> list[str]:
+            assert adopt is not None
+            return [self.prefix + name for name in adopt([name.removeprefix(self.prefix) for name in edits])]
+
+        return self.project.run(
+            self.prefix + title,
+            files,
+            settings,
+            [self.prefix + output for output in outputs],
+            narrated,
+            adopted if adopt else None,
+        )
+
+    def is_edited(self, name: str) -> bool:
+        """Whether the user has changed this file since its stage wrote it."""
+        return any(self.prefix + name in record.edited for record in self.project.stages.values())
