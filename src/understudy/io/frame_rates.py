@@ -1,0 +1,45 @@
+"""Exact frame rates from decimals in text."""
+
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+__all__ = ["frame_rate_from_period"]
+
+NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240))
+LARGEST_WHOLE_RATE = 1000
+
+
+def frame_rate_from_period(text: str) -> Fraction:
+    """The frame rate that a frame's duration in seconds, written as a decimal, most likely stands for.
+
+    A decimal stands for all numbers that round to it. Of the rates among these the first of: a whole number, an NTSC
+    rate (a multiple of 1000/1001), the fraction with the smallest denominator.
+
+    Raises:
+        ValueError: the text is no positive number.
+    """
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is no number") from error
+    if not value.is_finite() or value <= 0:
+        raise ValueError(f"a frame lasts {text} s")
+    half_unit = Fraction(Decimal((0, (5,), int(value.as_tuple().exponent) - 1)))
+    period = Fraction(value)
+    low = 1 / (period + half_unit)
+    high = 1 / (period - half_unit) if period > half_unit else low * 4
+    whole = Fraction(round(1 / period))
+    for rate in (whole, *NTSC):
+        if low <= rate <= high and 0 < rate <= LARGEST_WHOLE_RATE:
+            return rate
+    return simplest_between(low, high)
+
+
+def simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """The fraction of smallest denominator in a closed interval of positive numbers (continued fractions)."""
+    whole = low.numerator // low.denominator
+    if low == whole:
+        return Fraction(whole)
+    if whole + 1 <= high:
+        return Fraction(whole + 1)
+    return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
