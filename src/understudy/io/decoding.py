@@ -107,7 +107,7 @@ def shown_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, i
 
 
 def picture(frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
-    """A decoded frame as 8-bit sRGB in the size in which it is shown."""
+    """A decoded frame as 8-bit sRGB, as shown, in this size."""
     transposed, _, _ = _turn(frame)
     size = (height, width) if transposed else (width, height)
     managed = needs_colour_management(frame.color_trc, frame.color_primaries)
@@ -119,7 +119,7 @@ def picture(frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "he
         dst_colorspace=_matrix(frame),
         src_color_range=_range(frame),
         dst_color_range=ColorRange.JPEG,
-        interpolation=_EXACT,
+        interpolation=Interpolation.AREA if size[0] < frame.width else _EXACT,
         threads=1,
     ).to_ndarray()
     if managed:

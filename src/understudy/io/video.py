@@ -78,8 +78,12 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
     )
 
 
-def read_frames(shot: Shot, start: int = 0, stop: int | None = None) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+def read_frames(
+    shot: Shot, start: int = 0, stop: int | None = None, max_side_px: int | None = None
+) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """Frames start … stop of a shot, as shown, 8-bit sRGB; all of them by default. Seeks to the nearest key frame.
+
+    With `max_side_px` they come scaled down so that no side is longer.
 
     Raises:
         FootageError: the file no longer holds the frames that it held when the shot was opened.
@@ -87,9 +91,11 @@ def read_frames(shot: Shot, start: int = 0, stop: int | None = None) -> Iterator
     start, stop, _ = slice(start, stop).indices(len(shot))
     if start >= stop:
         return
+    scale = min(1.0, (max_side_px or max(shot.width, shot.height)) / max(shot.width, shot.height))
+    width, height = max(1, round(shot.width * scale)), max(1, round(shot.height * scale))
     done = start
     for frame in _frames_of(shot, start):
-        yield picture(frame, shot.width, shot.height)
+        yield picture(frame, width, height)
         done += 1
         if done == stop:
             return
