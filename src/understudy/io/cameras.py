@@ -1,0 +1,237 @@
+"""Camera paths as our own editable JSON, and for other tools: USD, COLMAP, nerfstudio."""
+
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from understudy.core.camera import CameraPath
+from understudy.core.errors import FileFormatError
+from understudy.geometry.rigid import transform_from
+from understudy.geometry.rotations import continuous, matrix_from_quaternion, quaternion_from_matrix
+
+__all__ = [
+    "read_camera_json",
+    "write_camera_json",
+    "write_camera_usda",
+    "write_colmap_text",
+    "write_nerfstudio",
+]
+
+FORMAT = "understudy camera 1"
+CONVENTIONS = {
+    "world": "right-handed, +Y up, metres, ground at y = 0",
+    "camera": "OpenCV axes: +X right, +Y down, +Z forward",
+    "position_m": "the optical centre in the world",
+    "rotation_wxyz": "unit quaternion that turns camera axes into world axes",
+    "focal_px": "horizontal and vertical focal length in pixels of this picture size",
+    "centre_px": "optical centre; the centre of the top-left pixel is (0.5, 0.5)",
+    "frame_rate": "numerator and denominator, frames per second",
+}
+MAX_FILE_BYTES = 512 << 20
+SENSOR_WIDTH_MM = 36.0
+OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
+"""Turns our camera axes into OpenGL's: +Y up, looking along −Z."""
+CENTIMETRES_PER_METRE = 100.0
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then rename it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def numbers(values: np.ndarray, digits: int) -> list[float]:
+    """Rounded values as plain floats."""
+    return [float(value) + 0.0 for value in np.round(values, digits)]
+
+
+def write_camera_json(path: Path, camera: CameraPath) -> None:
+    """Write a camera path for people to read and edit: one line per frame, conventions in the file."""
+    q = continuous(quaternion_from_matrix(camera.T_world_camera[:, :3, :3]))
+    head = {
+        "format": FORMAT,
+        "conventions": CONVENTIONS,
+        "width_px": camera.width,
+        "height_px": camera.height,
+        "frame_rate": [camera.frame_rate.numerator, camera.frame_rate.denominator],
+    }
+    rows = [
+        {
+            "position_m": numbers(camera.position[frame], 9),
+            "rotation_wxyz": numbers(q[frame], 12),
+            "focal_px": numbers(np.diag(camera.K[frame])[:2], 6),
+            "centre_px": numbers(camera.K[frame, :2, 2], 6),
+        }
+        for frame in range(len(camera))
+    ]
+    lines = ",\n".join("    " + json.dumps(row) for row in rows)
+    replace_text(path, json.dumps(head, indent=2)[:-2] + ',\n  "frames": [\n' + lines + "\n  ]\n}\n")
+
+
+def read_camera_json(path: Path) -> CameraPath:
+    """Read what `write_camera_json` wrote, also after edits by hand.
+
+    `focal_px` may be one number; `centre_px` may be left out (the picture's centre); rotations need not be of unit
+    length.
+
+    Raises:
+        FileFormatError: the file is absent, no JSON, or of another format, or a frame is incomplete.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise FileFormatError(f"{path.name} is larger than {MAX_FILE_BYTES >> 20} MiB: it is no camera of ours")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(f"the camera {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path.name} is no readable JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise FileFormatError(f'{path.name} is no camera of ours: it needs "format": "{FORMAT}"')
+    try:
+        return camera_from_json(document)
+    except KeyError as error:
+        raise FileFormatError(f"{path.name} lacks {error}") from error
+    except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError) as error:
+        raise FileFormatError(f"{path.name} holds no usable camera: {error}") from error
+
+
+def camera_from_json(document: dict[str, Any]) -> CameraPath:
+    """A camera path from the JSON of a file."""
+    frames = document["frames"]
+    if not frames:
+        raise ValueError("it has no frames")
+    width, height = int(document["width_px"]), int(document["height_px"])
+    q = np.array([frame["rotation_wxyz"] for frame in frames], np.float64).reshape(len(frames), 4)
+    if not (np.linalg.norm(q, axis=1) > 1e-6).all():
+        raise ValueError("a rotation has length zero")
+    position = np.array([frame["position_m"] for frame in frames], np.float64).reshape(len(frames), 3)
+    K = np.tile(np.eye(3), (len(frames), 1, 1))
+    for number, frame in enumerate(frames):
+        K[number, [0, 1], [0, 1]] = np.broadcast_to(np.array(frame["focal_px"], np.float64), 2)
+        K[number, :2, 2] = np.array(frame.get("centre_px", (width / 2, height / 2)), np.float64)
+        if not (K[number, [0, 1], [0, 1]] > 0).all():
+            raise ValueError(f"frame {number} has a focal length that is not positive")
+    numerator, denominator = document["frame_rate"]
+    rate = Fraction(int(numerator), int(denominator))
+    return CameraPath(transform_from(matrix_from_quaternion(q), position), K, width, height, rate)
+
+
+def write_camera_usda(path: Path, camera: CameraPath, name: str = "Camera") -> None:
+    """Write an animated USD camera as plain text; frame i is time code i.
+
+    The stage is in centimetres, because USD gives focal length and aperture in tenths of its unit: so they are
+    millimetres, of a film back 36 mm wide. A moving lens and an off-centre optical axis are kept.
+    Source: OpenUSD, UsdGeomCamera.
+    """
+    T = camera.T_world_camera @ OPENGL_AXES
+    T[:, :3, 3] *= CENTIMETRES_PER_METRE
+    mm_per_px = SENSOR_WIDTH_MM / camera.width
+    focal_mm = camera.K[:, 0, 0] * mm_per_px
+    # Square texels on the film back: what fy ≠ fx means goes into the height of the film back.
+    tall = camera.K[:, 0, 0] / camera.K[:, 1, 1]
+    samples = {
+        "float focalLength": focal_mm,
+        "float verticalAperture": camera.height * mm_per_px * tall,
+        "float horizontalApertureOffset": (camera.width / 2 - camera.K[:, 0, 2]) * mm_per_px,
+        "float verticalApertureOffset": (camera.K[:, 1, 2] - camera.height / 2) * mm_per_px * tall,
+    }
+    rate = f"{float(camera.frame_rate):.12g}"
+    lines = [
+        "#usda 1.0",
+        "(",
+        f'    defaultPrim = "{name}"',
+        "    metersPerUnit = 0.01",
+        '    upAxis = "Y"',
+        "    startTimeCode = 0",
+        f"    endTimeCode = {len(camera) - 1}",
+        f"    timeCodesPerSecond = {rate}",
+        f"    framesPerSecond = {rate}",
+        ")",
+        "",
+        f'def Camera "{name}"',
+        "{",
+        '    token projection = "perspective"',
+        "    float2 clippingRange = (1, 1000000)",
+        f"    float horizontalAperture = {SENSOR_WIDTH_MM:g}",
+    ]
+    for key, values in samples.items():
+        if np.ptp(values) < 1e-9:
+            lines.append(f"    {key} = {values[0]:.9g}")
+        else:
+            lines += time_samples(key, [f"{value:.9g}" for value in values])
+    # USD multiplies row vectors: its matrices are the transposes of ours.
+    rows = [", ".join(f"({', '.join(f'{value:.12g}' for value in row)})" for row in matrix.T) for matrix in T]
+    lines += time_samples("matrix4d xformOp:transform", [f"( {row} )" for row in rows])
+    lines += ['    uniform token[] xformOpOrder = ["xformOp:transform"]', "}"]
+    replace_text(path, "\n".join(lines) + "\n")
+
+
+def time_samples(key: str, values: list[str]) -> list[str]:
+    """An attribute of USD with one value per frame."""
+    lines = [f"        {frame}: {value}," for frame, value in enumerate(values)]
+    return [f"    {key}.timeSamples = {{", *lines, "    }"]
+
+
+def write_colmap_text(folder: Path, camera: CameraPath, image_name: str = "frame_{frame:06d}.png") -> None:
+    """Write cameras.txt, images.txt and an empty points3D.txt for COLMAP; frames count from 0 in `image_name`.
+
+    World-to-camera poses, OpenCV axes, metres, our world. Source: COLMAP documentation, Output format.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lenses, lens_of_frame = np.unique(np.round(camera.K[:, [0, 1, 0, 1], [0, 1, 2, 2]], 6), axis=0, return_inverse=True)
+    cameras = ["# CAMERA_ID MODEL WIDTH HEIGHT fx fy cx cy"]
+    for number, lens in enumerate(lenses, 1):
+        cameras.append(f"{number} PINHOLE {camera.width} {camera.height} {' '.join(f'{value:.9g}' for value in lens)}")
+    T = camera.T_camera_world
+    q = quaternion_from_matrix(T[:, :3, :3])
+    images = ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points (none)"]
+    for frame in range(len(camera)):
+        pose = " ".join(f"{value:.12g}" for value in (*q[frame], *T[frame, :3, 3]))
+        images.append(f"{frame + 1} {pose} {lens_of_frame.reshape(-1)[frame] + 1} {image_name.format(frame=frame)}")
+        images.append("")
+    replace_text(folder / "cameras.txt", "\n".join(cameras) + "\n")
+    replace_text(folder / "images.txt", "\n".join(images) + "\n")
+    replace_text(folder / "points3D.txt", "# POINT3D_ID X Y Z R G B ERROR TRACK\n")
+
+
+def write_nerfstudio(path: Path, camera: CameraPath, image_name: str = "images/frame_{frame:06d}.png") -> None:
+    """Write transforms.json for nerfstudio and instant-ngp: camera-to-world, OpenGL axes, world +Z up, metres.
+
+    Source: nerfstudio documentation, Data conventions.
+    """
+    T = z_up() @ camera.T_world_camera @ OPENGL_AXES
+    frames = [
+        {
+            "file_path": image_name.format(frame=frame),
+            "transform_matrix": [numbers(row, 12) for row in T[frame]],
+            **lens_of(camera.K[frame]),
+        }
+        for frame in range(len(camera))
+    ]
+    document = {
+        "camera_model": "OPENCV",
+        "w": camera.width,
+        "h": camera.height,
+        **lens_of(camera.K[0]),
+        "frame_rate": float(camera.frame_rate),
+        "frames": frames,
+    }
+    replace_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def lens_of(K: Float[np.ndarray, "3 3"]) -> dict[str, float]:
+    """Intrinsics under nerfstudio's names."""
+    return {"fl_x": float(K[0, 0]), "fl_y": float(K[1, 1]), "cx": float(K[0, 2]), "cy": float(K[1, 2])}
+
+
+def z_up() -> Float[np.ndarray, "4 4"]:
+    """Turns our world (+Y up, facing +Z) into one with +Z up (facing −Y), as Blender's."""
+    T = np.eye(4)
+    T[:3, :3] = [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]
+    return T

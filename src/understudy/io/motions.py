@@ -1,0 +1,83 @@
+"""Motions and landmark tracks as .npz tables that any NumPy can open.
+
+A motion (format "understudy motion 1"):
+    joint_names                    joint, text
+    joint_parents                  joint, index of the parent, −1 for a root
+    rest_T_parent_joint_m          joint 4 4, the rest pose: joint frame to parent frame, metres, +Y up, facing +Z
+    q_parent_joint_wxyz            time joint 4, the full rotation of each joint in its parent's frame
+    root_position_m                time 3, the first joint in the world
+    frame_rate                     numerator, denominator (frames per second)
+
+A landmark track (format "understudy landmarks 1"), as core.footage.LandmarkTrack:
+    landmarks_px                   time 33 2, in the full picture; the first pixel's centre is (0.5, 0.5)
+    visibility                     time 33, 0 … 1
+    landmarks_m                    time 33 3, hips at the origin, camera axes (+X right, +Y down, +Z away)
+    seen                           time, true where the person was found
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.errors import FileFormatError
+from understudy.core.footage import LandmarkTrack
+from understudy.core.motion import Motion, Skeleton
+from understudy.io.arrays import read_arrays, write_arrays
+
+__all__ = ["read_landmarks_npz", "read_motion_npz", "write_landmarks_npz", "write_motion_npz"]
+
+MOTION, LANDMARK_TRACK = "understudy motion 1", "understudy landmarks 1"
+MOTION_ARRAYS = (
+    "joint_names", "joint_parents", "rest_T_parent_joint_m", "q_parent_joint_wxyz", "root_position_m", "frame_rate",
+)  # fmt: skip
+LANDMARK_ARRAYS = ("landmarks_px", "visibility", "landmarks_m", "seen")
+
+
+def write_motion_npz(path: Path, motion: Motion) -> None:
+    """Write a motion with its skeleton."""
+    values = (
+        np.array(motion.skeleton.names, dtype=str),
+        np.array(motion.skeleton.parents, np.int64),
+        motion.skeleton.T_parent_joint,
+        motion.q_parent_joint,
+        motion.root_position_m,
+        np.array([motion.frame_rate.numerator, motion.frame_rate.denominator], np.int64),
+    )
+    write_arrays(path, MOTION, dict(zip(MOTION_ARRAYS, values, strict=True)))
+
+
+def read_motion_npz(path: Path) -> Motion:
+    """Read what `write_motion_npz` wrote.
+
+    Raises:
+        FileFormatError: no such table, or its arrays do not fit together.
+    """
+    arrays = read_arrays(path, MOTION, MOTION_ARRAYS)
+    names, parents, rest, q, root_position_m, rate = (arrays[name] for name in MOTION_ARRAYS)
+    try:
+        frame_rate = Fraction(int(rate[0]), int(rate[1]))
+        if frame_rate <= 0:
+            raise ValueError(f"its frame rate is {frame_rate}")
+        skeleton = Skeleton(tuple(str(name) for name in names), tuple(int(parent) for parent in parents), rest)
+        return Motion(skeleton, q, root_position_m, frame_rate)
+    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+        raise FileFormatError(f"{path.name} holds no usable motion: {error}") from error
+
+
+def write_landmarks_npz(path: Path, track: LandmarkTrack) -> None:
+    """Write one person's landmarks."""
+    write_arrays(path, LANDMARK_TRACK, {name: getattr(track, name) for name in LANDMARK_ARRAYS})
+
+
+def read_landmarks_npz(path: Path) -> LandmarkTrack:
+    """Read what `write_landmarks_npz` wrote.
+
+    Raises:
+        FileFormatError: no such table, or its arrays do not fit together.
+    """
+    arrays = read_arrays(path, LANDMARK_TRACK, LANDMARK_ARRAYS)
+    try:
+        return LandmarkTrack(**arrays)
+    except (ValueError, TypeError) as error:
+        raise FileFormatError(f"{path.name} holds no usable landmarks: {error}") from error
