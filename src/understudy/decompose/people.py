@@ -37,6 +37,9 @@ SKELETON = tuple(
 )  # fmt: skip
 """Pairs of landmarks that a bone joins."""
 
+MAX_PAINTED_GAP = 12
+"""Frames: over longer gaps nobody knows where the person's pixels are."""
+
 
 @dataclass(frozen=True)
 class PeopleConfig:
@@ -74,7 +77,12 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
     model = PoseModel(ensure_weights("blazepose"), config.threads)
     out_masks.mkdir(parents=True, exist_ok=True)
     with _MaskStore(out_masks) as store:
-        tracker = PersonTracker(model, lambda pose: store.put(_own_mask(pose)), config.tracker)
+        tracker = PersonTracker(
+            model,
+            keep_mask=lambda pose: store.put(_own_mask(pose)),
+            read_again=lambda start, stop: list(read_frames(shot, start, stop)),
+            config=config.tracker,
+        )
         window: list[np.ndarray] = []
         for frame, picture in enumerate(read_frames(shot)):
             window.append(picture)
@@ -82,7 +90,8 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
                 tracker.follow(window, frame + 1 - len(window))
                 window = []
             progress(frame + 1, 2 * len(shot))
-        ranked = sorted(tracker.tracks, key=lambda track: -_prominence(track, shot))
+        people = [track for track in tracker.tracks if _is_person(track)]
+        ranked = sorted(people, key=lambda track: -_prominence(track, shot))
         if not ranked:
             raise FootageError(
                 f"nobody was found in {shot.path.name} ({len(shot)} frames): a person must be seen with head and"
@@ -99,6 +108,12 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
         others=masks[len(actors)] if others else None,
         reports=tuple(report for _, report in repaired),
     )
+
+
+def _is_person(track: Track) -> bool:
+    """Whether the network was sure of somebody for more than a moment: it takes some rocks for people."""
+    presence = [sighting.presence for sighting in track.sightings.values()]
+    return len(presence) >= 4 and float(np.mean(presence)) > 0.8
 
 
 def _prominence(track: Track, shot: Shot) -> float:
@@ -184,7 +199,7 @@ def _paint(
         _paint_crop(canvas, store.get(sighting.mask_key), sighting.crop)
         return
     after = int(np.searchsorted(frames, frame))
-    if after == 0 or after == len(frames):
+    if after == 0 or after == len(frames) or frames[after] - frames[after - 1] > MAX_PAINTED_GAP:
         return
     first, last = (track.sightings[int(frames[i])] for i in (after - 1, after))
     share = (frame - frames[after - 1]) / (frames[after] - frames[after - 1])

@@ -47,6 +47,11 @@ class TrackerConfig:
     max_people: int = 6
     """Followed at the same time; the largest count."""
     min_presence: float = 0.5
+    """How sure the network must be, 0 … 1, to go on following somebody."""
+    min_new_presence: float = 0.8
+    """How sure it must be to begin with somebody new."""
+    max_shared: float = 0.5
+    """Share of somebody new's mask that people already followed may cover: a hand is not a person."""
     max_step: float = 0.3
     """How far a person may be from where they were expected, in sides of their crop."""
     max_resize: float = 1.6
@@ -69,6 +74,7 @@ class Sighting:
     crop: Crop
     """Where the mask lies."""
     next_crop: Crop
+    presence: float
     mask_key: int
     """What `keep_mask` returned."""
 
@@ -85,6 +91,8 @@ class Track:
     """Whether they were found in the latest frame."""
     last_frame: int = -1
     """The latest frame in which they were found."""
+    last_pose: Pose | None = None
+    """As found there."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,17 @@ class PersonTracker:
     """Follows people through windows of consecutive frames; `tracks` holds everybody found so far."""
 
     def __init__(
-        self, finder: PoseFinder, keep_mask: Callable[[Pose], int], config: TrackerConfig | None = None
+        self,
+        finder: PoseFinder,
+        keep_mask: Callable[[Pose], int],
+        read_again: Callable[[int, int], Sequence[Picture]],
+        config: TrackerConfig | None = None,
     ) -> None:
+        """`keep_mask` stores a pose's mask and gives a key; `read_again` gives earlier frames, from start to stop."""
         self.tracks: list[Track] = []
         self._finder = finder
         self._keep_mask = keep_mask
+        self._read_again = read_again
         self._config = config or TrackerConfig()
         self._windows = 0
 
@@ -196,12 +210,21 @@ class PersonTracker:
         return best
 
     def _settle(self, picture: Picture, crop: Crop) -> _Find | None:
-        """Somebody in a detector's crop: looked at twice, as the landmarks give a better crop than the detector."""
+        """Somebody in a detector's crop. The landmarks give a better crop than the detector, and again a better one;
+        on a person this converges, on a rock it wanders."""
         first = self._finder.estimate(picture, crop)
-        if first.presence < self._config.min_presence:
+        if first.presence < 0.05:
             return None
-        find = self._estimate(picture, first.next_crop)
-        return find if find is not None and find.pose.visibility[_TORSO].mean() > 0.5 else None
+        second = self._finder.estimate(picture, first.next_crop)
+        if second.presence < self._config.min_presence:
+            return None
+        find = self._estimate(picture, second.next_crop)
+        if find is None or find.pose.presence < self._config.min_new_presence:
+            return None
+        before, after = find.pose.crop, find.pose.next_crop
+        steady = np.hypot(*(before.centre_px - after.centre_px)) < 0.1 * after.size_px
+        steady &= abs(np.log(before.size_px / after.size_px)) < 0.2
+        return find if steady and find.pose.visibility[_TORSO].mean() > 0.5 and _covers_trunk(find.pose) else None
 
     def _search(self, pictures: Sequence[Picture], first_frame: int, offset: int) -> None:
         """Search one whole frame of a window for people who are not followed, and trace them back through it."""
@@ -221,18 +244,21 @@ class PersonTracker:
 
     def _everybody(self, picture: Picture, frame: int, fine: bool) -> list[_Find]:
         """Those in a frame whom no track has, largest first."""
-        known = [track.sightings[frame] for track in self.tracks if frame in track.sightings]
+        known = [track.last_pose for track in self.tracks if track.last_frame == frame and track.last_pose]
         finds: list[_Find] = []
-        looked_at: list[Crop] = [sighting.next_crop for sighting in known]
+        looked_at: list[Crop] = [pose.next_crop for pose in known]
         for tile in _tiles(picture.shape[1], picture.shape[0], fine):
             for detection in self._finder.detect(picture, tile):
                 if any(_is_near(detection.crop, crop) for crop in looked_at):
                     continue
                 looked_at.append(detection.crop)
                 find = self._settle(picture, detection.crop)
-                if find is None or any(self._is_same(find.pose, other) for other in [*known, *(f.pose for f in finds)]):
+                if find is None:
                     continue
-                finds.append(find)
+                others = [*known, *(other.pose for other in finds)]
+                shared = max((_shared(find.pose, other) for other in others), default=0.0)
+                if shared <= self._config.max_shared and not any(self._is_same(find.pose, other) for other in others):
+                    finds.append(find)
         return sorted(finds, key=lambda find: -find.pose.next_crop.size_px)
 
     def _may_return(self, track: Track, find: _Find, frame: int) -> bool:
@@ -256,16 +282,25 @@ class PersonTracker:
         return True
 
     def _trace_back(self, track: Track, pictures: Sequence[Picture], first_frame: int, offset: int) -> None:
-        """Follow a newly found person backwards through the window, until they are lost or were known before."""
-        for earlier in reversed(range(offset)):
-            frame = first_frame + earlier
-            if frame in track.sightings:
+        """Follow a newly found person back in time, until they are lost or were known before."""
+        while True:
+            for earlier in reversed(range(offset)):
+                if not self._step_back(track, pictures[earlier], first_frame + earlier):
+                    return
+            if first_frame == 0:
                 return
-            find = self._look_for(pictures[earlier], track, _expected_crop(track, frame))
-            others = [t.sightings[frame] for t in self.tracks if frame in t.sightings]
-            if find is None or any(self._is_same(find.pose, other) for other in others):
-                return
-            self._add(track, frame, find)
+            start = max(first_frame - self._config.window_frames, 0)
+            pictures, first_frame, offset = self._read_again(start, first_frame), start, first_frame - start
+
+    def _step_back(self, track: Track, picture: Picture, frame: int) -> bool:
+        if frame in track.sightings:
+            return False
+        find = self._look_for(picture, track, _expected_crop(track, frame))
+        others = [t.sightings[frame] for t in self.tracks if frame in t.sightings]
+        if find is None or any(self._is_same(find.pose, other) for other in others):
+            return False
+        self._add(track, frame, find)
+        return True
 
     def _add(self, track: Track, frame: int, find: _Find) -> None:
         pose = find.pose
@@ -277,9 +312,16 @@ class PersonTracker:
             unknown = track.colours.sum(1, keepdims=True) == 0
             mixed = (1 - rate) * track.colours + rate * find.colours
             track.colours = np.where(visible, np.where(unknown, find.colours, mixed), track.colours)
-        track.last_frame = max(track.last_frame, frame)
+        if frame >= track.last_frame:
+            track.last_frame, track.last_pose = frame, pose
         track.sightings[frame] = Sighting(
-            pose.landmarks_px, pose.visibility, pose.landmarks_m, pose.crop, pose.next_crop, self._keep_mask(pose)
+            landmarks_px=pose.landmarks_px,
+            visibility=pose.visibility,
+            landmarks_m=pose.landmarks_m,
+            crop=pose.crop,
+            next_crop=pose.next_crop,
+            presence=pose.presence,
+            mask_key=self._keep_mask(pose),
         )
 
 
@@ -304,6 +346,29 @@ def _mean_distance(first: Float[np.ndarray, "33 2"], second: Float[np.ndarray, "
     straight = np.hypot(*(a - second[_LEFT + _RIGHT]).T).mean()
     mirrored = np.hypot(*(a - second[_RIGHT + _LEFT]).T).mean()
     return float(min(straight, mirrored))
+
+
+def _covers_trunk(pose: Pose) -> bool:
+    """Whether the mask lies where shoulders and hips are, as far as these are in the crop."""
+    M = pose.crop.crop_from_picture()
+    columns, rows = np.floor(pose.landmarks_px[_TORSO] @ M[:, :2].T + M[:, 2]).astype(int).T
+    size = len(pose.mask)
+    inside = (columns >= 0) & (columns < size) & (rows >= 0) & (rows < size)
+    return bool(inside.any() and np.median(pose.mask[rows[inside], columns[inside]]) > 127)
+
+
+def _shared(new: Pose, known: Pose) -> float:
+    """The share of a new person's mask that a known person's mask covers."""
+    rows, columns = np.nonzero(new.mask[::4, ::4] > 127)
+    if not len(rows):
+        return 1.0
+    to_picture, to_known = new.crop.picture_from_crop(), known.crop.crop_from_picture()
+    points = np.column_stack([columns, rows]) * 4 + 0.5
+    points = (points @ to_picture[:, :2].T + to_picture[:, 2]) @ to_known[:, :2].T + to_known[:, 2]
+    columns, rows = np.floor(points).astype(int).T
+    size = len(known.mask)
+    inside = (columns >= 0) & (columns < size) & (rows >= 0) & (rows < size)
+    return float((known.mask[rows[inside], columns[inside]] > 127).sum() / len(points))
 
 
 def _is_near(first: Crop, second: Crop) -> bool:
