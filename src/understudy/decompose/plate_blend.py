@@ -1,0 +1,209 @@
+"""One frame of a clean plate: where the hole is, and how a fill is made to belong to the frame."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from understudy.core.grain import Grain, grain_field
+
+__all__ = [
+    "BlendConfig",
+    "Box",
+    "blend",
+    "box_of",
+    "hole_of",
+    "luminance_of",
+    "match_tone",
+    "spread_inwards",
+    "what_moved",
+]
+
+
+@dataclass(frozen=True)
+class BlendConfig:
+    """How holes are cut and fills are fitted in."""
+
+    mask_threshold: int = 40
+    """Coverage (0 … 255) from which a pixel of a mask belongs to the person."""
+    growth: float = 0.011
+    """By how much a mask grows on all sides, as a share of the picture's height: rough masks miss hair and fingers."""
+    growth_below: float = 0.012
+    """By how much more it grows downwards, for the contact shadow."""
+    feather_px: int = 4
+    """Over how many pixels outside the hole the fill fades into the frame."""
+    reach: float = 0.2
+    """How far from the mask something that moved (hair, a racket) may lie, as a share of the hole's larger side."""
+    shadow_reach: float = 0.9
+    """The same for what looks like a shadow: darker, and of the same colour."""
+    moved_levels: float = 16.0
+    """By how many 8-bit levels a place must differ from the clean set to count as moved."""
+    tone_levels: float = 14.0
+    """Most that a fill's tone may be bent locally to meet the frame around it, in 8-bit levels."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels: rows top … bottom − 1, columns left … right − 1."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """To index a picture with."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+
+def box_of(hole: Bool[np.ndarray, "height width"], margin: int) -> Box | None:
+    """The hole's bounding box with a margin, inside the picture; None without a hole."""
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    if len(rows) == 0:
+        return None
+    height, width = hole.shape
+    return Box(
+        max(int(rows[0]) - margin, 0),
+        min(int(rows[-1]) + 1 + margin, height),
+        max(int(columns[0]) - margin, 0),
+        min(int(columns[-1]) + 1 + margin, width),
+    )
+
+
+def hole_of(mask: UInt8[np.ndarray, "height width"], config: BlendConfig) -> Bool[np.ndarray, "height width"]:
+    """A rough mask, grown on all sides and more so downwards."""
+    person = (mask >= config.mask_threshold).astype(np.uint8)
+    grow = max(2, round(config.growth * mask.shape[0]))
+    below = round(config.growth_below * mask.shape[0])
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
+    grown = cv2.dilate(person, kernel)
+    if below:
+        # The anchor at the element's bottom: a pixel is hit when there is person up to `below` rows above it.
+        grown = cv2.dilate(grown, np.ones((below + 1, 1), np.uint8), anchor=(0, below))
+    return grown.astype(bool)
+
+
+def luminance_of(picture: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
+    """Rec. 709 luma of an RGB picture, in the picture's own scale."""
+    return cv2.transform(picture, np.array([[0.2126, 0.7152, 0.0722]], np.float32))
+
+
+def match_tone(
+    fill: Float[np.ndarray, "height width 3"],
+    frame: Float[np.ndarray, "height width 3"],
+    known: Bool[np.ndarray, "height width"],
+) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+    """Gain and offset per channel that bring the fill to the frame where both are known; robust to what moved."""
+    rows, columns = np.nonzero(known)
+    if len(rows) < 50:
+        return np.ones(3), np.zeros(3)
+    step = max(1, len(rows) // 6000)
+    a = fill[rows[::step], columns[::step]].astype(np.float64)
+    b = frame[rows[::step], columns[::step]].astype(np.float64)
+    gain, offset = np.ones(3), np.median(b - a, axis=0)
+    inlier = (np.abs(b - a - offset) < 24).all(1) & (b.max(1) < 250) & (a.max(1) < 250)
+    for _ in range(3):
+        if np.count_nonzero(inlier) < 50:
+            break
+        x, y = a[inlier], b[inlier]
+        x_mean, y_mean = x.mean(0), y.mean(0)
+        # A prior of gain one, as strong as a slight texture: a flat surround cannot tell gain from offset.
+        spread = ((x - x_mean) ** 2).mean(0) + 30.0
+        gain = np.clip((((x - x_mean) * (y - y_mean)).mean(0) + 30.0) / spread, 0.75, 1.33)
+        offset = y_mean - gain * x_mean
+        error = np.abs(b - gain * a - offset).max(1)
+        inlier = (error < max(6.0, 2.5 * float(np.median(error)))) & (b.max(1) < 250)
+    return gain, offset
+
+
+def spread_inwards(
+    values: Float[np.ndarray, "height width *channel"], known: Bool[np.ndarray, "height width"]
+) -> Float[np.ndarray, "height width *channel"]:
+    """Values continued smoothly from where they are known to everywhere, by a pyramid of weighted means.
+
+    Source: Gortler et al. 1996, The Lumigraph, section 3.4 (push-pull).
+    """
+    weight = known.astype(np.float32)
+    extra = (1,) * (values.ndim - 2)
+    levels = [(values.astype(np.float32) * weight.reshape(*weight.shape, *extra), weight)]
+    while min(levels[-1][1].shape) > 2:
+        value, weight = levels[-1]
+        size = ((value.shape[1] + 1) // 2, (value.shape[0] + 1) // 2)
+        levels.append(
+            (
+                cv2.resize(value, size, interpolation=cv2.INTER_AREA),
+                cv2.resize(weight, size, interpolation=cv2.INTER_AREA),
+            )
+        )
+    value, weight = levels[-1]
+    filled = value / np.maximum(weight, 1e-6).reshape(*weight.shape, *extra)
+    for value, weight in reversed(levels[:-1]):
+        up = cv2.resize(filled, (value.shape[1], value.shape[0]), interpolation=cv2.INTER_LINEAR)
+        share = np.minimum(weight * 1.0, 1.0).reshape(*weight.shape, *extra)
+        own = value / np.maximum(weight, 1e-6).reshape(*weight.shape, *extra)
+        filled = up + share * (own - up)
+    return filled
+
+
+def what_moved(
+    frame: Float[np.ndarray, "height width 3"],
+    clean: Float[np.ndarray, "height width 3"],
+    hole: Bool[np.ndarray, "height width"],
+    free: Bool[np.ndarray, "height width"],
+    config: BlendConfig,
+) -> Bool[np.ndarray, "height width"]:
+    """The hole and what hangs on it and is not the clean set: cast shadow, reflection, racket, hair.
+
+    Meant for pictures reduced to a quarter or so. Only `free` places can have moved: where the clean set is known, and
+    no other person is.
+    """
+    frame, clean = cv2.GaussianBlur(frame, (0, 0), 0.8), cv2.GaussianBlur(clean, (0, 0), 0.8)
+    differs = np.abs(frame - clean).max(-1) > config.moved_levels
+    # A shadow takes about the same share from all channels.
+    ratio = (frame + 6.0) / (clean + 6.0)
+    mean = ratio.mean(-1)
+    dark = (mean < 0.93) & (mean > 0.2) & (np.ptp(ratio, axis=-1) < 0.22 * (1.3 - mean) + 0.05)
+    shaded = dark & (np.abs(frame - clean).max(-1) > 0.5 * config.moved_levels)
+    side = max(np.ptp(np.flatnonzero(hole.any(1))), np.ptp(np.flatnonzero(hole.any(0))))
+    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
+    moved = (differs & (distance <= config.reach * side)) | (shaded & (distance <= config.shadow_reach * side))
+    moved = cv2.morphologyEx((moved & free & ~hole).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    _, labels = cv2.connectedComponents(cv2.dilate(moved, np.ones((3, 3), np.uint8)) | hole.astype(np.uint8))
+    attached = np.unique(labels[hole])
+    return hole | (np.isin(labels, attached[attached > 0]) & free)
+
+
+def blend(
+    frame: Float[np.ndarray, "height width 3"],
+    fill: Float[np.ndarray, "height width 3"],
+    hole: Bool[np.ndarray, "height width"],
+    others: Bool[np.ndarray, "height width"],
+    grain: Grain,
+    seed: int,
+    config: BlendConfig,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The frame with the hole filled: tone bent to meet the surroundings, fresh grain, feathered edge."""
+    ring = cv2.dilate(hole.astype(np.uint8), np.ones((21, 21), np.uint8)).astype(bool) & ~hole & ~others
+    residual = np.clip(frame - fill, -config.tone_levels, config.tone_levels)
+    if ring.any():
+        # At a quarter of the size: the bend is smooth, and grain must not pull at it.
+        small = (max(1, frame.shape[1] // 4), max(1, frame.shape[0] // 4))
+        weight = cv2.resize(ring.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+        value = cv2.resize(residual * ring[..., None], small, interpolation=cv2.INTER_AREA)
+        value = cv2.GaussianBlur(value, (0, 0), 2.0)
+        weight = cv2.GaussianBlur(weight, (0, 0), 2.0)
+        bend = spread_inwards(value / np.maximum(weight, 1e-4)[..., None], weight > 0.05)
+        fill = fill + cv2.resize(bend, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_LINEAR)
+    fill = fill + grain_field(grain, luminance_of(fill), seed)
+    outside = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
+    share = np.clip(1.0 - outside / (config.feather_px + 1), 0.0, 1.0)[..., None]
+    share = share * ~others[..., None] if others.any() else share
+    mixed = frame + share * (fill - frame)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

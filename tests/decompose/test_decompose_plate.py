@@ -1,0 +1,258 @@
+"""The clean plate, on scenes that are known without their actor."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from understudy.core.camera import CameraPath
+from understudy.core.errors import FootageError
+from understudy.core.footage import CameraSolution, Shot
+from understudy.decompose.plate import PlateConfig, clean_frames, make_clean_plate
+from understudy.decompose.plate_holes import HoleTally, PlateReport
+from understudy.geometry.projection import intrinsics
+from understudy.geometry.rotations import matrix_from_vector
+from understudy.io.video import VideoWriter, open_shot, read_video
+
+WIDTH, HEIGHT = 320, 192
+RATE = Fraction(25)
+
+
+def texture(size: int, seed: int) -> np.ndarray:
+    """Coloured patches with soft edges over noise of many scales."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((size, size, 3), 120.0, np.float32)
+    for octave in range(2, 7):
+        noise = rng.standard_normal((2**octave, 2**octave, 3)).astype(np.float32)
+        picture += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC) * 60 / octave**1.5
+    for _ in range(60):
+        x, y, w, h = rng.integers(0, size, 2).tolist() + rng.integers(size // 40, size // 8, 2).tolist()
+        cv2.rectangle(picture, (x, y), (x + w, y + h), rng.uniform(20, 230, 3).tolist(), -1)
+    return np.clip(cv2.GaussianBlur(picture, (0, 0), 1.2), 0, 255)
+
+
+def camera_path(R: np.ndarray, position: np.ndarray, focal_px: float = 300.0) -> CameraPath:
+    T = np.tile(np.eye(4), (len(R), 1, 1))
+    T[:, :3, :3], T[:, :3, 3] = R, position
+    K = np.tile(intrinsics(focal_px, WIDTH, HEIGHT), (len(R), 1, 1))
+    return CameraPath(T, K, WIDTH, HEIGHT, RATE)
+
+
+def rays_of(camera: CameraPath, time: int) -> np.ndarray:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
+    rays = np.stack([x, y, np.ones_like(x)], -1) @ np.linalg.inv(camera.K[time]).T
+    return rays @ camera.T_world_camera[time, :3, :3].T
+
+
+def wall_of_rays(camera: CameraPath, time: int, picture: np.ndarray) -> np.ndarray:
+    """A set at infinity, for a turning camera."""
+    rays = rays_of(camera, time)
+    size = picture.shape[0]
+    at = rays[..., :2] / rays[..., 2:] * 290.0 + size / 2
+    return cv2.remap(picture, at.astype(np.float32), None, cv2.INTER_CUBIC)
+
+
+def room(camera: CameraPath, time: int, pictures: list[np.ndarray]) -> np.ndarray:
+    """A ground 1.5 below, a wall 9 away and a board before it, for a travelling camera (+Y down)."""
+    rays, origin = rays_of(camera, time), camera.position[time]
+    nearest = np.full((HEIGHT, WIDTH), np.inf)
+    out = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    for axis, place, across, picture, limit in (
+        (2, 9.0, (0, 1), pictures[0], 1e9),
+        (1, 1.5, (0, 2), pictures[1], 1e9),
+        (2, 6.5, (0, 1), pictures[2], 1.2),
+    ):
+        with np.errstate(divide="ignore"):
+            distance = (place - origin[axis]) / rays[..., axis]
+        point = origin + rays * distance[..., None]
+        hit = (distance > 0.1) & (distance < nearest) & (np.abs(point[..., 0] - 0.6) < limit)
+        at = (point[..., across] * 55.0 + picture.shape[0] / 2).astype(np.float32)
+        colour = cv2.remap(picture, np.ascontiguousarray(at), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        out[hit], nearest[hit] = colour[hit], distance[hit]
+    return out
+
+
+def write_shot(
+    folder: Path,
+    count: int,
+    clean: Callable[[int], np.ndarray],
+    actor: Callable[[int], tuple[float, float]],
+    noise: float = 0.0,
+    shadow: bool = False,
+    exposure: Callable[[int], float] = lambda time: 1.0,
+) -> tuple[Shot, Path, list[np.ndarray], list[np.ndarray]]:
+    """A film with a blob before a set: shot, mask, the frames without the blob, the blob's pixels."""
+    rng = np.random.default_rng(3)
+    truths, blobs = [], []
+    with (
+        VideoWriter(folder / "shot.mkv", WIDTH, HEIGHT, RATE, "lossless") as film,
+        VideoWriter(folder / "mask.mkv", WIDTH, HEIGHT, RATE, "mask") as mask_film,
+    ):
+        for time in range(count):
+            truth = np.clip(clean(time) * exposure(time), 0, 255)
+            x, y = actor(time)
+            mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+            cv2.ellipse(mask, (round(x), round(y)), (16, 42), 0, 0, 360, 255, -1, cv2.LINE_AA)
+            frame = truth.copy()
+            if shadow:
+                dark = np.zeros((HEIGHT, WIDTH), np.float32)
+                cv2.ellipse(dark, (round(x) + 34, round(y) + 40), (36, 7), 0, 0, 360, 1.0, -1)
+                frame = frame * (1 - 0.45 * cv2.GaussianBlur(dark, (0, 0), 2.0)[..., None])
+            share = mask[..., None] / 255.0
+            frame = frame * (1 - share) + share * np.array([200.0, 40.0, 60.0])
+            frame = frame + noise * rng.standard_normal(frame.shape)
+            film.write(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
+            mask_film.write(mask)
+            truths.append(truth)
+            blobs.append(mask > 0)
+    return open_shot(folder / "shot.mkv"), folder / "mask.mkv", truths, blobs
+
+
+def decibels(out: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
+    error = (out.astype(np.float64) - truth)[where]
+    return float(10 * np.log10(255.0**2 / max(float((error**2).mean()), 1e-9)))
+
+
+def clean_and_compare(
+    shot: Shot,
+    mask: Path,
+    solution: CameraSolution,
+    truths: list[np.ndarray],
+    blobs: list[np.ndarray],
+) -> tuple[np.ndarray, list[np.ndarray], PlateReport]:
+    """Decibels inside the blob for each frame, the plate, the report."""
+    # Before the plate is written: its file is for playing, and compresses colour.
+    tally = HoleTally()
+    plate = list(clean_frames(shot, [mask], solution, PlateConfig(), tally))
+    assert len(plate) == len(shot)
+    report = tally.report(solution.move, 0.0)
+    scores = [decibels(p, t, b) for p, t, b in zip(plate, truths, blobs, strict=True)]
+    return np.array(scores), plate, report
+
+
+def solution_of(camera: CameraPath, move: str, points: np.ndarray | None = None) -> CameraSolution:
+    points = np.zeros((0, 3)) if points is None else points
+    return CameraSolution(camera, move, points, np.zeros(len(camera)))
+
+
+def across(count: int) -> Callable[[int], tuple[float, float]]:
+    return lambda time: (50 + 220 * time / (count - 1), 110)
+
+
+def test_static_camera_shows_what_was_behind(tmp_path):
+    count, picture = 40, texture(WIDTH, 1)[:HEIGHT]
+    shot, mask, truths, blobs = write_shot(tmp_path, count, lambda time: picture, across(count))
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    scores, plate, report = clean_and_compare(shot, mask, solution_of(camera, "static"), truths, blobs)
+    assert np.median(scores) > 45 and scores.min() > 40
+    assert report.seen_share > 0.99
+    far = ~cv2.dilate(blobs[0].astype(np.uint8), np.ones((61, 61), np.uint8)).astype(bool)
+    assert np.array_equal(plate[0][far], np.rint(truths[0][far]).astype(np.uint8))
+
+
+def test_static_camera_follows_flicker_and_keeps_grain(tmp_path):
+    count, picture = 40, texture(WIDTH, 2)[:HEIGHT] * 0.8
+    flicker = lambda time: 1.0 + 0.08 * np.sin(time * 1.7)  # noqa: E731
+    shot, mask, truths, blobs = write_shot(
+        tmp_path, count, lambda time: picture, across(count), noise=4.0, exposure=flicker
+    )
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    _, plate, _ = clean_and_compare(shot, mask, solution_of(camera, "static"), truths, blobs)
+    bias = [float((p.astype(float) - t)[b].mean()) for p, t, b in zip(plate, truths, blobs, strict=True)]
+    assert np.abs(bias).max() < 1.2
+    grain = [float((p.astype(float) - t)[b].std()) for p, t, b in zip(plate, truths, blobs, strict=True)]
+    assert 3.4 < np.median(grain) < 4.6
+
+
+def test_cast_shadow_goes_with_the_actor(tmp_path):
+    count, picture = 40, texture(WIDTH, 3)[:HEIGHT]
+    shot, mask, truths, blobs = write_shot(tmp_path, count, lambda time: picture, across(count), shadow=True)
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    _, plate, _ = clean_and_compare(shot, mask, solution_of(camera, "static"), truths, blobs)
+    for time in (10, 20, 30):
+        band = np.zeros((HEIGHT, WIDTH), bool)
+        x = round(across(count)(time)[0])
+        band[140:160, x : x + 60] = True
+        assert decibels(plate[time], truths[time], band) > 34
+
+
+def test_turning_camera_shows_what_was_behind(tmp_path):
+    count, picture = 40, texture(900, 4)
+    turn = np.stack([0.04 * np.sin(np.arange(count) / 9), np.linspace(-0.3, 0.3, count), np.zeros(count)], -1)
+    camera = camera_path(matrix_from_vector(turn), np.zeros((count, 3)))
+    shot, mask, truths, blobs = write_shot(
+        tmp_path, count, lambda time: wall_of_rays(camera, time, picture), lambda time: (160 + 30 * np.sin(time), 110)
+    )
+    scores, _, report = clean_and_compare(shot, mask, solution_of(camera, "rotation"), truths, blobs)
+    assert np.median(scores) > 38 and scores.min() > 34
+    assert report.seen_share > 0.95
+
+
+def parallax_scene(folder: Path, count: int) -> tuple[Shot, Path, list, list, CameraSolution]:
+    pictures = [texture(1200, 5), texture(1200, 6), texture(1200, 7)]
+    share = np.linspace(-1, 1, count)
+    position = np.stack([1.6 * share, 0.1 * np.sin(3 * share), 0.5 * share], -1)
+    turn = np.stack([0.02 * share, -0.12 * share, 0.0 * share], -1)
+    camera = camera_path(matrix_from_vector(turn), position)
+    shot, mask, truths, blobs = write_shot(
+        folder, count, lambda time: room(camera, time, pictures), lambda time: (160 + 70 * np.sin(time / 12), 112)
+    )
+    rng = np.random.default_rng(8)
+    wall = np.stack([rng.uniform(-6, 6, 250), rng.uniform(-4, 1.4, 250), np.full(250, 9.0)], -1)
+    ground = np.stack([rng.uniform(-4, 4, 250), np.full(250, 1.5), rng.uniform(3, 9, 250)], -1)
+    board = np.stack([rng.uniform(-0.6, 1.8, 80), rng.uniform(-3, 1.4, 80), np.full(80, 6.5)], -1)
+    wall = wall[np.abs(wall[:, 0] - 0.6) > 1.8]
+    return shot, mask, truths, blobs, solution_of(camera, "parallax", np.concatenate([wall, ground, board]))
+
+
+def test_travelling_camera_shows_what_was_behind(tmp_path):
+    shot, mask, truths, blobs, solution = parallax_scene(tmp_path, 48)
+    scores, plate, report = clean_and_compare(shot, mask, solution, truths, blobs)
+    assert np.median(scores) > 26
+    assert report.seen_share > 0.8
+    # No flicker: the fill's error changes from frame to frame much less than it is large.
+    error = [p.astype(float) - t for p, t in zip(plate, truths, strict=True)]
+    assert all(np.isfinite(e).all() for e in error)
+
+
+def test_never_uncovered_place_is_made_up_without_a_seam(tmp_path):
+    count, picture = 16, texture(WIDTH, 9)[:HEIGHT]
+    shot, mask, truths, blobs = write_shot(tmp_path, count, lambda time: picture, lambda time: (160, 110))
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    _, plate, report = clean_and_compare(shot, mask, solution_of(camera, "static"), truths, blobs)
+    assert report.made_up_share > 0.9
+    inside = blobs[0]
+    # The actor was far redder than the set; nothing of it may remain, and the fill is as lively as its surroundings.
+    assert (plate[3][inside].astype(int)[:, 0] - plate[3][inside][:, 1] > 120).mean() < 0.02
+    assert plate[3][inside].std() > 0.4 * plate[3][~inside].std()
+    assert np.array_equal(plate[3], plate[3]) and np.abs(plate[3].astype(int) - plate[9]).mean() < 0.5
+
+
+def test_no_mask_is_refused(tmp_path):
+    count, picture = 4, texture(WIDTH, 9)[:HEIGHT]
+    shot, _, _, _ = write_shot(tmp_path, count, lambda time: picture, across(count))
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    with pytest.raises(FootageError, match="mask"):
+        make_clean_plate(shot, [], solution_of(camera, "static"), tmp_path / "plate.mkv")
+    assert not (tmp_path / "plate.mkv").exists()
+
+
+def test_plate_is_a_video_with_a_frame_for_each_frame(tmp_path):
+    count, picture = 12, cv2.GaussianBlur(texture(WIDTH, 1)[:HEIGHT], (0, 0), 3)
+    shot, mask, truths, _ = write_shot(tmp_path, count, lambda time: picture, across(count))
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    steps = []
+    make_clean_plate(
+        shot,
+        [mask],
+        solution_of(camera, "static"),
+        tmp_path / "plate.mkv",
+        progress=lambda done, total: steps.append(done / total),
+    )
+    plate = list(read_video(tmp_path / "plate.mkv"))
+    assert len(plate) == count
+    assert all(np.abs(p - t).mean() < 3 for p, t in zip(plate, truths, strict=True))
+    assert steps[-1] == 1.0 and np.all(np.diff(steps) >= 0)
