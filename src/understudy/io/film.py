@@ -29,7 +29,7 @@ def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
 
     One picture for each frame of the shot. An odd width or height is made even by repeating its last column or row.
     The sound's packets are copied, from the one that plays when the shot begins to the one that plays when it ends;
-    if the file format cannot hold its codec, it is encoded as AAC. The file appears only when it is whole.
+    if players of this file format do not expect its codec, it is encoded as AAC. The file appears only when it is whole.
 
     Raises:
         ValueError: there are more or fewer pictures than frames in the shot, or a picture has another size.
@@ -83,9 +83,11 @@ def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -
     end_s = start_s + (int(shot.timestamps[-1]) - int(shot.timestamps[0])) * shot.time_base + 1 / shot.frame_rate
     if shot.start_frame > 0:
         source.seek(int((start_s - 1) * av.time_base))
-    if track.codec_context.name in output.supported_codecs:
+    codec = track.codec_context.name
+    # MP4 may hold uncompressed sound, but most players stay silent then.
+    if codec in output.supported_codecs and not (codec.startswith("pcm") and output.format.name == "mp4"):
         return "copied", _copied(source, track, output.add_stream_from_template(track), start_s, end_s)
-    log.info("The sound (%s) cannot be copied into this kind of file; it is encoded as AAC.", track.codec_context.name)
+    log.info("The sound (%s) cannot be copied into this kind of file; it is encoded as AAC.", codec)
     encoder = output.add_stream("aac", rate=track.codec_context.sample_rate, layout=track.codec_context.layout.name)
     return "encoded", _encoded(source, track, encoder, start_s, end_s)
 

@@ -49,8 +49,8 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
         has_audio = bool(container.streams.audio)
         packets = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
     rates = [Fraction(rate) for rate in rates if rate]
-    first, end = _range(path, packets, start_s or 0, end_s, time_base)
-    times, size = _decoded_times(path, packets[first] if first else None, end, pixel_aspect)
+    first, end = _range(path, packets, start_s or 0.0, end_s, time_base)
+    times, size = _decoded_times(path, int(packets[first]) if first else None, end, pixel_aspect)
     has_timestamps = bool((np.diff(times) > 0).all())
     if not has_timestamps:
         rate = rates[0] if rates else Fraction(25)
