@@ -1,0 +1,323 @@
+"""From a figure's silhouette and parts to a volume: every part is given a round cross-section of its own."""
+
+import itertools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve
+
+from understudy.characters.joints import POINTS
+from understudy.characters.parts import PARTS, FigureGrid, bone_line, segment_distance
+
+__all__ = ["InflateConfig", "PartVolume", "inflate_parts", "smooth_step", "stylisation"]
+
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class InflateConfig:
+    """How a silhouette becomes a body."""
+
+    depth_scale: float = 1.0
+    """Multiplies all depth: more than one for stout figures."""
+    gap: float = 1.1
+    """Width in cells of the empty wall between an arm and the body, and between the legs."""
+
+
+@dataclass(frozen=True)
+class PartVolume:
+    """One part as a height field: its surface is at z = centre ± gain · √square, z towards the viewer in cells."""
+
+    square: Float[np.ndarray, "row column"]
+    """Square of the half thickness; negative outside the part."""
+    centre: Float[np.ndarray, "row column"]
+    front: Float[np.ndarray, "row column"]
+    """Gain of the half that faces the viewer."""
+    back: Float[np.ndarray, "row column"]
+
+
+def smooth_step(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """0 below 0, 1 above 1, a smooth cubic between."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def stylisation(grid: FigureGrid) -> float:
+    """0 for human proportions, 1 for a figure whose head is a third of it: such figures are rounder."""
+    head = np.linalg.norm(grid["head_top"] - grid["head"]) / grid.height
+    return float(np.clip((head - 0.14) / 0.18, 0, 1))
+
+
+def inflate_parts(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], config: InflateConfig = InflateConfig()
+) -> tuple[dict[str, PartVolume], Float[np.ndarray, " 20"]]:
+    """A height field for each of PARTS, and each joint's z in cells.
+
+    Source of the height fields: Baran and Lehtinen 2009, Notes on Inflating Curves (−∇²u = k, half thickness √u);
+    proportions of depth to width from human anatomy, rounder for stylised figures.
+    """
+    style = stylisation(grid)
+    torso = _torso(grid, labels, style, config)
+    depths = _joint_depths(grid, labels, torso, style)
+    volumes = {"torso": torso, "head": _head(grid, labels, depths, style, config)}
+    for side in SIDES:
+        volumes[f"{side}_arm"] = _arm(grid, labels, depths, side, config)
+        volumes[f"{side}_leg"] = _leg(grid, labels, depths, side, style, config)
+    return volumes, depths
+
+
+def _cells(grid: FigureGrid) -> Float[np.ndarray, "row column 2"]:
+    """The centre (x, y) of each cell in grid coordinates."""
+    rows, columns = grid.distance.shape
+    return np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), -1)
+
+
+def _line_distance(cells: Float[np.ndarray, "row column 2"], line: Float[np.ndarray, "point 2"]) -> np.ndarray:
+    return np.min([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)], 0)
+
+
+def _along(
+    cells: Float[np.ndarray, "row column 2"], line: Float[np.ndarray, "point 2"], values: Float[np.ndarray, " point"]
+) -> Float[np.ndarray, "row column"]:
+    """Values at a line's points, carried to each cell from the nearest place of the line, a little blurred."""
+    best = np.full(cells.shape[:2], np.inf)
+    out = np.zeros(cells.shape[:2])
+    for a, b, va, vb in zip(line[:-1], line[1:], values[:-1], values[1:], strict=True):
+        direction = b - a
+        share = np.clip(((cells - a) @ direction) / max(direction @ direction, 1e-9), 0, 1)
+        distance = np.linalg.norm(cells - a - share[..., None] * direction, axis=-1)
+        nearer = distance < best
+        best = np.where(nearer, distance, best)
+        out = np.where(nearer, va + share * (vb - va), out)
+    return ndimage.gaussian_filter(out, 2.0)
+
+
+def _poisson(domain: Bool[np.ndarray, "row column"], k: float) -> Float[np.ndarray, "row column"]:
+    """Solve −∇²u = k inside the domain, u = 0 outside."""
+    count = int(domain.sum())
+    u = np.zeros(domain.shape)
+    if count == 0:
+        return u
+    index = np.full(domain.shape, -1)
+    index[domain] = np.arange(count)
+    matrix = [sparse.diags_array(np.full(count, 4.0))]
+    for axis in (0, 1):
+        a, b = (index[:-1], index[1:]) if axis == 0 else (index[:, :-1], index[:, 1:])
+        both = (a >= 0) & (b >= 0)
+        pair = sparse.coo_array((-np.ones(both.sum()), (a[both], b[both])), shape=(count, count))
+        matrix += [pair, pair.T]
+    u[domain] = spsolve(sum(matrix[1:], matrix[0]).tocsc(), np.full(count, k))
+    return u
+
+
+def _square(
+    grid: FigureGrid,
+    domain: Bool[np.ndarray, "row column"],
+    k: float,
+    cap: Float[np.ndarray, "row column"],
+    silhouette: Float[np.ndarray, "row column"] | None = None,
+) -> Float[np.ndarray, "row column"]:
+    """The capped Poisson height field, with an edge that follows the silhouette more finely than the cells do."""
+    mask = grid.mask
+    nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    reached = domain[tuple(nearest)]
+    inner = ndimage.distance_transform_edt(np.pad(reached, 1, mode="edge"))[1:-1, 1:-1]
+    outer = ndimage.distance_transform_edt(~reached)
+    cut = ndimage.gaussian_filter(np.where(reached, inner - 0.5, 0.5 - outer), 0.8)
+    edge = np.minimum(grid.distance if silhouette is None else silhouette, cut)
+    u = _poisson(edge > 0, k)
+    u = (cap * np.tanh(np.sqrt(u) / cap)) ** 2
+    inside = edge > 0
+    slope = np.where(inside, u / np.maximum(edge, 0.5), 0.0)
+    weight = ndimage.gaussian_filter(inside.astype(float), 1.5)
+    slope = ndimage.gaussian_filter(slope, 1.5) / np.maximum(weight, 1e-6)
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    slope = slope[tuple(nearest)]
+    return np.where(edge > 2, u, slope * edge + np.where(inside, (u - slope * edge) * np.clip(edge / 2, 0, 1), 0))
+
+
+def _hull(grid: FigureGrid, shrink: float = 1.0) -> Bool[np.ndarray, "row column"]:
+    """The quadrilateral of shoulders and hips."""
+    corners = np.stack([grid[n] for n in ("right_shoulder", "left_shoulder", "left_hip", "right_hip")])
+    corners = corners.mean(0) + shrink * (corners - corners.mean(0))
+    canvas = np.zeros(grid.distance.shape, np.uint8)
+    cv2.fillConvexPoly(canvas, cv2.convexHull(np.round(corners).astype(np.int32)), 1)
+    return (canvas > 0) & grid.mask
+
+
+def _limb_radius(grid: FigureGrid, labels: Int[np.ndarray, "row column"], part: str) -> float:
+    """Median half width of a limb along its bones, in cells."""
+    own = labels == PARTS.index(part)
+    width = ndimage.distance_transform_edt(own)
+    line = bone_line(grid, part)[:3]
+    share = np.linspace(0.25, 0.9, 12)[:, None]
+    samples = np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(line)])
+    pixel = np.clip(np.floor(samples).astype(int), 0, np.array(own.shape[::-1]) - 1)
+    # A bone that lies a little beside the limb's middle still finds the middle close by.
+    near = ndimage.maximum_filter(width, 5)[pixel[:, 1], pixel[:, 0]]
+    near = near[near > 0]
+    return float(np.median(near)) if len(near) else 0.03 * grid.height
+
+
+def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float, config: InflateConfig) -> PartVolume:
+    """Chest, belly and pelvis: flatter than wide; carried on behind the arms, into the neck and the thighs."""
+    cells = _cells(grid)
+    domain = (labels == PARTS.index("torso")) | _hull(grid, 0.97)
+    own = domain.copy()
+    for side in SIDES:
+        arm, leg = _limb_radius(grid, labels, f"{side}_arm"), _limb_radius(grid, labels, f"{side}_leg")
+        near = ndimage.distance_transform_edt(~own)
+        to_shoulder = np.linalg.norm(cells - grid[f"{side}_shoulder"], axis=-1)
+        is_arm = labels == PARTS.index(f"{side}_arm")
+        domain |= is_arm & ((to_shoulder < 1.2 * arm) | (near < 0.3 * arm))
+        to_hip = np.linalg.norm(cells - grid[f"{side}_hip"], axis=-1)
+        domain |= (labels == PARTS.index(f"{side}_leg")) & (to_hip < 1.1 * leg)
+    neck_width = 0.30 * np.linalg.norm(grid["left_shoulder"] - grid["right_shoulder"])
+    column = _line_distance(cells, np.stack([grid["neck"], 0.6 * grid["head"] + 0.4 * grid["head_top"]]))
+    domain |= (labels == PARTS.index("head")) & (column < max(neck_width * 0.55, 2.0))
+    half_width = float(np.quantile(ndimage.distance_transform_edt(own), 0.995))
+    ratio = (0.72 + 0.18 * style) * config.depth_scale
+    away = ndimage.distance_transform_edt(~_hull(grid, 0.97))
+    # Wings, tails and wide gowns are thin: the farther from the trunk, the flatter.
+    thin = np.exp(-((np.maximum(away - 0.7 * half_width, 0) / (0.8 * half_width)) ** 2))
+    cap = half_width * ratio * (0.18 + 1.1 * thin)
+    square = _square(grid, domain, 2 * ratio**2, cap)
+    # Up the spine from the hips (0) to the neck (1): buttocks, small of the back, chest, shoulder blades.
+    spine = grid["neck"] - grid["hips"]
+    t = ((cells - grid["hips"]) @ spine) / max(spine @ spine, 1e-9)
+    human = 1 - style
+
+    def bump(middle: float, width: float) -> np.ndarray:
+        return np.exp(-(((t - middle) / width) ** 2))
+
+    front = 1 + human * (0.10 * bump(0.68, 0.18) - 0.10 * bump(-0.05, 0.15))
+    back = 1 + human * (0.22 * bump(-0.08, 0.16) - 0.16 * bump(0.30, 0.16) + 0.08 * bump(0.78, 0.15))
+    centre = -human * 0.10 * half_width * bump(1.0, 0.25)
+    return PartVolume(square, centre, front, back)
+
+
+def _joint_depths(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], torso: PartVolume, style: float
+) -> Float[np.ndarray, " 20"]:
+    """z of each joint: near the middle plane; an arm that lies over the trunk is brought before it."""
+    tall, human = grid.height, 1 - style
+    depth = dict.fromkeys(POINTS, 0.0)
+    depth["neck"] = -0.012 * tall * human
+    depth["head"] = 0.006 * tall * human
+    depth["head_top"] = 0.006 * tall * human
+    inside = ndimage.distance_transform_edt(_hull(grid, 1.0))
+    surface = torso.centre + torso.front * np.sqrt(np.maximum(torso.square, 0))
+    for side in SIDES:
+        depth[f"{side}_elbow"] = -0.010 * tall * human
+        depth[f"{side}_wrist"] = 0.008 * tall * human
+        depth[f"{side}_hand"] = 0.014 * tall * human
+        depth[f"{side}_ankle"] = -0.018 * tall * human
+        depth[f"{side}_toe"] = depth[f"{side}_ankle"]
+        radius = _limb_radius(grid, labels, f"{side}_arm")
+        for name in ("elbow", "wrist", "hand"):
+            column, row = np.floor(grid[f"{side}_{name}"]).astype(int)
+            row, column = np.clip(row, 0, inside.shape[0] - 1), np.clip(column, 0, inside.shape[1] - 1)
+            over = smooth_step(np.array(inside[row, column] / max(radius, 1.0)))
+            depth[f"{side}_{name}"] += float(over) * (surface[row, column] + 0.7 * radius)
+    return np.array([depth[name] for name in POINTS])
+
+
+def _head(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    depths: Float[np.ndarray, " 20"],
+    style: float,
+    config: InflateConfig,
+) -> PartVolume:
+    """A ball; a human head is deeper than it is wide."""
+    cells = _cells(grid)
+    own = labels == PARTS.index("head")
+    line = bone_line(grid, "head")
+    reach = max(float(np.linalg.norm(line[0] - line[1])), 4.0)
+    domain = own | (grid.mask & (np.linalg.norm(cells - grid["head"], axis=-1) < 0.25 * reach))
+    width = float(np.quantile(ndimage.distance_transform_edt(own), 0.995)) if own.any() else 0.5 * reach
+    ratio = (1.12 - 0.17 * style) * config.depth_scale
+    away = np.maximum(_line_distance(cells, line) - 1.15 * width, 0)
+    cap = width * ratio * (0.3 + 1.4 * np.exp(-((away / (0.6 * width)) ** 2)))
+    square = _square(grid, domain, 4 * ratio**2 * 0.85, cap)
+    ones = np.ones_like(square)
+    return PartVolume(square, np.full_like(square, depths[1]), ones, ones * (1.0 + 0.08 * (1 - style)))
+
+
+def _arm(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    depths: Float[np.ndarray, " 20"],
+    side: str,
+    config: InflateConfig,
+) -> PartVolume:
+    """Round, rooted a little inside the shoulder; what hangs far from its bones (a bag, a sleeve) is flat."""
+    cells = _cells(grid)
+    part = f"{side}_arm"
+    radius = _limb_radius(grid, labels, part)
+    line = bone_line(grid, part)
+    to_shoulder = np.linalg.norm(cells - line[0], axis=-1)
+    domain = (labels == PARTS.index(part)) | ((labels == PARTS.index("torso")) & (to_shoulder < 1.1 * radius))
+    away = np.maximum(_line_distance(cells, line) - 1.3 * radius, 0)
+    cap = radius * config.depth_scale * (0.4 + 1.4 * np.exp(-((away / radius) ** 2)))
+    # Palms and fingers are flatter than the wrist.
+    hand = smooth_step(_along(cells, line, np.array([0.0, 0.0, 0.0, 1.0])) * 1.5)
+    square = _square(grid, domain, 2.0 * config.depth_scale**2, cap) * (1 - 0.45 * hand)
+    values = np.array([depths[POINTS.index(f"{side}_{name}")] for name in ("shoulder", "elbow", "wrist", "hand")])
+    ones = np.ones_like(square)
+    return PartVolume(square, _along(cells, line, values), ones, ones)
+
+
+def _leg(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    depths: Float[np.ndarray, " 20"],
+    side: str,
+    style: float,
+    config: InflateConfig,
+) -> PartVolume:
+    """Round, rooted in the pelvis, with a foot that points to the viewer."""
+    cells = _cells(grid)
+    part = f"{side}_leg"
+    radius = _limb_radius(grid, labels, part)
+    line = bone_line(grid, part)
+    own = labels == PARTS.index(part)
+    to_hip = np.linalg.norm(cells - line[0], axis=-1)
+    domain = own | ((labels == PARTS.index("torso")) & (to_hip < 1.2 * radius))
+    away = np.maximum(_line_distance(cells, line) - 1.4 * radius, 0)
+    cap = radius * config.depth_scale * (0.5 + 1.6 * np.exp(-((away / radius) ** 2)))
+    # The field goes on below the sole, so that the foot does not thin out towards the ground.
+    below = np.minimum(grid.distance, 1e9)
+    rows = np.flatnonzero(own.any(1))
+    sole = float(rows[-1] + 1) if len(rows) else grid["hips"][1]
+    ankle = line[2]
+    square = _square(grid, domain, 2.0 * config.depth_scale**2, cap, below)
+    centre = _along(
+        cells, line, np.array([depths[POINTS.index(f"{side}_{n}")] for n in ("hip", "knee", "ankle", "toe")])
+    )
+    human = 1 - style
+    shin = _along(cells, line, np.array([0.0, 1.0, 2.0, 2.0]))
+    back = 1 + 0.14 * human * np.exp(-(((shin - 1.35) / 0.25) ** 2))
+    front = 1 + 0.06 * human * np.exp(-(((shin - 0.4) / 0.35) ** 2))
+    tall = sole - ankle[1]
+    if tall < 1.0:
+        return PartVolume(square, centre, front, back)
+    foot = own & (cells[..., 1] > ankle[1] + 0.3 * tall)
+    width = foot.sum() / max(1, np.count_nonzero(foot.any(1)))
+    length = min(2.6 * width, 0.08 * grid.height + width)
+    aside = abs(line[3][0] - ankle[0])
+    length = float(np.sqrt(max(length**2 - aside**2, (0.45 * length) ** 2)))
+    t = (cells[..., 1] - ankle[1]) / tall
+    half = np.sqrt(max(float(np.quantile(square[foot], 0.9)), 1.0)) if foot.any() else radius
+    forward = smooth_step((t + 0.35) / 1.0)
+    front = front + forward * max(0.74 * length / half - 1, 0)
+    back = back + smooth_step((t + 0.3) / 0.9) * max(0.30 * length / half - 1, 0)
+    # Within the foot the half thickness rises quickly from the sole, which makes the sole flat.
+    toe_box = smooth_step((t - 0.1) / 0.5)
+    edge = np.clip(grid.distance / 2.5, 0, 1)
+    flat = np.where(own, np.maximum(square, half**2 * edge * 0.8), square)
+    square = np.where(square > 0, square + toe_box * (flat - square), square)
+    return PartVolume(square, centre, front, back)

@@ -1,0 +1,232 @@
+"""Where a figure's joints are in its picture."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
+
+from understudy.characters.protocol import Detection, LandmarkDetector
+from understudy.core.errors import CharacterError
+
+__all__ = ["POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints"]
+
+POINTS: tuple[str, ...] = (
+    "head_top", "head", "neck", "hips",
+    "left_shoulder", "left_elbow", "left_wrist", "left_hand",
+    "right_shoulder", "right_elbow", "right_wrist", "right_hand",
+    "left_hip", "left_knee", "left_ankle", "left_toe",
+    "right_hip", "right_knee", "right_ankle", "right_toe",
+)  # fmt: skip
+"""What is known of a figure in 2D. `head` is the base of the skull (between the ears, at the jaw's height), `hips`
+the middle of the pelvis; left is the figure's own left, which is on the right of a picture that it faces."""
+
+_INDEX = {name: index for index, name in enumerate(POINTS)}
+_BONES = tuple(
+    (_INDEX[a], _INDEX[b])
+    for a, b in (
+        ("head_top", "head"), ("head", "neck"), ("neck", "hips"),
+        ("neck", "left_shoulder"), ("left_shoulder", "left_elbow"),
+        ("left_elbow", "left_wrist"), ("left_wrist", "left_hand"),
+        ("neck", "right_shoulder"), ("right_shoulder", "right_elbow"),
+        ("right_elbow", "right_wrist"), ("right_wrist", "right_hand"),
+        ("hips", "left_hip"), ("left_hip", "left_knee"), ("left_knee", "left_ankle"), ("left_ankle", "left_toe"),
+        ("hips", "right_hip"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"), ("right_ankle", "right_toe"),
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FigureJoints:
+    """A figure's joints in its picture."""
+
+    points_px: Float[np.ndarray, "20 2"]
+    """Where each of POINTS is; may lie outside the picture (a figure cut off at the knees)."""
+    face_px: Float[np.ndarray, "11 2"] | None = None
+    """The first 11 of `core.footage.LANDMARKS` (nose to mouth), when a face was found."""
+    score: float = 0.0
+    """How well the joints explain the silhouette; comparable only within one picture."""
+
+    def __getitem__(self, name: str) -> Float[np.ndarray, "2"]:
+        return self.points_px[_INDEX[name]]
+
+
+def find_joints(
+    rgb: UInt8[np.ndarray, "height width 3"],
+    figure: Bool[np.ndarray, "height width"],
+    detect: LandmarkDetector,
+    first: Detection | None = None,
+) -> FigureJoints | None:
+    """The joints by the landmark model, which misses many drawn figures as they are.
+
+    It is asked again on the cut-out before flat backgrounds, stretched and padded, and the answer that explains the
+    silhouette best is kept. None when it never sees a body.
+    """
+    candidates = [] if first is None else [joints_from_landmarks(first, figure)]
+    rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    crop, inside = rgb[top:bottom, left:right], figure[top:bottom, left:right]
+    scale = min(1.0, 512 / max(crop.shape[:2]))
+    for grey in (235, 128, 40):
+        for stretch in (1.0, 0.75, 1.3):
+            for padding in (0.12, 0.4):
+                small = np.where(inside[..., None], crop, np.uint8(grey))
+                size = max(8, round(small.shape[1] * scale * stretch)), max(8, round(small.shape[0] * scale))
+                small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+                pad = round(padding * max(size))
+                small = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(grey,) * 3)
+                found = detect(small)
+                if found is not None:
+                    landmarks = (found[0] - pad) / (scale * stretch, scale) + (left, top)
+                    candidates.append(joints_from_landmarks((landmarks, *found[1:]), figure))
+        if candidates and max(c.score for c in candidates) > GOOD_SCORE:
+            break
+    return max(candidates, key=lambda c: c.score) if candidates else None
+
+
+GOOD_SCORE = 0.95
+"""Joints that score this well need no further tries."""
+
+
+def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "height width"]) -> FigureJoints:
+    """The 20 points from BlazePose's 33 landmarks, left and right put the way a figure that faces us has them."""
+    landmarks, visibility = _untangle(detection[0]), detection[1]
+    point = {name: np.zeros(2) for name in POINTS}
+    for side, first in (("left", 11), ("right", 12)):
+        for name, landmark in (
+            ("shoulder", 0),
+            ("elbow", 2),
+            ("wrist", 4),
+            ("hip", 12),
+            ("knee", 14),
+            ("ankle", 16),
+            ("toe", 20),
+        ):
+            point[f"{side}_{name}"] = landmarks[first + landmark]
+        # Pinky and index knuckles: the hand's tip lies about as far again beyond them.
+        knuckles = landmarks[[first + 6, first + 8]].mean(0)
+        point[f"{side}_hand"] = landmarks[first + 4] + 1.6 * (knuckles - landmarks[first + 4])
+    shoulders = landmarks[[11, 12]].mean(0)
+    mouth, nose, ears = landmarks[[9, 10]].mean(0), landmarks[0], landmarks[[7, 8]].mean(0)
+    point["hips"] = landmarks[[23, 24]].mean(0)
+    point["head"] = 0.5 * (mouth + ears)
+    up = nose + (ears - mouth) * 0.5 - shoulders
+    point["neck"] = shoulders + 0.25 * (mouth - shoulders)
+    point["head_top"] = _walk_out(figure, 0.5 * (nose + ears), up)
+    points = np.stack([point[name] for name in POINTS])
+    return FigureJoints(points, landmarks[:11].copy(), _score(points, visibility, figure))
+
+
+def _untangle(landmarks: Float[np.ndarray, "33 2"]) -> Float[np.ndarray, "33 2"]:
+    """Swap what was found mirrored: a figure that faces us has its left on the picture's right."""
+    left = np.array([4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32])
+    right = np.array([1, 2, 3, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31])
+    swapped = np.arange(33)
+    swapped[left], swapped[right] = right, left
+    facing = (landmarks[11] - landmarks[12])[0] + (landmarks[23] - landmarks[24])[0]
+    if facing < 0:
+        landmarks = landmarks[swapped]
+    landmarks = landmarks.copy()
+    if (landmarks[1:4] - landmarks[4:7])[:, 0].mean() < 0:
+        landmarks[:11] = landmarks[swapped[:11]]
+    legs = np.arange(25, 33)
+    apart = abs(landmarks[23, 0] - landmarks[24, 0])
+    crossed = landmarks[[26, 28], 0] - landmarks[[25, 27], 0]
+    if crossed[0] > 0 and crossed[1] > 0.1 * apart:
+        landmarks[legs] = landmarks[swapped[legs]]
+    if landmarks[23, 0] < landmarks[24, 0]:
+        landmarks[[23, 24]] = landmarks[[24, 23]]
+    return landmarks
+
+
+def _walk_out(
+    figure: Bool[np.ndarray, "height width"], start: Float[np.ndarray, "2"], direction: Float[np.ndarray, "2"]
+) -> Float[np.ndarray, "2"]:
+    """The last point of the figure from `start` on along `direction`."""
+    height, width = figure.shape
+    direction = direction / max(np.linalg.norm(direction), 1e-9)
+    steps = start + np.arange(0, max(height, width))[:, None] * direction
+    pixel = np.floor(steps).astype(int)
+    within = ((pixel >= 0) & (pixel < (width, height))).all(1)
+    hit = np.zeros(len(steps), bool)
+    hit[within] = figure[pixel[within, 1], pixel[within, 0]]
+    return steps[np.flatnonzero(hit)[-1]] if hit.any() else start
+
+
+def _score(
+    points: Float[np.ndarray, "20 2"], visibility: Float[np.ndarray, " 33"], figure: Bool[np.ndarray, "height width"]
+) -> float:
+    """High when the bones lie inside the silhouette and no part of it is far from them."""
+    height, _width = figure.shape
+    step = max(1, round(height / 160))
+    small = figure[::step, ::step]
+    scaled = points / step
+    lines = np.zeros(small.shape, np.uint8)
+    share = np.linspace(0, 1, 12)[:, None]
+    samples = np.concatenate([scaled[a] + share * (scaled[b] - scaled[a]) for a, b in _BONES])
+    for a, b in _BONES:
+        cv2.line(lines, np.round(scaled[a]).astype(int).tolist(), np.round(scaled[b]).astype(int).tolist(), 1, 1)
+    if not lines.any():
+        return -10.0
+    pixel = np.floor(samples).astype(int)
+    within = ((pixel >= 0) & (pixel < (small.shape[1], small.shape[0]))).all(1)
+    inside = np.zeros(len(samples))
+    inside[within] = small[pixel[within, 1], pixel[within, 0]]
+    tall = np.ptp(np.flatnonzero(small.any(1))) + 1
+    far = np.quantile(ndimage.distance_transform_edt(lines == 0)[small], 0.9) / tall
+    return float(inside.mean() - 3.0 * far + 0.2 * visibility[11:].mean())
+
+
+def read_joints(path: Path) -> FigureJoints:
+    """Joints placed by hand: a JSON file `{"left_elbow": [x, y], …}` in pixels of the picture.
+
+    Needed are left/right shoulder, elbow, wrist, hip, knee and ankle, and `head_top`; the other names of POINTS are
+    derived when absent. The centre of the top-left pixel is (0.5, 0.5); left is the figure's own left.
+
+    Raises:
+        CharacterError: the file is not such a list, or a joint is missing.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CharacterError(f"{path} cannot be read as a joints file in JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise CharacterError(f'{path} holds no joints: expected {{"left_elbow": [x, y], …}} in pixels')
+    if isinstance(data.get("joints"), dict):
+        data = data["joints"]
+    point: dict[str, Float[np.ndarray, 2]] = {}
+    for name, value in data.items():
+        if name not in _INDEX:
+            raise CharacterError(f"{path} names a joint {name!r}; known are {', '.join(POINTS)}")
+        if not (isinstance(value, list) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
+            raise CharacterError(f"{path}: {name} is {value!r}; expected [x, y] in pixels")
+        point[name] = np.array(value, np.float64)
+    return FigureJoints(np.stack([_complete(point, path)[name] for name in POINTS]))
+
+
+def _complete(point: dict[str, Float[np.ndarray, "2"]], path: Path) -> dict[str, Float[np.ndarray, "2"]]:
+    """Derive the points that follow from the others."""
+    needed = ["head_top"] + [
+        f"{side}_{name}"
+        for side in ("left", "right")
+        for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    ]
+    missing = [name for name in needed if name not in point]
+    if missing:
+        raise CharacterError(f"{path} lacks the joints {', '.join(missing)}")
+    full = dict(point)
+    shoulders = 0.5 * (point["left_shoulder"] + point["right_shoulder"])
+    full.setdefault("hips", 0.5 * (point["left_hip"] + point["right_hip"]))
+    full.setdefault("neck", shoulders + 0.1 * (point["head_top"] - shoulders))
+    full.setdefault("head", shoulders + 0.3 * (point["head_top"] - shoulders))
+    down = full["hips"] - shoulders
+    for side, out in (("left", 1.0), ("right", -1.0)):
+        fore = point[f"{side}_wrist"] - point[f"{side}_elbow"]
+        full.setdefault(f"{side}_hand", point[f"{side}_wrist"] + 0.5 * fore)
+        full.setdefault(
+            f"{side}_toe", point[f"{side}_ankle"] + 0.2 * down + np.array([out * 0.05 * np.linalg.norm(down), 0])
+        )
+    return full

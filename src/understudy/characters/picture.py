@@ -1,0 +1,177 @@
+"""From one picture to a character: cut out, find the joints, inflate, paint, rig."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from understudy.characters.cutout import cut_out
+from understudy.characters.inflate import InflateConfig, inflate_parts
+from understudy.characters.joints import POINTS, FigureJoints, find_joints, read_joints
+from understudy.characters.parts import figure_grid, label_parts
+from understudy.characters.protocol import LandmarkDetector
+from understudy.characters.texture import paint_atlas, unwrap
+from understudy.characters.volume import surface_of_parts, vertex_normals
+from understudy.characters.weights import skin
+from understudy.core.character import Character, Material, Mesh
+from understudy.core.errors import CharacterError
+from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
+from understudy.core.progress import Progress, silent
+from understudy.geometry.rigid import transform_from
+from understudy.io.images import read_picture
+
+__all__ = ["PictureConfig", "character_from_picture"]
+
+LARGEST_PX = 1600
+
+
+@dataclass(frozen=True)
+class PictureConfig:
+    """How a picture becomes a character."""
+
+    height_m: float = 1.7
+    """How tall the figure stands in metres, from its soles to the top of what it wears on its head."""
+    joints: Path | None = None
+    """Joints placed by hand, where the landmark model does not see the figure: see joints.read_joints."""
+    mask: Path | None = None
+    """A cut-out made by hand: a grey picture of the same size, white on the figure."""
+    vertices: int = 18_000
+    """About how many vertices the mesh has."""
+    texture_px: int = 2048
+    """Longest side of the texture."""
+    inflate: InflateConfig = field(default_factory=InflateConfig)
+
+
+def character_from_picture(
+    path: Path, detect: LandmarkDetector, config: PictureConfig = PictureConfig(), progress: Progress = silent
+) -> Character:
+    """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
+
+    Its rest pose is the pose in the picture; its 22 joints have the names of BODY_JOINTS and rest rotations along
+    the world's axes.
+
+    Raises:
+        CharacterError: the picture cannot be read, is too small, or shows no figure whose joints can be found.
+    """
+    picture = read_picture(path)
+    mask = None if config.mask is None else _read_mask(config.mask, picture.shape[:2])
+    placed = None if config.joints is None else read_joints(config.joints)
+    picture, mask, scale = _at_most(picture, mask, LARGEST_PX)
+    rgb = _over_grey(picture)
+    steps = 6
+    progress(0, steps)
+    first = detect(rgb)
+    figure = cut_out(picture, first, mask)
+    progress(1, steps)
+    if placed is not None:
+        joints = FigureJoints(placed.points_px * scale)
+    else:
+        joints = find_joints(rgb, figure, detect, first)
+    if joints is None:
+        raise CharacterError(
+            f"no body was found in {path.name}: give a joints file that says where shoulders, elbows, … are"
+        )
+    progress(2, steps)
+    grid = figure_grid(rgb, figure, joints, _cells_for(figure, config.vertices))
+    labels = label_parts(grid)
+    volumes, depths = inflate_parts(grid, labels, config.inflate)
+    progress(3, steps)
+    vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
+    progress(4, steps)
+    atlas = paint_atlas(grid, labels, rgb, figure, config.texture_px)
+    old, split_faces, uv = unwrap(vertices, faces, part_at, atlas)
+    progress(5, steps)
+    to_metres = config.height_m / np.ptp(vertices[:, 1])
+    points = np.stack([grid.points[:, 0], -grid.points[:, 1], depths], -1)
+    joints_m, tips_m = _place_joints(points)
+    shift = np.array([joints_m[0, 0], vertices[:, 1].min(), joints_m[0, 2]])
+    vertices, joints_m, tips_m = ((v - shift) * to_metres for v in (vertices, joints_m, tips_m))
+    skin_joints, skin_weights = skin(vertices, faces, part_at, joints_m, tips_m)
+    normals = vertex_normals(vertices, faces)
+    mesh = Mesh(
+        vertices[old], split_faces, normals[old], uv, np.zeros(len(faces), np.int64),
+        (Material(name=path.stem, texture=atlas.texture),),
+    )  # fmt: skip
+    progress(6, steps)
+    return _rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])
+
+
+def _cells_for(figure: Bool[np.ndarray, "height width"], vertices: int) -> int:
+    """How many cells tall the grid must be: the surface grows with the silhouette's area."""
+    tall = np.ptp(np.flatnonzero(figure.any(1))) + 1
+    share = figure.sum() / tall**2
+    return int(np.clip(np.sqrt(vertices / (4.6 * share)), 80, 190))
+
+
+def _rigged(
+    name: str, mesh: Mesh, joints_m: Float[np.ndarray, "22 3"], skin_joints: np.ndarray, skin_weights: np.ndarray
+) -> Character:
+    eye = np.broadcast_to(np.eye(3), (len(joints_m), 3, 3))
+    parents = np.array(BODY_PARENTS)
+    offsets = joints_m - np.where(parents[:, None] >= 0, joints_m[parents], 0)
+    skeleton = Skeleton(BODY_JOINTS, BODY_PARENTS, transform_from(eye, offsets))
+    roles = {part: index for index, part in enumerate(BODY_JOINTS)}
+    return Character(name, mesh, skeleton, transform_from(eye, -joints_m), skin_joints, skin_weights, roles)
+
+
+def _place_joints(
+    points: Float[np.ndarray, "20 3"],
+) -> tuple[Float[np.ndarray, "22 3"], Float[np.ndarray, "22 3"]]:
+    """The joints of BODY_JOINTS from the figure's points, and where each one's bone ends."""
+    point = dict(zip(POINTS, points, strict=True))
+    joint = {"Hips": point["hips"], "Neck": point["neck"], "Head": point["head"]}
+    for name, share in (("Spine", 0.18), ("Spine1", 0.42), ("Spine2", 0.68)):
+        joint[name] = point["hips"] + share * (point["neck"] - point["hips"])
+    tip = {"Head": point["head_top"]}
+    for side in ("Left", "Right"):
+        low = side.lower()
+        shoulder = point[f"{low}_shoulder"]
+        joint[f"{side}Shoulder"] = joint["Spine2"] + 0.55 * (point["neck"] - joint["Spine2"])
+        joint[f"{side}Shoulder"] = joint[f"{side}Shoulder"] + 0.2 * (shoulder - joint[f"{side}Shoulder"])
+        joint[f"{side}Arm"], joint[f"{side}ForeArm"] = shoulder, point[f"{low}_elbow"]
+        joint[f"{side}Hand"], tip[f"{side}Hand"] = point[f"{low}_wrist"], point[f"{low}_hand"]
+        joint[f"{side}UpLeg"], joint[f"{side}Leg"] = point[f"{low}_hip"], point[f"{low}_knee"]
+        ankle, toe = point[f"{low}_ankle"], point[f"{low}_toe"]
+        joint[f"{side}Foot"] = ankle
+        foot = toe - ankle
+        drop = max(np.linalg.norm(foot), 1e-6)
+        forward = foot + np.array([0.0, 0.0, 1.0]) * drop
+        joint[f"{side}ToeBase"] = ankle + 0.75 * forward
+        tip[f"{side}ToeBase"] = ankle + 1.3 * forward
+    children = {name: [] for name in BODY_JOINTS}
+    for child, parent in enumerate(BODY_PARENTS):
+        if parent >= 0:
+            children[BODY_JOINTS[parent]].append(BODY_JOINTS[child])
+    # The first child carries a chain on: Hips → Spine, Spine2 → Neck.
+    ends = [tip[name] if name in tip else joint[children[name][0]] for name in BODY_JOINTS]
+    return np.stack([joint[name] for name in BODY_JOINTS]), np.stack(ends)
+
+
+def _read_mask(path: Path, shape: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
+    mask = read_picture(path)
+    if mask.shape[:2] != shape:
+        raise CharacterError(
+            f"the mask {path} has {mask.shape[1]}×{mask.shape[0]} pixels; "
+            f"expected {shape[1]}×{shape[0]} like the picture"
+        )
+    grey = mask[..., :3].max(-1)
+    return (grey >= 128) & (mask[..., 3] >= 128)
+
+
+def _at_most(
+    picture: UInt8[np.ndarray, "height width 4"], mask: Bool[np.ndarray, "height width"] | None, largest: int
+) -> tuple[UInt8[np.ndarray, "h w 4"], Bool[np.ndarray, "h w"] | None, float]:
+    """Shrink a large picture, whose detail no texture would hold; the third value is the factor."""
+    scale = min(1.0, largest / max(picture.shape[:2]))
+    if scale == 1.0:
+        return picture, mask, 1.0
+    size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small, None if mask is None else cv2.resize(mask.astype(np.uint8), size) > 0, scale
+
+
+def _over_grey(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 3"]:
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return (picture[..., :3] * alpha + 200 * (1 - alpha)).astype(np.uint8)

@@ -1,0 +1,240 @@
+"""One picture as the texture of a whole body: what it shows in front, what it hides made up from it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy import ndimage
+
+from understudy.characters.parts import PARTS, FigureGrid
+
+__all__ = ["Atlas", "paint_atlas", "unwrap"]
+
+ARMS = (PARTS.index("left_arm"), PARTS.index("right_arm"))
+HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Four panels of equal size: trunk, head and legs in front and behind (above); the arms likewise (below).
+
+    Arms have panels of their own because they hide parts of the trunk.
+    """
+
+    texture: UInt8[np.ndarray, "height width 4"]
+    cells: tuple[int, int]
+    """Rows and columns of the grid that each panel covers."""
+
+
+def paint_atlas(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    rgb: UInt8[np.ndarray, "height width 3"],
+    figure: Bool[np.ndarray, "height width"],
+    largest_px: int,
+) -> Atlas:
+    """Front panels carry the picture, padded over its edges; back panels the picture without face and prints."""
+    rows, columns = grid.distance.shape
+    per_cell = float(min(grid.cell_px, largest_px / (2 * max(rows, columns))))
+    size = (int(columns * per_cell), int(rows * per_cell))
+    # Pixel centres: panel pixel p covers the picture around origin + (p + 0.5) · step.
+    step = grid.cell_px * columns / size[0], grid.cell_px * rows / size[1]
+    to_picture = np.array(
+        [
+            [step[0], 0, grid.origin_px[0] + 0.5 * step[0] - 0.5],
+            [0, step[1], grid.origin_px[1] + 0.5 * step[1] - 0.5],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    sharp = cv2.GaussianBlur(rgb, (0, 0), 0.45 * step[0]) if step[0] > 1.3 else rgb
+    picture = cv2.warpAffine(sharp, to_picture, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    inside = cv2.warpAffine(figure.astype(np.float32), to_picture, size, flags=flags) > 0.5
+    part = _labels_at(labels, size)
+    margin = float(0.006 * grid.height * per_cell)
+    picture = _calm_rim(picture, inside, margin)
+    is_arm = np.isin(part, ARMS)
+    front_body, front_arms = _pad(picture, inside & ~is_arm, margin), _pad(picture, inside & is_arm, margin)
+    back_body = _back_of_body(grid, front_body, part, inside & ~is_arm, per_cell)
+    top, bottom = np.hstack([front_body, back_body]), np.hstack([front_arms, front_arms])
+    colour = np.clip(np.vstack([top, bottom]) + 0.5, 0, 255).astype(np.uint8)
+    texture = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
+    return Atlas(texture, (rows, columns))
+
+
+def _labels_at(labels: Int[np.ndarray, "row column"], size: tuple[int, int]) -> Int[np.ndarray, "height width"]:
+    """The grid's parts at the panel's resolution, with smooth borders, carried on outside the figure."""
+    nearest = ndimage.distance_transform_edt(labels < 0, return_distances=False, return_indices=True)
+    full = labels[tuple(nearest)]
+    best = np.zeros(size[::-1], np.float32)
+    out = np.zeros(size[::-1], np.int64)
+    for part in range(len(PARTS)):
+        vote = cv2.resize(ndimage.gaussian_filter((full == part).astype(np.float32), 0.9), size)
+        out = np.where(vote > best, part, out)
+        best = np.maximum(best, vote)
+    return out
+
+
+def _pad(
+    picture: Float[np.ndarray, "height width 3"], inside: Bool[np.ndarray, "height width"], margin: float
+) -> Float[np.ndarray, "height width 3"]:
+    """Everything outside takes the colour of the nearest pixel that lies `margin` inside, softened with distance.
+
+    The outermost pixels are a mixture with the background and are replaced too.
+    """
+    if not inside.any():
+        return picture
+    depth = ndimage.distance_transform_edt(inside)
+    core = depth > margin
+    if not core.any():
+        core = inside
+    nearest = ndimage.distance_transform_edt(~core, return_distances=False, return_indices=True)
+    padded = picture[tuple(nearest)]
+    soft = cv2.GaussianBlur(padded, (0, 0), max(1.0, 1.5 * margin))
+    away = np.clip((margin * 1.5 - depth) / (margin * 1.5 + 1e-6), 0, 1)[..., None].astype(np.float32)
+    return np.where(core[..., None], picture, padded) * (1 - away) + soft * away
+
+
+def _calm_rim(
+    picture: Float[np.ndarray, "height width 3"], inside: Bool[np.ndarray, "height width"], margin: float
+) -> Float[np.ndarray, "height width 3"]:
+    """Blur along the silhouette: there a pixel is drawn out over the whole side, and its noise becomes stripes."""
+    weight = inside.astype(np.float32)
+    blurred = cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2.2 * margin)
+    blurred /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 2.2 * margin), 1e-3)[..., None]
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+    amount = 0.8 * np.clip(1.6 - depth / (1.7 * margin), 0, 1)
+    return np.where(inside[..., None], picture + amount[..., None] * (blurred - picture), picture)
+
+
+def _back_of_body(
+    grid: FigureGrid,
+    front: Float[np.ndarray, "height width 3"],
+    part: Int[np.ndarray, "height width"],
+    inside: Bool[np.ndarray, "height width"],
+    per_cell: float,
+) -> Float[np.ndarray, "height width 3"]:
+    """Legs as in front; the trunk's back from its flanks; the back of the head from its sides without the face."""
+    back = front.copy()
+    lab = cv2.cvtColor((front / 255).astype(np.float32), cv2.COLOR_RGB2LAB)
+    for which in (TORSO, HEAD):
+        own = (part == which) & inside
+        if own.sum() < 100:
+            continue
+        known = own if which == TORSO else own & ~_face(grid, own, lab, per_cell)
+        colour = _from_flanks(front, own, known, per_cell)
+        amount = np.clip(cv2.GaussianBlur((part == which).astype(np.float32), (0, 0), 0.8 * per_cell) * 1.6 - 0.4, 0, 1)
+        back = back + amount[..., None] * (colour + _detail(front, colour, per_cell) - back)
+    return back
+
+
+def _face(
+    grid: FigureGrid, own: Bool[np.ndarray, "height width"], lab: Float[np.ndarray, "height width 3"], per_cell: float
+) -> Bool[np.ndarray, "height width"]:
+    """The face: what lies around its landmarks, and all of the head that has its colour."""
+    if grid.face is None:
+        return np.zeros_like(own)
+    face = grid.face * per_cell
+    y, x = np.mgrid[: own.shape[0], : own.shape[1]]
+    middle = face[[0, 2, 5, 9, 10]].mean(0)
+    radius = max(
+        2.0, 0.9 * float(np.linalg.norm(face[2] - face[5])), 1.2 * float(np.linalg.norm(face[0] - face[9:11].mean(0)))
+    )
+    away = np.hypot(x + 0.5 - middle[0], y + 0.5 - middle[1]) / radius
+    core = own & (away < 1.0)
+    if not core.any():
+        return core
+    skin = np.median(lab[core], 0)
+    alike = np.linalg.norm((lab - skin) * np.array([0.5, 1.0, 1.0], np.float32), axis=-1) < 16
+    face_area = own & ((away < 1.3) | (alike & (away < 3.5)))
+    # A mask, fur or a helmet has one colour all over: then only the middle is the face.
+    return face_area if face_area.sum() < 0.75 * own.sum() else core
+
+
+def _from_flanks(
+    front: Float[np.ndarray, "height width 3"],
+    own: Bool[np.ndarray, "height width"],
+    known: Bool[np.ndarray, "height width"],
+    per_cell: float,
+) -> Float[np.ndarray, "height width 3"]:
+    """Each row's colours at its two flanks, carried across: clothes look the same there from behind, and prints,
+    openings and faces lie between. Rows with nothing known take those of the nearest row that has something.
+    """
+    height, width = own.shape
+    rows = np.flatnonzero(own.any(1))
+    ends = np.full((height, 2, 3), np.nan, np.float32)
+    places = np.zeros((height, 2), np.float32)
+    inset = 1.2 * per_cell
+    for row in rows:
+        columns = np.flatnonzero(own[row])
+        first, last = columns[0], columns[-1]
+        reach = inset + 0.22 * (last - first)
+        good = columns[known[row, columns]]
+        places[row] = first, last
+        for side, near in enumerate((good[good <= first + reach], good[good >= last - reach])):
+            outer = near[(near >= first + inset) & (near <= last - inset)]
+            if len(outer) == 0:
+                outer = near
+            if len(outer):
+                ends[row, side] = np.median(front[row, outer], 0)
+    ends, places = ends[rows], places[rows]
+    for side in (0, 1):
+        valid = ~np.isnan(ends[:, side, 0])
+        if not valid.any():
+            ends[:, side] = np.median(front[own & known] if (own & known).any() else front[own], 0)
+            continue
+        nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)[0]
+        ends[:, side] = ends[nearest, side]
+        ends[:, side] = ndimage.median_filter(ends[:, side], (2 * int(0.8 * per_cell) + 1, 1))
+        ends[:, side] = ndimage.gaussian_filter1d(ends[:, side], 0.5 * per_cell, axis=0)
+    full = np.interp(np.arange(height), rows, np.arange(len(rows))).round().astype(int)
+    left, right = places[full, :1], places[full, 1:]
+    share = np.clip((np.arange(width)[None] - left) / np.maximum(right - left, 1), 0, 1)
+    share = (share * share * (3 - 2 * share))[..., None].astype(np.float32)
+    return ends[full, 0][:, None] * (1 - share) + ends[full, 1][:, None] * share
+
+
+def _detail(
+    front: Float[np.ndarray, "height width 3"], base: Float[np.ndarray, "height width 3"], per_cell: float
+) -> Float[np.ndarray, "height width 3"]:
+    """Folds and weave of the front where it has the back's colour; strong contrasts (prints, features) are left out."""
+    smooth = cv2.GaussianBlur(front, (0, 0), 2.5 * per_cell)
+    fine = np.clip(front - smooth, -14, 14)
+    alike = np.exp(-((np.linalg.norm(smooth - base, axis=-1, keepdims=True) / 40.0) ** 2))
+    return 0.8 * fine * alike
+
+
+def unwrap(
+    vertices: Float[np.ndarray, "vertex 3"],
+    faces: Int[np.ndarray, "face 3"],
+    part_at: Int[np.ndarray, " vertex"],
+    atlas: Atlas,
+) -> tuple[Int[np.ndarray, " corner"], Int[np.ndarray, "face 3"], Float[np.ndarray, "corner 2"]]:
+    """Split vertices where panels meet: for each new vertex the old one, faces over new ones, and uv."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    behind = np.cross(b - a, c - a)[:, 2] < 0
+    behind = _majority(behind, faces, len(vertices))
+    arm = np.isin(part_at[faces], ARMS).sum(1) >= 2
+    panel = behind + 2 * arm
+    key = faces * 4 + panel[:, None]
+    unique, new = np.unique(key, return_inverse=True)
+    old, panel = unique // 4, unique % 4
+    rows, columns = atlas.cells
+    u = (vertices[old, 0] / columns + panel % 2) / 2
+    v = (-vertices[old, 1] / rows + panel // 2) / 2
+    return old, new.reshape(faces.shape), np.stack([u, v], -1)
+
+
+def _majority(
+    flag: Bool[np.ndarray, " face"], faces: Int[np.ndarray, "face 3"], count: int
+) -> Bool[np.ndarray, " face"]:
+    """Each face's side by vote of those around it, so that the seam does not zigzag."""
+    value = flag.astype(float)
+    for _ in range(3):
+        total = np.zeros(count)
+        number = np.zeros(count)
+        for i in range(3):
+            total += np.bincount(faces[:, i], value, count)
+            number += np.bincount(faces[:, i], minlength=count)
+        value = (total / np.maximum(number, 1))[faces].mean(1)
+    return value > 0.5

@@ -1,0 +1,149 @@
+"""Parts united into one closed surface."""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import ndimage, sparse
+from scipy.sparse.csgraph import connected_components
+from skimage.measure import marching_cubes
+
+from understudy.characters.inflate import SIDES, InflateConfig, PartVolume, smooth_step
+from understudy.characters.parts import PARTS, FigureGrid
+
+__all__ = ["surface_of_parts", "taubin", "vertex_normals"]
+
+REACH = 6.0
+"""Fields are cut off this many cells from the surface."""
+
+
+def surface_of_parts(
+    grid: FigureGrid, volumes: dict[str, PartVolume], config: InflateConfig
+) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"], Int[np.ndarray, " vertex"]]:
+    """A closed mesh in grid cells (x right, y up from the grid's top, z to the viewer), and each vertex's part.
+
+    Source: Lorensen and Cline 1987, marching cubes (Lewiner's variant in scikit-image); Taubin 1995, smoothing.
+    """
+    reach = max(
+        float(np.max(np.abs(v.centre) + np.sqrt(np.maximum(v.square, 0)) * np.maximum(v.front, v.back)))
+        for v in volumes.values()
+    )
+    layers = int(np.ceil(reach)) + 3
+    z = np.arange(-layers, layers + 1, dtype=np.float32)
+    fields = {part: _field(volumes[part], z) for part in PARTS}
+    body = _unite(grid, volumes, fields, config)
+    corners, faces, _, _ = marching_cubes(body, 0.0)
+    values = np.stack([ndimage.map_coordinates(fields[part], corners.T, order=1) for part in PARTS], -1)
+    vertices = np.stack([corners[:, 1] + 0.5, -(corners[:, 0] + 0.5), corners[:, 2] - layers], -1).astype(np.float64)
+    vertices, faces, values = _drop_crumbs(vertices, faces.astype(np.int64), values)
+    volume = np.einsum("fi,fi->", vertices[faces[:, 0]], np.cross(vertices[faces[:, 1]], vertices[faces[:, 2]]))
+    if volume < 0:
+        faces = faces[:, ::-1].copy()
+    # The walls have done their work once the surface is cut: what faces a wall moves up to it again.
+    ranked = np.sort(values, 1)
+    at_wall = (ranked[:, -1] > 0.05) & (ranked[:, -2] > ranked[:, -1] - 1.5 * config.gap)
+    push = adjacency(faces, len(vertices)) @ at_wall.astype(float)
+    vertices = taubin(vertices, faces, 8)
+    vertices = vertices + 0.42 * config.gap * push[:, None] * vertex_normals(vertices, faces)
+    return vertices, faces, values.argmax(1)
+
+
+def _field(volume: PartVolume, z: Float[np.ndarray, " layer"]) -> Float[np.ndarray, "row column layer"]:
+    """About the signed distance to a part's surface, in cells, positive inside."""
+    square = volume.square.astype(np.float32)[..., None]
+    offset = z - volume.centre.astype(np.float32)[..., None]
+    gain = np.where(offset > 0, volume.front.astype(np.float32)[..., None], volume.back.astype(np.float32)[..., None])
+    f = square - (offset / gain) ** 2
+    row, column = np.gradient(volume.square)
+    across = (row**2 + column**2).astype(np.float32)[..., None]
+    gradient = np.sqrt(across + 4 * offset**2 / gain**4)
+    return np.clip(f / (gradient + 0.4), -REACH, REACH)
+
+
+def _smooth_max(a: np.ndarray, b: np.ndarray, radius: np.ndarray | float) -> np.ndarray:
+    """The larger one, rounded where both are within `radius` of each other (Quilez's polynomial smooth maximum)."""
+    overlap = np.maximum(radius - np.abs(a - b), 0) / np.maximum(radius, 1e-6)
+    return np.maximum(a, b) + 0.25 * overlap * overlap * radius
+
+
+def _unite(
+    grid: FigureGrid,
+    volumes: dict[str, PartVolume],
+    fields: dict[str, Float[np.ndarray, "row column layer"]],
+    config: InflateConfig,
+) -> Float[np.ndarray, "row column layer"]:
+    """Head, trunk and limbs flow together at neck, shoulders and hips; elsewhere walls keep them apart."""
+    rows, columns = grid.distance.shape
+    x, y = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
+    blend = 0.022 * grid.height
+
+    def near(name: str, radius: float) -> np.ndarray:
+        distance = np.hypot(x - grid[name][0], y - grid[name][1])
+        return smooth_step(2.0 - distance / radius)[..., None].astype(np.float32)
+
+    body = _smooth_max(fields["torso"], fields["head"], blend)
+    legs = _walled(fields["left_leg"], fields["right_leg"], np.zeros((rows, columns, 1), np.float32), 0.0, config.gap)
+    hip = np.linalg.norm(grid["left_hip"] - grid["right_hip"])
+    pelvis = np.maximum(near("left_hip", 0.8 * hip), near("right_hip", 0.8 * hip))
+    body = _smooth_max(body, legs, blend * pelvis)
+    for side in SIDES:
+        arm = fields[f"{side}_arm"]
+        inside = volumes[f"{side}_arm"].square
+        radius = 1.35 * max(np.sqrt(float(np.quantile(inside[inside > 0], 0.7))) if (inside > 0).any() else 2.0, 2.0)
+        body = _walled(body, arm, near(f"{side}_shoulder", radius), blend, config.gap)
+    return body
+
+
+def _walled(
+    a: np.ndarray, b: np.ndarray, joined: Float[np.ndarray, "row column 1"], blend: float, gap: float
+) -> np.ndarray:
+    """The union of two parts with an empty wall where they meet; none where `joined` is one."""
+    wall = np.abs(a - b) - gap + 2 * REACH * joined
+    return np.minimum(_smooth_max(a, b, blend * joined), wall)
+
+
+def _drop_crumbs(
+    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"], values: Float[np.ndarray, "vertex part"]
+) -> tuple[Float[np.ndarray, "kept 3"], Int[np.ndarray, "kept_face 3"], Float[np.ndarray, "kept part"]]:
+    """Without pieces of less than one percent of the vertices (bubbles inside, flakes beside walls)."""
+    count = len(vertices)
+    graph = sparse.coo_matrix(
+        (np.ones(len(faces) * 2), (faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel())), (count, count)
+    )
+    _, piece = connected_components(graph, directed=False)
+    sizes = np.bincount(piece)
+    keep = (sizes >= 0.01 * count)[piece]
+    new = np.cumsum(keep) - 1
+    return vertices[keep], new[faces[keep[faces].all(1)]], values[keep]
+
+
+def adjacency(faces: Int[np.ndarray, "face 3"], count: int) -> sparse.csr_matrix:
+    """Each vertex's mean over its neighbours, as a matrix."""
+    a, b = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
+    graph = sparse.coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count)).tocsr()
+    graph = graph + graph.T
+    graph.data[:] = 1.0
+    degree = np.asarray(graph.sum(1)).ravel()
+    return (sparse.diags(1 / np.maximum(degree, 1)) @ graph).tocsr()
+
+
+def taubin(
+    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"], rounds: int
+) -> Float[np.ndarray, "vertex 3"]:
+    """Smooth without shrinking. Source: Taubin 1995."""
+    mean = adjacency(faces, len(vertices))
+    for _ in range(rounds):
+        vertices = vertices + 0.5 * (mean @ vertices - vertices)
+        vertices = vertices - 0.53 * (mean @ vertices - vertices)
+    return vertices
+
+
+def vertex_normals(
+    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]
+) -> Float[np.ndarray, "vertex 3"]:
+    """Unit normals, faces weighted by area."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    across = np.cross(b - a, c - a)
+    normals = np.stack(
+        [sum(np.bincount(faces[:, i], across[:, k], len(vertices)) for i in range(3)) for k in range(3)], -1
+    )
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(length > 1e-12, normals / np.maximum(length, 1e-12), np.array([0.0, 0.0, 1.0]))
