@@ -1,0 +1,289 @@
+"""A rigged file (GLB, glTF, VRM) as a character that can be given an actor's motion."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from understudy.characters.rig_names import is_below
+from understudy.characters.rig_roles import find_roles, missing_roles
+from understudy.core.character import Character, Mesh
+from understudy.core.errors import CharacterError
+from understudy.core.motion import Skeleton
+from understudy.geometry.kinematics import rest_pose
+from understudy.geometry.rigid import invert
+from understudy.io.gltf_primitives import RigPart
+from understudy.io.gltf_read import GltfRig, character_from_parts, read_gltf_rig
+
+__all__ = ["character_from_rig", "held_props"]
+
+PLAUSIBLE_HEIGHT_M = (0.3, 3.0)
+USUAL_HEIGHT_M = 1.75
+CHAINS = (
+    ("UpLeg", "Leg"), ("Leg", "Foot"), ("Foot", "ToeBase"), ("Shoulder", "Arm"), ("Arm", "ForeArm"),
+    ("ForeArm", "Hand"),
+)  # fmt: skip
+
+
+def character_from_rig(path: Path, height_m: float | None = None, props: Collection[str] = ()) -> Character:
+    """Read a rig, find which joint plays which part, and stand it up in our world.
+
+    The character stands with +Y up, facing +Z, soles at y = 0, hips above the origin. It is scaled to `height_m`
+    (of the whole mesh, hat included); without, the file's own size stays if it is 0.3 to 3 m, and 1.75 m otherwise.
+
+    The skeleton is put in order: the hips become its root; joints that move no vertex are left out; a limb's joint
+    that hangs elsewhere (feet on the world, in rigs made for inverse kinematics) is hung on its limb. Names stay.
+
+    Things held in the hands are left out, because game packs put all alternatives there at once; those named in
+    `props` (node names, see `held_props`) are kept. What the character wears stays.
+
+    Raises:
+        CharacterError: the file cannot be read, has no skin, or its joints are not those of a body on two legs.
+    """
+    rig = read_gltf_rig(path)
+    roles = roles_of(path, rig)
+    unknown = set(props) - set(held_names(rig, roles))
+    if unknown:
+        have = ", ".join(held_names(rig, roles)) or "nothing"
+        raise CharacterError(f"{path.name} holds no {', '.join(sorted(unknown))} in its hands; it holds: {have}")
+    dropped = set(held_names(rig, roles)) - set(props)
+    parts = [part for part in rig.parts if part.rigid_joint is None or part.name not in dropped]
+    character = replace(character_from_parts(rig, parts), roles=roles)
+    return stood_up(in_order(character), height_m)
+
+
+def held_props(path: Path) -> list[str]:
+    """The names of the things that a rig holds in its hands.
+
+    Raises:
+        CharacterError: as `character_from_rig`.
+    """
+    rig = read_gltf_rig(path)
+    return held_names(rig, roles_of(path, rig))
+
+
+def roles_of(path: Path, rig: GltfRig) -> dict[str, int]:
+    """The roles of a rig's joints.
+
+    Raises:
+        CharacterError: a limb is not found.
+    """
+    skeleton = rig.skeleton
+    moves = joints_that_move(rig.parts, skeleton.parents)
+    positions = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
+    kept = [joint for joint in range(len(skeleton)) if moves[joint]]
+    place = {joint: new for new, joint in enumerate(kept)}
+    found = find_roles(
+        [skeleton.names[joint] for joint in kept],
+        [place.get(skeleton.parents[joint], -1) for joint in kept],
+        positions[kept],
+        {bone: place[joint] for bone, joint in rig.humanoid.items() if joint in place},
+    )
+    roles = {role: kept[joint] for role, joint in found.items()}
+    missing = missing_roles(roles)
+    if missing:
+        raise CharacterError(
+            f"{path.name}: its joints are not those of a body on two legs ({', '.join(missing[:4])} not found): "
+            "name them as Mixamo does (LeftUpLeg, LeftArm …)"
+        )
+    return roles
+
+
+def joints_that_move(parts: Sequence[RigPart], parents: Sequence[int]) -> list[bool]:
+    """Whether each joint moves a vertex, itself or through joints below it."""
+    moves = [False] * len(parents)
+    for part in parts:
+        for joint in np.unique(part.skin_joints[part.skin_weights > 0]):
+            moves[joint] = True
+    for joint in reversed(range(len(parents))):
+        if moves[joint] and parents[joint] >= 0:
+            moves[parents[joint]] = True
+    return moves
+
+
+def held_names(rig: GltfRig, roles: dict[str, int]) -> list[str]:
+    """Names of rigid parts on the hands; none of a hand that has no skin of its own, for they are the hand then."""
+    names: list[str] = []
+    parents = rig.skeleton.parents
+    for side in ("Left", "Right"):
+        hand = roles.get(f"{side}Hand")
+        if hand is None:
+            continue
+        below = {joint for joint in range(len(parents)) if joint == hand or is_below(joint, hand, parents)}
+        skinned = any(
+            part.rigid_joint is None and below & set(part.skin_joints[part.skin_weights > 0].tolist())
+            for part in rig.parts
+        )
+        if skinned:
+            names += [part.name for part in rig.parts if part.rigid_joint in below and part.name not in names]
+    return names
+
+
+def in_order(character: Character) -> Character:
+    """The character with the hips as its root, limbs in chains, and no joints that move nothing."""
+    skeleton, roles = character.skeleton, character.roles
+    rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
+    parents = list(skeleton.parents)
+    for side in ("Left", "Right"):
+        for upper, lower in CHAINS:
+            above, joint = roles.get(side + upper), roles.get(side + lower)
+            if above is not None and joint is not None and not is_below(joint, above, parents):
+                parents[joint] = above
+                if lower == "Foot":
+                    rest[joint, :3, 3] = ankle_position(character, rest, above, joint)
+        gather_hand(roles.get(f"{side}ForeArm"), roles.get(f"{side}Hand"), parents, rest)
+    hips = roles["Hips"]
+    moving = np.zeros(len(skeleton), bool)
+    moving[np.unique(character.skin_joints[character.skin_weights > 0])] = True
+    moving[list(roles.values())] = True
+    line = [hips]
+    while parents[line[-1]] >= 0:
+        line.append(parents[line[-1]])
+    for joint in range(len(skeleton)):
+        # What hangs above the hips, or beside them, follows the hips.
+        if joint != hips and (joint in line or parents[joint] in line[1:] or parents[joint] < 0):
+            parents[joint] = hips
+    parents[hips] = -1
+    return rebuilt(character, rest, parents, moving)
+
+
+def gather_hand(
+    forearm: int | None, hand: int | None, parents: list[int], rest: Float[np.ndarray, "joint 4 4"]
+) -> None:
+    """Hang fingers that sit on the forearm, beside the hand's joint, on the hand; changes `parents`."""
+    if forearm is None or hand is None or parents[hand] != forearm:
+        return
+    along = rest[hand, :3, 3] - rest[forearm, :3, 3]
+    for joint, parent in enumerate(parents):
+        if parent == forearm and joint != hand:
+            reach = (rest[joint, :3, 3] - rest[forearm, :3, 3]) @ along / max(along @ along, 1e-12)
+            if reach > 0.7:
+                parents[joint] = hand
+
+
+def ankle_position(
+    character: Character, rest: Float[np.ndarray, "joint 4 4"], shin: int, foot: int
+) -> Float[np.ndarray, "3"]:
+    """Where a foot that did not hang on its shin should turn: at the shin's lower end, above the foot's own joint."""
+    strongest = character.skin_joints[np.arange(len(character.skin_joints)), character.skin_weights.argmax(1)]
+    vertices = character.mesh.vertices
+    shins, feet = vertices[strongest == shin], vertices[strongest == foot]
+    here = rest[foot, :3, 3]
+    if not len(shins) or not len(feet):
+        return here
+    low = shins[shins[:, 1] <= shins[:, 1].min() + 0.1 * np.ptp(shins[:, 1])].mean(0)
+    return low if here[1] < low[1] < rest[shin, 1, 3] else here
+
+
+def rebuilt(
+    character: Character, rest: Float[np.ndarray, "joint 4 4"], parents: Sequence[int], moving: np.ndarray
+) -> Character:
+    """The character on the joints that move something or stand above such, in an order that has parents first."""
+    keep = moving.copy()
+    for joint in range(len(parents)):
+        above = joint
+        while moving[joint] and parents[above] >= 0:
+            above = parents[above]
+            keep[above] = True
+    order: list[int] = []
+    stack = [joint for joint in reversed(range(len(parents))) if keep[joint] and parents[joint] < 0]
+    while stack:
+        joint = stack.pop()
+        order.append(joint)
+        stack += [child for child in reversed(range(len(parents))) if keep[child] and parents[child] == joint]
+    place = np.full(len(parents), 0)
+    place[order] = np.arange(len(order))
+    local = np.array([rest[j] if parents[j] < 0 else invert(rest[parents[j]]) @ rest[j] for j in order])
+    skeleton = Skeleton(
+        tuple(character.skeleton.names[joint] for joint in order),
+        tuple(int(place[parents[joint]]) if parents[joint] >= 0 else -1 for joint in order),
+        local,
+    )
+    return replace(
+        character,
+        skeleton=skeleton,
+        T_joint_mesh=invert(rest[order]),
+        skin_joints=np.where(character.skin_weights > 0, place[character.skin_joints], 0),
+        roles={role: int(place[joint]) for role, joint in character.roles.items()},
+    )
+
+
+def stood_up(character: Character, height_m: float | None) -> Character:
+    """The character turned to +Y up and +Z ahead, scaled, with its soles on the ground below the origin."""
+    rest = rest_pose(character.skeleton.parents, character.skeleton.T_parent_joint)
+    R, character = upright_rotation(character, rest)
+    vertices = character.mesh.vertices @ R.T
+    size = np.ptp(vertices[:, 1])
+    if height_m is None:
+        height_m = float(size) if PLAUSIBLE_HEIGHT_M[0] <= size <= PLAUSIBLE_HEIGHT_M[1] else USUAL_HEIGHT_M
+    scale = height_m / size
+    hips = scale * R @ rest[character.roles["Hips"], :3, 3]
+    shift = np.array([-hips[0], -scale * vertices[:, 1].min(), -hips[2]])
+    moved = np.tile(np.eye(4), (len(rest), 1, 1))
+    moved[:, :3, :3] = R @ rest[:, :3, :3]
+    moved[:, :3, 3] = scale * rest[:, :3, 3] @ R.T + shift
+    parents = character.skeleton.parents
+    local = np.array([T if p < 0 else invert(moved[p]) @ T for T, p in zip(moved, parents, strict=True)])
+    mesh: Mesh = replace(character.mesh, vertices=scale * vertices + shift, normals=character.mesh.normals @ R.T)
+    return replace(
+        character,
+        mesh=mesh,
+        skeleton=replace(character.skeleton, T_parent_joint=local),
+        T_joint_mesh=invert(moved),
+    )
+
+
+def upright_rotation(
+    character: Character, rest: Float[np.ndarray, "joint 4 4"]
+) -> tuple[Float[np.ndarray, "3 3"], Character]:
+    """The turn that brings up to +Y and ahead to +Z; left and right roles change places if toes say so.
+
+    Turns are whole quarters, because a rig that leans or looks aside a little does so on purpose; a facing that is
+    not near a quarter is brought to +Z as it is.
+    """
+    roles, at = character.roles, rest[:, :3, 3]
+    top = at[[roles[role] for role in ("LeftArm", "RightArm")]].mean(0)
+    low = at[[roles[role] for role in ("LeftLeg", "RightLeg")]].mean(0)
+    up = nearest_axis(top - low)
+    left = at[roles["LeftUpLeg"]] - at[roles["RightUpLeg"]] + at[roles["LeftArm"]] - at[roles["RightArm"]]
+    ahead = np.cross(left - up * (left @ up), up)
+    toes = toe_direction(character, at)
+    toes = toes - up * (toes @ up)
+    if np.linalg.norm(toes) > 0.02 * np.linalg.norm(top - low) and toes @ ahead < 0:
+        ahead = -ahead
+        swap = {"Left": "Right", "Right": "Left"}
+        swapped = {}
+        for role, joint in roles.items():
+            side = next((side for side in swap if role.startswith(side)), None)
+            swapped[role if side is None else swap[side] + role[len(side) :]] = joint
+        character = replace(character, roles=swapped)
+    if np.linalg.norm(ahead) < 1e-9:
+        raise CharacterError(f"{character.name}: its left and right joints lie on each other: is the rig flat?")
+    ahead = ahead / np.linalg.norm(ahead)
+    quarter = nearest_axis(ahead)
+    ahead = quarter if quarter @ ahead > np.cos(np.radians(20)) and abs(quarter @ up) < 0.5 else ahead
+    return np.stack([np.cross(up, ahead), up, ahead]), character
+
+
+def nearest_axis(direction: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    """The coordinate axis, with its sign, nearest to a direction."""
+    axis = np.zeros(3)
+    largest = int(np.abs(direction).argmax())
+    axis[largest] = 1.0 if direction[largest] >= 0 else -1.0
+    return axis
+
+
+def toe_direction(character: Character, at: Float[np.ndarray, "joint 3"]) -> Float[np.ndarray, "3"]:
+    """From the ankles to the toes: by joints, or by where the feet's vertices lie; zero when there are no feet."""
+    total = np.zeros(3)
+    for side in ("Left", "Right"):
+        foot, toe = character.roles.get(f"{side}Foot"), character.roles.get(f"{side}ToeBase")
+        if foot is not None and toe is not None:
+            total += at[toe] - at[foot]
+        elif foot is not None:
+            weight = np.where(character.skin_joints == foot, character.skin_weights, 0.0).sum(1)
+            if weight.sum() > 0:
+                total += weight @ character.mesh.vertices / weight.sum() - at[foot]
+    return total

@@ -1,0 +1,144 @@
+"""Which joint plays which part, by the names that rigs give their joints.
+
+Limbs are found by name, scheme by scheme; the spine between them by who hangs on whom (rig_roles), because that is
+where schemes disagree most. Sources: Mixamo, the VRM specification, Unreal's mannequin, Blender's Rigify, 3ds Max
+Biped, the CMU and SMPL skeletons, VRChat's naming, and KayKit's and Quaternius' packs.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+__all__ = ["limbs_from_names", "limbs_from_vrm", "plain_words"]
+
+PREFIXES = re.compile(
+    r"^(mixamorig\d*|cc_base|valvebiped|bip\d*|bone|def|org|mch|rig|armature|character\d*|ctrl|jnt|j_bip|j_sec)"
+    r"[:_\-. |]+",
+    re.IGNORECASE,
+)
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+SIDES = {"l": "Left", "left": "Left", "r": "Right", "right": "Right"}
+FILLERS = {"bip", "c", "j", "jnt", "joint", "bone", "def"}
+HELPERS = {"end", "nub", "ik", "pole", "target", "twist", "roll", "control", "ctrl", "helper", "slot", "socket", "tip"}
+
+LEG_SCHEMES: tuple[tuple[frozenset[str], ...], ...] = tuple(
+    tuple(frozenset(names.split()) for names in scheme)
+    for scheme in (
+        (
+            "upleg upperleg thigh legupper",
+            "leg lowerleg shin calf lowleg leglower",
+            "foot ankle",
+            "toebase toes toe ball",
+        ),
+        ("hip upleg", "knee", "ankle", "toe toes ball foot toebase"),
+        ("leg", "knee", "ankle foot", "toe toes ball toebase"),
+    )
+)
+"""Names of the upper leg, the lower leg, the foot and the toes that go together; the first scheme that fits wins."""
+
+ARM_SCHEMES: tuple[tuple[frozenset[str], ...], ...] = tuple(
+    tuple(frozenset(names.split()) for names in scheme)
+    for scheme in (
+        ("shoulder clavicle collar", "arm upperarm uparm armupper", "forearm lowerarm armlower", "wrist hand palm"),
+        ("shoulder clavicle", "arm upperarm", "elbow", "wrist hand palm"),
+        ("collar clavicle", "shoulder", "elbow", "wrist hand palm"),
+    )
+)
+"""Names of the shoulder, the upper arm, the forearm and the hand that go together."""
+
+LEG_PARTS = ("UpLeg", "Leg", "Foot", "ToeBase")
+ARM_PARTS = ("Shoulder", "Arm", "ForeArm", "Hand")
+VRM_PARTS = {
+    "hips": "Hips", "neck": "Neck", "head": "Head",
+    "UpperLeg": "UpLeg", "LowerLeg": "Leg", "Foot": "Foot", "Toes": "ToeBase",
+    "Shoulder": "Shoulder", "UpperArm": "Arm", "LowerArm": "ForeArm", "Hand": "Hand",
+}  # fmt: skip
+
+
+def plain_words(name: str) -> tuple[str, tuple[str, ...]]:
+    """A joint's side ("Left", "Right" or "") and the other words of its name, in lower case.
+
+    Numbers are dropped, and words that say nothing: "mixamorig:LeftUpLeg" → ("Left", ("up", "leg")),
+    "DEF-thigh.L" → ("Left", ("thigh",)), "Bip01 R Forearm" → ("Right", ("forearm",)).
+    """
+    last = name.split("|")[-1]
+    while PREFIXES.match(last):
+        last = PREFIXES.sub("", last, count=1)
+    side, words = "", []
+    for word in WORDS.findall(last):
+        low = word.lower()
+        if low in SIDES and not side:
+            side = SIDES[low]
+        elif not low.isdigit() and low not in FILLERS:
+            words.append(low)
+    if not side and words:
+        # "lThigh", "leftarm": the side is written together with the part.
+        match = re.match(r"(left|right)(.+)", words[0])
+        if match:
+            side, words[0] = SIDES[match[1]], match[2]
+    return side, tuple(words)
+
+
+def limbs_from_names(names: Sequence[str], parents: Sequence[int]) -> dict[str, int]:
+    """The joints of arms, legs, neck and head, as far as names tell; empty when no whole limb is found."""
+    by_word: dict[tuple[str, str], list[int]] = {}
+    for joint, name in enumerate(names):
+        side, words = plain_words(name)
+        if not HELPERS & set(words):
+            by_word.setdefault((side, "".join(words)), []).append(joint)
+    roles: dict[str, int] = {}
+    for parts, schemes, needed in ((LEG_PARTS, LEG_SCHEMES, (0, 1)), (ARM_PARTS, ARM_SCHEMES, (1, 2))):
+        for scheme in schemes:
+            found = [match_scheme(by_word, side, scheme, parents) for side in ("Left", "Right")]
+            if all(place in limb for limb in found for place in needed):
+                for side, limb in zip(("Left", "Right"), found, strict=True):
+                    roles |= {side + parts[place]: joint for place, joint in limb.items()}
+                break
+    for part in ("Neck", "Head"):
+        candidates = by_word.get(("", part.lower()), [])
+        if candidates:
+            roles[part] = candidates[0]
+    return roles
+
+
+def match_scheme(
+    by_word: Mapping[tuple[str, str], list[int]], side: str, scheme: Sequence[frozenset[str]], parents: Sequence[int]
+) -> dict[int, int]:
+    """Which joint is which place of a limb's scheme, each below the one before where the rig allows it."""
+    limb: dict[int, int] = {}
+    above = -1
+    for place, words in enumerate(scheme):
+        candidates = sorted(joint for word in words for joint in by_word.get((side, word), []))
+        candidates = [joint for joint in candidates if joint not in limb.values()]
+        below = [joint for joint in candidates if above >= 0 and is_below(joint, above, parents)]
+        chosen = below or candidates
+        if chosen:
+            limb[place] = above = min(chosen, key=lambda joint: depth_of(joint, parents))
+    return limb
+
+
+def depth_of(joint: int, parents: Sequence[int]) -> int:
+    """How many joints stand above."""
+    depth = 0
+    while parents[joint] >= 0:
+        joint, depth = parents[joint], depth + 1
+    return depth
+
+
+def is_below(joint: int, above: int, parents: Sequence[int]) -> bool:
+    """Whether a joint hangs, over any number of joints, on another."""
+    while parents[joint] >= 0:
+        joint = parents[joint]
+        if joint == above:
+            return True
+    return False
+
+
+def limbs_from_vrm(humanoid: Mapping[str, int]) -> dict[str, int]:
+    """The same from a VRM file's own map of human bones."""
+    roles = {}
+    for bone, joint in humanoid.items():
+        side = next((side for side in ("left", "right") if bone.startswith(side)), "")
+        part = VRM_PARTS.get(bone[len(side) :])
+        if part is not None and part not in ("Hips",):
+            roles[side.capitalize() + part] = joint
+    return roles
