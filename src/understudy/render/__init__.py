@@ -1,0 +1,1 @@
+"""Takes rendered to passes: colour, alpha, depth, normals, ids and the shadow on the ground."""

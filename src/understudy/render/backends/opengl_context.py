@@ -1,0 +1,39 @@
+"""An OpenGL context without a window."""
+
+import sys
+from importlib.resources import files
+
+import moderngl
+
+from understudy.core.errors import BackendUnavailable
+
+__all__ = ["load_shader", "open_context"]
+
+DEBIAN_PACKAGES = "libegl1 libgl1-mesa-dri"
+
+
+def open_context() -> moderngl.Context:
+    """A standalone context of OpenGL 3.3 or later: through EGL on Linux, native elsewhere.
+
+    Raises:
+        BackendUnavailable: there is no driver; the text names the packages that bring a software one.
+    """
+    # The runtime names: `libEGL.so` comes only with development packages. EGL hands out all of OpenGL's functions,
+    # so `libGL.so.1`, which would drag in X11, is not needed.
+    linux = {"backend": "egl", "libegl": "libEGL.so.1", "libgl": "libEGL.so.1"}
+    try:
+        return moderngl.create_context(require=330, standalone=True, **(linux if sys.platform == "linux" else {}))
+    except Exception as error:  # the context library raises plain Exception for every cause
+        remedy = (
+            f"install Mesa's software renderer (Debian, Ubuntu: sudo apt-get install {DEBIAN_PACKAGES})"
+            if sys.platform == "linux"
+            else "update the graphics driver, or run where one is installed"
+        )
+        raise BackendUnavailable(
+            f"cannot open OpenGL 3.3 to render characters ({error}): {remedy}, then start again"
+        ) from error
+
+
+def load_shader(name: str) -> str:
+    """The text of one of our shaders, such as 'mesh.vert'."""
+    return (files("understudy.render.backends") / "shaders" / f"{name}.glsl").read_text(encoding="utf-8")

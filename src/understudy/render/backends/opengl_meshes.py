@@ -1,0 +1,134 @@
+"""Characters on the device: buffers, textures and draw calls."""
+
+from collections.abc import Sequence
+
+import moderngl
+import numpy as np
+from jaxtyping import Float
+
+from understudy.core.character import Character, Material
+from understudy.core.film import Performance
+from understudy.render.posing import PosedMesh, Poser
+
+__all__ = ["DeviceMesh", "only_glows", "surface_table"]
+
+SRGB8_ALPHA8 = 0x8C43
+"""OpenGL's name of the texture format that it decodes from sRGB to linear light when it filters."""
+
+
+def only_glows(material: Material) -> bool:
+    """Whether a surface sends out light but reflects none, like a sky: such surfaces throw no shadows."""
+    return any(material.emissive) and not any(material.base_colour[:3])
+
+
+def surface_table(characters: Sequence[Character]) -> Float[np.ndarray, "2 surface 4"]:
+    """What the light needs to know of each surface: emissive and id; metallic, roughness and whether it reflects.
+
+    Surface 0 is nothing; the materials of the n-th character follow those of the one before, with id n.
+    """
+    rows = [np.zeros((2, 4), np.float32)]
+    for number, character in enumerate(characters, start=1):
+        for material in character.mesh.materials:
+            reflects = 0.0 if only_glows(material) else 1.0
+            rows.append(
+                np.array(
+                    [(*material.emissive, number), (material.metallic, material.roughness, reflects, 0.0)], np.float32
+                )
+            )
+    return np.stack(rows, axis=1)
+
+
+class DeviceMesh:
+    """One character's mesh, ready to be drawn by several programs; `update` brings it into a pose."""
+
+    def __init__(self, context: moderngl.Context, character: Character, programs: dict[str, moderngl.Program]) -> None:
+        self.character = character
+        self.poser = Poser(character)
+        self.posed: PosedMesh | None = None
+        mesh = character.mesh
+        shadowing = np.array([not only_glows(material) for material in mesh.materials], bool)
+        self.shadowing_vertices = np.unique(mesh.faces[shadowing[mesh.face_material]])
+        """Which vertices belong to surfaces that throw shadows."""
+        self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 24, dynamic=True)
+        self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
+        self._textures = [_texture(context, material) for material in mesh.materials]
+        self._owned: list[moderngl.Buffer | moderngl.VertexArray] = [self._moving, self._uv]
+        self._arrays: dict[str, list[tuple[int, moderngl.VertexArray]]] = {name: [] for name in programs}
+        for index in range(len(mesh.materials)):
+            faces = mesh.faces[mesh.face_material == index]
+            if not len(faces):
+                continue
+            indices = context.buffer(faces.astype(np.int32).tobytes())
+            self._owned.append(indices)
+            for name, program in programs.items():
+                array = context.vertex_array(
+                    program,
+                    [(self._moving, "3f 3f", "in_position", "in_normal"), (self._uv, "2f", "in_uv")],
+                    index_buffer=indices,
+                    skip_errors=True,  # a program need not use every attribute
+                )
+                self._arrays[name].append((index, array))
+                self._owned.append(array)
+
+    def update(self, performance: Performance, frame: int) -> PosedMesh:
+        """Skin the mesh for a frame; sends it to the device only if it has moved."""
+        posed = self.poser(performance, frame)
+        if posed is not self.posed:
+            both = np.concatenate([posed.vertices, posed.normals], axis=1, dtype=np.float32, casting="same_kind")
+            self._moving.write(both.tobytes())
+            self.posed = posed
+        return posed
+
+    def draw(
+        self,
+        context: moderngl.Context,
+        name: str,
+        program: moderngl.Program,
+        first_surface: int = 0,
+        shadows: bool = False,
+    ) -> None:
+        """Draw all surfaces with one of the programs; for `shadows`, only those that throw some, both sides.
+
+        `first_surface` is where this mesh's materials begin in the table of all surfaces (`surface_table`).
+        """
+        for index, array in self._arrays[name]:
+            material = self.character.mesh.materials[index]
+            if shadows and only_glows(material):
+                continue
+            if shadows or material.double_sided:
+                context.disable(moderngl.CULL_FACE)
+            else:
+                context.enable(moderngl.CULL_FACE)
+            texture = self._textures[index]
+            if texture is not None:
+                texture.use(location=0)
+            _set(program, "textured", texture is not None)
+            _set(program, "base_colour", material.base_colour)
+            _set(program, "surface", float(first_surface + index))
+            _set(program, "alpha_cutoff", -1.0 if material.alpha_cutoff is None else material.alpha_cutoff)
+            array.render()
+
+    def release(self) -> None:
+        """Give the device's memory back."""
+        for thing in reversed(self._owned):
+            thing.release()
+        for texture in self._textures:
+            if texture is not None:
+                texture.release()
+
+
+def _texture(context: moderngl.Context, material: Material) -> moderngl.Texture | None:
+    if material.texture is None:
+        return None
+    height, width = material.texture.shape[:2]
+    data = np.ascontiguousarray(material.texture).tobytes()
+    texture = context.texture((width, height), 4, data, internal_format=SRGB8_ALPHA8)
+    texture.build_mipmaps()
+    texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+    return texture
+
+
+def _set(program: moderngl.Program, name: str, value: object) -> None:
+    """Set a uniform that some programs do not have."""
+    if name in program:
+        program[name].value = value

@@ -1,0 +1,307 @@
+"""The OpenGL renderer's passes: the key light's view, the characters, the ground's shadow."""
+
+from types import TracebackType
+
+import moderngl
+import numpy as np
+from jaxtyping import Float
+
+from understudy.core.environment import Light
+from understudy.core.film import Take
+from understudy.core.passes import Passes
+from understudy.render.backends.opengl import OpenGL
+from understudy.render.backends.opengl_context import load_shader
+from understudy.render.backends.opengl_meshes import DeviceMesh, surface_table
+from understudy.render.views import Box, LightView, camera_clip_from_world, light_view, pixel_box
+
+__all__ = ["OpenGLRenderer"]
+
+NEAR_M = 0.05
+TILE_PX = 512
+"""Pictures are drawn in tiles of this side, so that memory does not grow with their size."""
+CONTACT_MAP_PX = 256
+TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES = range(7)
+"""Texture units."""
+
+
+class OpenGLRenderer:
+    """Renders takes on one OpenGL context, which it owns. Not for several threads at once."""
+
+    def __init__(self, config: OpenGL, context: moderngl.Context) -> None:
+        self.config = config
+        self._context = context
+        # Viewports start at the top row (see views.py), which mirrors the turn of the faces.
+        context.front_face = "cw"
+        program = self._program
+        self._surface = program("mesh.vert", "surface.frag", base_texture=TEXTURE)
+        self._light = program("mesh.vert", "light.frag", base_texture=TEXTURE)
+        self._contact = program("mesh.vert", "contact.frag")
+        self._shade = program(
+            "screen.vert", "shade.frag", bases=BASES, geometries=GEOMETRIES, surfaces=SURFACES, shadow_map=SHADOW
+        )
+        self._catcher = program("screen.vert", "catcher.frag", blockers=BLOCKERS, contact=CONTACT)
+        self._shade_screen = context.vertex_array(self._shade, [])
+        self._catcher_screen = context.vertex_array(self._catcher, [])
+        self._make_targets()
+        self._meshes: list[DeviceMesh] = []
+        self._surfaces = context.texture((1, 2), 4, dtype="f4")
+
+    def _program(self, vertex: str, fragment: str, **units: int) -> moderngl.Program:
+        program = self._context.program(load_shader(vertex), load_shader(fragment))
+        for name, unit in units.items():
+            program[name].value = unit
+        return program
+
+    def _make_targets(self) -> None:
+        context, side = self._context, self.config.shadow_map_px
+        self._blockers = context.texture((side, side), 2, dtype="f2")
+        self._blockers.repeat_x = self._blockers.repeat_y = False
+        self._shadow_map = context.depth_texture((side, side))
+        self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
+        self._shadow_map.compare_func = "<="
+        self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self._light_target = context.framebuffer([self._blockers], self._shadow_map)
+        contact_size = (CONTACT_MAP_PX, CONTACT_MAP_PX)
+        self._contact_map = context.texture(contact_size, 1, dtype="f2")
+        self._contact_map.repeat_x = self._contact_map.repeat_y = False
+        self._contact_target = context.framebuffer([self._contact_map], context.depth_renderbuffer(contact_size))
+        tile, samples = (TILE_PX, TILE_PX), (TILE_PX * self.config.supersampling,) * 2
+        self._bases = context.texture(samples, 4, dtype="f1")
+        self._geometries = context.texture(samples, 4, dtype="f4")
+        self._sample_target = context.framebuffer([self._bases, self._geometries], context.depth_renderbuffer(samples))
+        self._pixel_target = context.framebuffer(
+            [context.texture(tile, components, dtype=kind) for components, kind in ((4, "f4"), (4, "f4"), (1, "f1"))]
+        )
+        self._ground_target = context.framebuffer([context.texture(tile, 1, dtype="f4")])
+
+    def __call__(self, take: Take, frame: int) -> Passes:
+        """The passes of one frame (see `render.protocol.Renderer`)."""
+        if not 0 <= frame < len(take):
+            raise IndexError(f"the take has frames 0 … {len(take) - 1}; got {frame}")
+        meshes = self._load(take)
+        posed = [mesh.update(p, frame) for mesh, p in zip(meshes, take.performances, strict=True)]
+        K, width, height = take.camera.K[frame], take.camera.width, take.camera.height
+        T_camera_world = np.linalg.inv(take.camera.T_world_camera[frame])
+        passes = _empty_passes(width, height)
+        if not posed:
+            return passes
+        casting = np.concatenate([p.vertices[m.shadowing_vertices] for p, m in zip(posed, meshes, strict=True)])
+        view = None
+        if len(casting):
+            # Room for the shadows' soft edges: outside the view nothing is shaded.
+            to_key = take.light.key_direction / np.linalg.norm(take.light.key_direction)
+            travel_m = max(float(casting[:, 1].max()), 0.0) / max(float(to_key[1]), 0.25)
+            margin_m = 1.5 * travel_m * float(np.tan(np.radians(take.light.key_angle_deg)))
+            view = light_view(take.light.key_direction, casting, margin_m)
+            self._draw_light(meshes, view, take.light)
+        self._set_light(take, frame, view)
+
+        seen = np.concatenate([p.vertices for p in posed]) @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+        near, far = max(NEAR_M, 0.9 * float(seen[:, 2].min())), max(1.1 * float(seen[:, 2].max()), 2 * NEAR_M)
+        for tile in pixel_box(K, seen, 0.0, width, height, NEAR_M).tiles(TILE_PX):
+            clip_from_world = camera_clip_from_world(K, T_camera_world, tile, near, far)
+            self._draw_characters(meshes, clip_from_world, tile, passes)
+        if view is not None:
+            self._draw_ground(meshes, take, frame, casting, view, passes)
+        return passes
+
+    def _load(self, take: Take) -> list[DeviceMesh]:
+        """The take's characters on the device, in the order of its performances; others are dropped.
+
+        A performance has its own mesh even if it shares its character with another, for both poses are needed at once.
+        """
+        spare, self._meshes = self._meshes, []
+        programs = {"surface": self._surface, "light": self._light, "contact": self._contact}
+        for performance in take.performances:
+            known = next((i for i, mesh in enumerate(spare) if mesh.character is performance.character), None)
+            mesh = DeviceMesh(self._context, performance.character, programs) if known is None else spare.pop(known)
+            self._meshes.append(mesh)
+        for mesh in spare:
+            mesh.release()
+        table = surface_table([mesh.character for mesh in self._meshes])
+        self._surfaces.release()
+        self._surfaces = self._context.texture(table.shape[1::-1], 4, table.tobytes(), dtype="f4")
+        return self._meshes
+
+    def _draw_light(self, meshes: list[DeviceMesh], view: LightView, light: Light) -> None:
+        """Fill the shadow map and the blockers' pyramid."""
+        context = self._context
+        self._light_target.use()
+        context.enable(moderngl.DEPTH_TEST)
+        self._light_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        _write(self._light, "clip_from_world", view.clip_from_world)
+        self._light["to_key"].value = tuple(light.key_direction / np.linalg.norm(light.key_direction))
+        for mesh in meshes:
+            mesh.draw(context, "light", self._light, shadows=True)
+        self._blockers.build_mipmaps()
+        self._blockers.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+
+    def _set_light(self, take: Take, frame: int, view: LightView | None) -> None:
+        light, program = take.light, self._shade
+        T_world_camera = take.camera.T_world_camera[frame]
+        _write(program, "ray_from_pixel", T_world_camera[:3, :3] @ np.linalg.inv(take.camera.K[frame]))
+        program["camera_position"].value = tuple(T_world_camera[:3, 3])
+        program["to_key"].value = tuple(light.key_direction / np.linalg.norm(light.key_direction))
+        program["key_colour"].value = tuple(light.key_colour)
+        program["fill_sky"].value = tuple(light.fill_sky)
+        program["fill_ground"].value = tuple(light.fill_ground)
+        angle = np.radians(light.key_angle_deg)
+        program["key_radius"].value = float(angle)
+        program["factor"].value = self.config.supersampling
+        program["key_blocked"].value = view is not None
+        if view is None:
+            return
+        _write(program, "shadow_from_world", view.texture_from_world)
+        texel_m = view.side_m / self.config.shadow_map_px
+        program["shadow_offset_m"].value = 2.0 * texel_m + 0.004
+        # Blockers on the same body are a few decimetres away.
+        blur_m = np.clip(0.25 * np.tan(angle), texel_m, 6.0 * texel_m)
+        program["shadow_blur"].value = float(blur_m / view.side_m)
+
+    def _draw_characters(
+        self, meshes: list[DeviceMesh], clip_from_world: Float[np.ndarray, "4 4"], tile: Box, passes: Passes
+    ) -> None:
+        """Render one tile and write it into the passes."""
+        context, factor = self._context, self.config.supersampling
+        self._sample_target.use()
+        self._sample_target.viewport = (0, 0, tile.width * factor, tile.height * factor)
+        self._sample_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=self._sample_target.viewport)
+        context.enable(moderngl.DEPTH_TEST)
+        _write(self._surface, "clip_from_world", clip_from_world)
+        first_surface = 1
+        for mesh in meshes:
+            mesh.draw(context, "surface", self._surface, first_surface)
+            first_surface += len(mesh.character.mesh.materials)
+
+        context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self._pixel_target.use()
+        self._pixel_target.viewport = (0, 0, tile.width, tile.height)
+        self._pixel_target.clear(viewport=self._pixel_target.viewport)
+        self._bases.use(location=BASES)
+        self._geometries.use(location=GEOMETRIES)
+        self._surfaces.use(location=SURFACES)
+        self._shadow_map.use(location=SHADOW)
+        self._shade["corner_px"].value = (float(tile.left), float(tile.top))
+        self._shade_screen.render(vertices=3)
+
+        part = np.s_[tile.top : tile.bottom, tile.left : tile.right]
+        colour = _read(self._pixel_target, tile, 0, 4, np.float32)
+        surface = _read(self._pixel_target, tile, 1, 4, np.float32)
+        passes.colour[part], passes.alpha[part] = colour[..., :3], colour[..., 3]
+        passes.normals[part] = surface[..., :3]
+        passes.depth_m[part] = np.where(surface[..., 3] > 0, surface[..., 3], np.inf)
+        passes.ids[part] = _read(self._pixel_target, tile, 2, 1, np.uint8)[..., 0]
+
+    def _draw_ground(
+        self,
+        meshes: list[DeviceMesh],
+        take: Take,
+        frame: int,
+        casting: Float[np.ndarray, "n 3"],
+        view: LightView,
+        passes: Passes,
+    ) -> None:
+        """Render the shadow on the plane y = 0."""
+        config, light, program = self.config, take.light, self._catcher
+        to_key = light.key_direction / np.linalg.norm(light.key_direction)
+        tangent = float(np.tan(np.radians(light.key_angle_deg)))
+        raised = casting[casting[:, 1] > 0]
+        reach = config.contact_reach_m
+        low = casting[casting[:, 1] < reach]
+        # A key on the horizon throws no shadow that ends.
+        shines = bool(to_key[1] > 0.02 and len(raised) and np.any(light.key_colour))
+        travel_m = raised[:, 1] / to_key[1] if shines else np.zeros(0)
+        fallen = raised[: len(travel_m)] - travel_m[:, None] * to_key
+        touched = np.concatenate([fallen, low * np.array([1.0, 0.0, 1.0])])
+        if not len(touched):
+            return
+        radius_m = np.concatenate([2.0 * tangent * travel_m / max(to_key[1], 0.02), np.full(len(low), 2.0 * reach)])
+        self._draw_contact(meshes, low)
+
+        camera, K = take.camera, take.camera.K[frame]
+        T_world_camera = camera.T_world_camera[frame]
+        touched_camera = (touched - T_world_camera[:3, 3]) @ T_world_camera[:3, :3]
+        _write(program, "ray_from_pixel", T_world_camera[:3, :3] @ np.linalg.inv(K))
+        program["camera_position"].value = tuple(T_world_camera[:3, 3])
+        _write(program, "shadow_from_world", view.texture_from_world)
+        program["blocker_texel_m"].value = view.side_m / config.shadow_map_px
+        program["key_tangent"].value = tangent
+        program["widest_blocker_m"].value = float(travel_m.max(initial=0.0))
+        program["key_shines"].value = shines
+        program["contact_strength"].value = config.contact_strength if len(low) else 0.0
+        program["contact_reach_m"].value = reach
+        self._blockers.use(location=BLOCKERS)
+        self._contact_map.use(location=CONTACT)
+        self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self._ground_target.use()
+        for tile in pixel_box(K, touched_camera, radius_m, camera.width, camera.height, NEAR_M).tiles(TILE_PX):
+            self._ground_target.viewport = (0, 0, tile.width, tile.height)
+            self._ground_target.clear(viewport=self._ground_target.viewport)
+            program["corner_px"].value = (float(tile.left), float(tile.top))
+            self._catcher_screen.render(vertices=3)
+            shadow = _read(self._ground_target, tile, 0, 1, np.float32)
+            passes.shadow[tile.top : tile.bottom, tile.left : tile.right] = shadow[..., 0]
+
+    def _draw_contact(self, meshes: list[DeviceMesh], low: Float[np.ndarray, "n 3"]) -> None:
+        """The underside of everything near the ground, seen from below."""
+        if not len(low):
+            return
+        reach = self.config.contact_reach_m
+        corner = low[:, [0, 2]].min(0) - 3.0 * reach
+        size = low[:, [0, 2]].max(0) + 3.0 * reach - corner
+        clip = np.zeros((4, 4))
+        clip[0, 0], clip[0, 3] = 2.0 / size[0], -2.0 * corner[0] / size[0] - 1.0
+        clip[1, 2], clip[1, 3] = 2.0 / size[1], -2.0 * corner[1] / size[1] - 1.0
+        clip[2, 1] = 1.0 / reach  # −reach … reach becomes −1 … 1; the rest is cut off
+        clip[3, 3] = 1.0
+        self._contact_target.use()
+        self._context.enable(moderngl.DEPTH_TEST)
+        self._contact_target.clear(0.0, depth=1.0)
+        _write(self._contact, "clip_from_world", clip)
+        self._contact["reach_m"].value = reach
+        for mesh in meshes:
+            mesh.draw(self._context, "contact", self._contact, shadows=True)
+        self._contact_map.build_mipmaps()
+        self._contact_map.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        self._catcher["contact_box"].value = (*corner, *size)
+        self._catcher["contact_texel_m"].value = float(size.max() / CONTACT_MAP_PX)
+
+    def close(self) -> None:
+        """Release the context and all that lies on it."""
+        self._context.release()
+
+    def __enter__(self) -> "OpenGLRenderer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _empty_passes(width: int, height: int) -> Passes:
+    return Passes(
+        colour=np.zeros((height, width, 3), np.float32),
+        alpha=np.zeros((height, width), np.float32),
+        depth_m=np.full((height, width), np.inf, np.float32),
+        normals=np.zeros((height, width, 3), np.float32),
+        ids=np.zeros((height, width), np.uint8),
+        shadow=np.zeros((height, width), np.float32),
+    )
+
+
+def _write(program: moderngl.Program, name: str, matrix: Float[np.ndarray, "rows columns"]) -> None:
+    """Set a matrix uniform; OpenGL stores columns first."""
+    program[name].write(np.ascontiguousarray(matrix.T, np.float32).tobytes())
+
+
+def _read(
+    target: moderngl.Framebuffer, tile: Box, attachment: int, components: int, kind: type[np.float32] | type[np.uint8]
+) -> np.ndarray:
+    data = target.read(
+        viewport=(0, 0, tile.width, tile.height),
+        components=components,
+        attachment=attachment,
+        dtype="f4" if kind is np.float32 else "f1",
+    )
+    return np.frombuffer(data, kind).reshape(tile.height, tile.width, components)

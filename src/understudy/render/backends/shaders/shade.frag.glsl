@@ -1,0 +1,138 @@
+#version 330
+// Samples lit and averaged to pixels. Where all samples of a pixel lie on one smooth surface it is lit once, elsewhere
+// each sample is. Colour and alpha are means over the samples, so colour comes out premultiplied; depth, normal and id
+// are those of the nearest surface: samples more than 2 % behind it belong to another one.
+// Diffuse: Lambert. Specular: GGX with Smith's visibility and Schlick's Fresnel term (Walter et al. 2007; Karis 2013),
+// its lobe widened by the key's size so that small highlights do not flicker.
+uniform sampler2D bases;
+uniform sampler2D geometries;
+uniform sampler2D surfaces;
+uniform int factor;
+uniform vec2 corner_px;
+uniform mat3 ray_from_pixel;
+uniform vec3 camera_position;
+
+uniform vec3 to_key;
+uniform vec3 key_colour;
+uniform vec3 fill_sky;
+uniform vec3 fill_ground;
+uniform float key_radius;
+
+uniform sampler2DShadow shadow_map;
+uniform mat4 shadow_from_world;
+uniform float shadow_offset_m;
+uniform float shadow_blur;
+uniform bool key_blocked;
+
+layout(location = 0) out vec4 out_colour;
+layout(location = 1) out vec4 out_surface;
+layout(location = 2) out float out_id;
+
+const int TAPS = 8;
+const float GOLDEN_ANGLE = 2.399963;
+
+vec3 unfolded(vec2 f) {
+    vec3 n = vec3(f, 1.0 - abs(f.x) - abs(f.y));
+    if (n.z < 0.0) n.xy = (1.0 - abs(n.yx)) * vec2(n.x >= 0.0 ? 1.0 : -1.0, n.y >= 0.0 ? 1.0 : -1.0);
+    return normalize(n);
+}
+
+float key_visibility(vec3 world, vec3 n) {
+    if (!key_blocked) return 1.0;
+    // Moving the point along its normal keeps a surface from shading itself.
+    vec3 at = (shadow_from_world * vec4(world + shadow_offset_m * n, 1.0)).xyz;
+    float lit = 0.0;
+    for (int i = 0; i < TAPS; i++) {
+        float r = shadow_blur * sqrt((float(i) + 0.5) / float(TAPS));
+        float a = GOLDEN_ANGLE * float(i);
+        lit += texture(shadow_map, vec3(at.xy + r * vec2(cos(a), sin(a)), at.z));
+    }
+    return lit / float(TAPS);
+}
+
+vec3 fill(vec3 direction) {
+    return mix(fill_ground, fill_sky, 0.5 + 0.5 * direction.y);
+}
+
+vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
+    vec4 finish = texelFetch(surfaces, ivec2(surface, 1), 0);
+    float metallic = finish.x;
+    float roughness = finish.y;
+    vec3 v = normalize(camera_position - world);
+    vec3 h = normalize(v + to_key);
+    float n_l = max(dot(n, to_key), 0.0);
+    float n_v = max(dot(n, v), 1e-3);
+    float n_h = max(dot(n, h), 0.0);
+
+    vec3 diffuse = base * (1.0 - metallic);
+    // A black surface that glows, such as a sky, does not shine.
+    vec3 f0 = mix(vec3(0.04 * finish.z), base, metallic);
+    float alpha = clamp(roughness * roughness + 0.5 * key_radius, 0.02, 1.0);
+    float a2 = alpha * alpha;
+    float d = n_h * n_h * (a2 - 1.0) + 1.0;
+    float k = 0.5 * alpha;
+    float visibility = 0.25 / ((n_l * (1.0 - k) + k) * (n_v * (1.0 - k) + k));
+    float grazing = pow(1.0 - max(dot(v, h), 0.0), 5.0) * finish.z;
+    vec3 specular = (f0 + (1.0 - f0) * grazing) * (a2 / (d * d)) * visibility;
+
+    vec3 colour = texelFetch(surfaces, ivec2(surface, 0), 0).rgb;
+    if (n_l > 0.0) colour += (diffuse + specular) * key_colour * n_l * key_visibility(world, n);
+    // The fill's own reflection: what comes from the mirrored direction, blurred towards the normal by roughness.
+    vec3 mirrored = normalize(mix(reflect(-v, n), n, alpha));
+    vec3 fill_fresnel = f0 + finish.z * (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - n_v, 5.0);
+    return colour + diffuse * fill(n) + fill_fresnel * fill(mirrored);
+}
+
+void main() {
+    ivec2 corner = ivec2(gl_FragCoord.xy) * factor;
+    float nearest = 1e30;
+    float farthest = 0.0;
+    float covered = 0.0;
+    for (int y = 0; y < factor; y++) for (int x = 0; x < factor; x++) {
+        vec4 geometry = texelFetch(geometries, corner + ivec2(x, y), 0);
+        if (geometry.w == 0.0) continue;
+        nearest = min(nearest, geometry.z);
+        farthest = max(farthest, geometry.z);
+        covered += 1.0;
+    }
+    // Software renderers skip work only by discarding and by loops that end, not by `if` or `return`.
+    if (covered == 0.0) discard;
+
+    vec3 base = vec3(0.0);
+    vec3 normal = vec3(0.0);
+    float depth = 0.0;
+    float count = 0.0;
+    int surface = 0;
+    bool mixed = farthest > 1.02 * nearest;
+    for (int y = 0; y < factor; y++) for (int x = 0; x < factor; x++) {
+        vec4 geometry = texelFetch(geometries, corner + ivec2(x, y), 0);
+        if (geometry.w == 0.0 || geometry.z > 1.02 * nearest) continue;
+        vec3 root = texelFetch(bases, corner + ivec2(x, y), 0).rgb;
+        base += root * root;
+        normal += unfolded(geometry.xy);
+        depth += geometry.z;
+        count += 1.0;
+        mixed = mixed || (surface != 0 && surface != int(geometry.w));
+        surface = int(geometry.w);
+    }
+    mixed = mixed || length(normal) < 0.97 * count;
+    depth /= count;
+    normal = normalize(normal);
+    int rounds = mixed ? factor * factor : 1;
+    float weight = mixed ? 1.0 : covered;
+    vec3 colour = vec3(0.0);
+    for (int i = 0; i < rounds; i++) {
+        ivec2 at = corner + ivec2(i % factor, i / factor);
+        vec4 geometry = texelFetch(geometries, at, 0);
+        vec3 root = texelFetch(bases, at, 0).rgb;
+        vec2 pixel = corner_px + (mixed ? (vec2(at) + 0.5) / float(factor) : gl_FragCoord.xy);
+        vec3 world = camera_position + (mixed ? geometry.z : depth) * (ray_from_pixel * vec3(pixel, 1.0));
+        vec3 sample_colour = lit(mixed ? root * root : base / count, mixed ? unfolded(geometry.xy) : normal, world,
+                                 mixed ? int(geometry.w) : surface);
+        if (!mixed || geometry.w != 0.0) colour += weight * sample_colour;
+    }
+    float samples = float(factor * factor);
+    out_colour = vec4(colour, covered) / samples;
+    out_surface = vec4(normal, depth);
+    out_id = texelFetch(surfaces, ivec2(surface, 0), 0).a / 255.0;
+}

@@ -1,0 +1,26 @@
+#version 330
+// What lies under each sample; shade.frag lights it. Small triangles keep few of a software renderer's lanes busy, so
+// as little as possible is done here and the light is worked out afterwards, over whole rectangles.
+uniform sampler2D base_texture;
+uniform bool textured;
+uniform vec4 base_colour;
+uniform float alpha_cutoff;
+uniform float surface;
+in vec3 world;
+in vec3 normal;
+in vec2 uv;
+layout(location = 0) out vec4 out_base;
+layout(location = 1) out vec4 out_geometry;
+
+void main() {
+    vec4 base = base_colour;
+    if (textured) base *= texture(base_texture, uv);
+    if (alpha_cutoff >= 0.0 && base.a < alpha_cutoff) discard;
+    // Square roots spread eight bits as the eye sees them, near enough.
+    out_base = vec4(sqrt(clamp(base.rgb, 0.0, 1.0)), 1.0);
+    vec3 n = normalize(gl_FrontFacing ? normal : -normal);
+    // Octahedral: two numbers for a unit vector (Cigolle et al. 2014).
+    vec2 folded = n.xy / (abs(n.x) + abs(n.y) + abs(n.z));
+    if (n.z < 0.0) folded = (1.0 - abs(folded.yx)) * vec2(n.x >= 0.0 ? 1.0 : -1.0, n.y >= 0.0 ? 1.0 : -1.0);
+    out_geometry = vec4(folded, 1.0 / gl_FragCoord.w, surface);
+}

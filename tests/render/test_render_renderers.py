@@ -1,0 +1,283 @@
+"""The renderers against known truth and against each other."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from understudy.core.camera import CameraPath
+from understudy.core.character import Character, Material, Mesh
+from understudy.core.environment import Light
+from understudy.core.errors import BackendUnavailable
+from understudy.core.film import Performance, Take
+from understudy.core.motion import Motion, Skeleton
+from understudy.geometry.projection import intrinsics, project
+from understudy.geometry.rotations import look_at, quaternion_from_vector
+from understudy.render.backends import opengl_context
+from understudy.render.backends.opengl import OpenGL
+from understudy.render.renderers import RENDERERS
+
+RATE = Fraction(24)
+KEY = np.array([0.4, 0.8, 0.45]) / np.linalg.norm([0.4, 0.8, 0.45])
+LIGHT = Light(KEY, np.array([0.9, 0.8, 0.7]), np.array([0.2, 0.25, 0.3]), np.array([0.1, 0.08, 0.06]), 1.0)
+
+
+@pytest.fixture(scope="module", params=sorted(RENDERERS))
+def renderer(request):
+    with RENDERERS[request.param]().build() as built:
+        yield built
+
+
+@pytest.fixture(scope="module")
+def both():
+    with RENDERERS["opengl"]().build() as opengl, RENDERERS["reference"]().build() as reference:
+        yield opengl, reference
+
+
+def rigid(vertices, faces, normals, uv=None, materials=None, face_material=None):
+    """A mesh on one joint at the origin."""
+    mesh = Mesh(
+        np.asarray(vertices, float),
+        np.asarray(faces),
+        np.asarray(normals, float),
+        np.zeros((len(vertices), 2)) if uv is None else np.asarray(uv, float),
+        np.zeros(len(faces), int) if face_material is None else face_material,
+        tuple(materials or (Material(),)),
+    )
+    skeleton = Skeleton(("root",), (-1,), np.eye(4)[None])
+    joints = np.zeros((len(vertices), 1), int)
+    return Character("test", mesh, skeleton, np.eye(4)[None], joints, np.ones((len(vertices), 1)))
+
+
+def sphere(radius_m=0.5, rings=16, material=None):
+    """A ball round the origin with smooth normals."""
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, 2 * rings + 1), indexing="ij")
+    n = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
+    i = (np.arange(rings)[:, None] * (2 * rings + 1) + np.arange(2 * rings)).ravel()
+    below = i + 2 * rings + 1
+    faces = np.concatenate([np.stack([i, below, below + 1], 1), np.stack([i, below + 1, i + 1], 1)])
+    uv = np.stack([phi / (2 * np.pi), theta / np.pi], -1).reshape(-1, 2)
+    return rigid(radius_m * n, faces, n, uv, (material or Material(base_colour=(0.6, 0.3, 0.2, 1.0), roughness=0.5),))
+
+
+def quad(half_m, material=None, facing=1.0):
+    """A square in the plane z = 0 that faces +Z, or −Z."""
+    corners = half_m * np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], float)
+    faces = np.array([[0, 1, 2], [0, 2, 3]]) if facing > 0 else np.array([[0, 2, 1], [0, 3, 2]])
+    uv = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
+    return rigid(corners, faces, np.tile([0, 0, facing], (4, 1)), uv, (material or Material(),))
+
+
+def still(character, position=(0.0, 0.0, 0.0), turn=(0.0, 0.0, 0.0)):
+    q = quaternion_from_vector(np.array([[turn]], float))
+    return Performance(character, Motion(character.skeleton, q, np.array([position], float), RATE))
+
+
+def camera(position, target, focal_px=90.0, width=97, height=75, K=None):
+    T = look_at(np.array(position, float), np.array(target, float))[None]
+    return CameraPath(T, (intrinsics(focal_px, width, height) if K is None else K)[None], width, height, RATE)
+
+
+OFF_CENTRE = np.array([[95.0, 0.0, 41.3], [0.0, 88.0, 45.9], [0.0, 0.0, 1.0]])
+
+
+def ball_take(**options):
+    ball = still(sphere(), (0.1, 0.6, 0.0))
+    view = camera((0.8, 1.7, 3.0), (0.0, 0.5, 0.0), K=OFF_CENTRE)
+    return Take((ball,), view, options.get("light", LIGHT))
+
+
+def test_a_square_covers_the_pixels_that_geometry_says(renderer):
+    # 1 m at 3 m with focal length 90: 30 px, centred on the principal point (48.5, 37.5).
+    passes = renderer(Take((still(quad(0.5)),), camera((0, 0, 3), (0, 0, 0)), LIGHT), 0)
+    expected = np.zeros((75, 97))
+    expected[23:52, 34:63] = 1.0
+    expected[22], expected[52], expected[:, 33], expected[:, 63] = 0.5, 0.5, 0.5, 0.5
+    expected[:22], expected[53:], expected[:, :33], expected[:, 64:] = 0, 0, 0, 0
+    expected[[22, 22, 52, 52], [33, 63, 33, 63]] = 0.25
+    assert np.abs(passes.alpha - expected).max() == 0
+    assert np.abs(passes.depth_m[passes.ids > 0] - 3.0).max() < 1e-5
+    assert np.isinf(passes.depth_m[passes.ids == 0]).all()
+    assert np.allclose(passes.normals[passes.ids > 0], [0, 0, 1], atol=1e-5)
+    assert not passes.normals[passes.ids == 0].any()
+
+
+def test_right_and_below_in_the_world_is_right_and_below_in_the_picture(renderer):
+    # The camera looks along −Z, so the world's +X is to its right.
+    passes = renderer(Take((still(quad(0.1), (0.6, -0.4, 0.0)),), camera((0, 0, 3), (0, 0, 0)), LIGHT), 0)
+    rows, columns = np.mgrid[0:75, 0:97] + 0.5
+    centroid = np.array([(columns * passes.alpha).sum(), (rows * passes.alpha).sum()]) / passes.alpha.sum()
+    assert np.abs(centroid - [48.5 + 0.6 * 30, 37.5 + 0.4 * 30]).max() < 0.02
+
+
+def test_any_intrinsics_put_points_where_projection_does(renderer):
+    view = camera((0.8, 1.7, 3.0), (0.0, 0.5, 0.0), K=OFF_CENTRE)
+    passes = renderer(ball_take(), 0)
+    centre = view.T_camera_world[0] @ np.array([0.1, 0.6, 0.0, 1.0])
+    expected = project(OFF_CENTRE, centre[None, :3])[0]
+    rows, columns = np.mgrid[0:75, 0:97] + 0.5
+    centroid = np.array([(columns * passes.alpha).sum(), (rows * passes.alpha).sum()]) / passes.alpha.sum()
+    # A ball's outline is an ellipse whose centre lies a little outside the ball's own.
+    assert np.abs(centroid - expected).max() < 0.5
+    surface = 1 / np.sqrt((np.linalg.norm(centre[:3]) / 0.5) ** 2 - 1)
+    area = np.pi * surface**2 * OFF_CENTRE[0, 0] * OFF_CENTRE[1, 1] * (np.linalg.norm(centre[:3]) / centre[2]) ** 3
+    assert passes.alpha.sum() == pytest.approx(area, rel=0.02)
+
+
+def test_renderers_agree(both):
+    texture = np.random.default_rng(3).integers(0, 255, (4, 8, 4), np.uint8)
+    texture[..., 3] = 255
+    textured = sphere(material=Material(texture=texture, roughness=0.4, metallic=0.3, emissive=(0.05, 0.0, 0.1)))
+    take = Take(
+        (still(sphere(0.4), (-0.35, 0.6, 0.1)), still(textured, (0.4, 0.5, -0.1), (0.3, 0.5, 0.1))),
+        camera((0.8, 1.7, 3.0), (0.0, 0.5, 0.0), K=OFF_CENTRE),
+        LIGHT,
+    )
+    opengl, reference = (renderer(take, 0) for renderer in both)
+    edge = (reference.alpha > 0) & (reference.alpha < 1)
+    assert set(np.unique(opengl.ids)) == {0, 1, 2}
+    assert np.abs(opengl.alpha - reference.alpha)[~edge].max() == 0
+    assert np.abs(opengl.alpha - reference.alpha).mean() < 2e-3
+    inside = (reference.alpha == 1) & (opengl.ids == reference.ids)
+    assert (opengl.ids != reference.ids).mean() < 2e-3
+    relative = np.abs(opengl.depth_m - reference.depth_m)[inside] / reference.depth_m[inside]
+    assert np.percentile(relative, 99) < 1e-4
+    assert np.percentile(np.abs(opengl.normals - reference.normals)[inside], 99) < 1e-3
+    # Self-shadows are the OpenGL renderer's alone: compare where the key does not reach or nothing stands between.
+    difference = np.abs(opengl.colour - reference.colour).max(-1)[inside & (opengl.ids == 1)]
+    assert np.median(difference) < 4e-3
+    assert abs(opengl.shadow.sum() / reference.shadow.sum() - 1) < 0.1
+
+
+def test_edges_are_premultiplied(both):
+    light = Light(KEY, np.zeros(3), np.ones(3), np.ones(3))
+    matt = Material(base_colour=(0.5, 0.25, 1.0, 1.0), roughness=1.0)
+    for renderer in both:
+        passes = renderer(Take((still(quad(0.5, matt)),), camera((0, 0, 3), (0, 0, 0)), light), 0)
+        ratio = passes.colour[passes.alpha > 0] / passes.alpha[passes.alpha > 0][:, None]
+        assert np.ptp(ratio, axis=0).max() < 0.02
+        # Diffuse plus the four per cent that a matt surface mirrors.
+        assert np.allclose(ratio.mean(0), np.array([0.5, 0.25, 1.0]) + 0.04, atol=0.02)
+
+
+def test_textures_are_decoded_from_srgb_and_stand_upright(renderer):
+    texture = np.zeros((2, 2, 4), np.uint8)
+    texture[..., 3] = 255
+    texture[0, 0] = (188, 0, 0, 255)  # 188 is the half of 255 in linear light
+    light = Light(KEY, np.zeros(3), np.ones(3), np.ones(3))
+    square = quad(1.5, Material(texture=texture, roughness=1.0))
+    passes = renderer(Take((still(square),), camera((0, 0, 3), (0, 0, 0)), light), 0)
+    red = passes.colour[..., 0]
+    assert red[15, 26] == pytest.approx(0.5 + 0.04, abs=0.03)
+    assert max(red[15, 70], red[59, 26], red[59, 70]) < 0.1
+
+
+def test_alpha_cutoff_makes_holes_and_backs_are_culled(renderer):
+    texture = np.full((2, 2, 4), 255, np.uint8)
+    texture[:, 1, 3] = 0
+    view = camera((0, 0, 3), (0, 0, 0))
+    holes = renderer(Take((still(quad(0.5, Material(texture=texture, alpha_cutoff=0.5))),), view, LIGHT), 0).alpha.sum()
+    assert holes == pytest.approx(450, rel=0.05)
+    assert renderer(Take((still(quad(0.5, facing=-1.0)),), view, LIGHT), 0).alpha.sum() == 0
+    both_sides = still(quad(0.5, Material(double_sided=True), facing=-1.0))
+    passes = renderer(Take((both_sides,), view, LIGHT), 0)
+    assert passes.alpha.sum() == pytest.approx(900, rel=0.01)
+    assert np.allclose(passes.normals[37, 48], [0, 0, 1], atol=1e-5)
+
+
+def test_skinned_vertices_follow_their_joints(renderer):
+    # Two squares on two joints; the second joint turns by 90° about Z, which carries its square from +X to +Y.
+    square = quad(0.1).mesh
+    vertices = np.concatenate([square.vertices, square.vertices + [0.8, 0, 0]])
+    mesh = Mesh(
+        vertices, np.concatenate([square.faces, square.faces + 4]), np.tile([0.0, 0, 1], (8, 1)), np.zeros((8, 2)),
+        np.zeros(4, int), (Material(),),
+    )  # fmt: skip
+    skeleton = Skeleton(("root", "arm"), (-1, 0), np.tile(np.eye(4), (2, 1, 1)))
+    joints = np.repeat([0, 1], 4)[:, None]
+    character = Character("arm", mesh, skeleton, np.tile(np.eye(4), (2, 1, 1)), joints, np.ones((8, 1)))
+    q = quaternion_from_vector(np.array([[[0, 0, 0], [0, 0, np.pi / 2]]], float))
+    take = Take(
+        (Performance(character, Motion(skeleton, q, np.zeros((1, 3)), RATE)),), camera((0, 0, 3), (0, 0, 0)), LIGHT
+    )
+    alpha = renderer(take, 0).alpha
+    rows, columns = np.nonzero(alpha)
+    assert columns.min() >= 45 and columns.max() <= 51
+    assert rows.min() == pytest.approx(37.5 - 0.9 * 30, abs=1)
+
+
+def test_the_shadow_falls_away_from_the_key(renderer):
+    passes = renderer(ball_take(), 0)
+    view = camera((0.8, 1.7, 3.0), (0.0, 0.5, 0.0), K=OFF_CENTRE)
+    fallen = np.array([0.1, 0.6, 0.0]) - 0.6 / KEY[1] * KEY
+    at = project(OFF_CENTRE, (view.T_camera_world[0] @ np.append(fallen, 1.0))[None, :3])[0]
+    rows, columns = np.mgrid[0:75, 0:97] + 0.5
+    centroid = np.array([(columns * passes.shadow).sum(), (rows * passes.shadow).sum()]) / passes.shadow.sum()
+    assert np.abs(centroid - at).max() < 2.5
+    assert passes.shadow[int(at[1]), int(at[0])] > 0.95
+    assert passes.shadow.max() <= 1.0
+    below = Light(np.array([0.0, -1.0, 0.0]), np.ones(3), np.ones(3), np.ones(3))
+    assert renderer(ball_take(light=below), 0).shadow.max() == 0
+
+
+def test_a_larger_key_softens_the_shadow(both):
+    opengl, _ = both
+    soft = Light(KEY, LIGHT.key_colour, LIGHT.fill_sky, LIGHT.fill_ground, 10.0)
+    sharp, wide = opengl(ball_take(), 0).shadow, opengl(ball_take(light=soft), 0).shadow
+
+    def penumbra(shadow):
+        return ((shadow > 0.05) & (shadow < 0.95)).sum()
+
+    assert penumbra(wide) > 2 * penumbra(sharp)
+    assert wide.sum() == pytest.approx(sharp.sum(), rel=0.25)
+
+
+def test_one_character_throws_its_shadow_on_another(both):
+    opengl, _ = both
+    light = Light(np.array([0.0, 1.0, 0.0]), np.ones(3), np.zeros(3), np.zeros(3), 1.0)
+    floor = still(quad(2.0, Material(roughness=1.0)), (0, 0.5, 0), (-np.pi / 2, 0, 0))
+    view = camera((0, 3, 3), (0, 0.5, 0))
+    alone = opengl(Take((floor,), view, light), 0).colour[..., 0]
+    ball = still(sphere(0.3), (0.0, 1.5, 0.0))
+    shaded = opengl(Take((floor, ball), view, light), 0)
+    dark = (shaded.ids == 1) & (shaded.colour[..., 0] < 0.3 * alone) & (alone > 0.5)
+    # The ball's shadow is a disc of 0.3 m at about 3.9 m, seen at 40°.
+    assert 50 < dark.sum() < 150
+    assert (np.abs(shaded.colour[..., 0] - alone)[(shaded.ids == 1) & ~dark] < 0.1).mean() > 0.9
+
+
+def test_a_camera_inside_the_cast_still_renders(renderer):
+    passes = renderer(Take((still(quad(3.0)),), camera((0, 0.5, 0.3), (2, 0.4, -0.5)), LIGHT), 0)
+    assert 0.1 < passes.alpha.mean() <= 1.0
+    assert np.isfinite(passes.colour).all()
+
+
+def test_tiles_join_without_seams(both):
+    opengl, _ = both
+    view = camera((0, 0, 3), (0, 0, 0), focal_px=3000.0, width=1300, height=600)
+    passes = opengl(Take((still(quad(2.0, Material(roughness=1.0))),), view, LIGHT), 0)
+    assert passes.alpha.min() == 1
+    assert np.abs(np.diff(passes.colour[..., 0], axis=1)).max() < 5e-3
+
+
+def test_nobody_in_sight_gives_empty_passes(renderer):
+    for performances in ((), (still(quad(0.2), (0, 0, 9.0)),)):
+        passes = renderer(Take(performances, camera((0, 0, 3), (0, 0, 0)), LIGHT), 0)
+        assert passes.alpha.shape == (75, 97)
+        assert passes.alpha.max() == 0
+        assert np.isinf(passes.depth_m).all()
+
+
+def test_a_frame_outside_the_take_is_refused(renderer):
+    with pytest.raises(IndexError, match="frames 0 … 0"):
+        renderer(ball_take(), 1)
+
+
+def test_missing_opengl_names_the_packages(monkeypatch):
+    def fails(**options):
+        raise Exception("libEGL.so.1 not loaded")
+
+    monkeypatch.setattr(opengl_context.moderngl, "create_context", fails)
+    monkeypatch.setattr(opengl_context.sys, "platform", "linux")
+    with pytest.raises(BackendUnavailable, match="libegl1 libgl1-mesa-dri"):
+        OpenGL().build()
