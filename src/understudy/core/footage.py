@@ -1,6 +1,6 @@
 """Footage on disk, and what was found in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -45,6 +45,10 @@ class Shot:
 
     def __len__(self) -> int:
         return len(self.timestamps)
+
+    def part(self, start: int, stop: int) -> "Shot":
+        """Frames `start` … `stop` (excluded) of this range, as a shot."""
+        return replace(self, timestamps=self.timestamps[start:stop], start_frame=self.start_frame + start)
 
     @property
     def duration_s(self) -> float:

@@ -1,80 +1,60 @@
 """What stages leave for each other in the film's folder, where no public format fits."""
 
 import json
-import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.errors import FileFormatError
 from understudy.core.footage import CameraSolution
+from understudy.io.arrays import read_arrays, write_arrays
 
-__all__ = [
-    "load_arrays",
-    "load_light",
-    "load_solution",
-    "save_arrays",
-    "save_light",
-    "save_solution",
-]
+__all__ = ["load_fit", "load_light", "load_solution", "save_fit", "save_light", "save_solution"]
 
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays as .npz, under a temporary name first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez_compressed(temporary, **arrays)
-    os.replace(temporary, path)
-
-
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read named arrays; raises FileFormatError for anything else than a .npz of plain arrays."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise FileFormatError(
-            f"{path} is not an .npz file of plain arrays ({error}); delete it to have it made again"
-        ) from error
+_SOLUTION = "understudy camera solution 1"
+_SOLUTION_ARRAYS = ("T_world_camera", "K", "size_px", "frame_rate", "move", "points", "residual_px", "notes")
+_FIT = "understudy body fit 1"
 
 
 def save_solution(path: Path, solution: CameraSolution) -> None:
     """Write the camera as found in the picture."""
     camera = solution.camera
-    save_arrays(
-        path,
-        {
-            "T_world_camera": camera.T_world_camera,
-            "K": camera.K,
-            "size_px": np.array([camera.width, camera.height]),
-            "frame_rate": np.array([camera.frame_rate.numerator, camera.frame_rate.denominator]),
-            "move": np.array(solution.move),
-            "points": solution.points,
-            "residual_px": solution.residual_px,
-            "notes": np.array(list(solution.notes), dtype=np.str_),
-        },
+    arrays = (
+        camera.T_world_camera,
+        camera.K,
+        np.array([camera.width, camera.height]),
+        np.array([camera.frame_rate.numerator, camera.frame_rate.denominator]),
+        np.array(solution.move),
+        solution.points,
+        solution.residual_px,
+        np.array(solution.notes, dtype=np.str_),
     )
+    write_arrays(path, _SOLUTION, dict(zip(_SOLUTION_ARRAYS, arrays, strict=True)))
 
 
 def load_solution(path: Path) -> CameraSolution:
     """Read what `save_solution` wrote."""
-    arrays = load_arrays(path)
-    width, height = (int(size) for size in arrays["size_px"])
-    camera = CameraPath(
-        arrays["T_world_camera"], arrays["K"], width, height, Fraction(*(int(n) for n in arrays["frame_rate"]))
-    )
-    return CameraSolution(
-        camera,
-        str(arrays["move"]),
-        arrays["points"],
-        arrays["residual_px"],
-        tuple(str(note) for note in arrays["notes"]),
-    )
+    T, K, size_px, rate, move, points, residual_px, notes = read_arrays(path, _SOLUTION, _SOLUTION_ARRAYS).values()
+    camera = CameraPath(T, K, int(size_px[0]), int(size_px[1]), Fraction(int(rate[0]), int(rate[1])))
+    return CameraSolution(camera, str(move), points, residual_px, tuple(str(note) for note in notes))
+
+
+def save_fit(
+    path: Path, reprojection_px: Float[np.ndarray, " time"], ground_contact: Bool[np.ndarray, "time 2"]
+) -> None:
+    """Write how near the body came to its landmarks, and when its feet stand."""
+    write_arrays(path, _FIT, {"reprojection_px": reprojection_px, "ground_contact": ground_contact})
+
+
+def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "time 2"]]:
+    """Read what `save_fit` wrote."""
+    arrays = read_arrays(path, _FIT, ("reprojection_px", "ground_contact"))
+    return arrays["reprojection_px"], arrays["ground_contact"].astype(bool)
 
 
 def save_light(path: Path, light: Light) -> None:

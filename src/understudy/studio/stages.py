@@ -29,9 +29,9 @@ from understudy.io.cameras import (
     write_nerfstudio,
 )
 from understudy.io.gltf import write_character
-from understudy.io.motions import read_landmarks, read_motion, write_landmarks, write_motion
+from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
-from understudy.studio.artifacts import load_arrays, load_solution, save_arrays, save_solution
+from understudy.studio.artifacts import load_fit, load_solution, save_fit, save_solution
 from understudy.studio.cut import Cut
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "body_stage",
     "camera_fit_stage",
     "camera_stage",
+    "landmarks_file",
     "mask_stage",
     "people_stage",
     "plate_stage",
@@ -54,7 +55,7 @@ def people_stage(cut: Cut) -> None:
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         people = find_people(cut.shot, folder / "people", config, progress)
         for number, track in enumerate(people.tracks, 1):
-            write_landmarks(folder / f"people/landmarks_{number}.npz", track)
+            write_landmarks_npz(folder / f"people/landmarks_{number}.npz", track)
         return {
             "people": len(people.tracks),
             "seen": [round(float(track.seen.mean()), 4) for track in people.tracks],
@@ -79,11 +80,16 @@ def people_stage(cut: Cut) -> None:
 def _rough_masks(cut: Cut) -> list[str]:
     """The masks of all people, the replaced actor's first; an edited mask stands for the rough one."""
     count = cut.project.stages[cut.prefix + "people"].report["people"]
-    masks = [f"people/mask_{number}.mkv" for number in range(1, count + 1)]
+    masks = [f"people/person_{number}.mkv" for number in range(1, count + 1)]
     mine = masks.pop(cut.config.actor - 1)
     edited = f"{cut.actor}/mask.mkv"
     others = ["people/others.mkv"] if cut.path("people/others.mkv").exists() else []
     return [edited if cut.is_edited(edited) else mine, *masks, *others]
+
+
+def landmarks_file(cut: Cut) -> str:
+    """The landmarks of the actor who is replaced."""
+    return f"people/landmarks_{cut.config.actor}.npz"
 
 
 def camera_stage(cut: Cut) -> None:
@@ -122,11 +128,11 @@ def plate_stage(cut: Cut) -> None:
 def mask_stage(cut: Cut) -> None:
     """The actor's matte, refined by the difference to the clean plate."""
     config = MaskConfig()
-    rough = f"people/mask_{cut.config.actor}.mkv"
-    landmarks = f"people/landmarks_{cut.config.actor}.npz"
+    rough = f"people/person_{cut.config.actor}.mkv"
+    landmarks = landmarks_file(cut)
 
     def work(folder: Path, progress: Progress) -> None:
-        track = read_landmarks(cut.path(landmarks))
+        track = read_landmarks_npz(cut.path(landmarks))
         out = folder / cut.actor / "mask.mkv"
         refine_mask(cut.shot, cut.path(rough), cut.path("plate/clean_plate.mp4"), track, out, config, progress)
 
@@ -137,20 +143,19 @@ def mask_stage(cut: Cut) -> None:
 def body_stage(cut: Cut) -> None:
     """The actor's body and motion, and the camera, in one metric world with the ground at y = 0."""
     config = BodyFitConfig()
-    landmarks, mask = f"people/landmarks_{cut.config.actor}.npz", f"{cut.actor}/mask.mkv"
+    landmarks, mask = landmarks_file(cut), f"{cut.actor}/mask.mkv"
     outputs = [
         *(f"{cut.actor}/{name}" for name in ("motion.npz", "motion.bvh", "body.glb", "fit.npz")),
         *camera_files("source"),
     ]
 
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
-        track, solution = read_landmarks(cut.path(landmarks)), load_solution(cut.path("camera/solution.npz"))
+        track, solution = read_landmarks_npz(cut.path(landmarks)), load_solution(cut.path("camera/solution.npz"))
         fit = fit_actor(track, solution, cut.config.height_m, cut.path(mask), config, progress)
-        write_motion(folder / cut.actor / "motion.npz", fit.motion)
+        write_motion_npz(folder / cut.actor / "motion.npz", fit.motion)
         write_bvh(folder / cut.actor / "motion.bvh", fit.motion)
         write_character(folder / cut.actor / "body.glb", fit.body)
-        arrays = {"reprojection_px": fit.reprojection_px, "ground_contact": fit.ground_contact}
-        save_arrays(folder / cut.actor / "fit.npz", arrays)
+        save_fit(folder / cut.actor / "fit.npz", fit.reprojection_px, fit.ground_contact)
         write_camera_files(folder, "source", fit.camera)
         return {
             "reprojection_px": round(float(np.median(fit.reprojection_px)), 2),
@@ -171,7 +176,7 @@ def retarget_stage(cut: Cut) -> None:
     def work(folder: Path, progress: Progress) -> None:
         actor = actor_performance(cut)
         motion = retarget(actor.motion, actor.character, load_character(cut), config, ground_contact(cut))
-        write_motion(folder / "performance/motion.npz", motion)
+        write_motion_npz(folder / "performance/motion.npz", motion)
         write_bvh(folder / "performance/motion.bvh", motion)
 
     reads = [f"{cut.actor}/{name}" for name in ("motion.npz", "body.glb", "fit.npz")] + ["/character/character.glb"]
@@ -212,18 +217,18 @@ def load_character(cut: Cut) -> Any:
 
 def ground_contact(cut: Cut) -> np.ndarray:
     """When the actor's left and right foot stand, `Bool "time 2"`."""
-    return load_arrays(cut.path(f"{cut.actor}/fit.npz"))["ground_contact"]
+    return load_fit(cut.path(f"{cut.actor}/fit.npz"))[1]
 
 
 def actor_performance(cut: Cut) -> Performance:
     """The actor's own body in motion."""
     body = character_from_rig(cut.path(f"{cut.actor}/body.glb"))
-    return Performance(body, read_motion(cut.path(f"{cut.actor}/motion.npz")))
+    return Performance(body, read_motion_npz(cut.path(f"{cut.actor}/motion.npz")))
 
 
 def understudy_performance(cut: Cut) -> Performance:
     """The character in motion."""
-    return Performance(load_character(cut), read_motion(cut.path("performance/motion.npz")))
+    return Performance(load_character(cut), read_motion_npz(cut.path("performance/motion.npz")))
 
 
 def camera_files(name: str) -> list[str]:
@@ -257,10 +262,10 @@ def adopt_motion(cut: Cut, folder: str, edits: list[str]) -> list[str]:
     """Carry an edited BVH into the .npz, or an edited .npz into the BVH; the BVH wins."""
     table, bvh = f"{folder}/motion.npz", f"{folder}/motion.bvh"
     if bvh in edits:
-        before = read_motion(cut.path(table))
-        write_motion(cut.path(table), read_bvh(cut.path(bvh), before.skeleton))
+        before = read_motion_npz(cut.path(table))
+        write_motion_npz(cut.path(table), read_bvh(cut.path(bvh), before.skeleton))
         return [table]
     if table in edits:
-        write_bvh(cut.path(bvh), read_motion(cut.path(table)))
+        write_bvh(cut.path(bvh), read_motion_npz(cut.path(table)))
         return [bvh]
     return []

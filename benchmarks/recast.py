@@ -1,0 +1,177 @@
+"""Recast every real shot with a rig and with a picture, and measure what came out.
+
+    python benchmarks/recast.py --data ../shared/data --out build/recast [--shots static_tennis_serve ...]
+
+Each shot runs in a process of its own, so that peak memory is that shot's. Writes `results/recast.json` and, beside the
+films, a contact sheet per shot: original, rig, picture at five moments.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from record import save, table
+
+from understudy.io.images import write_png
+from understudy.io.video import open_shot, read_frames, read_video
+from understudy.metrics.image import mask_iou
+
+CHARACTERS = {"rig": "rigs/knight.glb", "picture": "characters/man_sweater.png"}
+
+
+def main() -> None:
+    """Run the whole benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shots", nargs="*")
+    options = parser.parse_args()
+    shots = sorted((options.data / "shots").glob("*.mp4"))
+    if options.shots:
+        shots = [shot for shot in shots if shot.stem in options.shots]
+    rows = []
+    for shot in shots:
+        row = recast_twice(shot, options.data, options.out)
+        rows.append(row)
+        print(table([row]), flush=True)
+    summary = summarise(rows, options.data, options.out)
+    print(table(rows))
+    print(json.dumps(summary, indent=1))
+    if not options.shots:
+        print(save("recast", {"summary": summary, "shots": rows}))
+
+
+def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
+    """One shot with both characters in the same folder: the second time only what depends on the character runs."""
+    shot = open_shot(shot_path)
+    folder = out / shot_path.stem
+    row = {"shot": shot_path.stem, "frames": len(shot)}
+    films = {}
+    for kind, character in CHARACTERS.items():
+        seconds, peak_mb, code = run_understudy(shot_path, data / character, folder)
+        film = folder / "film.mp4"
+        row[f"{kind}_ok"] = code == 0 and same_clip(shot_path, film)
+        row[f"{kind}_s_per_frame"] = round(seconds / len(shot), 3)
+        row[f"{kind}_peak_mb"] = round(peak_mb)
+        if code == 0:
+            films[kind] = folder / f"film_{kind}.mp4"
+            film.rename(films[kind])
+    row |= figures(folder) if films else {}
+    row["s_per_720p_frame"] = round(row["rig_s_per_frame"] * 1280 * 720 / (shot.width * shot.height), 3)
+    if len(films) == len(CHARACTERS):
+        write_png(out / f"{shot_path.stem}.png", contact_sheet(shot, list(films.values())))
+    return row
+
+
+def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, int]:
+    """Seconds, peak memory of the process in MB, exit code."""
+    started = time.perf_counter()
+    code = "import sys; from understudy.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "recast", str(shot), "--character", str(character), "-o", str(folder)]
+    log = folder.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    return time.perf_counter() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+
+
+def same_clip(source: Path, film: Path) -> bool:
+    """Whether two files have equal frame counts, rates, durations and sound."""
+    if not film.exists():
+        return False
+    a, b = open_shot(source), open_shot(film)
+    if (len(a), a.frame_rate, a.has_audio) != (len(b), b.frame_rate, b.has_audio):
+        return False
+    with av.open(str(source)) as x, av.open(str(film)) as y:
+        sounds = [sum(1 for _ in file.demux(audio=0)) if file.streams.audio else 0 for file in (x, y)]
+    return abs(a.duration_s - b.duration_s) < 1e-3 and sounds[0] == sounds[1]
+
+
+def figures(folder: Path) -> dict:
+    """What the film's manifest says of its stages."""
+    stages = json.loads((folder / "manifest.json").read_text())["stages"]
+    quality = stages["report"]["report"]["whole"]
+    return {
+        "move": stages["camera"]["report"]["move"],
+        "camera_px": stages["camera"]["report"]["residual_px"],
+        "seen": stages["people"]["report"]["seen"][0],
+        "body_percent": quality["reprojection_percent"],
+        "body_iou": quality["mask_iou"],
+        "slide_mm": quality["foot_slide_mm"],
+        "jitter": quality["jitter"],
+        "plate_made_up": round(stages["plate"]["report"]["made_up_share"], 3),
+        "framing_percent": round(100 * stages["camera fit"]["report"].get("keypoint_error_after", float("nan")), 2),
+    }
+
+
+def contact_sheet(shot, films: list[Path], moments: int = 5, width: int = 480) -> np.ndarray:
+    """Rows: original, then each film; columns: moments."""
+    wanted = set(np.linspace(0, len(shot) - 1, moments).round().astype(int).tolist())
+    rows = []
+    for frames in (read_frames(shot), *(read_video(film) for film in films)):
+        picked = [frame[: shot.height, : shot.width] for index, frame in enumerate(frames) if index in wanted]
+        height = round(width * shot.height / shot.width)
+        rows.append(np.hstack([cv2.resize(f, (width, height), interpolation=cv2.INTER_AREA) for f in picked]))
+    return np.vstack(rows)
+
+
+def summarise(rows: list[dict], data: Path, out: Path) -> dict:
+    """The figures of the whole benchmark."""
+    summary = {
+        "finished_with_clip_kept": {kind: sum(row[f"{kind}_ok"] for row in rows) for kind in CHARACTERS},
+        "shots": len(rows),
+        "median_s_per_720p_frame": float(np.median([row["s_per_720p_frame"] for row in rows])),
+        "peak_mb": max(max(row[f"{kind}_peak_mb"] for kind in CHARACTERS) for row in rows),
+    }
+    names = {row["shot"] for row in rows}
+    if "static_tennis_serve" in names:
+        ious = tennis_ious(data, out)
+        summary["tennis_mask_iou"] = round(float(np.mean(ious)), 4)
+        summary["tennis_mask_iou_worst_frame"] = round(float(np.min(ious)), 4)
+    if "static_woman_cave_render" in names:
+        summary["memory_at_4x_length_mb"] = memory_growth(data / "shots/static_woman_cave_render.mp4", data, out)
+    return summary
+
+
+def tennis_ious(data: Path, out: Path) -> list[float]:
+    """Our mask against the given one, frame by frame; theirs is padded by four columns."""
+    ours = read_video(out / "static_tennis_serve/actors/1/mask.mkv")
+    theirs = read_video(data / "masks/tennis_serve/tennis_mask.mp4")
+    values = []
+    for mine, given in zip(ours, theirs, strict=True):
+        given = (given if given.ndim == 2 else given[..., 0]) > 127
+        pad = given.shape[1] - mine.shape[1]
+        values.append(mask_iou(mine > 127, given[:, pad // 2 : pad // 2 + mine.shape[1]]))
+    return values
+
+
+def memory_growth(shot_path: Path, data: Path, out: Path) -> list[float]:
+    """Peak MB of a shot, and of the same shot played forward and backward to four times its length."""
+    shot = open_shot(shot_path)
+    peaks = []
+    for times in (1, 4):
+        clip = out / f"memory_{times}.mp4"
+        write_repeated(clip, shot, times)
+        peaks.append(round(run_understudy(clip, data / CHARACTERS["rig"], out / f"memory_{times}")[1]))
+    return peaks
+
+
+def write_repeated(path: Path, shot, times: int) -> None:
+    """A shot forward, backward, forward … so that it holds no cut."""
+    frames = list(read_frames(shot))
+    with VideoWriter(path, shot.width, shot.height, shot.frame_rate, "film") as writer:
+        for index in range(times):
+            for frame in frames if index % 2 == 0 else frames[::-1]:
+                writer.write(frame)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""`understudy doctor`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tyro
+from rich.console import Console
+
+from understudy.core.errors import BackendUnavailable
+from understudy.io.weights import cache_folder
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """Say what is installed, what is in the cache, and what each backend still needs and under which licence."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Examine this machine and print a line for each thing.
+
+    Raises:
+        BackendUnavailable: something that recasting needs is missing.
+    """
+    tyro.cli(_Arguments, prog="understudy doctor", args=arguments)
+    from understudy.studio.doctor import examine
+
+    console = Console(highlight=False, soft_wrap=True)
+    missing = []
+    for finding in examine():
+        mark = "[green]ready  [/]" if finding.state == "ready" else "[red]missing[/]"
+        console.print(f"{mark}  [bold]{finding.subject}[/]  {finding.detail}")
+        if finding.licence:
+            console.print(f"         [dim]licence: {finding.licence}[/]")
+        if finding.state == "missing":
+            missing.append(finding.subject)
+    console.print(f"\ncache    {cache_folder()}")
+    if missing:
+        raise BackendUnavailable(f"{len(missing)} of these are missing: {', '.join(missing)}; see above for what to do")
+    console.print("Everything that recasting needs is here.")

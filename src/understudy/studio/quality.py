@@ -1,0 +1,100 @@
+"""How well a cut was taken apart and put together: figures over time, measured on its files."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float
+
+from understudy.core.environment import Light
+from understudy.core.film import Performance, Take
+from understudy.core.footage import LANDMARKS
+from understudy.core.motion import BODY_JOINTS
+from understudy.geometry.kinematics import forward_kinematics
+from understudy.io.cameras import read_camera_json
+from understudy.io.motions import read_landmarks_npz
+from understudy.io.video import read_video
+from understudy.metrics.image import mask_iou
+from understudy.metrics.motion import foot_sliding_mm, jitter
+from understudy.render.renderers import RENDERERS
+from understudy.studio.artifacts import load_fit, load_solution
+from understudy.studio.cut import Cut
+from understudy.studio.stages import actor_performance, landmarks_file
+
+__all__ = ["Quality", "measure"]
+
+_MASK_SAMPLES = 16
+_WHITE = np.ones(3)
+FLAT_LIGHT = Light(np.array([0.0, 1.0, 0.0]), _WHITE, _WHITE, _WHITE)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of one cut; all but the last over its frames, NaN where a frame has none."""
+
+    reprojection_percent: Float[np.ndarray, " time"]
+    """Distance of the body's joints from the landmarks, as a share of the actor's height in the picture."""
+    mask_iou: Float[np.ndarray, " time"]
+    """Of the body's silhouette with the actor's mask; sampled."""
+    foot_slide_mm: Float[np.ndarray, " time"]
+    """How far a standing foot moves in the world since the frame before."""
+    jitter: Float[np.ndarray, " time"]
+    """Of the body's joints, in 10 m/s³."""
+    camera_residual_px: Float[np.ndarray, " time"]
+    """Distance of the set's points from where the camera puts them."""
+
+
+def measure(cut: Cut) -> Quality:
+    """Measure a cut's files as they are now, edits included."""
+    actor = actor_performance(cut)
+    reprojection_px, contact = load_fit(cut.path(f"{cut.actor}/fit.npz"))
+    track = read_landmarks_npz(cut.path(landmarks_file(cut)))
+    joints = _joints(actor)
+    time = len(joints)
+    slide = np.full(time, np.nan)
+    feet = joints[:, [BODY_JOINTS.index("LeftToeBase"), BODY_JOINTS.index("RightToeBase")]]
+    for frame in range(1, time):
+        stands = contact[frame - 1 : frame] & contact[frame : frame + 1]
+        moved = foot_sliding_mm(feet[frame - 1 : frame + 1], stands)
+        if len(moved):
+            slide[frame] = moved.mean()
+    shake = np.full(time, np.nan)
+    if time > 3:
+        shake[3:] = jitter(joints, float(actor.motion.frame_rate))
+    return Quality(
+        reprojection_percent=np.where(track.seen, 100 * reprojection_px / _height_px(track.landmarks_px), np.nan),
+        mask_iou=_mask_iou(cut, actor),
+        foot_slide_mm=slide,
+        jitter=shake,
+        camera_residual_px=load_solution(cut.path("camera/solution.npz")).residual_px,
+    )
+
+
+def _joints(actor: Performance) -> Float[np.ndarray, "time joint 3"]:
+    motion = actor.motion
+    offsets = motion.skeleton.T_parent_joint[:, :3, 3]
+    T = forward_kinematics(motion.skeleton.parents, offsets, motion.q_parent_joint, motion.root_position_m)
+    return T[..., :3, 3]
+
+
+def _height_px(landmarks_px: Float[np.ndarray, "time 33 2"]) -> Float[np.ndarray, " time"]:
+    """The actor's size in the picture as if upright: nose to hips to knees to ankles, plus head and feet."""
+    chain = [
+        landmarks_px[:, [LANDMARKS.index(f"left_{part}"), LANDMARKS.index(f"right_{part}")]].mean(1)
+        for part in ("ear", "hip", "knee", "ankle")
+    ]
+    length = sum(np.linalg.norm(b - a, axis=-1) for a, b in pairwise(chain))
+    # Ears to ankles are 0.87 of a standing person's height (Drillis and Contini 1966).
+    return np.maximum(length / 0.87, 1.0)
+
+
+def _mask_iou(cut: Cut, actor: Performance) -> Float[np.ndarray, " time"]:
+    camera = read_camera_json(cut.path("camera/source.json"))
+    take = Take((actor,), camera, FLAT_LIGHT)
+    samples = set(np.linspace(0, len(camera) - 1, min(_MASK_SAMPLES, len(camera))).round().astype(int).tolist())
+    values = np.full(len(camera), np.nan)
+    with replace(RENDERERS["opengl"](), supersampling=1).build() as renderer:
+        for frame, mask in enumerate(read_video(cut.path(f"{cut.actor}/mask.mkv"))):
+            if frame in samples and (mask > 127).any():
+                values[frame] = mask_iou(renderer(take, frame).alpha > 0.5, mask > 127)
+    return values

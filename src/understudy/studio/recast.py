@@ -1,0 +1,173 @@
+"""The main job: a shot and a character in, the film's folder out."""
+
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.errors import FileFormatError, NobodyInShot
+from understudy.core.footage import Shot
+from understudy.decompose.cuts import find_cuts
+from understudy.io.video import open_shot, read_frames, write_film
+from understudy.studio import filming, stages
+from understudy.studio.casting import character_stage
+from understudy.studio.config import RecastConfig
+from understudy.studio.cut import Cut
+from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.project import Project, file_hash
+from understudy.studio.report import report_stage
+
+__all__ = ["Film", "recast", "recast_with"]
+
+
+@dataclass(frozen=True)
+class Film:
+    """A finished film on disk."""
+
+    folder: Path
+    film: Path
+    """The recast shot."""
+    report: Path
+    """How well each stage did, as one HTML page."""
+    executed: tuple[str, ...]
+    """The stages that had to run this time."""
+
+
+def recast(shot: str | Path, character: str | Path, out: str | Path, **options: Any) -> Film:
+    """Re-shoot a film shot with a character in the actor's place.
+
+    Args:
+        shot: any video file.
+        character: one picture, or a rigged GLB, glTF or VRM.
+        out: the folder for the film; a second call with the same folder redoes only what changed.
+        options: fields of `RecastConfig`.
+
+    Raises:
+        InputError: something that was given cannot be used; its text is one sentence.
+        BackendUnavailable: a library or weights are missing; its text says how to get them.
+    """
+    return recast_with(Path(shot), Path(character), Path(out), RecastConfig(**options), SilentNarrator())
+
+
+def recast_with(shot_path: Path, character_path: Path, out: Path, config: RecastConfig, narrator: Narrator) -> Film:
+    """`recast`, with a narrator who is told of the progress."""
+    shot = open_shot(shot_path, config.start, config.end)
+    project = Project(out, narrator.say)
+    try:
+        for name in project.find_edits():
+            narrator.say(f"{name} was edited by you; what depends on it is made anew")
+        project.header = _header(shot, character_path, config)
+        cuts = _cuts(project, shot, config, narrator)
+        character_stage(project, character_path, cuts[0].config, narrator)
+        played = [cut for cut in cuts if _recast_cut(cut, alone=len(cuts) == 1)]
+        if not played:
+            raise NobodyInShot(
+                f"nobody was found in any of the {len(cuts)} cuts of {shot_path}; give a shot with a person in it"
+            )
+        film_stage(project, shot, cuts, played, narrator)
+        report_stage(project, shot, cuts, played, narrator)
+        project.save()
+        return Film(out, out / "film.mp4", out / "report.html", tuple(project.executed))
+    finally:
+        project.close()
+
+
+def _header(shot: Shot, character: Path, config: RecastConfig) -> dict[str, Any]:
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "shot": {
+            "file": shot.path.name,
+            "sha256": file_hash(shot.path),
+            "first_frame": shot.start_frame,
+            "size_px": [shot.width, shot.height],
+            "frames": len(shot),
+            "frame_rate": str(shot.frame_rate),
+            "duration_s": round(shot.duration_s, 6),
+            "audio": shot.has_audio,
+        },
+        "character": {"file": character.name, "sha256": file_hash(character)},
+        "config": asdict(config),
+    }
+
+
+def _cuts(project: Project, shot: Shot, config: RecastConfig, narrator: Narrator) -> list[Cut]:
+    """The shot, cut by cut."""
+    whole = Cut(project, shot, config, narrator)
+
+    def work(folder: Path, progress: Any) -> dict[str, Any]:
+        found = find_cuts(shot, progress)
+        starts = [cut.start_frame - shot.start_frame for cut in found]
+        (folder / "cuts.json").write_text(json.dumps({"first_frames": starts}) + "\n", encoding="utf-8")
+        return {}
+
+    whole.run("cuts", [], {}, ["cuts.json"], work, reads_shot=True)
+    starts = _read_cuts(whole.path("cuts.json"), len(shot))
+    if len(starts) == 1:
+        return [whole]
+    narrator.say(f"the shot holds {len(starts)} cuts; each is recast by itself")
+    return [
+        Cut(project, shot.part(start, stop), config, narrator, f"cut_{number:02d}/")
+        for number, (start, stop) in enumerate(pairwise([*starts, len(shot)]), 1)
+    ]
+
+
+def _read_cuts(path: Path, frames: int) -> list[int]:
+    """The first frame of each cut, as found or as the user has corrected them."""
+    try:
+        starts = [int(start) for start in json.loads(path.read_text(encoding="utf-8"))["first_frames"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(f"{path} is no list of cuts ({error}); delete it to have it made again") from error
+    if not starts or starts[0] != 0 or any(b - a < 2 for a, b in pairwise([*starts, frames])):
+        raise FileFormatError(
+            f"{path} says that cuts start at {starts}; expected 0 and rising numbers below {frames}, two apart at least"
+        )
+    return starts
+
+
+def _recast_cut(cut: Cut, alone: bool) -> bool:
+    """All stages of one cut; False where nobody is in it, which is an error only for a shot without cuts."""
+    try:
+        stages.people_stage(cut)
+    except NobodyInShot as error:
+        if alone:
+            raise
+        cut.narrator.say(f"{cut.prefix.rstrip('/')}: {error}; it stays as it is")
+        return False
+    stages.camera_stage(cut)
+    stages.plate_stage(cut)
+    stages.mask_stage(cut)
+    stages.body_stage(cut)
+    stages.retarget_stage(cut)
+    stages.camera_fit_stage(cut)
+    filming.light_stage(cut)
+    filming.render_stage(cut)
+    filming.scene_stage(cut)
+    return True
+
+
+def film_stage(project: Project, shot: Shot, cuts: list[Cut], played: list[Cut], narrator: Narrator) -> None:
+    """The finished frames of all cuts in order, with the shot's sound."""
+    whole = Cut(project, shot, cuts[0].config, narrator)
+    reads = [name for cut in played for name in filming.film_reads(cut)]
+
+    def work(folder: Path, progress: Any) -> dict[str, Any]:
+        def frames() -> Iterator[np.ndarray]:
+            done = 0
+            for cut in cuts:
+                for frame in filming.finished_frames(cut) if cut in played else read_frames(cut.shot):
+                    yield frame
+                    done += 1
+                    progress(done, len(shot))
+
+        return {"sound": write_film(folder / "film.mp4", shot, frames())}
+
+    settings = filming.film_settings(cuts[0])
+    whole.run("film", reads, settings, ["film.mp4"], work, reads_shot=True)

@@ -1,0 +1,163 @@
+"""The report of a film: what each stage did and how well, from the files as they are."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from understudy.core.footage import Shot
+from understudy.core.progress import Progress
+from understudy.io.passes import PASS_FILES
+from understudy.io.video import VideoWriter, read_frames, read_video
+from understudy.studio.cut import Cut
+from understudy.studio.narration import Narrator
+from understudy.studio.project import Project
+from understudy.studio.quality import Quality, measure
+from understudy.studio.report_page import Curve, Section, Strip, render_page
+from understudy.studio.verdicts import verdicts
+
+__all__ = ["report_stage"]
+
+_MOMENTS = 5
+_PLAYER_PIXELS = 640 * 360
+_PLAYER_FRAMES = 900
+
+
+def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequence[Cut], narrator: Narrator) -> None:
+    """Write `report.html`."""
+    whole = Cut(project, shot, cuts[0].config, narrator)
+    per_cut = ("camera/source.json", "camera/fitted.json", "plate/clean_plate.mp4", "passes", "light.json")
+    reads = [
+        cut.prefix + name for cut in played for name in (*per_cut, f"{cut.actor}/mask.mkv", f"{cut.actor}/motion.npz")
+    ]
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        qualities = {cut.prefix: measure(cut) for cut in played}
+        sections = [
+            _section(cut, qualities[cut.prefix], project.path("film.mp4"), number if len(cuts) > 1 else 0)
+            for number, cut in enumerate(cuts, 1)
+            if cut in played
+        ]
+        height, width = _player_size(shot)
+        seconds = sum(record.seconds for record in project.stages.values())
+        facts = (
+            f"{shot.width} × {shot.height}, {len(shot)} frames at {float(shot.frame_rate):g} per second, "
+            f"{len(cuts)} {'cut' if len(cuts) == 1 else 'cuts'}; "
+            f"made in {seconds:.0f} s ({seconds / len(shot):.2f} s per frame)"
+        )
+        page = render_page(
+            f"{shot.path.name} with {project.header['character']['file']}",
+            facts,
+            _stacked_video(shot, project.path("film.mp4"), width, height, progress),
+            float(shot.frame_rate) / _player_step(shot),
+            sections,
+            [line for cut in played for line in _listing(cut)],
+        )
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        return {cut.prefix or "whole": _figures(qualities[cut.prefix]) for cut in played}
+
+    whole.run("report", ["film.mp4", *reads], {}, ["report.html"], work, reads_shot=True)
+
+
+def _figures(quality: Quality) -> dict[str, float | None]:
+    """The median of each figure, for machines."""
+    return {
+        name: round(float(np.nanmedian(values)), 4) if np.isfinite(values).any() else None
+        for name, values in vars(quality).items()
+    }
+
+
+def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
+    frames = np.linspace(0, len(cut.shot) - 1, _MOMENTS).round().astype(int).tolist()
+    offset = cut.shot.start_frame - _first_frame(cut)
+    originals = _pick(read_frames(cut.shot), frames)
+    results = _pick(read_video(film, offset, offset + len(cut.shot)), frames)
+    masks = _pick(read_video(cut.path(f"{cut.actor}/mask.mkv")), frames)
+    plates = _pick(read_video(cut.path("plate/clean_plate.mp4")), frames)
+    tinted = [_tint(picture, mask) for picture, mask in zip(originals, masks, strict=True)]
+    rows = {"original": originals, "the actor's mask": tinted, "clean plate": plates, "result": results}
+    strips = [Strip(title, [_small(picture) for picture in pictures]) for title, pictures in rows.items()]
+    curves = [
+        Curve("body to landmarks, share of the actor's height", "%", quality.reprojection_percent, 2.0),
+        Curve("body and mask, intersection over union", "", quality.mask_iou),
+        Curve("standing foot, movement per frame", "mm", quality.foot_slide_mm, 5.0),
+        Curve("jitter of the joints", "10 m/s³", quality.jitter),
+        Curve("camera, residual of the set's points", "px", quality.camera_residual_px, 1.0),
+    ]
+    records = {
+        name.removeprefix(cut.prefix): record
+        for name, record in cut.project.stages.items()
+        if name.startswith(cut.prefix)
+    }
+    records["character"] = cut.project.stages["character"]
+    title = f"Cut {number}" if number else "The shot"
+    return Section(title, verdicts(records, quality, cut.config), strips, curves)
+
+
+def _first_frame(cut: Cut) -> int:
+    """Where the film begins in the source file."""
+    return int(cut.project.header["shot"]["first_frame"])
+
+
+def _pick(frames: Iterator[np.ndarray], wanted: Sequence[int]) -> list[np.ndarray]:
+    """Some frames of a stream, in the order wanted (rising)."""
+    found = [frame for index, frame in enumerate(frames) if index in set(wanted)]
+    return [found[sorted(set(wanted)).index(index)] for index in wanted]
+
+
+def _tint(picture: UInt8[np.ndarray, "height width 3"], mask: UInt8[np.ndarray, "height width"]) -> np.ndarray:
+    share = 0.55 * (mask.astype(np.float32) / 255)[..., None]
+    return (picture * (1 - share) + np.float32([255, 120, 60]) * share).astype(np.uint8)
+
+
+def _small(picture: np.ndarray, width: int = 420) -> np.ndarray:
+    height = round(picture.shape[0] * width / picture.shape[1])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _player_size(shot: Shot) -> tuple[int, int]:
+    scale = min(1.0, (_PLAYER_PIXELS / (shot.width * shot.height)) ** 0.5)
+    return max(2, round(shot.height * scale / 2) * 2), max(2, round(shot.width * scale / 2) * 2)
+
+
+def _player_step(shot: Shot) -> int:
+    """Long shots play every second, third … frame, so that the page stays small."""
+    return -(-len(shot) // _PLAYER_FRAMES)
+
+
+def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Progress) -> bytes:
+    """The original above the result, as an MP4."""
+    step = _player_step(shot)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "player.mp4"
+        with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
+            for index, pair in enumerate(zip(read_frames(shot), read_video(film), strict=True)):
+                if index % step == 0:
+                    halves = [
+                        cv2.resize(picture[: shot.height, : shot.width], (width, height), interpolation=cv2.INTER_AREA)
+                        for picture in pair
+                    ]
+                    writer.write(np.concatenate(halves))
+                progress(index + 1, len(shot))
+        return path.read_bytes()
+
+
+def _listing(cut: Cut) -> list[str]:
+    files = {
+        f"{cut.actor}/motion.bvh": "the actor's motion; edit it and run again",
+        f"{cut.actor}/motion.npz": "the same, with exact numbers",
+        f"{cut.actor}/mask.mkv": "the actor's mask, lossless; edit it and run again",
+        f"{cut.actor}/body.glb": "the actor's fitted body",
+        "camera/source.json": "the shot's camera (also .usda, COLMAP, nerfstudio)",
+        "camera/fitted.json": "the camera re-fitted to the character; edit it and run again",
+        "plate/clean_plate.mp4": "the set without the actor",
+        "performance/motion.bvh": "the character's motion",
+        "light.json": "the set's light; edit it and run again",
+        "scene.glb": "the animated character and the animated camera",
+        **{f"passes/{name}": what for name, what in PASS_FILES.items()},
+    }
+    return [f"{cut.prefix}{name}: {what}" for name, what in files.items()]
