@@ -51,7 +51,7 @@ def test_joints_and_vertices_over_time(reference):
 
 
 def test_our_motion_of_the_clip(reference):
-    """Our nouns hold rotations and the root's path: joints that the clip does not shift must stand where they should."""
+    """Our nouns hold rotations and the root's path: every joint must be turned as in the clip."""
     path, facts, expected = reference
     character = read_gltf(path)
     rate = Fraction(3000)

@@ -1,0 +1,143 @@
+"""Camera files: what other tools read must project points as our camera does."""
+
+import json
+import re
+from fractions import Fraction
+
+import numpy as np
+import pycolmap
+import pytest
+
+from understudy.core.camera import CameraPath
+from understudy.core.errors import FileFormatError
+from understudy.geometry.projection import project
+from understudy.geometry.rotations import look_at
+from understudy.io.cameras import (
+    read_camera_json,
+    write_camera_json,
+    write_camera_usda,
+    write_colmap_text,
+    write_nerfstudio,
+)
+
+POINTS = np.random.default_rng(5).uniform(-0.5, 0.5, (6, 3)) + [0, 1, 0]
+
+
+@pytest.fixture
+def camera() -> CameraPath:
+    """A moving, rolling, zooming camera with its axis off the centre."""
+    a = np.linspace(0, 2, 9)
+    eye = np.stack([3 * np.sin(a), 1.5 + a, 5 * np.cos(a)], -1)
+    K = np.tile(np.diag([1000.0, 1010.0, 1.0]), (9, 1, 1))
+    K[:, 0, 0] += 20 * np.arange(9)
+    K[:, :2, 2] = (600, 380)
+    return CameraPath(look_at(eye, np.tile([0.0, 1.0, 0.0], (9, 1)), 0.3), K, 1280, 720, Fraction(30000, 1001))
+
+
+def pixels(camera: CameraPath, frame: int) -> np.ndarray:
+    T = camera.T_camera_world[frame]
+    return project(camera.K[frame], POINTS @ T[:3, :3].T + T[:3, 3])
+
+
+def test_our_json_comes_back(tmp_path, camera):
+    write_camera_json(tmp_path / "camera.json", camera)
+    back = read_camera_json(tmp_path / "camera.json")
+    assert np.abs(back.T_world_camera - camera.T_world_camera).max() < 1e-8
+    assert np.abs(back.K - camera.K).max() < 1e-5
+    assert (back.width, back.height, back.frame_rate) == (1280, 720, Fraction(30000, 1001))
+    assert len((tmp_path / "camera.json").read_text().splitlines()) < len(camera) + 25
+
+
+def test_our_json_after_edits_by_hand(tmp_path, camera):
+    write_camera_json(tmp_path / "camera.json", camera)
+    document = json.loads((tmp_path / "camera.json").read_text())
+    document["frames"] = [
+        {"position_m": [0, 1, 2], "rotation_wxyz": [2, 0, 0, 0], "focal_px": 800},
+        {"position_m": [0, 1, 3], "rotation_wxyz": [0, 1, 0, 0], "focal_px": [800, 900], "centre_px": [1, 2]},
+    ]
+    (tmp_path / "camera.json").write_text(json.dumps(document))
+    back = read_camera_json(tmp_path / "camera.json")
+    assert back.T_world_camera[0, :3, :3] == pytest.approx(np.eye(3))
+    assert back.K[0].tolist() == [[800, 0, 640], [0, 800, 360], [0, 0, 1]]
+    assert back.K[1, :2].tolist() == [[800, 0, 1], [0, 900, 2]]
+
+
+def parse_usda(text: str, key: str, frame: int) -> list[float]:
+    """One attribute's numbers at one frame."""
+    plain = re.search(rf"{re.escape(key)} = (.+)", text)
+    if plain:
+        return [float(plain[1])]
+    block = re.search(rf"{re.escape(key)}\.timeSamples = \{{(.*?)\n    \}}", text, re.S)[1]
+    line = re.search(rf"^\s*{frame}: (.+),$", block, re.M)[1]
+    return [float(number) for number in re.findall(r"-?[\d.]+(?:e[-+]?\d+)?", line)]
+
+
+def test_usd_projects_as_we_do(tmp_path, camera):
+    """By USD's rules: row vectors, −Z ahead, apertures and offsets in tenths of the stage's unit."""
+    write_camera_usda(tmp_path / "camera.usda", camera)
+    text = (tmp_path / "camera.usda").read_text()
+    assert text.startswith("#usda 1.0\n") and 'upAxis = "Y"' in text and "metersPerUnit = 0.01" in text
+    assert "timeCodesPerSecond = 29.97002997" in text and "endTimeCode = 8" in text
+    for frame in (0, 4, 8):
+        M = np.array(parse_usda(text, "matrix4d xformOp:transform", frame)).reshape(4, 4)
+        local = np.concatenate([POINTS * 100, np.ones((len(POINTS), 1))], 1) @ np.linalg.inv(M)
+        focal, wide, tall, right, up = (
+            parse_usda(text, f"float {name}", frame)[0]
+            for name in ("focalLength", "horizontalAperture", "verticalAperture", "horizontalApertureOffset",
+                         "verticalApertureOffset")
+        )  # fmt: skip
+        x = (focal * local[:, 0] / -local[:, 2] - right) / wide + 0.5
+        y = 0.5 - (focal * local[:, 1] / -local[:, 2] - up) / tall
+        assert np.abs(np.stack([x * 1280, y * 720], -1) - pixels(camera, frame)).max() < 1e-3
+
+
+def test_colmap_projects_as_we_do(tmp_path, camera):
+    write_colmap_text(tmp_path / "sparse", camera, "shot_{frame:04d}.png")
+    read = pycolmap.Reconstruction(str(tmp_path / "sparse"))
+    assert len(read.images) == len(camera)
+    for image in read.images.values():
+        frame = int(image.name[5:9])
+        seen = np.array([image.project_point(point) for point in POINTS])
+        assert np.abs(seen - pixels(camera, frame)).max() < 1e-4
+
+
+def test_a_fixed_lens_is_one_colmap_camera(tmp_path, camera):
+    still = CameraPath(camera.T_world_camera, np.tile(camera.K[:1], (9, 1, 1)), 1280, 720, camera.frame_rate)
+    write_colmap_text(tmp_path, still)
+    assert len(pycolmap.Reconstruction(str(tmp_path)).cameras) == 1
+
+
+def test_nerfstudio_projects_as_we_do(tmp_path, camera):
+    write_nerfstudio(tmp_path / "transforms.json", camera)
+    document = json.loads((tmp_path / "transforms.json").read_text())
+    z_up = np.stack([POINTS[:, 0], -POINTS[:, 2], POINTS[:, 1]], -1)
+    for number in (0, 8):
+        frame = document["frames"][number]
+        T = np.linalg.inv(np.array(frame["transform_matrix"]))
+        local = z_up @ T[:3, :3].T + T[:3, 3]
+        x = frame["fl_x"] * local[:, 0] / -local[:, 2] + frame["cx"]
+        y = frame["cy"] - frame["fl_y"] * local[:, 1] / -local[:, 2]
+        assert np.abs(np.stack([x, y], -1) - pixels(camera, number)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ('"understudy camera 1"', '"other"', "no camera of ours"), ('"width_px"', '"wide"', "lacks 'width_px'"),
+        ('"position_m": [', '"position_m": ["a", ', "usable"), ("{", "", "JSON"), ("30000,", "0,", "frame rate"),
+        ("1001\n", "0\n", "usable"), ('"focal_px": [1000.0, 1010.0]', '"focal_px": -3', "not positive"),
+        ('"focal_px": [1000.0, 1010.0]', '"focal_px": [NaN, 1]', "not positive"),
+    ],
+)  # fmt: skip
+def test_broken_cameras_say_why(tmp_path, camera, old, new, words):
+    write_camera_json(tmp_path / "camera.json", camera)
+    text = (tmp_path / "camera.json").read_text()
+    assert old in text
+    (tmp_path / "camera.json").write_text(text.replace(old, new, 1))
+    with pytest.raises(FileFormatError, match=words):
+        read_camera_json(tmp_path / "camera.json")
+
+
+def test_a_missing_camera(tmp_path):
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_camera_json(tmp_path / "none.json")

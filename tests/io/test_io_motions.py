@@ -1,0 +1,73 @@
+"""Motion and landmark tables: exact round trips; nothing is unpickled."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from box_person import box_person
+
+from understudy.core.errors import FileFormatError
+from understudy.core.footage import LandmarkTrack
+from understudy.core.motion import Motion
+from understudy.geometry.rotations import quaternion_from_vector
+from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+
+
+@pytest.fixture
+def motion() -> Motion:
+    rng = np.random.default_rng(0)
+    skeleton = box_person().skeleton
+    return Motion(skeleton, quaternion_from_vector(rng.normal(size=(5, 22, 3))), rng.normal(size=(5, 3)),
+                  Fraction(24000, 1001))  # fmt: skip
+
+
+def test_motion_round_trip(tmp_path, motion):
+    write_motion_npz(tmp_path / "motion.npz", motion)
+    back = read_motion_npz(tmp_path / "motion.npz")
+    assert back.skeleton.names == motion.skeleton.names and back.skeleton.parents == motion.skeleton.parents
+    assert (back.skeleton.T_parent_joint == motion.skeleton.T_parent_joint).all()
+    assert (back.q_parent_joint == motion.q_parent_joint).all()
+    assert (back.root_position_m == motion.root_position_m).all()
+    assert back.frame_rate == motion.frame_rate
+
+
+def test_landmarks_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    track = LandmarkTrack(rng.normal(size=(4, 33, 2)), rng.uniform(size=(4, 33)), rng.normal(size=(4, 33, 3)),
+                          np.array([True, False, True, True]))  # fmt: skip
+    write_landmarks_npz(tmp_path / "landmarks.npz", track)
+    back = read_landmarks_npz(tmp_path / "landmarks.npz")
+    for name in ("landmarks_px", "visibility", "landmarks_m", "seen"):
+        assert (getattr(back, name) == getattr(track, name)).all()
+
+
+def test_tables_of_another_kind(tmp_path, motion):
+    write_motion_npz(tmp_path / "motion.npz", motion)
+    with pytest.raises(FileFormatError, match="holds understudy motion 1; expected understudy landmarks 1"):
+        read_landmarks_npz(tmp_path / "motion.npz")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"frame_rate": np.array([30, 0])}, "usable"), ({"joint_parents": np.zeros(22, int)}, "usable"),
+        ({"root_position_m": np.zeros((4, 3))}, "usable"), ({"root_position_m": np.full((5, 3), np.nan)}, "finite"),
+        ({"q_parent_joint_wxyz": None}, "lacks"), ({"joint_names": np.array([{}], object)}, "npz"),
+        ({"format": np.array("x")}, "holds x"),
+    ],
+)  # fmt: skip
+def test_broken_tables_say_why(tmp_path, motion, change, words):
+    write_motion_npz(tmp_path / "motion.npz", motion)
+    arrays = dict(np.load(tmp_path / "motion.npz")) | change
+    np.savez(tmp_path / "motion.npz", **{name: value for name, value in arrays.items() if value is not None})
+    with pytest.raises(FileFormatError, match=words):
+        read_motion_npz(tmp_path / "motion.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"\x80\x04K\x01."])
+def test_files_that_are_no_tables(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(FileFormatError):
+        read_motion_npz(tmp_path / "a.npz")
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_motion_npz(tmp_path / "none.npz")
