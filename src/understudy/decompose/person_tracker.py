@@ -194,7 +194,7 @@ class PersonTracker:
         return straight < self._config.same_person * size
 
     def _detect_again(
-        self, picture: Picture, track: Track, frame: int, others: Sequence[Sighting], reach: float = 0.5
+        self, picture: Picture, track: Track, frame: int, others: Sequence[Sighting], reach: float = 0.3
     ) -> _Find | None:
         """The track's person by detection near where they were, but nobody whom another track has found."""
         expected = _expected_crop(track, frame)
@@ -267,8 +267,8 @@ class PersonTracker:
         expected = track.sightings[track.last_frame].next_crop
         step = np.hypot(*(find.pose.next_crop.centre_px - expected.centre_px)) / expected.size_px
         resize = abs(np.log(find.pose.next_crop.size_px / expected.size_px))
-        alike = colour_distance(track.colours, find.colours) <= 0.8 * self._config.max_colour_distance
-        return away > 0 and alike and step < 0.3 + 0.1 * away and resize < np.log(self._config.max_resize) + 0.02 * away
+        alike = colour_distance(track.colours, find.colours) <= 0.7 * self._config.max_colour_distance
+        return away > 0 and alike and step < 0.2 + 0.04 * away and resize < 0.3 + 0.02 * away
 
     def _make_room(self, find: _Find) -> bool:
         """Whether a new person is followed; when too many are, a much smaller one is given up."""
