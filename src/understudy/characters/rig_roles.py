@@ -78,9 +78,9 @@ def trunk_roles(
     if not hips_line or not chest_line:
         return roles
     roles["Hips"] = hips_line[-1]
-    # A joint of the trunk that does not stand above the hips is a second pelvis: it follows the hips.
-    first = positions[hips_line[-1], 1]
-    spine = [joint for joint in chest_line[len(hips_line) :] if positions[joint, 1] > first]
+    # A joint of the trunk that does not stand between hips and chest is a second pelvis: it follows the hips.
+    first, up = positions[hips_line[-1]], positions[chest_line[-1]] - positions[hips_line[-1]]
+    spine = [joint for joint in chest_line[len(hips_line) :] if (positions[joint] - first) @ up > 0]
     if spine:
         roles["Spine2"] = spine[-1]
     if len(spine) >= 2:

@@ -1,0 +1,196 @@
+"""Rigs of many naming schemes become characters that stand in our world with their parts found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from box_person import box_person
+from scipy.spatial.transform import Rotation
+
+from understudy.characters.rig import character_from_rig, held_props
+from understudy.characters.rig_names import limbs_from_names, plain_words
+from understudy.characters.rig_roles import find_roles, missing_roles
+from understudy.core.errors import CharacterError
+from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
+from understudy.geometry.kinematics import forward_kinematics, rest_pose
+from understudy.geometry.rotations import quaternion_from_matrix
+from understudy.geometry.skinning import skin_vertices
+from understudy.io.gltf import read_gltf, write_character
+
+MIRRORED = {"Left": "Right", "Right": "Left"}
+SCHEMES = {
+    "unreal": """
+        pelvis, spine_01, spine_02, spine_03, neck_01, head, clavicle_l, upperarm_l, lowerarm_l, hand_l, clavicle_r,
+        upperarm_r, lowerarm_r, hand_r, thigh_l, calf_l, foot_l, ball_l, thigh_r, calf_r, foot_r, ball_r""",
+    "rigify": """
+        DEF-spine, DEF-spine.001, DEF-spine.002, DEF-spine.003, DEF-spine.004, DEF-head, DEF-shoulder.L, DEF-
+        upper_arm.L, DEF-forearm.L, DEF-hand.L, DEF-shoulder.R, DEF-upper_arm.R, DEF-forearm.R, DEF-hand.R, DEF-
+        thigh.L, DEF-shin.L, DEF-foot.L, DEF-toe.L, DEF-thigh.R, DEF-shin.R, DEF-foot.R, DEF-toe.R""",
+    "biped": """
+        Bip01 Pelvis, Bip01 Spine, Bip01 Spine1, Bip01 Spine2, Bip01 Neck, Bip01 Head, Bip01 L Clavicle, Bip01 L
+        UpperArm, Bip01 L Forearm, Bip01 L Hand, Bip01 R Clavicle, Bip01 R UpperArm, Bip01 R Forearm, Bip01 R Hand,
+        Bip01 L Thigh, Bip01 L Calf, Bip01 L Foot, Bip01 L Toe0, Bip01 R Thigh, Bip01 R Calf, Bip01 R Foot, Bip01 R
+        Toe0""",
+    "cmu": """
+        Hips, Chest, Chest2, Chest3, Neck, Head, LeftCollar, LeftShoulder, LeftElbow, LeftWrist, RightCollar,
+        RightShoulder, RightElbow, RightWrist, LeftHip, LeftKnee, LeftAnkle, LeftToe, RightHip, RightKnee,
+        RightAnkle, RightToe""",
+    "smpl": """
+        pelvis, spine1, spine2, spine3, neck, head, left_collar, left_shoulder, left_elbow, left_wrist,
+        right_collar, right_shoulder, right_elbow, right_wrist, left_hip, left_knee, left_ankle, left_foot,
+        right_hip, right_knee, right_ankle, right_foot""",
+    "vrchat": """
+        Hips, Spine, Chest, Upper Chest, Neck, Head, Left shoulder, Left arm, Left elbow, Left wrist, Right
+        shoulder, Right arm, Right elbow, Right wrist, Left leg, Left knee, Left ankle, Left toe, Right leg, Right
+        knee, Right ankle, Right toe""",
+    "vroid": """
+        J_Bip_C_Hips, J_Bip_C_Spine, J_Bip_C_Chest, J_Bip_C_UpperChest, J_Bip_C_Neck, J_Bip_C_Head,
+        J_Bip_L_Shoulder, J_Bip_L_UpperArm, J_Bip_L_LowerArm, J_Bip_L_Hand, J_Bip_R_Shoulder, J_Bip_R_UpperArm,
+        J_Bip_R_LowerArm, J_Bip_R_Hand, J_Bip_L_UpperLeg, J_Bip_L_LowerLeg, J_Bip_L_Foot, J_Bip_L_ToeBase,
+        J_Bip_R_UpperLeg, J_Bip_R_LowerLeg, J_Bip_R_Foot, J_Bip_R_ToeBase""",
+    "source": """
+        Pelvis, Spine, Spine1, Spine2, Neck1, Head1, L_Clavicle, L_UpperArm, L_Forearm, L_Hand, R_Clavicle,
+        R_UpperArm, R_Forearm, R_Hand, L_Thigh, L_Calf, L_Foot, L_Toe0, R_Thigh, R_Calf, R_Foot, R_Toe0""",
+    "daz": """
+        hip, abdomenLower, abdomenUpper, chestLower, neckLower, head, lCollar, lShldr, lForeArm, lHand, rCollar,
+        rShldr, rForeArm, rHand, lThigh, lShin, lFoot, lToe, rThigh, rShin, rFoot, rToe""",
+}
+"""The names of BODY_JOINTS, in its order."""
+NAMES = {scheme: [name.strip() for name in names.split(",")] for scheme, names in SCHEMES.items()} | {
+    "mixamo": [f"mixamorig:{name}" for name in BODY_JOINTS],
+    "nameless": [f"bone_{number}" for number in range(22)],
+}
+
+
+@pytest.mark.parametrize("scheme", NAMES)
+def test_parts_are_found_in_each_naming(scheme):
+    positions = np.linalg.inv(box_person().T_joint_mesh)[:, :3, 3]
+    roles = find_roles(NAMES[scheme], BODY_PARENTS, positions, {})
+    assert roles == {name: joint for joint, name in enumerate(BODY_JOINTS)}
+
+
+def test_names_fall_into_side_and_words():
+    assert plain_words("mixamorig:LeftUpLeg") == ("Left", ("up", "leg"))
+    assert plain_words("DEF-thigh.L.001") == ("Left", ("thigh",))
+    assert plain_words("Bip01 R Forearm") == ("Right", ("forearm",))
+    assert plain_words("lowerarm_l") == ("Left", ("lowerarm",))
+    assert plain_words("rShldr") == ("Right", ("shldr",))
+    assert plain_words("Head") == ("", ("head",))
+    assert plain_words("leftToes") == ("Left", ("toes",))
+
+
+def test_helpers_are_not_taken_for_the_body():
+    names = ["Hips", "LeftUpLeg", "LeftUpLeg_twist", "LeftLeg", "LeftFoot_IK", "LeftFoot", "RightUpLeg", "RightLeg",
+             "RightFoot"]  # fmt: skip
+    roles = limbs_from_names(names, [-1, 0, 1, 1, 0, 3, 0, 6, 7])
+    assert roles["LeftUpLeg"] == 1 and roles["LeftFoot"] == 5
+
+
+def rest_positions(character):
+    return rest_pose(character.skeleton.parents, character.skeleton.T_parent_joint)[:, :3, 3]
+
+
+def check_anatomy(character):
+    """The main parts are where a body that stands and faces +Z has them."""
+    at = rest_positions(character)
+    role = {name: at[joint] for name, joint in character.roles.items()}
+    assert not missing_roles(character.roles)
+    for side, sign in (("Left", 1), ("Right", -1)):
+        hip, knee, foot = (role[side + part] for part in ("UpLeg", "Leg", "Foot"))
+        shoulder, elbow, hand = (role[side + part] for part in ("Arm", "ForeArm", "Hand"))
+        assert hip[1] > knee[1] > foot[1] > -0.01
+        assert sign * hip[0] > 0 and sign * foot[0] > 0
+        assert sign * hand[0] > sign * elbow[0] > sign * shoulder[0] > 0
+        assert shoulder[1] > hip[1]
+    assert role["Head"][1] > role["Spine2"][1] > role["Hips"][1]
+    assert character.skeleton.parents[character.roles["Hips"]] == -1
+    vertices = character.mesh.vertices
+    assert abs(vertices[:, 1].min()) < 1e-9
+    # Toes stick out to the front more than heels do to the back.
+    joint, toes = character.roles["LeftFoot"], character.roles.get("LeftToeBase", -1)
+    of_foot = (character.skin_joints == joint) | (character.skin_joints == toes)
+    feet = vertices[(of_foot * character.skin_weights).sum(1) > 0.5]
+    assert feet[:, 2].max() - at[joint, 2] > at[joint, 2] - feet[:, 2].min()
+
+
+@pytest.mark.parametrize(
+    "name, height_m",
+    [("knight.glb", 2.4666), ("mage.glb", 2.7157), ("robot_expressive.glb", 1.75), ("cryptovoxels.vrm", 1.4902)],
+)
+def test_real_rigs(shared_data, name, height_m):
+    character = character_from_rig(shared_data / "rigs" / name)
+    check_anatomy(character)
+    assert character.height_m == pytest.approx(height_m, abs=2e-3)
+    assert character_from_rig(shared_data / "rigs" / name, 1.6).height_m == pytest.approx(1.6)
+
+
+def test_rest_pose_shows_the_mesh(shared_data):
+    for name in ("knight.glb", "robot_expressive.glb"):
+        character = character_from_rig(shared_data / "rigs" / name, 1.8)
+        s = character.skeleton
+        q = quaternion_from_matrix(s.T_parent_joint[:, :3, :3])
+        T = forward_kinematics(s.parents, s.T_parent_joint[:, :3, 3], q, s.T_parent_joint[0, :3, 3])
+        vertices = skin_vertices(
+            character.mesh.vertices, T @ character.T_joint_mesh, character.skin_joints, character.skin_weights
+        )
+        assert np.abs(vertices - character.mesh.vertices).max() < 1e-9
+
+
+def test_hands_are_empty_unless_asked(shared_data):
+    path = shared_data / "rigs" / "knight.glb"
+    assert set(held_props(path)) == {
+        "1H_Sword_Offhand", "Badge_Shield", "Rectangle_Shield", "Round_Shield", "Spike_Shield", "1H_Sword", "2H_Sword"
+    }  # fmt: skip
+    empty, armed = character_from_rig(path), character_from_rig(path, props=["1H_Sword", "Round_Shield"])
+    whole = read_gltf(path)
+    assert len(empty.mesh.vertices) < len(armed.mesh.vertices) < len(whole.mesh.vertices)
+    # Helmet and cape are worn, not held.
+    assert empty.mesh.vertices[:, 1].max() == pytest.approx(whole.mesh.vertices[:, 1].max(), abs=0.01)
+    with pytest.raises(CharacterError, match="no Banana"):
+        character_from_rig(path, props=["Banana"])
+
+
+def test_feet_of_ik_rigs_hang_on_their_shins(shared_data):
+    character = character_from_rig(shared_data / "rigs" / "robot_expressive.glb")
+    for side in ("Left", "Right"):
+        assert character.skeleton.parents[character.roles[f"{side}Foot"]] == character.roles[f"{side}Leg"]
+
+
+@pytest.mark.parametrize("turn", [("X", -90), ("Y", 180), ("Y", 90), ("Z", 90), ("X", 180)])
+def test_rigs_lying_or_looking_elsewhere_are_stood_up(tmp_path, turn):
+    person = box_person()
+    R = Rotation.from_euler(*turn, degrees=True).as_matrix()
+    lying = turned(person, R)
+    write_character(tmp_path / "rig.glb", lying)
+    character = character_from_rig(tmp_path / "rig.glb")
+    check_anatomy(character)
+    at = rest_positions(character)[[character.roles[name] for name in BODY_JOINTS]]
+    assert np.abs(at - at[0] - (rest_positions(person) - rest_positions(person)[0])).max() < 1e-5
+
+
+def turned(person, R):
+    T = person.skeleton.T_parent_joint.copy()
+    T[0, :3, :3], T[0, :3, 3] = R @ T[0, :3, :3], R @ T[0, :3, 3]
+    skeleton = replace(person.skeleton, T_parent_joint=T)
+    mesh = replace(person.mesh, vertices=person.mesh.vertices @ R.T, normals=person.mesh.normals @ R.T)
+    rest = rest_pose(skeleton.parents, T)
+    return replace(person, mesh=mesh, skeleton=skeleton, T_joint_mesh=np.linalg.inv(rest))
+
+
+def test_sides_named_from_the_viewers_seat_change_places(tmp_path):
+    person = box_person()
+    swapped = tuple(
+        MIRRORED[name[:4]] + name[4:] if name[:4] in MIRRORED else
+        MIRRORED[name[:5]] + name[5:] if name[:5] in MIRRORED else name for name in BODY_JOINTS
+    )  # fmt: skip
+    write_character(tmp_path / "rig.glb", replace(person, skeleton=replace(person.skeleton, names=swapped)))
+    check_anatomy(character_from_rig(tmp_path / "rig.glb"))
+
+
+def test_a_rig_that_is_no_body(tmp_path):
+    person = box_person()
+    skeleton = replace(person.skeleton, names=tuple(f"wheel_{n}" for n in range(22)),
+                       parents=tuple([-1] + [0] * 21))  # fmt: skip
+    write_character(tmp_path / "car.glb", replace(person, skeleton=skeleton))
+    with pytest.raises(CharacterError, match="two legs"):
+        character_from_rig(tmp_path / "car.glb")
