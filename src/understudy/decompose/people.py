@@ -68,7 +68,7 @@ class People:
 
 
 def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None, progress: Progress = silent) -> People:
-    """Follow the people of a shot and write `person_0.mkv`, `person_1.mkv` … and `others.mkv` into `out_masks`.
+    """Follow the people of a shot and write `person_1.mkv`, `person_2.mkv` … and `others.mkv` into `out_masks`.
 
     The main actor is who is seen longest, largest and nearest to the picture's middle, as a product.
     Raises FootageError when nobody is found, BackendUnavailable when the networks cannot be fetched.
@@ -173,7 +173,7 @@ def _write_masks(
     shot: Shot, actors: list[Track], others: list[Track], store: _MaskStore, folder: Path, progress: Progress
 ) -> list[Path]:
     """Mask videos of each actor, then of all the others together if there are any."""
-    paths = [folder / f"person_{index}.mkv" for index in range(len(actors))]
+    paths = [folder / f"person_{index + 1}.mkv" for index in range(len(actors))]
     paths += [folder / "others.mkv"] if others else []
     frames = [np.array(sorted(track.sightings)) for track in actors + others]
     with ExitStack() as stack:

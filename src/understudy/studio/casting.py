@@ -4,36 +4,78 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
 from understudy.characters.picture import PictureConfig, character_from_picture
+from understudy.characters.protocol import Detection
 from understudy.characters.rig import character_from_rig
 from understudy.core.character import Character
 from understudy.core.errors import CharacterError
 from understudy.core.progress import Progress
-from understudy.decompose.landmarks import LandmarkModel
+from understudy.decompose.landmarks import Crop, Pose, PoseModel
 from understudy.io.gltf import write_character
+from understudy.io.weights import ensure_weights
 from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
 from understudy.studio.project import Project
 
-__all__ = ["character_stage"]
+__all__ = ["character_stage", "check_character"]
 
 RIG_SUFFIXES = (".glb", ".gltf", ".vrm")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_SURE = 0.1
+"""From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
+
+
+class FigureLandmarks:
+    """The landmark model on the one figure of a picture: a `LandmarkDetector`."""
+
+    def __init__(self) -> None:
+        self._model = PoseModel(ensure_weights("blazepose"))
+
+    def __call__(self, picture: UInt8[np.ndarray, "height width 3"]) -> Detection | None:
+        """Look where the detector points, or at the whole picture; look twice, the second time centred on the body."""
+        height, width = picture.shape[:2]
+        whole = Crop(np.array([width / 2, height / 2]), float(max(width, height)), 0.0)
+        crops = [detection.crop for detection in self._model.detect(picture)[:1]] or [whole]
+        pose = self._model.estimate(picture, crops[0])
+        if pose.presence > _SURE:
+            pose = self._model.estimate(picture, pose.next_crop)
+        if pose.presence < _SURE:
+            return None
+        return pose.landmarks_px, pose.visibility, pose.landmarks_m, _mask_in_picture(pose, width, height)
+
+
+def _mask_in_picture(pose: Pose, width: int, height: int) -> Float[np.ndarray, "height width"]:
+    M = pose.crop.picture_from_crop(len(pose.mask))
+    # OpenCV counts from the centre of the first pixel, we from its corner.
+    M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ np.full(2, 0.5) - 0.5])
+    return cv2.warpAffine(pose.mask, M, (width, height), flags=cv2.INTER_LINEAR) / 255.0
+
+
+def check_character(path: Path) -> None:
+    """See at a glance whether a file can be a character.
+
+    Raises:
+        CharacterError: there is no such file, or it is neither a picture nor a rig.
+    """
+    if not path.is_file():
+        raise CharacterError(f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM)")
+    if path.suffix.lower() not in (*RIG_SUFFIXES, *PICTURE_SUFFIXES):
+        raise CharacterError(
+            f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
+        )
 
 
 def character_stage(project: Project, path: Path, config: RecastConfig, narrator: Narrator) -> None:
     """Make `character/character.glb` from a picture or a rig.
 
     Raises:
-        CharacterError: the file is neither, or cannot be used.
+        CharacterError: the file cannot be used.
     """
-    if not path.is_file():
-        raise CharacterError(f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM)")
     suffix = path.suffix.lower()
-    if suffix not in (*RIG_SUFFIXES, *PICTURE_SUFFIXES):
-        raise CharacterError(
-            f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
-        )
     height_m = config.character_height_m
     settings: dict[str, Any] = {"height_m": height_m}
     reads = {"character": path}
@@ -49,7 +91,7 @@ def character_stage(project: Project, path: Path, config: RecastConfig, narrator
     def load(progress: Progress) -> Character:
         if suffix in RIG_SUFFIXES:
             return character_from_rig(path, height_m)
-        return character_from_picture(path, LandmarkModel(), picture_config, progress)
+        return character_from_picture(path, FigureLandmarks(), picture_config, progress)
 
     def work(scratch: Path) -> dict[str, Any]:
         with narrator.stage("character") as progress:

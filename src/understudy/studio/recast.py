@@ -16,7 +16,7 @@ from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
 from understudy.io.video import open_shot, read_frames, write_film
 from understudy.studio import filming, stages
-from understudy.studio.casting import character_stage
+from understudy.studio.casting import character_stage, check_character
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.narration import Narrator, SilentNarrator
@@ -57,14 +57,15 @@ def recast(shot: str | Path, character: str | Path, out: str | Path, **options: 
 
 def recast_with(shot_path: Path, character_path: Path, out: Path, config: RecastConfig, narrator: Narrator) -> Film:
     """`recast`, with a narrator who is told of the progress."""
+    check_character(character_path)
     shot = open_shot(shot_path, config.start, config.end)
     project = Project(out, narrator.say)
     try:
         for name in project.find_edits():
             narrator.say(f"{name} was edited by you; what depends on it is made anew")
         project.header = _header(shot, character_path, config)
+        character_stage(project, character_path, config, narrator)
         cuts = _cuts(project, shot, config, narrator)
-        character_stage(project, character_path, cuts[0].config, narrator)
         played = [cut for cut in cuts if _recast_cut(cut, alone=len(cuts) == 1)]
         if not played:
             raise NobodyInShot(

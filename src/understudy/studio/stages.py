@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from understudy.characters.rig import character_from_rig
-from understudy.cinematography.fit import CameraFitConfig, fit_camera
+from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
 from understudy.core.camera import CameraPath
 from understudy.core.errors import InputError
 from understudy.core.film import Performance
@@ -77,14 +77,14 @@ def people_stage(cut: Cut) -> None:
         )
 
 
-def _rough_masks(cut: Cut) -> list[str]:
-    """The masks of all people, the replaced actor's first; an edited mask stands for the rough one."""
+def _rough_masks(cut: Cut, edited: bool = True) -> list[str]:
+    """The masks of all people, the replaced actor's first; if the user has `edited` the matte, it stands for it."""
     count = cut.project.stages[cut.prefix + "people"].report["people"]
     masks = [f"people/person_{number}.mkv" for number in range(1, count + 1)]
     mine = masks.pop(cut.config.actor - 1)
-    edited = f"{cut.actor}/mask.mkv"
+    matte = f"{cut.actor}/mask.mkv"
     others = ["people/others.mkv"] if cut.path("people/others.mkv").exists() else []
-    return [edited if cut.is_edited(edited) else mine, *masks, *others]
+    return [matte if edited and cut.is_edited(matte) else mine, *masks, *others]
 
 
 def landmarks_file(cut: Cut) -> str:
@@ -128,15 +128,17 @@ def plate_stage(cut: Cut) -> None:
 def mask_stage(cut: Cut) -> None:
     """The actor's matte, refined by the difference to the clean plate."""
     config = MaskConfig()
-    rough = f"people/person_{cut.config.actor}.mkv"
+    rough, *others = _rough_masks(cut, edited=False)
     landmarks = landmarks_file(cut)
 
     def work(folder: Path, progress: Progress) -> None:
         track = read_landmarks_npz(cut.path(landmarks))
         out = folder / cut.actor / "mask.mkv"
-        refine_mask(cut.shot, cut.path(rough), cut.path("plate/clean_plate.mp4"), track, out, config, progress)
+        others_paths = [cut.path(other) for other in others]
+        plate = cut.path("plate/clean_plate.mp4")
+        refine_mask(cut.shot, cut.path(rough), plate, track, out, others_paths, config, progress)
 
-    reads = [rough, landmarks, "plate/clean_plate.mp4"]
+    reads = [rough, *others, landmarks, "plate/clean_plate.mp4"]
     cut.run("mask", reads, asdict(config), [f"{cut.actor}/mask.mkv"], work, reads_shot=True)
 
 
@@ -194,11 +196,13 @@ def camera_fit_stage(cut: Cut) -> None:
             write_camera_files(folder, "fitted", source)
             return {"off": True}
         move = load_solution(cut.path("camera/solution.npz")).move
-        fit = fit_camera(
-            actor_performance(cut), understudy_performance(cut), source, move, config, progress, ground_contact(cut)
-        )
+        fit = fit_camera(actor_performance(cut), understudy_performance(cut), source, move, config, progress)
         write_camera_files(folder, "fitted", fit.camera)
-        return fit.figures()
+        return {
+            f"{figure}_{moment}": round(float(np.median(values)), 4)
+            for moment in ("before", "scaled", "after")
+            for figure, values in vars(getattr(fit, moment)).items()
+        }
 
     reads = [
         *(f"{cut.actor}/{name}" for name in ("motion.npz", "body.glb", "fit.npz")),
