@@ -1,0 +1,249 @@
+"""Shape-aware camera re-fit: the camera under which a new body fills the frame as the actor did.
+
+DreamCinema, section III-D, asks a differentiable renderer of the new body for three things in every frame, each
+compared with what the original shot shows: where its parts are (semantic), its outline (instance), and how both move
+(motion). Here the renderer is a projection of a few hundred points with derivatives in closed form, and all frames are
+solved together, in seconds.
+
+Behind the new body stands the plate of the source's own camera. So the fit starts from that camera, moved into the new
+body's world by its scale (which leaves the picture of the ground as it was), and stays near it: pitch and roll most of
+all, and the kind of the camera's move exactly. A static camera gets one offset; one that turns in place gets one place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
+from understudy.cinematography.fit_terms import Picture, View, picture_of
+from understudy.cinematography.framing import measured_framing
+from understudy.cinematography.protocol import CameraFit, CameraFitter, Framing
+from understudy.cinematography.stand_in import StandIn, common_roles, foot_contact, stand_in
+from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.film import Performance
+from understudy.core.progress import Progress, silent
+from understudy.geometry.rigid import transform_from
+from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
+
+__all__ = ["CAMERA_FITTERS", "CameraFitConfig", "PointCameraFitter", "fit_camera"]
+
+_TURN, _SHIFT, _FOCAL = [0, 1, 2], [3, 4, 5], [6]
+_ROLE_WEIGHT = {"Head": 1.5, "Neck": 1.0, "Hips": 1.5, "Foot": 0.7, "ToeBase": 0.7, "UpLeg": 0.7, "Hand": 0.4}
+_OUTLINE_WEIGHT = np.array([0.5, 1.5, 0.5, 1.5, 0.5, 0.5]) / 5.0
+"""Left, top, right, bottom, middle: heights frame a person, arms and tails should not."""
+
+
+@dataclass(frozen=True)
+class CameraFitConfig:
+    """How a camera is re-fitted."""
+
+    weights: FitWeights = field(default_factory=FitWeights)
+    standing_foot: float = 4.0
+    """How many times as much as another joint a foot counts while it stands: it must stay on its spot of the plate."""
+    free_focal: bool = False
+    """Let the focal length change too, by one factor for the whole shot."""
+    steps: int = 40
+    """The most steps of each of the two rounds."""
+
+
+@dataclass(frozen=True)
+class PointCameraFitter:
+    """The fit on joints and a scatter of surface points; see `fit_camera`."""
+
+    config: CameraFitConfig = field(default_factory=CameraFitConfig)
+
+    def build(self) -> CameraFitter:
+        """The fitter, ready to use."""
+
+        def fit(
+            actor: Performance,
+            understudy: Performance,
+            camera: CameraPath,
+            move: CameraMoveKind,
+            progress: Progress = silent,
+        ) -> CameraFit:
+            return fit_camera(actor, understudy, camera, move, self.config, progress)
+
+        return fit
+
+
+CAMERA_FITTERS: dict[str, type[PointCameraFitter]] = {"points": PointCameraFitter}
+"""The backends of the camera re-fit by name."""
+
+
+def fit_camera(
+    actor: Performance,
+    understudy: Performance,
+    camera: CameraPath,
+    move: CameraMoveKind,
+    config: CameraFitConfig | None = None,
+    progress: Progress = silent,
+    start: CameraPath | None = None,
+) -> CameraFit:
+    """Find the camera under which `understudy` fills the frame as `actor` does under `camera`.
+
+    Both move in one world, in metres, with the ground at y = 0; the understudy's path may be the actor's scaled about
+    the origin, as retargeting does. `start` is where the search begins, if not at the camera scaled likewise. Laws: the
+    same body keeps its camera; a world that is larger as a whole gets its camera at as much larger positions; a
+    "static" camera stays static and a "rotation" one keeps its one place.
+
+    Raises:
+        ValueError: the motions and the camera differ in length, or the bodies share too few parts.
+    """
+    config = config or CameraFitConfig()
+    if not len(actor.motion) == len(understudy.motion) == len(camera):
+        raise ValueError(
+            f"the actor moves for {len(actor.motion)} frames, the understudy for {len(understudy.motion)}, "
+            f"the camera for {len(camera)}"
+        )
+    roles = common_roles(actor.character, understudy.character)
+    actor_body, body = stand_in(actor, roles), stand_in(understudy, roles)
+    scale = _world_scale(actor_body, body)
+    source = _view(camera, actor_body, 1.0)
+    height_px = _actor_height(picture_of(actor_body, source, None), camera.height)
+    target = picture_of(actor_body, source, height_px)
+    contact = foot_contact(actor_body, float(camera.frame_rate))
+    base = replace(
+        source, position=source.position * scale, near_m=source.near_m * scale, distance_m=source.distance_m * scale
+    )
+    seen = _in_picture(target.points_px, camera)
+    point_weight = _point_weights(roles, contact, config.standing_foot) * seen * target.points_seen
+    problem = FitProblem(
+        body=body,
+        base=base,
+        target=target,
+        height_px=height_px,
+        point_weight=point_weight,
+        outline_weight=_OUTLINE_WEIGHT * _outline_seen(target, camera),
+        frame_rate=float(camera.frame_rate),
+        weights=config.weights,
+    )
+    offsets, iterations = _solved(problem, move, config, progress, start)
+
+    def framing(view: View) -> Framing:
+        return measured_framing(picture_of(body, view, height_px), target, height_px, contact)
+
+    view = problem.view(offsets)
+    return CameraFit(
+        camera=_camera(camera, view),
+        before=framing(replace(source, near_m=base.near_m)),
+        scaled=framing(base),
+        after=framing(view),
+        world_scale=scale,
+        iterations=iterations,
+    )
+
+
+def _solved(
+    problem: FitProblem, move: CameraMoveKind, config: CameraFitConfig, progress: Progress, start: CameraPath | None
+) -> tuple[Offsets, int]:
+    """First one offset for the whole shot, then what the kind of move allows."""
+    focal = _FOCAL if config.free_focal else []
+    offsets = Offsets.none(len(problem.height_px)) if start is None else _common_offsets(problem, start)
+    total = 2 * config.steps
+    offsets, first = _descended(
+        problem, offsets, [], _TURN + _SHIFT + focal, config.steps, lambda n: progress(n, total)
+    )
+    if move == "static":
+        progress(total, total)
+        return offsets, first
+    own, common = (_TURN, _SHIFT) if move == "rotation" else (_TURN + _SHIFT, [])
+    offsets, second = _descended(
+        problem, offsets, own, common + focal, config.steps, lambda n: progress(config.steps + n, total)
+    )
+    progress(total, total)
+    return offsets, first + second
+
+
+def _descended(
+    problem: FitProblem, offsets: Offsets, own: list[int], common: list[int], steps: int, tell: Callable[[int], None]
+) -> tuple[Offsets, int]:
+    """Levenberg–Marquardt from `offsets`; gives the best offsets and how many steps were tried."""
+    cost, equations = problem.evaluate(offsets)
+    damping = 1e-3
+    for tried in range(1, steps + 1):
+        if cost < 1e-16:
+            return offsets, tried - 1
+        step = equations.solve(own, common, damping)
+        candidate = offsets.moved(step)
+        new_cost, new_equations = problem.evaluate(candidate)
+        if new_cost <= cost:
+            settled = cost - new_cost <= 1e-7 * cost
+            offsets, cost, equations = candidate, new_cost, new_equations
+            damping = max(damping / 5, 1e-9)
+        else:
+            settled = damping > 1e6
+            damping *= 8
+        tell(tried)
+        if settled:
+            return offsets, tried
+    return offsets, steps
+
+
+def _common_offsets(problem: FitProblem, start: CameraPath) -> Offsets:
+    """The one offset that is nearest to a camera."""
+    base = problem.base
+    turns = vector_from_matrix(np.swapaxes(base.R_world_camera, 1, 2) @ start.T_world_camera[:, :3, :3])
+    shift = ((start.position - base.position) / base.distance_m).mean(0)
+    time = len(turns)
+    R = matrix_from_vector(turns.mean(0))
+    return Offsets(np.tile(R, (time, 1, 1)), np.tile(shift, (time, 1)), np.zeros(time))
+
+
+def _world_scale(actor: StandIn, understudy: StandIn) -> float:
+    """The scale about the origin that brings the actor's joints nearest to the understudy's."""
+    return float((actor.joints * understudy.joints).sum() / (actor.joints**2).sum())
+
+
+def _view(camera: CameraPath, body: StandIn, scale: float) -> View:
+    """A camera as the fit sees it; its distance is that to the body's middle, over the shot."""
+    K = camera.K
+    depth = np.einsum("ti,ti->t", body.joints.mean(1) - camera.position, camera.T_world_camera[:, :3, 2])
+    ahead = depth[depth > 0]
+    distance_m = float(np.median(ahead)) if len(ahead) else 1.0
+    return View(
+        R_world_camera=camera.T_world_camera[:, :3, :3],
+        position=camera.position * scale,
+        focal_px=np.stack([K[:, 0, 0], K[:, 1, 1]], 1),
+        centre_px=K[:, :2, 2],
+        near_m=0.05 * distance_m,
+        distance_m=distance_m,
+    )
+
+
+def _camera(camera: CameraPath, view: View) -> CameraPath:
+    K = camera.K.copy()
+    K[:, 0, 0], K[:, 1, 1] = view.focal_px[:, 0], view.focal_px[:, 1]
+    return replace(camera, T_world_camera=transform_from(view.R_world_camera, view.position), K=K)
+
+
+def _actor_height(target: Picture, picture_height: int) -> Float[np.ndarray, " time"]:
+    """The actor's height in pixels; where part of the actor is behind the camera, twice the picture's."""
+    height = target.box_px[:, 3] - target.box_px[:, 1]
+    return np.where(target.outline_seen > 0, np.maximum(height, 0.02 * picture_height), 2.0 * picture_height)
+
+
+def _in_picture(points_px: Float[np.ndarray, "*batch 2"], camera: CameraPath) -> Float[np.ndarray, "*batch"]:
+    """1 inside the picture, falling to 0.1 over a tenth of its diagonal outside: nobody sees what is out of frame."""
+    size = np.array([camera.width, camera.height], np.float64)
+    outside = np.linalg.norm(np.maximum(np.maximum(-points_px, points_px - size), 0.0), axis=-1)
+    return 0.1 + 0.9 * np.exp(-((outside / (0.1 * np.hypot(*size))) ** 2))
+
+
+def _outline_seen(target: Picture, camera: CameraPath) -> Float[np.ndarray, "time 6"]:
+    """How much each part of the actor's outline is in the picture; 0 where part of the actor is behind the camera."""
+    left, top, right, bottom, x, y = target.outline_px.T
+    places = np.stack([left, y, x, top, right, y, x, bottom, x, y], -1).reshape(len(x), 5, 2)
+    seen = _in_picture(places, camera)[:, [0, 1, 2, 3, 4, 4]]
+    return seen * target.outline_seen[:, None]
+
+
+def _point_weights(
+    roles: list[str], contact: Float[np.ndarray, "time 2"], standing_foot: float
+) -> Float[np.ndarray, "time point"]:
+    """Of the joints and the two soles: heads and hips count more than hands, feet that stand most; they sum to one."""
+    plain = np.array([_ROLE_WEIGHT.get(name.removeprefix("Left").removeprefix("Right"), 0.5) for name in roles])
+    weight = np.concatenate([np.tile(plain / plain.sum(), (len(contact), 1)), standing_foot * contact / len(roles)], 1)
+    return weight / (1 + standing_foot * 2 / len(roles))
