@@ -50,7 +50,7 @@ class MaskConfig:
     """Width of the background around the person on which the witnesses are calibrated."""
     plate_weight: float = 1.2
     colour_weight: float = 0.6
-    prior_weight: float = 0.8
+    prior_weight: float = 1.2
     edge: float = 0.008
     """Radius of the guided filter."""
     edge_noise: float = 0.01
@@ -89,6 +89,8 @@ def refine_mask(
 class _View:
     """The part of a frame around the person, scaled to the working resolution."""
 
+    picture: UInt8[np.ndarray, "h w 3"]
+    plate: UInt8[np.ndarray, "h w 3"]
     lab: UInt8[np.ndarray, "h w 3"]
     plate_lab: UInt8[np.ndarray, "h w 3"]
     rough: UInt8[np.ndarray, "h w"]
@@ -172,6 +174,8 @@ class MaskRefiner:
             background &= other <= EMPTY
             possible &= other <= np.maximum(rough, 100)
         return _View(
+            picture=picture,
+            plate=plate,
             lab=cv2.cvtColor(picture, cv2.COLOR_RGB2LAB),
             plate_lab=cv2.cvtColor(plate, cv2.COLOR_RGB2LAB),
             rough=rough,
@@ -191,7 +195,7 @@ class MaskRefiner:
         odds = cv2.GaussianBlur((odds + config.prior_weight * prior).astype(np.float32), (0, 0), 1.0)
         odds[view.core] = np.maximum(odds[view.core], 6.0)
         odds[~view.possible] = -6.0
-        return 1.0 / (1.0 + np.exp(-odds))
+        return _with_partial_cover(view, 1.0 / (1.0 + np.exp(-odds)))
 
     def _matte(
         self, picture: UInt8[np.ndarray, "H W 3"], view: _View, belief: Float32[np.ndarray, "h w"]
@@ -199,9 +203,8 @@ class MaskRefiner:
         """Belief made to follow the picture's edges, at full resolution, connected to the person."""
         config = self._config
         height, width = picture.shape[:2]
-        small = cv2.resize(picture, belief.shape[::-1], interpolation=cv2.INTER_AREA)
         radius = max(round(config.edge * view.size), 2)
-        coefficients = guided_coefficients(small.astype(np.float32) / 255, belief, radius, config.edge_noise**2)
+        coefficients = guided_coefficients(view.picture.astype(np.float32) / 255, belief, radius, config.edge_noise**2)
         slopes = cv2.resize(coefficients, (width, height), interpolation=cv2.INTER_LINEAR)
         full = picture.astype(np.float32) / 255
         alpha = (slopes[..., :3] * full).sum(-1) + slopes[..., 3]
@@ -223,7 +226,9 @@ def _plate_odds(view: _View) -> Float[np.ndarray, "h w"]:
     known = view.background.astype(np.float32)
     total = cv2.boxFilter(distance * known, -1, reach, normalize=False)
     count = cv2.boxFilter(known, -1, reach, normalize=False)
-    noise = np.maximum((total + 30 * float(np.median(distance[view.background]))) / (count + 30), 1.5)
+    typical = float(np.median(distance[view.background]))
+    # A shadow beside the feet is no noise: it must not hide the shoes.
+    noise = np.clip((total + 30 * typical) / (count + 30), 1.5, max(2.5 * typical, 1.5))
     level = np.clip(8 * np.log2(1 + distance / noise), 0, PLATE_BINS - 1).astype(int)
     odds = _log_odds(level, view, (PLATE_BINS,), sigma=1.5, limit=4.0)
     # More distance never speaks for the background.
@@ -248,6 +253,24 @@ def _log_odds(
         counts = gaussian_filter(counts, sigma, mode="nearest")
         shares.append(counts / counts.sum() + 0.05 / counts.size)
     return np.clip(np.log(shares[0] / shares[1]), -limit, limit)
+
+
+def _with_partial_cover(view: _View, belief: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Belief lowered, near the person's outline, to how much of the pixel the person covers.
+
+    Of the colour F of the person beside it and B of the plate, a pixel I = α F + (1 − α) B has
+    α = (I − B)·(F − B) / |F − B|².
+    """
+    inside = cv2.erode((belief > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2).astype(np.float32)
+    reach = (2 * max(round(0.015 * view.size), 3) + 1,) * 2
+    share = cv2.boxFilter(inside, -1, reach)
+    picture, plate = view.picture.astype(np.float32), view.plate.astype(np.float32)
+    own = cv2.boxFilter(picture * inside[..., None], -1, reach) / np.maximum(share, 1e-3)[..., None]
+    contrast = own - plate
+    power = (contrast**2).sum(-1)
+    cover = np.clip(((picture - plate) * contrast).sum(-1) / np.maximum(power, 1.0), 0.0, 1.0)
+    trust = np.where((share > 0.02) & (inside == 0), power / (power + 40.0**2), 0.0)
+    return np.minimum(belief, 1.0 - trust * (1.0 - cover)).astype(np.float32)
 
 
 def _connected(belief: Float32[np.ndarray, "h w"], view: _View) -> Bool[np.ndarray, "h w"]:

@@ -1,0 +1,216 @@
+"""Mask videos out of the small masks that the landmark network gives."""
+
+import os
+import tempfile
+import zlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int, UInt8
+
+from understudy.core.footage import LANDMARKS, Shot
+from understudy.core.progress import Progress, silent
+from understudy.decompose.landmarks import CROP_SIZE, Crop, Pose
+from understudy.decompose.person_tracker import Track
+from understudy.io.encoding import VideoWriter
+
+__all__ = ["SKELETON", "MaskStore", "own_mask", "write_rough_masks"]
+
+SKELETON = tuple(
+    (LANDMARKS.index(a), LANDMARKS.index(b))
+    for a, b in (
+        ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
+        ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
+        ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("left_wrist", "left_index"),
+        ("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist"), ("right_wrist", "right_index"),
+        ("left_hip", "left_knee"), ("left_knee", "left_ankle"), ("left_ankle", "left_foot_index"),
+        ("right_hip", "right_knee"), ("right_knee", "right_ankle"), ("right_ankle", "right_foot_index"),
+        ("nose", "left_shoulder"), ("nose", "right_shoulder"),
+    )
+)  # fmt: skip
+"""Pairs of landmarks that a bone joins."""
+_TRUNK = [LANDMARKS.index(name) for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
+_HEAD = [LANDMARKS.index(name) for name in ("left_ear", "right_ear")]
+
+MAX_PAINTED_GAP = 12
+"""Frames: over longer gaps nobody knows where the person's pixels are."""
+LIMB_RADIUS = 0.02
+"""Of the stick figures that claim pixels, in sides of the crop."""
+BORDER_SOFTNESS = 0.005
+"""Of the border between two people, in sides of the crop."""
+
+
+class MaskStore:
+    """Masks of sightings on disk, compressed: they are needed once more when it is known who is an actor."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
+        self._ends = [0]
+
+    def __enter__(self) -> "MaskStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def put(self, mask: UInt8[np.ndarray, "size size"]) -> int:
+        """Keep a mask; the key to get it by."""
+        data = zlib.compress(mask.tobytes(), 1)
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+        return len(self._ends) - 2
+
+    def get(self, key: int) -> UInt8[np.ndarray, "size size"]:
+        self._file.seek(self._ends[key])
+        data = zlib.decompress(self._file.read(self._ends[key + 1] - self._ends[key]))
+        return np.frombuffer(data, np.uint8).reshape(CROP_SIZE, CROP_SIZE)
+
+
+def own_mask(pose: Pose) -> UInt8[np.ndarray, "size size"]:
+    """The network's mask without islands that do not touch the person's bones."""
+    M = pose.crop.crop_from_picture()
+    points = pose.landmarks_px @ M[:, :2].T + M[:, 2]
+    bones = _stick_figure(points, pose.mask.shape, 5)
+    _, labels = cv2.connectedComponents((pose.mask > 32).astype(np.uint8))
+    touching = np.unique(labels[bones > 0])
+    keep = np.isin(labels, touching[touching > 0])
+    return np.where(keep, pose.mask, 0).astype(np.uint8)
+
+
+def write_rough_masks(
+    shot: Shot,
+    actors: Sequence[Track],
+    others: Sequence[Track],
+    store: MaskStore,
+    folder: Path,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Mask videos of each actor (`person_1.mkv` …), then, if there are any, of all the others (`others.mkv`).
+
+    A pixel that two people claim goes to the one whose body is nearer.
+    """
+    paths = [folder / f"person_{index + 1}.mkv" for index in range(len(actors))]
+    paths += [folder / "others.mkv"] if others else []
+    tracks = [*actors, *others]
+    frames = [np.array(sorted(track.sightings)) for track in tracks]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(VideoWriter(path, shot.width, shot.height, shot.frame_rate, "mask")) for path in paths
+        ]
+        for frame in range(len(shot)):
+            areas = [_area_of(track, known, frame, store, shot) for track, known in zip(tracks, frames, strict=True)]
+            _share_out([area for area in areas if area is not None])
+            canvases = [np.zeros((shot.height, shot.width), np.uint8) for _ in paths]
+            for index, area in enumerate(areas):
+                if area is not None:
+                    part = canvases[min(index, len(canvases) - 1)][area.window]
+                    np.maximum(part, area.cover, out=part)
+            for writer, canvas in zip(writers, canvases, strict=True):
+                writer.write(canvas)
+            progress(frame + 1, len(shot))
+    return paths
+
+
+@dataclass(frozen=True)
+class _Area:
+    """The part of a frame that one person's crop covers."""
+
+    left: int
+    top: int
+    cover: UInt8[np.ndarray, "h w"]
+    landmarks_px: Float[np.ndarray, "33 2"]
+    size_px: float
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        height, width = self.cover.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store: MaskStore, shot: Shot) -> _Area | None:
+    """A person's mask in a frame; in a short gap, the masks before and after it, where the person has moved to."""
+    if frame in track.sightings:
+        sighting = track.sightings[frame]
+        crops, keys, points = [sighting.crop], [sighting.mask_key], sighting.landmarks_px
+    else:
+        after = int(np.searchsorted(frames, frame))
+        if after == 0 or after == len(frames) or frames[after] - frames[after - 1] > MAX_PAINTED_GAP:
+            return None
+        first, last = (track.sightings[int(frames[i])] for i in (after - 1, after))
+        share = (frame - frames[after - 1]) / (frames[after] - frames[after - 1])
+        place = (1 - share) * first.next_crop.centre_px + share * last.next_crop.centre_px
+        size = (1 - share) * first.next_crop.size_px + share * last.next_crop.size_px
+        points = (1 - share) * first.landmarks_px + share * last.landmarks_px
+        crops, keys = [], [first.mask_key, last.mask_key]
+        for sighting in (first, last):
+            grown = size / sighting.next_crop.size_px
+            centre = place + grown * (sighting.crop.centre_px - sighting.next_crop.centre_px)
+            crops.append(Crop(centre, float(grown * sighting.crop.size_px), sighting.crop.angle))
+    reach = [crop.size_px * (abs(np.cos(crop.angle)) + abs(np.sin(crop.angle))) / 2 for crop in crops]
+    limits = [shot.width, shot.height]
+    low = np.min([crop.centre_px - r for crop, r in zip(crops, reach, strict=True)], axis=0)
+    high = np.max([crop.centre_px + r for crop, r in zip(crops, reach, strict=True)], axis=0)
+    left, top = np.clip(np.floor(low), 0, limits).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(high), 0, limits).astype(int).tolist()
+    if right <= left or bottom <= top:
+        return None
+    covers = []
+    for crop, key in zip(crops, keys, strict=True):
+        M = crop.crop_from_picture()
+        # OpenCV counts from the centre of the first pixel, we from its corner.
+        M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ (np.array([left, top]) + 0.5) - 0.5])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        covers.append(cv2.warpAffine(store.get(key), M, (right - left, bottom - top), flags=flags))
+    return _Area(left, top, np.maximum.reduce(covers), points, crops[0].size_px)
+
+
+def _share_out(areas: Sequence[_Area]) -> None:
+    """Give, in place, each pixel that two people claim to the one whose stick figure is nearer."""
+    for index, first in enumerate(areas):
+        for second in areas[:index]:
+            left, top = max(first.left, second.left), max(first.top, second.top)
+            right = min(first.left + first.cover.shape[1], second.left + second.cover.shape[1])
+            bottom = min(first.top + first.cover.shape[0], second.top + second.cover.shape[0])
+            if right <= left or bottom <= top:
+                continue
+            a, b = (
+                area.cover[top - area.top : bottom - area.top, left - area.left : right - area.left]
+                for area in (first, second)
+            )
+            if np.minimum(a, b).max() < 32:
+                continue
+            nearer = _distance(second, left, top, a.shape) - _distance(first, left, top, a.shape)
+            softness = max(BORDER_SOFTNESS * min(first.size_px, second.size_px), 0.5)
+            share = 1.0 / (1.0 + np.exp(np.clip(-nearer / softness, -30, 30)))
+            both = (a > 0) & (b > 0)
+            a[:] = np.where(both, np.rint(share * a), a)
+            b[:] = np.where(both, np.rint((1 - share) * b), b)
+
+
+def _distance(area: _Area, left: int, top: int, shape: tuple[int, ...]) -> Float32[np.ndarray, "h w"]:
+    """How far each pixel of a window is from a person's stick figure."""
+    width = max(round(2 * LIMB_RADIUS * area.size_px), 1)
+    figure = _stick_figure(area.landmarks_px - [left, top], shape, width)
+    if not figure.any():
+        return np.full(shape, np.float32(sum(shape)))
+    return cv2.distanceTransform((figure == 0).astype(np.uint8), cv2.DIST_L2, 3)
+
+
+def _stick_figure(points: Float[np.ndarray, "33 2"], shape: tuple[int, ...], width: int) -> UInt8[np.ndarray, "h w"]:
+    """Bones, trunk and head drawn into a picture of a shape."""
+    figure = np.zeros(shape, np.uint8)
+    ends = np.clip(points, -4 * max(shape), 5 * max(shape)).round().astype(int)
+    for a, b in SKELETON:
+        cv2.line(figure, ends[a].tolist(), ends[b].tolist(), 255, width)
+    cv2.fillConvexPoly(figure, cv2.convexHull(ends[_TRUNK].astype(np.int32)), 255)
+    middle = ends[_HEAD].mean(0).round().astype(int)
+    cv2.circle(figure, middle.tolist(), int(max(np.ptp(ends[_HEAD], axis=0).max() / 2, width)), 255, -1)
+    return figure
