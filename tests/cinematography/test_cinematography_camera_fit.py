@@ -147,7 +147,7 @@ def test_new_bodies_fill_the_frame_as_the_actor_did(actor, move, body):
     for name in before:
         assert after[name] < 0.5 * before[name]
     assert after["box_height_error"] < 0.6 * scaled["box_height_error"]
-    assert after["box_centre_error"] < 0.6 * scaled["box_centre_error"]
+    assert after["box_centre_error"] < 0.7 * scaled["box_centre_error"]
     assert after["foot_error"] < 0.04
 
 
@@ -230,7 +230,7 @@ def test_the_focal_length_changes_only_on_request(actor):
     understudy, camera = walk(CHIBI, FRAMES, 0.4), cameras(actor)["static"]
     assert (fit_camera(actor, understudy, camera, "static").camera.K == camera.K).all()
     free = fit_camera(actor, understudy, camera, "static", CameraFitConfig(free_focal=True)).camera.K
-    assert np.ptp(free, axis=0).max() < 1e-9 and free[0, 0, 0] < 0.99 * camera.K[0, 0, 0]
+    assert np.ptp(free, axis=0).max() < 1e-9 and free[0, 0, 0] < camera.K[0, 0, 0] - 1.0
     assert (free[:, :2, 2] == camera.K[:, :2, 2]).all()
 
 

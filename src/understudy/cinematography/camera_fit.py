@@ -84,10 +84,10 @@ def fit_camera(
 ) -> CameraFit:
     """Find the camera under which `understudy` fills the frame as `actor` does under `camera`.
 
-    Both move in one world, in metres, with the ground at y = 0; the understudy's path may be the actor's scaled about
-    the origin, as retargeting does. `start` is where the search begins, if not at the camera scaled likewise. Laws: the
-    same body keeps its camera; a world that is larger as a whole gets its camera at as much larger positions; a
-    "static" camera stays static and a "rotation" one keeps its one place.
+    Both move in one world, in metres, with the ground at y = 0; the understudy's path may be the actor's at another
+    scale, as retargeting makes it. The search begins at `start`, or at the camera brought to that scale. Laws: the same
+    body keeps its camera; a world that is larger as a whole gets its camera at as much larger positions; a "static"
+    camera stays static and a "rotation" one keeps its one place.
 
     Raises:
         ValueError: the motions and the camera differ in length, or the bodies share too few parts.
@@ -100,13 +100,16 @@ def fit_camera(
         )
     roles = common_roles(actor.character, understudy.character)
     actor_body, body = stand_in(actor, roles), stand_in(understudy, roles)
-    scale = _world_scale(actor_body, body)
-    source = _view(camera, actor_body, 1.0)
+    scale, shift_m = _world_scale(actor_body, body)
+    source = _view(camera, actor_body)
     height_px = _actor_height(picture_of(actor_body, source, None), camera.height)
     target = picture_of(actor_body, source, height_px)
     contact = foot_contact(actor_body, float(camera.frame_rate))
     base = replace(
-        source, position=source.position * scale, near_m=source.near_m * scale, distance_m=source.distance_m * scale
+        source,
+        position=source.position * scale + shift_m,
+        near_m=source.near_m * scale,
+        distance_m=source.distance_m * scale,
     )
     seen = _in_picture(target.points_px, camera)
     point_weight = _point_weights(roles, contact, config.standing_foot) * seen * target.points_seen
@@ -192,12 +195,16 @@ def _common_offsets(problem: FitProblem, start: CameraPath) -> Offsets:
     return Offsets(np.tile(R, (time, 1, 1)), np.tile(shift, (time, 1)), np.zeros(time))
 
 
-def _world_scale(actor: StandIn, understudy: StandIn) -> float:
-    """The scale about the origin that brings the actor's joints nearest to the understudy's."""
-    return float((actor.joints * understudy.joints).sum() / (actor.joints**2).sum())
+def _world_scale(actor: StandIn, understudy: StandIn) -> tuple[float, Float[np.ndarray, "3"]]:
+    """The scale, and the shift along the ground, that bring the actor nearest to the understudy."""
+    a, b = (np.concatenate([body.joints, body.soles], 1).reshape(-1, 3) for body in (actor, understudy))
+    level = np.array([1.0, 0.0, 1.0])
+    a_middle, b_middle = a.mean(0) * level, b.mean(0) * level
+    scale = float(((a - a_middle) * (b - b_middle)).sum() / ((a - a_middle) ** 2).sum())
+    return scale, b_middle - scale * a_middle
 
 
-def _view(camera: CameraPath, body: StandIn, scale: float) -> View:
+def _view(camera: CameraPath, body: StandIn) -> View:
     """A camera as the fit sees it; its distance is that to the body's middle, over the shot."""
     K = camera.K
     depth = np.einsum("ti,ti->t", body.joints.mean(1) - camera.position, camera.T_world_camera[:, :3, 2])
@@ -205,7 +212,7 @@ def _view(camera: CameraPath, body: StandIn, scale: float) -> View:
     distance_m = float(np.median(ahead)) if len(ahead) else 1.0
     return View(
         R_world_camera=camera.T_world_camera[:, :3, :3],
-        position=camera.position * scale,
+        position=camera.position,
         focal_px=np.stack([K[:, 0, 0], K[:, 1, 1]], 1),
         centre_px=K[:, :2, 2],
         near_m=0.05 * distance_m,
