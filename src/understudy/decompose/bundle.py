@@ -9,9 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.geometry.rotations import cross_matrix, matrix_from_vector
+from understudy.geometry.rotations import matrix_from_vector
 
-__all__ = ["Bundle", "BundleConfig", "adjust", "refine_cameras", "refine_points", "residuals"]
+__all__ = [
+    "Bundle",
+    "BundleConfig",
+    "adjust",
+    "noise_scale_px",
+    "refine_cameras",
+    "refine_points",
+    "residuals",
+]
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,12 @@ def residuals(bundle: Bundle) -> Float[np.ndarray, "observation 2"]:
     z = np.where(ahead, y[:, 2], 1.0)
     r = bundle.focal_px[bundle.camera, None] * y[:, :2] / z[:, None] + bundle.centre_px - bundle.xy_px
     return np.where(ahead[:, None], r, 1e4)
+
+
+def noise_scale_px(bundle: Bundle, unit_px: float) -> float:
+    """The robust scale that suits what is left: three medians, so that drifting and wrong tracks lose their say."""
+    left = float(np.median(np.linalg.norm(residuals(bundle), axis=1)))
+    return float(np.clip(3.0 * left, 0.25 * unit_px, unit_px))
 
 
 def adjust(bundle: Bundle, config: BundleConfig) -> Bundle:
@@ -128,12 +142,12 @@ def refine_points(bundle: Bundle, translate: bool, scale_px: float, iterations: 
     damping = np.full(count, 1e-3)
     cost = _cost_by(bundle, scale_px, bundle.point, count)
     for _ in range(iterations):
-        r, _, J, basis = _linearise(bundle, translate)
+        r, _, J, mirrors = _linearise(bundle, translate)
         H, g = _normal_by(_weights(r, scale_px), J, r, bundle.point, count)
         size = H.shape[-1]
         diagonal = np.einsum("cii->ci", H)
         H = H + np.eye(size) * (diagonal * damping[:, None] + 1e-9 * (1 + diagonal.max(1, keepdims=True)))[:, None]
-        candidate = replace(bundle, points=_moved(bundle.points, basis, -np.linalg.solve(H, g[..., None])[..., 0]))
+        candidate = replace(bundle, points=_moved(bundle.points, mirrors, -np.linalg.solve(H, g[..., None])[..., 0]))
         new_cost = _cost_by(candidate, scale_px, bundle.point, count)
         better = new_cost < cost
         bundle = replace(bundle, points=np.where(better[:, None], candidate.points, bundle.points))
@@ -145,56 +159,68 @@ def refine_points(bundle: Bundle, translate: bool, scale_px: float, iterations: 
     return bundle
 
 
-def _camera_points(bundle: Bundle) -> np.ndarray:
+def _turned(bundle: Bundle) -> np.ndarray:
+    """Each observation's point (x, y, z), turned into its camera's axes."""
     X = bundle.points[bundle.point]
-    rotated = np.einsum("nij,nj->ni", bundle.R_camera_world[bundle.camera], X[:, :3])
-    return rotated + X[:, 3:] * bundle.t_camera_world[bundle.camera]
+    R = bundle.R_camera_world[bundle.camera]
+    return R[:, :, 0] * X[:, :1] + R[:, :, 1] * X[:, 1:2] + R[:, :, 2] * X[:, 2:3]
 
 
-def _tangents(points: np.ndarray, translate: bool) -> np.ndarray:
-    """For each point, orthonormal directions in which it can move: 4 × 3, or 4 × 2 for directions alone."""
-    if translate:
-        # The Householder reflection that takes the point to an axis also takes the other axes to its tangents.
-        last = points[:, 3:] >= 0
-        v = points + np.where(last, 1.0, -1.0) * np.array([0.0, 0.0, 0.0, 1.0])
-        H = np.eye(4) - 2 * v[:, :, None] * v[:, None, :] / (v * v).sum(1)[:, None, None]
-        return H[:, :, :3]
-    d = points[:, :3]
-    v = d + np.where(d[:, 2:] >= 0, 1.0, -1.0) * np.array([0.0, 0.0, 1.0])
-    H = np.eye(3) - 2 * v[:, :, None] * v[:, None, :] / (v * v).sum(1)[:, None, None]
-    return np.concatenate([H[:, :, :2], np.zeros((len(points), 1, 2))], 1)
+def _camera_points(bundle: Bundle) -> np.ndarray:
+    return _turned(bundle) + bundle.points[bundle.point, 3:] * bundle.t_camera_world[bundle.camera]
 
 
-def _moved(points: np.ndarray, basis: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    moved = points + np.einsum("pij,pj->pi", basis, delta)
-    moved = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    # A point cannot lie beyond infinity: w < 0 would be behind the camera it is seen by.
+def _mirrors(points: np.ndarray, translate: bool) -> np.ndarray:
+    """A unit vector v per point; the reflection I − 2 v vᵀ takes the point to the last axis, up to sign.
+
+    So it takes the other axes to the directions in which the point can move: three, or two for directions alone.
+    """
+    v = points if translate else points[:, :3]
+    last = np.where(v[:, -1:] >= 0, 1.0, -1.0)
+    v = np.concatenate([v[:, :-1], v[:, -1:] + last], 1)
+    return v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+def _moved(points: np.ndarray, mirrors: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    size = delta.shape[1]
+    step = -2 * mirrors * (mirrors[:, :size] * delta).sum(1, keepdims=True)
+    step[:, :size] += delta
+    moved = points.copy()
+    moved[:, : size + 1] += step
+    # A point cannot lie beyond infinity: w < 0 would be behind the cameras that see it.
     moved[:, 3] = np.maximum(moved[:, 3], 0.0)
     return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 
 def _linearise(bundle: Bundle, translate: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Residuals, their derivatives by camera (turn, shift) and by point (tangent), and the tangents' basis."""
-    y = _camera_points(bundle)
+    """Residuals, their derivatives by camera (turn, shift) and by point (tangent), and the points' mirrors."""
+    turned = _turned(bundle)
+    w = bundle.points[bundle.point, 3:]
+    t = bundle.t_camera_world[bundle.camera]
+    y = turned + w * t
     z = np.where(y[:, 2] > 1e-9, y[:, 2], np.inf)
-    f = bundle.focal_px[bundle.camera]
-    by_y = np.zeros((len(y), 2, 3))
-    by_y[:, 0, 0] = by_y[:, 1, 1] = f / z
-    by_y[:, 0, 2], by_y[:, 1, 2] = -f * y[:, 0] / z**2, -f * y[:, 1] / z**2
-    X = bundle.points[bundle.point]
-    R = bundle.R_camera_world[bundle.camera]
-    rotated = np.einsum("nij,nj->ni", R, X[:, :3])
-    by_camera = -by_y @ cross_matrix(rotated)
-    basis = _tangents(bundle.points, translate)
-    projection = by_y @ R
+    a, b, scale = y[:, 0] / z, y[:, 1] / z, bundle.focal_px[bundle.camera] / z
+    x_t, y_t, z_t = turned.T
+    by_camera = np.zeros((len(y), 2, 6 if translate else 3))
+    by_camera[:, 0, 0], by_camera[:, 0, 1], by_camera[:, 0, 2] = -a * y_t, z_t + a * x_t, -y_t
+    by_camera[:, 1, 0], by_camera[:, 1, 1], by_camera[:, 1, 2] = -z_t - b * y_t, b * x_t, x_t
     if translate:
-        by_camera = np.concatenate([by_camera, by_y * X[:, 3, None, None]], 2)
-        by_w = np.einsum("nij,nj->ni", by_y, bundle.t_camera_world[bundle.camera])
-        projection = np.concatenate([projection, by_w[..., None]], 2)
-        by_point = projection @ basis[bundle.point]
-    else:
-        by_point = projection @ basis[bundle.point, :3]
-    return residuals(bundle), by_camera, by_point, basis
+        by_camera[:, 0, 3] = by_camera[:, 1, 4] = w[:, 0]
+        by_camera[:, 0, 5], by_camera[:, 1, 5] = -a * w[:, 0], -b * w[:, 0]
+    by_camera *= scale[:, None, None]
+
+    R = bundle.R_camera_world[bundle.camera]
+    by_world = R[:, :2] - np.stack([a, b], 1)[:, :, None] * R[:, 2:]
+    if translate:
+        by_w = t[:, :2] - np.stack([a, b], 1) * t[:, 2:]
+        by_world = np.concatenate([by_world, by_w[..., None]], 2)
+    mirrors = _mirrors(bundle.points, translate)
+    v = mirrors[bundle.point]
+    along = by_world[:, 0] * v, by_world[:, 1] * v
+    along_v = np.stack([along[0].sum(1), along[1].sum(1)], 1)
+    by_point = by_world[:, :, :-1] - 2 * along_v[:, :, None] * v[:, None, :-1]
+    by_point *= scale[:, None, None]
+    return residuals(bundle), by_camera, by_point, mirrors
 
 
 def _weights(r: np.ndarray, scale_px: float) -> np.ndarray:
@@ -214,14 +240,13 @@ def _normal_by(
 ) -> tuple[np.ndarray, np.ndarray]:
     """JᵀJ and Jᵀr summed over each group of observations."""
     size = J.shape[2]
-    weighted = J * weight[:, None, None]
-    H = np.einsum("nki,nkj->nij", weighted, J)
-    g = np.einsum("nki,nk->ni", weighted, r)
     H_sum, g_sum = np.empty((groups, size, size)), np.empty((groups, size))
     for i in range(size):
-        g_sum[:, i] = np.bincount(group, g[:, i], groups)
+        weighted = weight[:, None] * J[:, :, i]
+        g_sum[:, i] = np.bincount(group, (weighted * r).sum(1), groups)
         for j in range(i, size):
-            H_sum[:, i, j] = H_sum[:, j, i] = np.bincount(group, H[:, i, j], groups)
+            product = weighted[:, 0] * J[:, 0, j] + weighted[:, 1] * J[:, 1, j]
+            H_sum[:, i, j] = H_sum[:, j, i] = np.bincount(group, product, groups)
     return H_sum, g_sum
 
 
@@ -252,7 +277,7 @@ def _focal_prior(bundle: Bundle, config: BundleConfig) -> tuple[np.ndarray, np.n
 
 def _reduced_system(bundle: Bundle, config: BundleConfig, damping: float) -> tuple[np.ndarray, ...]:
     """Solve for the cameras' and focals' step with the points eliminated, then the points' step."""
-    r, by_camera, by_point, basis = _linearise(bundle, config.translate)
+    r, by_camera, by_point, mirrors = _linearise(bundle, config.translate)
     weight = _weights(r, config.scale_px)
     cameras, size = len(bundle.focal_px), by_camera.shape[2]
     by_focal = (r + bundle.xy_px - bundle.centre_px)[..., None]
@@ -284,8 +309,9 @@ def _reduced_system(bundle: Bundle, config: BundleConfig, damping: float) -> tup
         H[-1, -1], g[-1] = (Jf**2).sum(), (Jf[..., 0] * rw).sum()
 
     # Each observation's camera–point block, whitened so that the Schur complement is a plain product.
-    whitened = np.einsum("nka,nkd,ned->nae", Jc, Jp, white[bundle.point])
-    whitened_f = np.einsum("nka,nkd,ned->nae", Jf, Jp, white[bundle.point]) if shared else None
+    Jw = Jp @ np.swapaxes(white, 1, 2)[bundle.point]
+    whitened = Jc[:, 0, :, None] * Jw[:, 0, None, :] + Jc[:, 1, :, None] * Jw[:, 1, None, :]
+    whitened_f = Jf[:, 0] * Jw[:, 0] + Jf[:, 1] * Jw[:, 1]
     white_g = np.einsum("ped,pd->pe", white, gp)
     for first, last, low, high in _runs(bundle):
         span = (high - low) * size
@@ -299,7 +325,7 @@ def _reduced_system(bundle: Bundle, config: BundleConfig, damping: float) -> tup
         H[block, block] -= Y @ Y.T
         g[block] -= Y @ wg
         if shared:
-            F = np.stack([np.bincount(local, whitened_f[first:last, 0, d], points.stop - points.start)
+            F = np.stack([np.bincount(local, whitened_f[first:last, d], points.stop - points.start)
                           for d in range(dims)], 1).ravel()  # fmt: skip
             H[block, -1] -= Y @ F
             H[-1, block] -= Y @ F
@@ -320,12 +346,12 @@ def _reduced_system(bundle: Bundle, config: BundleConfig, damping: float) -> tup
     delta[free] = -np.linalg.solve(H_free, g[free])
 
     by_cameras = delta[: cameras * size].reshape(cameras, size)[bundle.camera]
-    pull = np.einsum("nae,na->ne", whitened, by_cameras)
+    pull = (whitened * by_cameras[:, :, None]).sum(1)
     if shared:
-        pull = pull + whitened_f[:, 0] * delta[-1]
+        pull = pull + whitened_f * delta[-1]
     summed = np.stack([np.bincount(bundle.point, pull[:, d], len(bundle.points)) for d in range(dims)], 1)
     points_delta = -np.einsum("ped,pe->pd", white, summed + white_g)
-    return delta, points_delta, basis
+    return delta, points_delta, mirrors
 
 
 def _runs(bundle: Bundle, points_each: int = 160) -> list[tuple[int, int, int, int]]:
@@ -340,7 +366,7 @@ def _runs(bundle: Bundle, points_each: int = 160) -> list[tuple[int, int, int, i
 
 
 def _step(
-    bundle: Bundle, config: BundleConfig, delta: np.ndarray, points_delta: np.ndarray, basis: np.ndarray
+    bundle: Bundle, config: BundleConfig, delta: np.ndarray, points_delta: np.ndarray, mirrors: np.ndarray
 ) -> Bundle:
     cameras = len(bundle.focal_px)
     size = (6 if config.translate else 3) + (1 if config.focal == "each" else 0)
@@ -355,5 +381,5 @@ def _step(
         R_camera_world=matrix_from_vector(each[:, :3]) @ bundle.R_camera_world,
         t_camera_world=bundle.t_camera_world + (each[:, 3:6] if config.translate else 0.0),
         focal_px=focal,
-        points=_moved(bundle.points, basis, points_delta),
+        points=_moved(bundle.points, mirrors, points_delta),
     )

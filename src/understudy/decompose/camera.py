@@ -69,12 +69,11 @@ def solve_tracks(tracks: PointTracks, frame_rate: Fraction, config: CameraConfig
     and is taken for one; any floor or furniture in sight tells them apart.
     """
     config = config or CameraConfig()
-    move, fit, notes = _choose(_Solver(tracks, config))
-    if fit.guessed:
-        notes = (
-            *notes,
-            f"In {fit.guessed} of {tracks.frames} frames too little of the set is seen; their camera is interpolated.",
-        )
+    solver = _Solver(tracks, config)
+    move, solved, notes = _choose(solver)
+    fit = solver.static() if solved is None else solver.all_frames(solved, move == "parallax")
+    if solved is not None and fit.guessed:
+        notes = (*notes, f"{fit.guessed} of {tracks.frames} frames show too little of the set: theirs is interpolated.")
     cameras = CameraPath(
         T_world_camera=fit.T_world_camera,
         K=np.array([intrinsics(focal, tracks.width, tracks.height) for focal in fit.focal_px]),
@@ -85,11 +84,12 @@ def solve_tracks(tracks: PointTracks, frame_rate: Fraction, config: CameraConfig
     return CameraSolution(cameras, move, fit.points, fit.residual_px, notes)
 
 
-_Choice = tuple[CameraMoveKind, Fit, tuple[str, ...]]
+_Choice = tuple[CameraMoveKind, Bundle | None, tuple[str, ...]]
+"""The move, the solution at the keyframes (None: there is nothing to solve), and notes."""
 
 
 class _Solver:
-    """The tracks and their keyframes; solves each kind of move on them."""
+    """The tracks and their keyframes; solves each kind of move at the keyframes."""
 
     def __init__(self, tracks: PointTracks, config: CameraConfig) -> None:
         self.tracks = tracks
@@ -108,55 +108,71 @@ class _Solver:
     def static(self) -> Fit:
         return still_fit(self.tracks, self.focal_px)
 
-    def rotation(self) -> Fit:
-        return self._all_frames(solve_rotation(self.key_tracks, self.focal_px, self.focal_known), False)
+    def rotation(self) -> Bundle:
+        return solve_rotation(self.key_tracks, self.focal_px, self.focal_known)
 
-    def zoom(self, rotation: Fit) -> Fit:
-        R = rotation.bundle.R_camera_world[self.keyframes]
-        return self._all_frames(solve_rotation(self.key_tracks, self.focal_px, False, True, R), False)
+    def zoom(self, rotation: Bundle) -> Bundle:
+        return solve_rotation(self.key_tracks, self.focal_px, False, True, rotation.R_camera_world)
 
-    def parallax(self) -> Fit | None:
-        solved = solve_parallax(self.key_tracks, self.focal_px, self.focal_known)
-        return None if solved is None else self._all_frames(solved, True)
+    def parallax(self) -> Bundle | None:
+        return solve_parallax(self.key_tracks, self.focal_px, self.focal_known)
 
-    def _all_frames(self, solved: Bundle, translate: bool) -> Fit:
+    def all_frames(self, solved: Bundle, translate: bool) -> Fit:
         bundle = pose_all_frames(self.tracks, self.keyframes, self.which, solved, translate)
         return fit_of(bundle, self.tracks.unit_px, translate)
 
-    def stands(self, rotation: Fit) -> bool:
+    def stands(self, rotation: Bundle) -> bool:
         """Whether no frame's picture is off the typical one by more than noise, at its corners, edges or middle."""
+        return self._still(rotation) and self._still(self.all_frames(rotation, False).bundle)
+
+    def _still(self, rotation: Bundle) -> bool:
         grid = np.stack(np.meshgrid([-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]), -1).reshape(-1, 2)
-        offsets = grid * [self.tracks.width / 2, self.tracks.height / 2]
-        rays = np.concatenate([offsets / self.focal_px, np.ones((9, 1))], 1)
-        turned = rays @ rotation.T_world_camera[:, :3, :3]
-        moved = turned[..., :2] / turned[..., 2:] * self.focal_px
+        rays = np.concatenate([grid * rotation.centre_px / rotation.focal_px[0], np.ones((9, 1))], 1)
+        turned = rays @ np.swapaxes(rotation.R_camera_world, 1, 2)
+        moved = turned[..., :2] / turned[..., 2:] * rotation.focal_px[0]
         distance = np.linalg.norm(moved - np.median(moved, 0), axis=2).max(1)
         limit = self.config.still_px * max(self.tracks.width, self.tracks.height) / 960
         return bool(np.quantile(distance, 0.98) < limit)
 
-    def unexplained(self, fit: Fit) -> float:
+    def unexplained(self, solved: Bundle) -> float:
         """Mean robust cost of an observation: about the squared residual in tracking pixels, less for outliers."""
-        missed = np.linalg.norm(residuals(fit.bundle), axis=1) / self.tracks.unit_px
+        missed = np.linalg.norm(residuals(solved), axis=1) / self.tracks.unit_px
         return float(np.log1p(missed**2).mean())
 
-    def well_explained(self, fit: Fit) -> bool:
+    def well_explained(self, solved: Bundle) -> bool:
         """Whether what is left looks like tracking noise."""
-        missed = np.linalg.norm(residuals(fit.bundle), axis=1) / self.tracks.unit_px
+        missed = np.linalg.norm(residuals(solved), axis=1) / self.tracks.unit_px
         return bool(np.median(missed) < 0.4 and np.mean(missed < 1.5) > 0.85)
+
+    def what_is_wild(self, solved: Bundle) -> str | None:
+        """What makes a travelling camera's path implausible, if anything; the points' median distance is 1."""
+        fit = fit_of(solved, self.tracks.unit_px, True)
+        T = fit.T_world_camera
+        steps = np.linalg.norm(np.diff(T[:, :3, 3], axis=0), axis=1)
+        turns = rotation_angle(np.swapaxes(T[:-1, :3, :3], 1, 2) @ T[1:, :3, :3])
+        if len(fit.points) < 30:
+            return f"only {len(fit.points)} points of the set could be placed"
+        if steps.max() > 1.0 and steps.max() > 20 * np.median(steps):
+            return "it jumped"
+        if np.ptp(T[:, :3, 3], axis=0).max() > 30.0:
+            return "it ran far past everything that is seen"
+        if turns.max() > np.radians(40):
+            return "it turned abruptly"
+        return None
 
 
 def _choose(solver: _Solver) -> _Choice:
     wanted = solver.config.move
     if wanted == "static":
-        return "static", solver.static(), ()
+        return "static", None, ()
     if not solver.enough:
         note = "The set shows too few points to follow, so the camera is taken to stand still; check it."
-        return "static", solver.static(), (note,)
+        return "static", None, (note,)
     if wanted == "parallax":
         return _parallax_or_else(solver)
     rotation = solver.rotation()
     if wanted is None and solver.stands(rotation):
-        return "static", solver.static(), ()
+        return "static", None, ()
     if solver.well_explained(rotation):
         return "rotation", rotation, ()
     turning, zoom_note = _with_zoom(solver, rotation)
@@ -166,7 +182,7 @@ def _choose(solver: _Solver) -> _Choice:
     if travelling is None:
         note = "Structure from motion found no camera path, so the camera is taken to turn in place; check it."
         return "rotation", turning, (*zoom_note, note)
-    wild = _what_is_wild(travelling)
+    wild = solver.what_is_wild(travelling)
     if wild is not None:
         note = f"A travelling camera was tried but {wild}, so the camera is taken to turn in place; check it."
         return "rotation", turning, (*zoom_note, note)
@@ -179,14 +195,14 @@ def _parallax_or_else(solver: _Solver) -> _Choice:
     """What the user asked for, or, where it cannot be had, the camera that turns."""
     travelling = solver.parallax()
     if travelling is not None:
-        wild = _what_is_wild(travelling)
+        wild = solver.what_is_wild(travelling)
         note = () if wild is None else (f"The camera's path is doubtful: {wild}.",)
         return "parallax", travelling, note
     note = "Structure from motion found no camera path, so the camera is taken to turn in place; check it."
     return "rotation", solver.rotation(), (note,)
 
 
-def _with_zoom(solver: _Solver, rotation: Fit) -> tuple[Fit, tuple[str, ...]]:
+def _with_zoom(solver: _Solver, rotation: Bundle) -> tuple[Bundle, tuple[str, ...]]:
     """The turning camera with a focal length for each frame, where that explains clearly more."""
     if solver.focal_known:
         return rotation, ()
@@ -195,18 +211,3 @@ def _with_zoom(solver: _Solver, rotation: Fit) -> tuple[Fit, tuple[str, ...]]:
     if solver.unexplained(zoom) > 0.7 * solver.unexplained(rotation) or high < 1.03 * low or high > 20 * low:
         return rotation, ()
     return zoom, (f"The lens zooms: its focal length goes from {low:.0f} to {high:.0f} pixels.",)
-
-
-def _what_is_wild(fit: Fit) -> str | None:
-    """What makes a camera path implausible, if anything; the points' median distance is 1."""
-    steps = np.linalg.norm(np.diff(fit.T_world_camera[:, :3, 3], axis=0), axis=1)
-    turns = rotation_angle(np.swapaxes(fit.T_world_camera[:-1, :3, :3], 1, 2) @ fit.T_world_camera[1:, :3, :3])
-    if len(fit.points) < 30:
-        return f"only {len(fit.points)} points of the set could be placed"
-    if steps.max() > 1.0 and steps.max() > 20 * np.median(steps):
-        return "it jumps"
-    if np.ptp(fit.T_world_camera[:, :3, 3], axis=0).max() > 30.0:
-        return "it runs far past everything that is seen"
-    if turns.max() > np.radians(40):
-        return "it turns abruptly"
-    return None

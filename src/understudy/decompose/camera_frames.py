@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.decompose.bundle import Bundle, refine_cameras, refine_points, residuals
+from understudy.decompose.bundle import Bundle, noise_scale_px, refine_cameras, refine_points, residuals
 from understudy.decompose.tracks import PointTracks
 from understudy.geometry.rigid import invert, transform_from
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
@@ -59,15 +59,16 @@ def pose_all_frames(
     if len(keyframes) == tracks.frames:
         return bundle
     poor = np.bincount(bundle.camera, minlength=tracks.frames) < _FEWEST_POINTS
-    for scale in (4.0, 1.0, 1.0):
-        refined = refine_cameras(bundle, translate, scale * tracks.unit_px)
+    noise_px = noise_scale_px(solved, tracks.unit_px)
+    for scale_px in (4 * tracks.unit_px, noise_px, noise_px):
+        refined = refine_cameras(bundle, translate, scale_px)
         bundle = replace(
             refined,
             R_camera_world=np.where(poor[:, None, None], bundle.R_camera_world, refined.R_camera_world),
             t_camera_world=np.where(poor[:, None], bundle.t_camera_world, refined.t_camera_world),
         )
-        if scale == 1.0:
-            bundle = refine_points(bundle, translate, scale * tracks.unit_px, 4)
+        if scale_px == noise_px:
+            bundle = refine_points(bundle, translate, scale_px, 3)
     return bundle
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float, Int
 
-from understudy.decompose.bundle import Bundle, BundleConfig, adjust, refine_points
+from understudy.decompose.bundle import Bundle, BundleConfig, adjust, noise_scale_px, refine_points
 from understudy.decompose.camera_rotation import bundle_of
 from understudy.decompose.tracks import PointTracks
 
@@ -28,10 +28,11 @@ def refine_parallax(tracks: PointTracks, R: np.ndarray, t: np.ndarray, focal_px:
     unit = tracks.unit_px
     bundle = bundle_of(tracks, R, t, np.full(len(R), focal_px), translate=True)
     bundle = refine_points(triangulate(bundle), True, 4 * unit)
-    for scale, iterations in ((4.0, 10), (1.5, 15), (1.0, 25)):
-        focal = "fixed" if focal_known else "shared"
-        bundle = adjust(bundle, BundleConfig(True, scale * unit, focal, focal_px, iterations=iterations))
-        bundle = refine_points(bundle, True, scale * unit, 4)
+    focal = "fixed" if focal_known else "shared"
+    for scale, iterations in ((4.0, 10), (1.5, 20), (1.0, 40), (None, 40)):
+        scale_px = noise_scale_px(bundle, unit) if scale is None else scale * unit
+        bundle = adjust(bundle, BundleConfig(True, scale_px, focal, focal_px, iterations=iterations))
+        bundle = refine_points(bundle, True, scale_px, 4)
     return bundle
 
 
@@ -98,7 +99,7 @@ def map_globally(
 
 
 def _pairs(frames: int) -> list[tuple[int, int]]:
-    steps = (1, 2, 3, 5, 8, 13, 21, 34)
+    steps = (1, 2, 4, 8, 16, 32)
     return [(a, a + step) for a in range(frames) for step in steps if a + step < frames]
 
 

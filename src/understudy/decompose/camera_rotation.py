@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.decompose.bundle import Bundle, BundleConfig, adjust, refine_points
+from understudy.decompose.bundle import Bundle, BundleConfig, adjust, noise_scale_px, refine_points
 from understudy.decompose.keyframes import between_frames
 from understudy.decompose.tracks import PointTracks
 
@@ -22,12 +22,10 @@ def solve_rotation(
     bundle = bundle_of(tracks, R, np.zeros((len(R), 3)), np.full(len(R), focal_px), translate=False)
     unit = tracks.unit_px
     bundle = refine_points(bundle, False, 8 * unit, 4)
-    for scale, iterations in ((8.0, 8), (2.5, 12), (1.0, 20)):
-        focal = "each" if zoom else ("fixed" if focal_known else "shared")
-        config = BundleConfig(
-            False, scale * unit, focal, focal_prior_px=focal_px, focal_prior_spread=0.4, iterations=iterations
-        )
-        bundle = adjust(bundle, config)
+    focal = "each" if zoom else ("fixed" if focal_known else "shared")
+    for scale, iterations in ((8.0, 8), (2.5, 12), (1.0, 20), (None, 20)):
+        scale_px = noise_scale_px(bundle, unit) if scale is None else scale * unit
+        bundle = adjust(bundle, BundleConfig(False, scale_px, focal, focal_px, iterations=iterations))
     return bundle
 
 
