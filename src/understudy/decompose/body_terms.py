@@ -1,0 +1,496 @@
+"""What a fitted body should do: one small function per term, each giving residuals and their Jacobians.
+
+A residual of one is one standard deviation: weights are the `*_sigma` of `TermConfig`. Terms of one frame give `Rows`;
+terms between neighbouring frames give `Stencil`s: sums of a few frames' points with fixed factors.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from understudy.core.footage import LANDMARKS
+from understudy.decompose.body_pose import (
+    FREEDOM_NAMES,
+    FREEDOMS,
+    JOINT,
+    POINT,
+    POINTS,
+    SOLES,
+    BodyPoints,
+    PlacedBody,
+    Pose,
+    freedom,
+    place,
+    pose_jacobian,
+    shape_jacobian,
+)
+from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
+
+__all__ = [
+    "BONES",
+    "BONE_MATRIX",
+    "EXTRA",
+    "Kernel",
+    "Linearised",
+    "Observations",
+    "Rows",
+    "State",
+    "Stencil",
+    "TermConfig",
+    "accelerations",
+    "bone_depths",
+    "foot_speeds",
+    "ground_contacts",
+    "linearise",
+    "pose_prior",
+    "reprojections",
+    "robust",
+    "shared_priors",
+    "upright",
+]
+
+Kernel = Literal["square", "cauchy"]
+EXTRA = ("log_scale", "depth_tilt", "up_a", "up_b", "ground_height")
+"""Unknowns that all frames share besides the shape, in the order in which they follow it."""
+
+BONES: tuple[tuple[str, tuple[str, ...], tuple[str, ...], float], ...] = (
+    ("torso", ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), 1.0),
+    ("hips", ("right_hip",), ("left_hip",), 0.7),
+    ("shoulders", ("right_shoulder",), ("left_shoulder",), 0.7),
+    ("face", ("left_ear", "right_ear"), ("nose",), 0.7),
+    ("ears", ("right_ear",), ("left_ear",), 1.0),
+    *(
+        (f"{side}_{name}", (f"{side}_{start}",), (f"{side}_{end}",), spread)
+        for side in ("left", "right")
+        for name, start, end, spread in (
+            ("upper_arm", "shoulder", "elbow", 1.0),
+            ("forearm", "elbow", "wrist", 1.2),
+            ("hand", "wrist", "index", 2.0),
+            ("thigh", "hip", "knee", 1.0),
+            ("shin", "knee", "ankle", 1.0),
+            ("foot", "heel", "foot_index", 1.0),
+        )
+    ),
+)
+"""Directions whose depth the landmark model guesses: name, start, end (means of landmarks), relative uncertainty."""
+
+
+def _bone_matrix() -> np.ndarray:
+    C = np.zeros((len(BONES), len(LANDMARKS)))
+    for row, (_, start, end, _) in enumerate(BONES):
+        for names, sign in ((start, -1.0), (end, 1.0)):
+            for name in names:
+                C[row, LANDMARKS.index(name)] += sign / len(names)
+    return C
+
+
+BONE_MATRIX = _bone_matrix()
+"""Bones as differences of landmarks."""
+
+
+@dataclass(frozen=True)
+class TermConfig:
+    """How much each term is believed. Sigmas are standard deviations: smaller is stronger."""
+
+    pixel_sigma: float = 0.014
+    """Of landmarks in the picture, as a share of the person's height there."""
+    pixel_kernel: float = 2.5
+    """From how many sigmas on a landmark counts less and less."""
+    depth_sigma: float = 0.7
+    """Of the landmark model's own depths, as the sine of a bone's angle to the picture plane."""
+    tilt_sigma: float = 0.2
+    """Radians by which the landmark model may lean every body, forwards or backwards."""
+    acceleration: float = 1.0
+    """Factor of the accelerations that a body is expected to have; less is smoother."""
+    speed_sigma: float = 0.1
+    """Metres per second of a standing foot."""
+    contact_sigma_m: float = 0.02
+    """Distance of a standing foot's sole from the ground."""
+    below_sigma_m: float = 0.03
+    """Of any foot below the ground."""
+    prior_weight: float = 0.5
+    """Factor of the residuals of the pose prior."""
+    upright_sigma: float = 0.12
+    """Radians by which the mean torso leans."""
+    roll_sigma: float = 0.02
+    """Radians of a film camera's roll."""
+    pitch_sigma: float = 0.25
+    """Radians by which a film camera looks up or down."""
+    height_sigma_m: float = 0.02
+    """Of the body's height about the expected one."""
+    shape_sigma: float = 0.7
+    """Of each shape component about the likeliest body of the expected height."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the picture says, for each frame."""
+
+    landmarks_px: Float[np.ndarray, "time 33 2"]
+    trust: Float[np.ndarray, "time 33"]
+    """0 … 1: how much each landmark counts."""
+    person_px: Float[np.ndarray, " time"]
+    """How tall the person would stand in the picture, in pixels."""
+    bone_depth: Float[np.ndarray, "time bone"]
+    """Sine of each bone's angle away from the camera, by the landmark model."""
+    bone_drop: Float[np.ndarray, "time bone"]
+    """Share of each bone's length that points down in the picture."""
+    bone_trust: Float[np.ndarray, "time bone"]
+    K: Float[np.ndarray, "time 3 3"]
+    R_camera_world: Float[np.ndarray, "time 3 3"]
+    camera_position: Float[np.ndarray, "time 3"]
+    """In the world, of unknown scale where the camera moves through space."""
+    frame_rate: float
+
+    def __len__(self) -> int:
+        return len(self.person_px)
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that is solved for."""
+
+    pose: Pose
+    shape: Float[np.ndarray, " component"]
+    log_scale: float
+    """Logarithm of metres per unit of the camera's path."""
+    depth_tilt: float
+    """Radians by which the landmark model leans bodies towards the camera."""
+    up: Float[np.ndarray, "3"]
+    """Unit vector against gravity."""
+    ground_height: float
+    """Of the ground along `up`, above `pivot`."""
+    pivot: Float[np.ndarray, "3"]
+    """A fixed point near the feet; the ground turns about it."""
+
+    def moved(self, step: Float[np.ndarray, "time freedom"], shared: Float[np.ndarray, " shared"]) -> "State":
+        """This state, changed."""
+        count = len(self.shape)
+        log_scale, tilt, a, b, height = shared[count:]
+        across = ground_axes(self.up)
+        up = self.up + a * across[0] + b * across[1]
+        return State(
+            self.pose.moved(step),
+            self.shape + shared[:count],
+            self.log_scale + float(log_scale),
+            self.depth_tilt + float(tilt),
+            up / np.linalg.norm(up),
+            self.ground_height + float(height),
+            self.pivot,
+        )
+
+
+def ground_axes(up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "2 3"]:
+    """Two unit vectors across `up`."""
+    first = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    first = first / np.linalg.norm(first)
+    return np.stack([first, np.cross(up, first)])
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """The body at a state, and how its points move."""
+
+    placed: PlacedBody
+    d_pose: Float[np.ndarray, "time point 3 freedom"]
+    d_shape: Float[np.ndarray, "time point 3 component"]
+
+    @property
+    def shared(self) -> int:
+        """How many unknowns all frames share."""
+        return self.d_shape.shape[-1] + len(EXTRA)
+
+
+def linearise(points: BodyPoints, state: State) -> Linearised:
+    """Place the body and all its derivatives."""
+    placed = place(points, state.pose, state.shape)
+    return Linearised(placed, pose_jacobian(points, placed), shape_jacobian(points, placed))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Residuals of single frames; the parts of one row are weighed together by the kernel."""
+
+    residual: Float[np.ndarray, "time row part"]
+    d_pose: Float[np.ndarray, "time row part freedom"]
+    d_shared: Float[np.ndarray, "time row part shared"] | None
+    weight: Float[np.ndarray, "time row"]
+    kernel: Kernel = "square"
+    kernel_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """Residuals Σ factor[k] · point[t + k] · scale, for each t and each of `points`."""
+
+    points: Int[np.ndarray, " n"]
+    factors: tuple[float, ...]
+    scale: Float[np.ndarray, " n"]
+    weight: Float[np.ndarray, "window n"]
+    kernel: Kernel = "square"
+    kernel_scale: float = 1.0
+
+
+def robust(
+    squared: Float[np.ndarray, "..."], kernel: Kernel, scale: float
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Cost and weight of squared residuals. Cauchy: Black and Anandan 1996; weights after Triggs et al. 1999."""
+    if kernel == "square":
+        return squared, np.ones_like(squared)
+    share = squared / scale**2
+    return scale**2 * np.log1p(share), 1.0 / (1.0 + share)
+
+
+def _shared_zeros(lin: Linearised, rows: int, parts: int) -> np.ndarray:
+    return np.zeros((len(lin.placed.points_m), rows, parts, lin.shared))
+
+
+def reprojections(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> Rows:
+    """Landmarks should stand where the picture shows them."""
+    count = len(LANDMARKS)
+    scale = np.exp(state.log_scale)
+    R = seen.R_camera_world
+    camera_points = (lin.placed.points_m[:, :count] - scale * seen.camera_position[:, None]) @ np.swapaxes(R, 1, 2)
+    z = np.maximum(camera_points[..., 2], 0.05)
+    focal = seen.K[:, None, [0, 1], [0, 1]]
+    centre = seen.K[:, None, :2, 2]
+    flat = camera_points[..., :2] / z[..., None]
+    sigma = (config.pixel_sigma * seen.person_px)[:, None, None]
+    residual = (flat * focal + centre - seen.landmarks_px) / sigma
+    # d(x/z) = (dx − (x/z) dz) / z
+    d_camera = np.zeros((*z.shape, 2, 3))
+    d_camera[..., 0, 0] = d_camera[..., 1, 1] = 1.0
+    d_camera[..., 2] = -flat
+    d_camera *= (focal / (z[..., None] * sigma))[..., None]
+    d_point = d_camera @ R[:, None]
+    d_shared = _shared_zeros(lin, count, 2)
+    components = lin.d_shape.shape[-1]
+    d_shared[..., :components] = d_point @ lin.d_shape[:, :count]
+    d_shared[..., components] = -scale * np.einsum("tpij,tj->tpi", d_point, seen.camera_position)
+    return Rows(residual, d_point @ lin.d_pose[:, :count], d_shared, seen.trust, "cauchy", config.pixel_kernel)
+
+
+def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> Rows:
+    """Bones should point towards or away from the camera as the landmark model guesses, up to a common lean."""
+    count = len(LANDMARKS)
+    root = lin.placed.joints_m[:, 0]
+    ray = root - np.exp(state.log_scale) * seen.camera_position
+    ray = ray / np.linalg.norm(ray, axis=1, keepdims=True)
+    bones = BONE_MATRIX @ lin.placed.points_m[:, :count]
+    length = np.linalg.norm(bones, axis=-1)
+    spread = np.array([spread for *_, spread in BONES])
+    sigma = config.depth_sigma * spread
+    residual = (
+        np.einsum("tbi,ti->tb", bones, ray) / length - seen.bone_depth - state.depth_tilt * seen.bone_drop
+    ) / sigma
+    # The length changes with the shape only, and little: it is held.
+    along = np.einsum("tpif,ti->tpf", lin.d_pose[:, :count], ray)
+    d_pose = (BONE_MATRIX @ along) / (length * sigma)[..., None]
+    d_shared = _shared_zeros(lin, len(BONES), 1)
+    d_shared[:, :, 0, lin.d_shape.shape[-1] + 1] = -seen.bone_drop / sigma
+    return Rows(residual[..., None], d_pose[:, :, None], d_shared, seen.bone_trust, "cauchy", 1.0)
+
+
+_ACCELERATION = {
+    "Hips": 6.0, "Spine2": 7.0, "Head": 9.0, "nose": 12.0, "left_ear": 11.0, "right_ear": 11.0,
+    "shoulder": 9.0, "elbow": 22.0, "wrist": 45.0, "index": 60.0, "thumb": 60.0,
+    "knee": 22.0, "ankle": 35.0, "foot_index": 40.0,
+}  # fmt: skip
+"""Usual accelerations of points of the body in quick movement, in m/s² (jumps, serves and sprints reach thrice that)."""
+
+
+def accelerations(seen: Observations, config: TermConfig) -> Stencil:
+    """Points should change their speed no more than bodies do; bursts are let through."""
+    names = [name for name in _ACCELERATION if name in POINT]
+    for side in ("left", "right"):
+        names += [f"{side}_{part}" for part in _ACCELERATION if f"{side}_{part}" in POINT]
+    usual = np.array([_ACCELERATION[name.removeprefix("left_").removeprefix("right_")]
+                      if name not in _ACCELERATION else _ACCELERATION[name] for name in names])  # fmt: skip
+    return Stencil(
+        points=np.array([POINT[name] for name in names]),
+        factors=(1.0, -2.0, 1.0),
+        scale=seen.frame_rate**2 / (usual * config.acceleration),
+        weight=np.ones((max(len(seen) - 2, 0), len(names))),
+        kernel="cauchy",
+        kernel_scale=4.0,
+    )
+
+
+def foot_speeds(seen: Observations, planted: Float[np.ndarray, "time sole"], config: TermConfig) -> Stencil:
+    """Standing feet should stay where they are; `planted` is 0 … 1 for each of SOLES."""
+    return Stencil(
+        points=np.array([POINT[name] for name in SOLES]),
+        factors=(-1.0, 1.0),
+        scale=np.full(len(SOLES), seen.frame_rate / config.speed_sigma),
+        weight=np.minimum(planted[1:], planted[:-1]),
+        kernel="cauchy",
+        kernel_scale=2.0,
+    )
+
+
+def _ground_derivatives(
+    state: State, lin: Linearised, which: Int[np.ndarray, " row"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Heights of points above the ground, and how they change."""
+    points = lin.placed.points_m[:, which]
+    height = (points - state.pivot) @ state.up - state.ground_height
+    d_pose = np.einsum("tpif,i->tpf", lin.d_pose[:, which], state.up)
+    d_shared = _shared_zeros(lin, len(which), 1)
+    components = lin.d_shape.shape[-1]
+    d_shared[:, :, 0, :components] = np.einsum("tpik,i->tpk", lin.d_shape[:, which], state.up)
+    d_shared[:, :, 0, components + 2 : components + 4] = (points - state.pivot) @ ground_axes(state.up).T
+    d_shared[:, :, 0, components + 4] = -1.0
+    return height, d_pose, d_shared
+
+
+_FEET = np.array([POINT[name] for name in SOLES])
+_ABOVE = tuple(POINT[name] for name in (*SOLES, "left_foot_index", "right_foot_index", "left_knee", "right_knee",
+                                        "left_wrist", "right_wrist", "Hips", "Head"))  # fmt: skip
+_CLEARANCE = np.array([0.0 if POINTS[p] in SOLES else 0.01 if "foot" in POINTS[p] else 0.04 for p in _ABOVE])
+
+
+def ground_contacts(
+    state: State, lin: Linearised, planted: Float[np.ndarray, "time sole"], config: TermConfig
+) -> tuple[Rows, Rows]:
+    """Standing soles should be on the ground; nothing should be below it."""
+    height, d_pose, d_shared = _ground_derivatives(state, lin, _FEET)
+    sigma = config.contact_sigma_m
+    standing = Rows((height / sigma)[..., None], (d_pose / sigma)[:, :, None], d_shared / sigma, planted, "cauchy", 2.0)
+    height, d_pose, d_shared = _ground_derivatives(state, lin, np.array(_ABOVE))
+    short = height - _CLEARANCE
+    sigma = config.below_sigma_m
+    below = Rows(
+        (np.minimum(short, 0.0) / sigma)[..., None],
+        (d_pose / sigma)[:, :, None],
+        d_shared / sigma,
+        (short < 0).astype(np.float64),
+    )
+    return standing, below
+
+
+def _repeats(time: int) -> float:
+    """How often a prior on the whole shot counts: errors of landmarks repeat from frame to frame, so that many
+    frames do not outweigh it as if each were new."""
+    return 1.0 + 0.2 * time
+
+
+def upright(state: State, lin: Linearised, config: TermConfig) -> Rows:
+    """Over the whole shot, torsos point up."""
+    time = len(lin.placed.points_m)
+    neck, hips = POINT["Neck"], POINT["Hips"]
+    torso = lin.placed.points_m[:, neck] - lin.placed.points_m[:, hips]
+    length = np.linalg.norm(torso, axis=1).mean()
+    across = ground_axes(state.up)
+    residual = (torso @ across.T) / (length * config.upright_sigma)
+    d_pose = np.einsum("ai,tif->taf", across, lin.d_pose[:, neck] - lin.d_pose[:, hips])
+    d_pose /= length * config.upright_sigma
+    d_shared = _shared_zeros(lin, 1, 2)
+    components = lin.d_shape.shape[-1]
+    # Turning `up` by a along its first axis takes a · (torso · up) off the component along that axis.
+    along = (torso @ state.up) / (length * config.upright_sigma)
+    d_shared[:, 0, 0, components + 2] = -along
+    d_shared[:, 0, 1, components + 3] = -along
+    return Rows(residual[:, None], d_pose[:, None], d_shared, np.full((time, 1), _repeats(time) / time), "cauchy", 2.0)
+
+
+# Joint, mean turn from the T-pose, spread of the turn about each axis, and its limits: radians, of the left side.
+_HABITS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float],
+                     tuple[float, float, float], tuple[float, float, float]], ...] = (
+    ("Spine", (0.0, 0.0, 0.0), (0.12, 0.12, 0.09), (-0.2, -0.3, -0.25), (0.5, 0.3, 0.25)),
+    ("Neck", (0.0, 0.0, 0.0), (0.2, 0.25, 0.15), (-0.5, -0.7, -0.4), (0.5, 0.7, 0.4)),
+    ("LeftShoulder", (0.0, 0.0, 0.0), (0.1, 0.15, 0.15), (-0.1, -0.5, -0.2), (0.1, 0.5, 0.6)),
+    ("LeftArm", (0.0, 0.0, -0.9), (1.0, 1.0, 1.0), (-1.6, -2.6, -2.6), (1.6, 2.6, 2.6)),
+    ("LeftForeArm", (0.0, -0.35, 0.0), (0.1, 0.9, 0.1), (-1.0, -2.2, -1.0), (1.0, 0.35, 1.0)),
+    ("LeftHand", (0.0, 0.0, 0.0), (0.6, 0.3, 0.35), (-1.4, -0.6, -1.2), (1.4, 0.6, 1.2)),
+    ("LeftUpLeg", (-0.1, 0.0, 0.05), (0.6, 0.3, 0.25), (-2.2, -0.7, -0.5), (0.7, 0.7, 1.0)),
+    ("LeftLeg", (0.1, 0.0, 0.0), (0.6, 0.1, 0.1), (-0.1, -1.0, -1.0), (2.5, 1.0, 1.0)),
+    ("LeftFoot", (0.0, 0.0, 0.0), (0.3, 0.2, 0.2), (-0.5, -0.5, -1.0), (0.9, 0.5, 1.0)),
+)  # fmt: skip
+
+
+def _habits() -> tuple[np.ndarray, ...]:
+    joints, R_mean, spread, low, high, columns = [], [], [], [], [], []
+    for name, mean, sigma, least, most in _HABITS:
+        for side in ("Left", "Right") if name.startswith("Left") else ("",):
+            joint = name.replace("Left", side) if side else name
+            # A mirror image turns about x alike, about y and z the other way.
+            flip = np.array([1.0, -1.0, -1.0]) if side == "Right" else np.ones(3)
+            turn = np.array(mean) * flip
+            bounds = np.sort(np.stack([np.array(least) * flip, np.array(most) * flip]) - turn, 0)
+            joints.append(JOINT[joint])
+            R_mean.append(matrix_from_vector(turn))
+            spread.append(sigma)
+            low.append(bounds[0])
+            high.append(bounds[1])
+            columns.append([freedom(f"{joint}.{k}") if f"{joint}.{k}" in FREEDOM_NAMES else -1 for k in "xyz"])
+    return tuple(np.array(values) for values in (joints, R_mean, spread, low, high, columns))
+
+
+_HABIT_JOINTS, _HABIT_MEAN, _HABIT_SPREAD, _HABIT_LOW, _HABIT_HIGH, _HABIT_COLUMNS = _habits()
+_SHARED_BY = np.where(_HABIT_JOINTS == JOINT["Spine"], 3.0, np.where(_HABIT_JOINTS == JOINT["Neck"], 2.0, 1.0))
+
+
+def _habit_turns(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Turns from the usual pose as rotation vectors, and their derivatives by all freedoms."""
+    R = np.swapaxes(_HABIT_MEAN, 1, 2) @ pose.R_parent_joint[:, _HABIT_JOINTS]
+    v = vector_from_matrix(R)
+    # The inverse right Jacobian of rotations: Chirikjian 2012, volume 2, equation 10.86.
+    angle = np.linalg.norm(v, axis=-1)
+    small = angle < 1e-4
+    safe = np.where(small, 1.0, np.minimum(angle, 3.1))
+    factor = np.where(small, 1 / 12, 1 / safe**2 - (1 + np.cos(safe)) / (2 * safe * np.sin(safe)))
+    V = cross_matrix(v)
+    D = np.eye(3) + 0.5 * V + factor[..., None, None] * (V @ V)
+    D = D / _SHARED_BY[:, None, None]
+    d_pose = np.zeros((len(pose), len(_HABIT_JOINTS), 3, FREEDOMS))
+    for row, columns in enumerate(_HABIT_COLUMNS):
+        for k in np.flatnonzero(columns >= 0):
+            d_pose[:, row, :, columns[k]] = D[:, row, :, k]
+    return v, d_pose
+
+
+def pose_prior(state: State, config: TermConfig) -> tuple[Rows, Rows]:
+    """Joints should stay near how people hold them, and within what joints can do."""
+    v, d_pose = _habit_turns(state.pose)
+    ones = np.ones(v.shape[:2])
+    scale = config.prior_weight / _HABIT_SPREAD
+    habit = Rows(v * scale, d_pose * scale[..., None], None, ones, "cauchy", 2.0)
+    beyond = np.minimum(v - _HABIT_LOW, 0.0) + np.maximum(v - _HABIT_HIGH, 0.0)
+    active = (beyond != 0).astype(np.float64)
+    return habit, Rows(beyond / 0.1, d_pose * active[..., None] / 0.1, None, ones)
+
+
+def shared_priors(
+    seen: Observations,
+    state: State,
+    expected_shape: Float[np.ndarray, " component"],
+    height_slope: Float[np.ndarray, " component"],
+    config: TermConfig,
+) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "row shared"]]:
+    """Residuals of what all frames share: shape, height, lean of the landmark model, level camera."""
+    count = len(state.shape)
+    total = count + len(EXTRA)
+    time = len(seen)
+    residuals, rows = [], []
+
+    def add(residual: Float[np.ndarray, " n"], columns: list[int], d: np.ndarray) -> None:
+        row = np.zeros((len(residual), total))
+        row[:, columns] = d
+        residuals.append(residual)
+        rows.append(row)
+
+    often = np.sqrt(_repeats(time))
+    off = state.shape - expected_shape
+    add(often * off / config.shape_sigma, list(range(count)), often * np.eye(count) / config.shape_sigma)
+    tall = often / config.height_sigma_m
+    add(np.array([tall * (height_slope @ off)]), list(range(count)), tall * height_slope[None])
+    lean = often / config.tilt_sigma
+    add(np.array([lean * state.depth_tilt]), [count + 1], np.array([[lean]]))
+    across = ground_axes(state.up)
+    for axis, sigma in ((0, config.roll_sigma), (2, config.pitch_sigma)):
+        directions = seen.R_camera_world[:, axis]
+        weight = np.sqrt(_repeats(time) / time) / sigma
+        add(weight * (directions @ state.up), [count + 2, count + 3], weight * (directions @ across.T))
+    return np.concatenate(residuals), np.concatenate(rows)
