@@ -96,15 +96,13 @@ def background_distance(
 
 
 def _sure_body(shape: tuple[int, int], detection: Detection | None, scale: float) -> Bool[np.ndarray, "height width"]:
-    """Torso and head, where a patch with the background's colour is still the figure (a white shirt, white eyes)."""
+    """Trunk and all above it, where a patch of the background's colour is still the figure (a white shirt or hood)."""
     body = np.zeros(shape, np.uint8)
     if detection is None:
         return body > 0
     points = detection[0] * scale
     cv2.fillConvexPoly(body, cv2.convexHull(np.round(points[[11, 12, 24, 23]]).astype(np.int32)), 1)
-    head = points[:11].mean(0)
-    radius = 2.0 * np.linalg.norm(head - points[[11, 12]].mean(0))
-    cv2.circle(body, np.round(head).astype(int).tolist(), round(float(radius)), 1, -1)
+    body[: max(0, round(float(points[[11, 12], 1].mean())))] = 1
     return body > 0
 
 
@@ -120,7 +118,7 @@ def _fill_drawing(
     # would only bridge the slits between arms and body.
     if np.mean(distance[filled] < 0.5 * threshold) > 0.35 if filled.any() else True:
         return filled
-    return _drop_clear_holes(_close_and_fill(stroke, 1), distance, body, threshold)
+    return _drop_clear_holes((filled & body) | _close_and_fill(stroke, 1), distance, body, threshold)
 
 
 def _close_and_fill(stroke: Bool[np.ndarray, "height width"], radius: int) -> Bool[np.ndarray, "height width"]:

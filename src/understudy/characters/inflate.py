@@ -10,7 +10,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
 from understudy.characters.joints import POINTS
-from understudy.characters.parts import PARTS, FigureGrid, bone_line, segment_distance
+from understudy.characters.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
 
 __all__ = ["InflateConfig", "PartVolume", "inflate_parts", "smooth_step", "stylisation"]
 
@@ -23,7 +23,7 @@ class InflateConfig:
 
     depth_scale: float = 1.0
     """Multiplies all depth: more than one for stout figures."""
-    gap: float = 1.1
+    gap: float = 1.3
     """Width in cells of the empty wall between an arm and the body, and between the legs."""
 
 
@@ -148,27 +148,13 @@ def _hull(grid: FigureGrid, shrink: float = 1.0) -> Bool[np.ndarray, "row column
     return (canvas > 0) & grid.mask
 
 
-def _limb_radius(grid: FigureGrid, labels: Int[np.ndarray, "row column"], part: str) -> float:
-    """Median half width of a limb along its bones, in cells."""
-    own = labels == PARTS.index(part)
-    width = ndimage.distance_transform_edt(own)
-    line = bone_line(grid, part)[:3]
-    share = np.linspace(0.25, 0.9, 12)[:, None]
-    samples = np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(line)])
-    pixel = np.clip(np.floor(samples).astype(int), 0, np.array(own.shape[::-1]) - 1)
-    # A bone that lies a little beside the limb's middle still finds the middle close by.
-    near = ndimage.maximum_filter(width, 5)[pixel[:, 1], pixel[:, 0]]
-    near = near[near > 0]
-    return float(np.median(near)) if len(near) else 0.03 * grid.height
-
-
 def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float, config: InflateConfig) -> PartVolume:
     """Chest, belly and pelvis: flatter than wide; carried on behind the arms, into the neck and the thighs."""
     cells = _cells(grid)
     domain = (labels == PARTS.index("torso")) | _hull(grid, 0.97)
     own = domain.copy()
     for side in SIDES:
-        arm, leg = _limb_radius(grid, labels, f"{side}_arm"), _limb_radius(grid, labels, f"{side}_leg")
+        arm, leg = limb_radius(grid, labels, f"{side}_arm"), limb_radius(grid, labels, f"{side}_leg")
         near = ndimage.distance_transform_edt(~own)
         to_shoulder = np.linalg.norm(cells - grid[f"{side}_shoulder"], axis=-1)
         is_arm = labels == PARTS.index(f"{side}_arm")
@@ -216,7 +202,7 @@ def _joint_depths(
         depth[f"{side}_hand"] = 0.014 * tall * human
         depth[f"{side}_ankle"] = -0.018 * tall * human
         depth[f"{side}_toe"] = depth[f"{side}_ankle"]
-        radius = _limb_radius(grid, labels, f"{side}_arm")
+        radius = limb_radius(grid, labels, f"{side}_arm")
         for name in ("elbow", "wrist", "hand"):
             column, row = np.floor(grid[f"{side}_{name}"]).astype(int)
             row, column = np.clip(row, 0, inside.shape[0] - 1), np.clip(column, 0, inside.shape[1] - 1)
@@ -257,7 +243,7 @@ def _arm(
     """Round, rooted a little inside the shoulder; what hangs far from its bones (a bag, a sleeve) is flat."""
     cells = _cells(grid)
     part = f"{side}_arm"
-    radius = _limb_radius(grid, labels, part)
+    radius = limb_radius(grid, labels, part)
     line = bone_line(grid, part)
     to_shoulder = np.linalg.norm(cells - line[0], axis=-1)
     domain = (labels == PARTS.index(part)) | ((labels == PARTS.index("torso")) & (to_shoulder < 1.1 * radius))
@@ -282,7 +268,7 @@ def _leg(
     """Round, rooted in the pelvis, with a foot that points to the viewer."""
     cells = _cells(grid)
     part = f"{side}_leg"
-    radius = _limb_radius(grid, labels, part)
+    radius = limb_radius(grid, labels, part)
     line = bone_line(grid, part)
     own = labels == PARTS.index(part)
     to_hip = np.linalg.norm(cells - line[0], axis=-1)

@@ -1,5 +1,6 @@
 """Where a figure's joints are in its picture."""
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def find_joints(
     """The joints by the landmark model, which misses many drawn figures as they are.
 
     It is asked again on the cut-out before flat backgrounds, stretched and padded, and the answer that explains the
-    silhouette best is kept. None when it never sees a body.
+    silhouette best is kept. None when it never sees a body that stands upright.
     """
     candidates = [] if first is None else [joints_from_landmarks(first, figure)]
     rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
@@ -84,10 +85,11 @@ def find_joints(
                     candidates.append(joints_from_landmarks((landmarks, *found[1:]), figure))
         if candidates and max(c.score for c in candidates) > GOOD_SCORE:
             break
-    return max(candidates, key=lambda c: c.score) if candidates else None
+    best = max(candidates, key=lambda c: c.score, default=None)
+    return best if best is not None and best.score > 0.0 else None
 
 
-GOOD_SCORE = 0.95
+GOOD_SCORE = 0.85
 """Joints that score this well need no further tries."""
 
 
@@ -116,8 +118,52 @@ def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "height
     up = nose + (ears - mouth) * 0.5 - shoulders
     point["neck"] = shoulders + 0.25 * (mouth - shoulders)
     point["head_top"] = _walk_out(figure, 0.5 * (nose + ears), up)
-    points = np.stack([point[name] for name in POINTS])
-    return FigureJoints(points, landmarks[:11].copy(), _score(points, visibility, figure))
+    points = _mirror_lost_arm(np.stack([point[name] for name in POINTS]), figure)
+    score = _score(points, visibility, figure) - (0.0 if _stands_upright(points, figure) else 1.0)
+    return FigureJoints(points, landmarks[:11].copy(), score)
+
+
+def _share_inside(points: Float[np.ndarray, "point 2"], figure: Bool[np.ndarray, "height width"]) -> float:
+    """How much of a line through points lies inside the figure."""
+    share = np.linspace(0, 1, 12)[:, None]
+    pixel = np.floor(np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(points)])).astype(int)
+    within = ((pixel >= 0) & (pixel < figure.shape[::-1])).all(1)
+    inside = np.zeros(len(pixel))
+    inside[within] = figure[pixel[within, 1], pixel[within, 0]]
+    return float(inside.mean())
+
+
+def _mirror_lost_arm(
+    points: Float[np.ndarray, "20 2"], figure: Bool[np.ndarray, "height width"]
+) -> Float[np.ndarray, "20 2"]:
+    """An arm found outside the figure takes the other one's mirrored pose where that fits better."""
+    names = ("shoulder", "elbow", "wrist", "hand")
+    arms = {side: [_INDEX[f"{side}_{name}"] for name in names] for side in ("left", "right")}
+    axis = points[_INDEX["hips"]] - points[_INDEX["neck"]]
+    axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
+    points = points.copy()
+    for lost, good in (("left", "right"), ("right", "left")):
+        offset = points[arms[good]] - points[_INDEX["neck"]]
+        mirrored = points[_INDEX["neck"]] + 2 * (offset @ axis)[:, None] * axis - offset
+        if (
+            _share_inside(points[arms[lost]], figure) < 0.8
+            and _share_inside(points[arms[good]], figure) > 0.9
+            and _share_inside(mirrored, figure) > _share_inside(points[arms[lost]], figure) + 0.1
+        ):
+            points[arms[lost]] = mirrored
+    return points
+
+
+def _stands_upright(points: Float[np.ndarray, "20 2"], figure: Bool[np.ndarray, "height width"]) -> bool:
+    """Whether head, neck, hips and feet follow each other downwards and the legs reach into the lowest quarter.
+
+    On figures it does not understand, the landmark model answers with small, tilted or upturned bodies.
+    """
+    rows = np.flatnonzero(figure.any(1))
+    height = (points[:, 1] - rows[0]) / (rows[-1] + 1 - rows[0])
+    ankles = [_INDEX["left_ankle"], _INDEX["right_ankle"]]
+    chain = [height[_INDEX["head_top"]], height[_INDEX["neck"]], height[_INDEX["hips"]], height[ankles].min()]
+    return bool(np.all(np.diff(chain) > 0.03) and height[ankles].max() > 0.75)
 
 
 def _untangle(landmarks: Float[np.ndarray, "33 2"]) -> Float[np.ndarray, "33 2"]:
@@ -159,25 +205,26 @@ def _walk_out(
 def _score(
     points: Float[np.ndarray, "20 2"], visibility: Float[np.ndarray, " 33"], figure: Bool[np.ndarray, "height width"]
 ) -> float:
-    """High when the bones lie inside the silhouette and no part of it is far from them."""
-    height, _width = figure.shape
-    step = max(1, round(height / 160))
-    small = figure[::step, ::step]
-    scaled = points / step
-    lines = np.zeros(small.shape, np.uint8)
-    share = np.linspace(0, 1, 12)[:, None]
+    """High when the bones lie inside the silhouette and their largest inscribed discs cover it."""
+    step = max(1, round(figure.shape[0] / 160))
+    small = np.pad(figure[::step, ::step], 1)
+    scaled = points / step + 1
+    share = np.linspace(0, 1, 9)[:, None]
     samples = np.concatenate([scaled[a] + share * (scaled[b] - scaled[a]) for a, b in _BONES])
-    for a, b in _BONES:
-        cv2.line(lines, np.round(scaled[a]).astype(int).tolist(), np.round(scaled[b]).astype(int).tolist(), 1, 1)
-    if not lines.any():
-        return -10.0
     pixel = np.floor(samples).astype(int)
-    within = ((pixel >= 0) & (pixel < (small.shape[1], small.shape[0]))).all(1)
-    inside = np.zeros(len(samples))
-    inside[within] = small[pixel[within, 1], pixel[within, 0]]
+    within = ((pixel >= 0) & (pixel < small.shape[::-1])).all(1)
+    depth = ndimage.distance_transform_edt(small)
+    radius = np.zeros(len(samples))
+    radius[within] = depth[pixel[within, 1], pixel[within, 0]]
+    covered = np.zeros(small.shape, np.uint8)
+    for (x, y), r in zip(pixel[radius > 0].tolist(), radius[radius > 0], strict=True):
+        cv2.circle(covered, (x, y), round(float(r)), 1, -1)
+    if not covered.any():
+        return -10.0
     tall = np.ptp(np.flatnonzero(small.any(1))) + 1
-    far = np.quantile(ndimage.distance_transform_edt(lines == 0)[small], 0.9) / tall
-    return float(inside.mean() - 3.0 * far + 0.2 * visibility[11:].mean())
+    missed = ndimage.distance_transform_edt(covered == 0)[small]
+    far = np.quantile(missed, 0.95) / tall
+    return float((radius > 0).mean() - 3.0 * far - np.mean(missed > 0) + 0.2 * visibility[11:].mean())
 
 
 def read_joints(path: Path) -> FigureJoints:

@@ -1,5 +1,6 @@
 """Which body part each piece of a figure is."""
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +11,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from understudy.characters.joints import POINTS, FigureJoints
 
-__all__ = ["PARTS", "FigureGrid", "bone_line", "figure_grid", "label_parts", "segment_distance"]
+__all__ = ["PARTS", "FigureGrid", "bone_line", "figure_grid", "label_parts", "limb_radius", "segment_distance"]
 
 PARTS: tuple[str, ...] = ("torso", "head", "left_arm", "right_arm", "left_leg", "right_leg")
 """What the figure is inflated and skinned by."""
@@ -116,6 +117,13 @@ def _sources(grid: FigureGrid) -> Int[np.ndarray, "row column"]:
         draw(f"{side}_leg", line, 1)
     head, neck, top = grid["head"], grid["neck"], grid["head_top"]
     draw("head", np.stack([head + 0.15 * (top - head), top]), 1)
+    middle, reach = 0.5 * (head + top), 0.5 * float(np.linalg.norm(top - head))
+    column, row = np.clip(np.floor(middle).astype(int), 0, np.array(shape[::-1]) - 1)
+    # The skull: the largest disc there that stays inside the silhouette and above the jaw.
+    skull = np.zeros(shape, np.uint8)
+    radius = max(0.9 * min(float(grid.distance[row, column]), 1.1 * reach), 1.0)
+    cv2.circle(skull, (int(column), int(row)), round(radius), 1, -1)
+    sources[(skull > 0) & grid.mask & (sources < 0)] = PARTS.index("head")
     shoulders, hips = [grid["right_shoulder"], grid["left_shoulder"]], [grid["left_hip"], grid["right_hip"]]
     hull = np.stack(shoulders + hips)
     # Shoulder and hip joints lie inside the body, the hull's lower half is narrower than the waist.
@@ -156,7 +164,7 @@ def label_parts(grid: FigureGrid) -> Int[np.ndarray, "row column"]:
     flat = np.where(np.isfinite(distance), seeds[mask][np.clip(nearest, 0, None)], PARTS.index("torso"))
     labels = np.full(mask.shape, -1)
     labels[mask] = flat
-    return _smooth_labels(labels, seeds)
+    return _free_limbs(grid, _smooth_labels(labels, seeds))
 
 
 def _smooth_labels(
@@ -176,3 +184,37 @@ def _smooth_labels(
     nearest = ndimage.distance_transform_edt(smooth < 0, return_distances=False, return_indices=True)
     filled = smooth[tuple(nearest)]
     return np.where(mask, filled, -1)
+
+
+def limb_radius(grid: FigureGrid, labels: Int[np.ndarray, "row column"], part: str) -> float:
+    """Median half width of a limb along its bones, in cells."""
+    own = labels == PARTS.index(part)
+    width = ndimage.distance_transform_edt(own)
+    line = bone_line(grid, part)[:3]
+    share = np.linspace(0.25, 0.9, 12)[:, None]
+    samples = np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(line)])
+    pixel = np.clip(np.floor(samples).astype(int), 0, np.array(own.shape[::-1]) - 1)
+    # A bone that lies a little beside the limb's middle still finds the middle close by.
+    near = ndimage.maximum_filter(width, 5)[pixel[:, 1], pixel[:, 0]]
+    near = near[near > 0]
+    return float(np.median(near)) if len(near) else 0.03 * grid.height
+
+
+def _free_limbs(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Int[np.ndarray, "row column"]:
+    """Give hair, wings and tails that lie far from a limb's bones, and touch head or trunk too, to head or trunk."""
+    rows, columns = labels.shape
+    cells = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), -1)
+    labels = labels.copy()
+    for part in PARTS[2:]:
+        index = PARTS.index(part)
+        reach = (2.3 if "arm" in part else 2.6) * limb_radius(grid, labels, part)
+        line = bone_line(grid, part)
+        away = np.min([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)], 0)
+        pieces, count = ndimage.label((labels == index) & (away > reach))
+        for piece in range(1, count + 1):
+            own = pieces == piece
+            around = labels[ndimage.binary_dilation(own) & ~own]
+            limb, trunk, head = (int(np.sum(around == other)) for other in (index, 0, 1))
+            if trunk + head > 0.35 * limb:
+                labels[own] = PARTS.index("head") if head > trunk else PARTS.index("torso")
+    return labels

@@ -12,6 +12,7 @@ from understudy.characters.inflate import InflateConfig, inflate_parts
 from understudy.characters.joints import POINTS, FigureJoints, find_joints, read_joints
 from understudy.characters.parts import figure_grid, label_parts
 from understudy.characters.protocol import LandmarkDetector
+from understudy.characters.stickfigure import fit_stick_figure
 from understudy.characters.texture import paint_atlas, unwrap
 from understudy.characters.volume import surface_of_parts, vertex_normals
 from understudy.characters.weights import skin
@@ -68,7 +69,7 @@ def character_from_picture(
     if placed is not None:
         joints = FigureJoints(placed.points_px * scale)
     else:
-        joints = find_joints(rgb, figure, detect, first)
+        joints = find_joints(rgb, figure, detect, first) or fit_stick_figure(figure)
     if joints is None:
         raise CharacterError(
             f"no body was found in {path.name}: give a joints file that says where shoulders, elbows, … are"

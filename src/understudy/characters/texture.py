@@ -117,13 +117,19 @@ def _back_of_body(
     """Legs as in front; the trunk's back from its flanks; the back of the head from its sides without the face."""
     back = front.copy()
     lab = cv2.cvtColor((front / 255).astype(np.float32), cv2.COLOR_RGB2LAB)
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
     for which in (TORSO, HEAD):
         own = (part == which) & inside
         if own.sum() < 100:
             continue
-        known = own if which == TORSO else own & ~_face(grid, own, lab, per_cell)
-        colour = _from_flanks(front, own, known, per_cell)
-        amount = np.clip(cv2.GaussianBlur((part == which).astype(np.float32), (0, 0), 0.8 * per_cell) * 1.6 - 0.4, 0, 1)
+        if which == TORSO:
+            colour = _from_flanks(front, own, per_cell)
+        else:
+            colour = _from_rim(front, own, own & ~_face(grid, own, lab, per_cell), per_cell)
+        # At the silhouette both panels show the same pixels, so that no seam is seen from the side.
+        within = np.clip(depth / (0.018 * grid.height * per_cell) - 0.3, 0, 1)
+        blurred = cv2.GaussianBlur((part == which).astype(np.float32), (0, 0), 0.8 * per_cell)
+        amount = np.clip(blurred * 1.6 - 0.4, 0, 1) * within
         back = back + amount[..., None] * (colour + _detail(front, colour, per_cell) - back)
     return back
 
@@ -152,41 +158,25 @@ def _face(
 
 
 def _from_flanks(
-    front: Float[np.ndarray, "height width 3"],
-    own: Bool[np.ndarray, "height width"],
-    known: Bool[np.ndarray, "height width"],
-    per_cell: float,
+    front: Float[np.ndarray, "height width 3"], own: Bool[np.ndarray, "height width"], per_cell: float
 ) -> Float[np.ndarray, "height width 3"]:
-    """Each row's colours at its two flanks, carried across: clothes look the same there from behind, and prints,
-    openings and faces lie between. Rows with nothing known take those of the nearest row that has something.
+    """Each row's colours at its two flanks, carried across: clothes look the same there from behind, and prints and
+    openings lie between.
     """
     height, width = own.shape
     rows = np.flatnonzero(own.any(1))
-    ends = np.full((height, 2, 3), np.nan, np.float32)
-    places = np.zeros((height, 2), np.float32)
-    inset = 1.2 * per_cell
-    for row in rows:
+    ends, places = np.zeros((len(rows), 2, 3), np.float32), np.zeros((len(rows), 2), np.float32)
+    for index, row in enumerate(rows):
         columns = np.flatnonzero(own[row])
-        first, last = columns[0], columns[-1]
-        reach = inset + 0.22 * (last - first)
-        good = columns[known[row, columns]]
-        places[row] = first, last
-        for side, near in enumerate((good[good <= first + reach], good[good >= last - reach])):
-            outer = near[(near >= first + inset) & (near <= last - inset)]
-            if len(outer) == 0:
-                outer = near
-            if len(outer):
-                ends[row, side] = np.median(front[row, outer], 0)
-    ends, places = ends[rows], places[rows]
-    for side in (0, 1):
-        valid = ~np.isnan(ends[:, side, 0])
-        if not valid.any():
-            ends[:, side] = np.median(front[own & known] if (own & known).any() else front[own], 0)
-            continue
-        nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)[0]
-        ends[:, side] = ends[nearest, side]
-        ends[:, side] = ndimage.median_filter(ends[:, side], (2 * int(0.8 * per_cell) + 1, 1))
-        ends[:, side] = ndimage.gaussian_filter1d(ends[:, side], 0.5 * per_cell, axis=0)
+        span = columns[-1] - columns[0]
+        inset, reach = min(1.2 * per_cell, 0.15 * span), max(0.22 * span, 1.0)
+        places[index] = columns[0], columns[-1]
+        for side, depth in enumerate((columns - columns[0], columns[-1] - columns)):
+            flank = columns[(depth >= inset) & (depth <= inset + reach)]
+            ends[index, side] = np.median(front[row, flank if len(flank) else columns], 0)
+    # Belts and hems stay, thin stripes (an arm's shadow, a strap's end) do not run across the back.
+    ends = ndimage.median_filter(ends, (2 * int(3.0 * per_cell) + 1, 1, 1))
+    ends = ndimage.gaussian_filter1d(ends, 0.8 * per_cell, axis=0)
     full = np.interp(np.arange(height), rows, np.arange(len(rows))).round().astype(int)
     left, right = places[full, :1], places[full, 1:]
     share = np.clip((np.arange(width)[None] - left) / np.maximum(right - left, 1), 0, 1)
@@ -194,14 +184,43 @@ def _from_flanks(
     return ends[full, 0][:, None] * (1 - share) + ends[full, 1][:, None] * share
 
 
+def _from_rim(
+    front: Float[np.ndarray, "height width 3"],
+    own: Bool[np.ndarray, "height width"],
+    known: Bool[np.ndarray, "height width"],
+    per_cell: float,
+) -> Float[np.ndarray, "height width 3"]:
+    """The colours of a head's rim where it is not face, carried inwards by Laplace's equation."""
+    step = max(1, round(per_cell))
+    size = (max(2, front.shape[1] // step), max(2, front.shape[0] // step))
+    small = cv2.resize(front.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    own = cv2.resize(own.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    known = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    depth = ndimage.distance_transform_edt(np.pad(own, 1))[1:-1, 1:-1]
+    rim = known & (depth > 1.0) & (depth < max(3.0, 0.3 * float(depth.max())))
+    if not rim.any():
+        rim = own
+    nearest = ndimage.distance_transform_edt(~rim, return_distances=False, return_indices=True)
+    filled = small[tuple(nearest)]
+    # Jacobi sweeps over the unknown cells, coarse steps first, converge well enough for a soft fill.
+    unknown = own & ~rim
+    weight = own.astype(np.float32)[..., None]
+    for sigma in (8.0, 8.0, 6.0, 6.0, 4.0, 4.0, 3.0, 3.0, 2.0, 2.0, 1.5, 1.5):
+        blurred = cv2.GaussianBlur(filled * weight, (0, 0), sigma)
+        blurred /= np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)[..., None]
+        filled = np.where(unknown[..., None], blurred, filled)
+    filled = cv2.GaussianBlur(filled, (0, 0), 1.2)
+    return cv2.resize(filled, front.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+
+
 def _detail(
     front: Float[np.ndarray, "height width 3"], base: Float[np.ndarray, "height width 3"], per_cell: float
 ) -> Float[np.ndarray, "height width 3"]:
     """Folds and weave of the front where it has the back's colour; strong contrasts (prints, features) are left out."""
     smooth = cv2.GaussianBlur(front, (0, 0), 2.5 * per_cell)
-    fine = np.clip(front - smooth, -14, 14)
-    alike = np.exp(-((np.linalg.norm(smooth - base, axis=-1, keepdims=True) / 40.0) ** 2))
-    return 0.8 * fine * alike
+    fine = np.clip(front - smooth, -18, 18)
+    alike = np.exp(-((np.linalg.norm(smooth - base, axis=-1, keepdims=True) / 50.0) ** 2))
+    return 0.9 * fine * alike
 
 
 def unwrap(

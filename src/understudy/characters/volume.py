@@ -79,25 +79,32 @@ def _unite(
         distance = np.hypot(x - grid[name][0], y - grid[name][1])
         return smooth_step(2.0 - distance / radius)[..., None].astype(np.float32)
 
-    body = _smooth_max(fields["torso"], fields["head"], blend)
     legs = _walled(fields["left_leg"], fields["right_leg"], np.zeros((rows, columns, 1), np.float32), 0.0, config.gap)
+    body = _smooth_max(fields["torso"], fields["head"], blend)
     hip = np.linalg.norm(grid["left_hip"] - grid["right_hip"])
     pelvis = np.maximum(near("left_hip", 0.8 * hip), near("right_hip", 0.8 * hip))
     body = _smooth_max(body, legs, blend * pelvis)
     for side in SIDES:
-        arm = fields[f"{side}_arm"]
         inside = volumes[f"{side}_arm"].square
         radius = 1.35 * max(np.sqrt(float(np.quantile(inside[inside > 0], 0.7))) if (inside > 0).any() else 2.0, 2.0)
-        body = _walled(body, arm, near(f"{side}_shoulder", radius), blend, config.gap)
+        body = _walled(body, fields[f"{side}_arm"], near(f"{side}_shoulder", radius), blend, config.gap)
     return body
 
 
 def _walled(
-    a: np.ndarray, b: np.ndarray, joined: Float[np.ndarray, "row column 1"], blend: float, gap: float
-) -> np.ndarray:
+    a: Float[np.ndarray, "row column layer"],
+    b: Float[np.ndarray, "row column layer"],
+    joined: Float[np.ndarray, "row column 1"],
+    blend: float,
+    gap: float,
+) -> Float[np.ndarray, "row column layer"]:
     """The union of two parts with an empty wall where they meet; none where `joined` is one."""
     wall = np.abs(a - b) - gap + 2 * REACH * joined
-    return np.minimum(_smooth_max(a, b, blend * joined), wall)
+    union = np.minimum(_smooth_max(a, b, blend * joined), wall)
+    # Where the fields change quickly the wall falls between the cells: no cell of b may touch one of a.
+    apart = joined < 0.5 * gap / REACH
+    touching = ndimage.binary_dilation((union > 0) & (b > a) & apart, np.ones((3, 3, 3), bool))
+    return np.where(touching & (union > 0) & (a >= b) & apart, np.float32(-0.4), union)
 
 
 def _drop_crumbs(
