@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -54,7 +55,7 @@ def find_cuts(shot: Shot, progress: Progress = silent, config: CutConfig | None 
         return [shot]
     return [
         replace(shot, timestamps=shot.timestamps[start:stop], start_frame=shot.start_frame + start)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        for start, stop in pairwise(edges)
     ]
 
 

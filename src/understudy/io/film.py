@@ -29,7 +29,7 @@ def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
 
     One picture for each frame of the shot. An odd width or height is made even by repeating its last column or row.
     The sound's packets are copied, from the one that plays when the shot begins to the one that plays when it ends;
-    if players of this file format do not expect its codec, it is encoded as AAC. The file appears only when it is whole.
+    if players of this file format do not expect its codec, it is encoded as AAC. The file appears only when whole.
 
     Raises:
         ValueError: there are more or fewer pictures than frames in the shot, or a picture has another size.
