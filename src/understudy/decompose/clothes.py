@@ -6,12 +6,12 @@ from jaxtyping import Float, UInt8
 
 from understudy.core.footage import LANDMARKS
 
-__all__ = ["clothes_colours", "colour_distance"]
+__all__ = ["clothes_colours", "clothes_odds", "colour_distance"]
 
 LIGHTNESS_BINS = 16
 CHROMA_BINS = 16
 CHROMA_RANGE = (80.0, 176.0)
-"""Of OpenCV's 8-bit a* and b*, in which almost all cloth and skin lies."""
+"""Of OpenCV's 8-bit a* and b*, in which almost all cloth and skin lies; what is beyond counts as their end."""
 _PARTS = (
     ("left_shoulder", "right_shoulder", "right_hip", "left_hip"),
     ("left_hip", "right_hip", "right_knee", "left_knee"),
@@ -30,6 +30,7 @@ def clothes_colours(
     All in pixels of the same picture of the person. A part of which nothing is to be seen is all zero.
     """
     lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB)
+    lab[..., 1:] = np.clip(lab[..., 1:], CHROMA_RANGE[0], CHROMA_RANGE[1] - 1)
     histograms = np.zeros((len(_CORNERS), _BINS))
     for histogram, corners in zip(histograms, _CORNERS, strict=True):
         area = np.zeros(mask.shape, np.uint8)
@@ -57,3 +58,24 @@ def colour_distance(first: Float[np.ndarray, "part bin"], second: Float[np.ndarr
         return 0.5
     similarity = np.sqrt(first[shared] * second[shared]).sum(1).mean()
     return float(np.sqrt(max(1.0 - similarity, 0.0)))
+
+
+def clothes_odds(
+    picture: UInt8[np.ndarray, "height width 3"],
+    first: Float[np.ndarray, "part bin"],
+    second: Float[np.ndarray, "part bin"],
+) -> Float[np.ndarray, "height width"]:
+    """Per pixel the log of how much likelier its colour is in the first person's clothes than in the second's."""
+    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)
+    lightness = lab[..., 0] // (256 // LIGHTNESS_BINS)
+    low, high = CHROMA_RANGE
+    a, b = (
+        np.clip((lab[..., c].astype(int) - int(low)) * CHROMA_BINS // int(high - low), 0, CHROMA_BINS - 1)
+        for c in (1, 2)
+    )
+    chroma = LIGHTNESS_BINS + a * CHROMA_BINS + b
+    likelihoods = []
+    for colours in (first, second):
+        by_part = 4.0 * colours[:, lightness] * colours[:, chroma]
+        likelihoods.append(by_part.max(0) + 0.5 / (LIGHTNESS_BINS * CHROMA_BINS**2))
+    return np.log(likelihoods[0] / likelihoods[1])

@@ -7,7 +7,7 @@ that loses its person ends or finds them again by detection, it never slides ont
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -26,6 +26,7 @@ _LEFT = [LANDMARKS.index(left) for left, _ in _COMPARED]
 _RIGHT = [LANDMARKS.index(right) for _, right in _COMPARED]
 
 
+@runtime_checkable
 class PoseFinder(Protocol):
     """Finds people in a picture (`landmarks.PoseModel`)."""
 
@@ -167,11 +168,8 @@ class PersonTracker:
         found = find.pose.next_crop
         step = np.hypot(*(found.centre_px - expected.centre_px)) / expected.size_px
         resize = found.size_px / expected.size_px
-        return (
-            step <= max_step
-            and 1 / self._config.max_resize <= resize <= self._config.max_resize
-            and colour_distance(track.colours, find.colours) <= self._config.max_colour_distance
-        )
+        fits = step <= max_step and 1 / self._config.max_resize <= resize <= self._config.max_resize
+        return bool(fits) and colour_distance(track.colours, find.colours) <= self._config.max_colour_distance
 
     def _settle_conflicts(self, tracks: list[Track], finds: list[_Find | None], frame: int) -> None:
         """Where two tracks found the same person, leave them to the one whose clothes and place fit better."""
@@ -191,7 +189,7 @@ class PersonTracker:
     def _is_same(self, first: Pose | Sighting, second: Pose | Sighting) -> bool:
         size = max(first.next_crop.size_px, second.next_crop.size_px)
         straight = _mean_distance(first.landmarks_px, second.landmarks_px)
-        return straight < self._config.same_person * size
+        return bool(straight < self._config.same_person * size)
 
     def _detect_again(
         self, picture: Picture, track: Track, frame: int, others: Sequence[Sighting], reach: float = 0.3
@@ -231,11 +229,11 @@ class PersonTracker:
         picture, frame = pictures[offset], first_frame + offset
         fine = self._windows % self._config.fine_search_windows == 0 or not any(t.following for t in self.tracks)
         for find in self._everybody(picture, frame, fine):
+            if not self._make_room(find):
+                continue
             lost = [t for t in self.tracks if not t.following and self._may_return(t, find, frame)]
             track = min(lost, key=lambda t: colour_distance(t.colours, find.colours), default=None)
             if track is None:
-                if not self._make_room(find):
-                    continue
                 track = Track(find.colours)
                 self.tracks.append(track)
             self._add(track, frame, find)
@@ -268,7 +266,7 @@ class PersonTracker:
         step = np.hypot(*(find.pose.next_crop.centre_px - expected.centre_px)) / expected.size_px
         resize = abs(np.log(find.pose.next_crop.size_px / expected.size_px))
         alike = colour_distance(track.colours, find.colours) <= 0.7 * self._config.max_colour_distance
-        return away > 0 and alike and step < 0.2 + 0.04 * away and resize < 0.3 + 0.02 * away
+        return bool(away > 0 and alike and step < 0.2 + 0.04 * away and resize < 0.3 + 0.02 * away)
 
     def _make_room(self, find: _Find) -> bool:
         """Whether a new person is followed; when too many are, a much smaller one is given up."""

@@ -15,9 +15,11 @@ from jaxtyping import Float, Float32, Int, UInt8
 
 from understudy.core.footage import LANDMARKS, Shot
 from understudy.core.progress import Progress, silent
+from understudy.decompose.clothes import clothes_odds
 from understudy.decompose.landmarks import CROP_SIZE, Crop, Pose
 from understudy.decompose.person_tracker import Track
 from understudy.io.encoding import VideoWriter
+from understudy.io.video import read_frames
 
 __all__ = ["SKELETON", "MaskStore", "own_mask", "write_rough_masks"]
 
@@ -41,6 +43,16 @@ MAX_PAINTED_GAP = 12
 """Frames: over longer gaps nobody knows where the person's pixels are."""
 LIMB_RADIUS = 0.02
 """Of the stick figures that claim pixels, in sides of the crop."""
+SURER_CLAIM = 0.05
+"""How much further away, in sides of the crop, a body may be whose mask is full where the other's is empty."""
+PROMINENT_CLAIM = 0.01
+"""How much further away a body may be that is the more prominent of two."""
+CLOTHES_CLAIM = 0.02
+"""How much further away it may be per unit of log odds of its clothes having the pixel's colour."""
+MIN_CONTESTED = 32
+"""Coverage (of 255) by both from which it is worth settling whose pixels they are."""
+MIN_VISIBILITY = 0.5
+"""Bones with less visible ends claim nothing."""
 BORDER_SOFTNESS = 0.005
 """Of the border between two people, in sides of the crop."""
 
@@ -78,7 +90,7 @@ def own_mask(pose: Pose) -> UInt8[np.ndarray, "size size"]:
     """The network's mask without islands that do not touch the person's bones."""
     M = pose.crop.crop_from_picture()
     points = pose.landmarks_px @ M[:, :2].T + M[:, 2]
-    bones = _stick_figure(points, pose.mask.shape, 5)
+    bones = _stick_figure(points, np.ones(len(LANDMARKS)), pose.mask.shape, 5)
     _, labels = cv2.connectedComponents((pose.mask > 32).astype(np.uint8))
     touching = np.unique(labels[bones > 0])
     keep = np.isin(labels, touching[touching > 0])
@@ -95,7 +107,7 @@ def write_rough_masks(
 ) -> list[Path]:
     """Mask videos of each actor (`person_1.mkv` …), then, if there are any, of all the others (`others.mkv`).
 
-    A pixel that two people claim goes to the one whose body is nearer.
+    A pixel that two people claim goes to the one whose body is nearer and whose clothes have its colour.
     """
     paths = [folder / f"person_{index + 1}.mkv" for index in range(len(actors))]
     paths += [folder / "others.mkv"] if others else []
@@ -105,9 +117,11 @@ def write_rough_masks(
         writers = [
             stack.enter_context(VideoWriter(path, shot.width, shot.height, shot.frame_rate, "mask")) for path in paths
         ]
+        pictures = read_frames(shot) if len(tracks) > 1 else None
         for frame in range(len(shot)):
             areas = [_area_of(track, known, frame, store, shot) for track, known in zip(tracks, frames, strict=True)]
-            _share_out([area for area in areas if area is not None])
+            if pictures is not None:
+                _share_out([area for area in areas if area is not None], next(pictures))
             canvases = [np.zeros((shot.height, shot.width), np.uint8) for _ in paths]
             for index, area in enumerate(areas):
                 if area is not None:
@@ -127,6 +141,8 @@ class _Area:
     top: int
     cover: UInt8[np.ndarray, "h w"]
     landmarks_px: Float[np.ndarray, "33 2"]
+    visibility: Float[np.ndarray, "33"]
+    colours: Float[np.ndarray, "part bin"]
     size_px: float
 
     @property
@@ -134,12 +150,17 @@ class _Area:
         height, width = self.cover.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
+    def part(self, left: int, top: int, right: int, bottom: int) -> UInt8[np.ndarray, "h w"]:
+        """The cover of a box of the frame that lies inside this area; a view."""
+        return self.cover[top - self.top : bottom - self.top, left - self.left : right - self.left]
+
 
 def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store: MaskStore, shot: Shot) -> _Area | None:
     """A person's mask in a frame; in a short gap, the masks before and after it, where the person has moved to."""
     if frame in track.sightings:
         sighting = track.sightings[frame]
         crops, keys, points = [sighting.crop], [sighting.mask_key], sighting.landmarks_px
+        visibility = sighting.visibility
     else:
         after = int(np.searchsorted(frames, frame))
         if after == 0 or after == len(frames) or frames[after] - frames[after - 1] > MAX_PAINTED_GAP:
@@ -149,6 +170,7 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
         place = (1 - share) * first.next_crop.centre_px + share * last.next_crop.centre_px
         size = (1 - share) * first.next_crop.size_px + share * last.next_crop.size_px
         points = (1 - share) * first.landmarks_px + share * last.landmarks_px
+        visibility = np.minimum(first.visibility, last.visibility)
         crops, keys = [], [first.mask_key, last.mask_key]
         for sighting in (first, last):
             grown = size / sighting.next_crop.size_px
@@ -169,11 +191,11 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
         M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ (np.array([left, top]) + 0.5) - 0.5])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         covers.append(cv2.warpAffine(store.get(key), M, (right - left, bottom - top), flags=flags))
-    return _Area(left, top, np.maximum.reduce(covers), points, crops[0].size_px)
+    return _Area(left, top, np.maximum.reduce(covers), points, visibility, track.colours, crops[0].size_px)
 
 
-def _share_out(areas: Sequence[_Area]) -> None:
-    """Give, in place, each pixel that two people claim to the one whose stick figure is nearer."""
+def _share_out(areas: Sequence[_Area], picture: UInt8[np.ndarray, "height width 3"]) -> None:
+    """Share out, in place, the pixels that two people claim."""
     for index, first in enumerate(areas):
         for second in areas[:index]:
             left, top = max(first.left, second.left), max(first.top, second.top)
@@ -181,36 +203,50 @@ def _share_out(areas: Sequence[_Area]) -> None:
             bottom = min(first.top + first.cover.shape[0], second.top + second.cover.shape[0])
             if right <= left or bottom <= top:
                 continue
-            a, b = (
-                area.cover[top - area.top : bottom - area.top, left - area.left : right - area.left]
-                for area in (first, second)
-            )
-            if np.minimum(a, b).max() < 32:
-                continue
-            nearer = _distance(second, left, top, a.shape) - _distance(first, left, top, a.shape)
-            softness = max(BORDER_SOFTNESS * min(first.size_px, second.size_px), 0.5)
-            share = 1.0 / (1.0 + np.exp(np.clip(-nearer / softness, -30, 30)))
-            both = (a > 0) & (b > 0)
-            a[:] = np.where(both, np.rint(share * a), a)
-            b[:] = np.where(both, np.rint((1 - share) * b), b)
+            both = np.minimum(first.part(left, top, right, bottom), second.part(left, top, right, bottom))
+            if both.max() >= MIN_CONTESTED:
+                x, y, width, height = cv2.boundingRect(both)
+                _settle(first, second, picture, (left + x, top + y, left + x + width, top + y + height))
+
+
+def _settle(
+    first: _Area, second: _Area, picture: UInt8[np.ndarray, "height width 3"], box: tuple[int, int, int, int]
+) -> None:
+    """Settle who has the contested pixels of a box; `second` is the more prominent of the two."""
+    left, top, right, bottom = box
+    a, b = first.part(*box), second.part(*box)
+    size = min(first.size_px, second.size_px)
+    claim = _distance(second, left, top, a.shape) - _distance(first, left, top, a.shape)
+    claim += size * (SURER_CLAIM * (a.astype(np.float32) - b) / 255 - PROMINENT_CLAIM)
+    odds = clothes_odds(picture[top:bottom, left:right], first.colours, second.colours)
+    claim += size * CLOTHES_CLAIM * cv2.GaussianBlur(np.clip(odds, -3, 3), (0, 0), max(0.01 * size, 0.5))
+    share = 1.0 / (1.0 + np.exp(np.clip(-claim / max(BORDER_SOFTNESS * size, 0.5), -30, 30)))
+    both = (a > 0) & (b > 0)
+    a[:] = np.where(both, np.rint(share * a), a)
+    b[:] = np.where(both, np.rint((1 - share) * b), b)
 
 
 def _distance(area: _Area, left: int, top: int, shape: tuple[int, ...]) -> Float32[np.ndarray, "h w"]:
     """How far each pixel of a window is from a person's stick figure."""
     width = max(round(2 * LIMB_RADIUS * area.size_px), 1)
-    figure = _stick_figure(area.landmarks_px - [left, top], shape, width)
+    figure = _stick_figure(area.landmarks_px - [left, top], area.visibility, shape, width)
     if not figure.any():
         return np.full(shape, np.float32(sum(shape)))
     return cv2.distanceTransform((figure == 0).astype(np.uint8), cv2.DIST_L2, 3)
 
 
-def _stick_figure(points: Float[np.ndarray, "33 2"], shape: tuple[int, ...], width: int) -> UInt8[np.ndarray, "h w"]:
-    """Bones, trunk and head drawn into a picture of a shape."""
+def _stick_figure(
+    points: Float[np.ndarray, "33 2"], visibility: Float[np.ndarray, "33"], shape: tuple[int, ...], width: int
+) -> UInt8[np.ndarray, "h w"]:
+    """The visible bones, trunk and head drawn into a picture of a shape."""
     figure = np.zeros(shape, np.uint8)
     ends = np.clip(points, -4 * max(shape), 5 * max(shape)).round().astype(int)
     for a, b in SKELETON:
-        cv2.line(figure, ends[a].tolist(), ends[b].tolist(), 255, width)
-    cv2.fillConvexPoly(figure, cv2.convexHull(ends[_TRUNK].astype(np.int32)), 255)
-    middle = ends[_HEAD].mean(0).round().astype(int)
-    cv2.circle(figure, middle.tolist(), int(max(np.ptp(ends[_HEAD], axis=0).max() / 2, width)), 255, -1)
+        if min(visibility[a], visibility[b]) >= MIN_VISIBILITY:
+            cv2.line(figure, ends[a].tolist(), ends[b].tolist(), 255, width)
+    if visibility[_TRUNK].min() >= MIN_VISIBILITY:
+        cv2.fillConvexPoly(figure, cv2.convexHull(ends[_TRUNK].astype(np.int32)), 255)
+    if visibility[_HEAD].max() >= MIN_VISIBILITY:
+        radius = int(max(np.ptp(ends[_HEAD], axis=0).max() / 2, width))
+        cv2.circle(figure, ends[_HEAD].mean(0).round().astype(int).tolist(), radius, 255, -1)
     return figure
