@@ -25,13 +25,17 @@ class Grain:
     """Standard deviation at GRAIN_NODES for red, green, blue, in 8-bit sRGB levels."""
     blur_px: float
     """Radius (sigma of a Gaussian) of the grains; 0: neighbouring pixels are independent."""
+    correlation: float = 0.0
+    """Of the channels with each other: 1 is grey grain, 0 is coloured."""
 
     def __post_init__(self) -> None:
         check_shape("sigma", self.sigma, len(GRAIN_NODES), 3)
         check_finite("sigma", self.sigma)
+        if not 0 <= self.correlation <= 1:
+            raise ValueError(f"grain's channels correlate between 0 and 1; got {self.correlation}")
 
 
-def flat_areas(luminance: Float[np.ndarray, "height width"], most: float = 2.0) -> Bool[np.ndarray, "height width"]:
+def flat_areas(luminance: Float[np.ndarray, "height width"], most: float = 1.2) -> Bool[np.ndarray, "height width"]:
     """Where a (denoised) picture has no edges that a slight misalignment would turn into noise.
 
     `most` is the steepest slope that counts as flat, in levels per pixel.
@@ -60,7 +64,7 @@ def estimate_grain(
         inside = usable & (nearest == node)
         if np.count_nonzero(inside) >= _LEAST_SAMPLES:
             sigma[node] = _spread(residual[inside])
-    return Grain(sigma, _blur_of(residual, usable))
+    return Grain(sigma, _blur_of(residual, usable), _correlation_of(residual[usable]))
 
 
 def grain_field(
@@ -68,15 +72,17 @@ def grain_field(
 ) -> Float[np.ndarray, "height width 3"]:
     """Fresh grain for a picture of this luminance (0 … 255), in 8-bit levels; the same seed gives the same grain."""
     height, width = luminance.shape
-    tile = _unit_tile(round(grain.blur_px, 2))
+    tile = _unit_tile(round(grain.blur_px, 2), round(grain.correlation, 2))
     rng = np.random.default_rng(seed)
-    rows = (np.arange(height) + rng.integers(_TILE)) % _TILE
-    columns = (np.arange(width) + rng.integers(_TILE)) % _TILE
-    sign = rng.choice(np.array([-1.0, 1.0], np.float32), 3)
-    field = tile[rows[:, None], columns[None]] * sign
+    top, left = rng.integers(_TILE, size=2).tolist()
+    if height <= _TILE and width <= _TILE:
+        # The stored tile is repeated once on each axis, so that any start has a full tile after it.
+        field = tile[top : top + height, left : left + width]
+    else:
+        field = tile[np.ix_((np.arange(height) + top) % _TILE, (np.arange(width) + left) % _TILE)]
     level = np.clip(luminance, 0, 255).astype(np.uint8)
     table = np.stack([np.interp(np.arange(256), GRAIN_NODES, grain.sigma[:, c]) for c in range(3)], -1)
-    return field * table.astype(np.float32)[level]
+    return field * table.astype(np.float32)[level] * np.float32(rng.choice([-1.0, 1.0]))
 
 
 def _spread(values: Float[np.ndarray, "n channel"]) -> Float[np.ndarray, " channel"]:
@@ -104,14 +110,29 @@ def _blur_of(residual: Float[np.ndarray, "height width 3"], usable: Bool[np.ndar
     return float(np.clip(0.5 / np.sqrt(-np.log(np.clip(correlation, 1e-4, 0.8))), 0.0, 1.5)) if correlation > 0 else 0.0
 
 
-_TILES: dict[float, np.ndarray] = {}
+def _correlation_of(residual: Float[np.ndarray, "n channel"]) -> float:
+    """Mean correlation between the channels, without the outliers."""
+    limit = 3 * np.maximum(_spread(residual), 0.5)
+    kept = residual[(np.abs(residual) < limit).all(1)].astype(np.float64)
+    if len(kept) < _LEAST_SAMPLES or kept.std(0).min() < 1e-3:
+        return 0.0
+    matrix = np.corrcoef(kept.T)
+    return float(np.clip((matrix.sum() - 3) / 6, 0.0, 0.98))
 
 
-def _unit_tile(blur_px: float) -> Float[np.ndarray, "tile tile 3"]:
-    """A tile of noise of unit variance that repeats without a seam."""
-    if blur_px not in _TILES:
-        noise = np.random.default_rng(7).standard_normal((_TILE, _TILE, 3)).astype(np.float32)
+_TILES: dict[tuple[float, float], np.ndarray] = {}
+
+
+def _unit_tile(blur_px: float, correlation: float) -> Float[np.ndarray, "two_tiles two_tiles 3"]:
+    """A tile of noise of unit variance that repeats without a seam, laid out twice on each axis."""
+    key = (blur_px, correlation)
+    if key not in _TILES:
+        rng = np.random.default_rng(7)
+        own = rng.standard_normal((_TILE, _TILE, 3))
+        common = rng.standard_normal((_TILE, _TILE, 1))
+        noise = (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own).astype(np.float32)
         if blur_px > 0.3:
             noise = gaussian_filter(noise, (blur_px, blur_px, 0), mode="wrap")
-        _TILES[blur_px] = noise / noise.std(axis=(0, 1))
-    return _TILES[blur_px]
+        _TILES.clear()
+        _TILES[key] = np.tile(noise / noise.std(axis=(0, 1)), (2, 2, 1))
+    return _TILES[key]

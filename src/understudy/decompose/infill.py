@@ -26,7 +26,7 @@ class InfillConfig:
     """Searches and votes on each level of the pyramid; fewer on fine levels."""
     most_patches: int = 14_000
     """Most patches that are searched on one level; finer levels only follow the coarser one's matches."""
-    level_cost: float = 60.0
+    level_cost: float = 300.0
     """How dissimilar a patch may be, in squared levels per pixel, to be preferred over one of the same height:
     ground and walls look alike along the horizontal, not along the vertical."""
 

@@ -18,7 +18,8 @@ from understudy.core.footage import CameraSolution, Shot
 from understudy.core.progress import Progress, silent
 from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_align import affine_residual, move
-from understudy.decompose.plate_blend import BlendConfig, Box, blend, box_of, match_tone, what_moved
+from understudy.decompose.plate_anchor import ParallaxConfig
+from understudy.decompose.plate_blend import BlendConfig, Box, blend, box_of, match_tone
 from understudy.decompose.plate_canvas import (
     Canvas,
     CanvasGeometry,
@@ -27,9 +28,10 @@ from understudy.decompose.plate_canvas import (
     Witness,
     choose_witnesses,
     paint_canvas,
+    steady,
 )
-from understudy.decompose.plate_holes import HoleTally, PlateReport, read_holes
-from understudy.decompose.plate_parallax import ParallaxConfig, fill_by_depth
+from understudy.decompose.plate_holes import HoleTally, PlateReport, grown_by_what_moved, read_holes, reduced
+from understudy.decompose.plate_parallax import fill_by_depth
 from understudy.io.video import VideoWriter, read_frames
 
 __all__ = ["PlateConfig", "PlateReport", "clean_frames", "make_clean_plate"]
@@ -115,12 +117,15 @@ def _fill_by_canvas(
     witness_times, needed = _plan(shot, masks, geometry, config, progress)
     witnesses = _keep_witnesses(shot, masks, witness_times, config.blend)
     progress(2 * len(shot), total)
+    shaky = True
+    if still:
+        witnesses, shaky = steady(witnesses)
     canvas = paint_canvas(geometry, needed, witnesses, silent)
     witnesses.clear()
     unseen = canvas.needed & (canvas.support == 0)
     if unseen.any():
         _infill_canvas(canvas, unseen, config.infill)
-    finisher = _Finisher(canvas, geometry, config.blend, tally)
+    finisher = _Finisher(canvas, geometry, shaky, config.blend, tally)
     for index, (frame, (hole, others)) in enumerate(
         zip(read_frames(shot), read_holes(masks, config.blend), strict=True)
     ):
@@ -169,9 +174,14 @@ def _infill_canvas(canvas: Canvas, unseen: Bool[np.ndarray, "height width"], con
 class _Finisher:
     """Fills the holes of frames from a canvas."""
 
-    def __init__(self, canvas: Canvas, geometry: CanvasGeometry, config: BlendConfig, tally: HoleTally) -> None:
+    def __init__(
+        self, canvas: Canvas, geometry: CanvasGeometry, shaky: bool, config: BlendConfig, tally: HoleTally
+    ) -> None:
+        self._shaky = shaky
         self._canvas, self._geometry, self._config, self._tally = canvas, geometry, config, tally
-        self._reduced = canvas.reduced(_REDUCTION)
+        # The least support in each block: a block is sure only when all of it is.
+        support = cv2.erode(canvas.support, np.ones((_REDUCTION + 1, _REDUCTION + 1), np.uint8))
+        self._reduced = reduced(canvas.picture, _REDUCTION), reduced(support, _REDUCTION)
 
     def finish(
         self,
@@ -190,7 +200,7 @@ class _Finisher:
         picture = frame[box.slices].astype(np.float32)
         fill, support = self._look(index, box)
         around = (support >= 2) & ~hole & ~others
-        if not isinstance(self._geometry, Still):
+        if self._shaky:
             fill = move(fill, affine_residual(fill, picture, around))
         gain, offset = match_tone(fill, picture, around)
         fill = fill * gain.astype(np.float32) + offset.astype(np.float32)
@@ -206,22 +216,9 @@ class _Finisher:
         self, frame: np.ndarray, hole: np.ndarray, others: np.ndarray, index: int
     ) -> Bool[np.ndarray, "height width"]:
         """The hole and the shadow, the racket … that go with it, found at reduced size."""
-        height, width = hole.shape
-        rows, columns = height // _REDUCTION, width // _REDUCTION
-        if min(rows, columns) < 8:
-            return hole
-        size = (columns, rows)
-        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        clean, support = self._look_reduced(index, rows, columns)
-        small_hole = cv2.resize(hole.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
-        small_others = cv2.resize(others.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        free = (support >= _SURE) & ~small_others
-        gain, offset = match_tone(clean, small, free & ~small_hole)
-        clean = clean * gain.astype(np.float32) + offset.astype(np.float32)
-        moved = what_moved(small, clean, small_hole, free, self._config) & ~small_hole
-        grown = cv2.dilate(moved.astype(np.uint8), np.ones((3, 3), np.uint8))
-        full = cv2.resize(grown.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-        return hole | (full & ~others)
+        small = reduced(frame, _REDUCTION).astype(np.float32)
+        clean, support = self._look_reduced(index, *small.shape[:2])
+        return grown_by_what_moved(small, clean, hole, others, support >= _SURE, self._config)
 
     def _look(
         self, index: int, box: Box

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 
 from understudy.decompose.plate_blend import luminance_of
 
-__all__ = ["affine_residual", "move"]
+__all__ = ["affine_residual", "move", "shake_px"]
 
 
 def affine_residual(
@@ -75,3 +75,9 @@ def move(
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+
+
+def shake_px(A_fill_frame: Float[np.ndarray, "2 3"], height: int, width: int) -> float:
+    """How far the map of `affine_residual` moves the farthest corner of a picture, in pixels."""
+    corners = np.array([[0.0, 0.0, 1.0], [width, 0.0, 1.0], [0.0, height, 1.0], [width, height, 1.0]])
+    return float(np.linalg.norm(corners @ A_fill_frame.T - corners[:, :2], axis=1).max())

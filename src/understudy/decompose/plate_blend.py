@@ -27,7 +27,7 @@ class BlendConfig:
 
     mask_threshold: int = 40
     """Coverage (0 … 255) from which a pixel of a mask belongs to the person."""
-    growth: float = 0.011
+    growth: float = 0.015
     """By how much a mask grows on all sides, as a share of the picture's height: rough masks miss hair and fingers."""
     growth_below: float = 0.012
     """By how much more it grows downwards, for the contact shadow."""
@@ -37,6 +37,8 @@ class BlendConfig:
     """How far from the mask something that moved (hair, a racket) may lie, as a share of the hole's larger side."""
     shadow_reach: float = 0.9
     """The same for what looks like a shadow: darker, and of the same colour."""
+    near_shadow: float = 0.35
+    """The same for a travelling camera, where only the surroundings of the hole are looked at."""
     moved_levels: float = 16.0
     """By how many 8-bit levels a place must differ from the clean set to count as moved."""
     tone_levels: float = 14.0

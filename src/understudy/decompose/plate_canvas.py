@@ -14,9 +14,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.camera import CameraPath
 from understudy.core.grain import Grain, estimate_grain, flat_areas
+from understudy.decompose.plate_align import affine_residual, move, shake_px
 from understudy.decompose.plate_blend import Box, luminance_of, match_tone
 
-__all__ = ["Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "choose_witnesses", "paint_canvas"]
+__all__ = ["Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "choose_witnesses", "paint_canvas", "steady"]
 
 _TILE = 192
 _CELL = 16
@@ -119,14 +120,6 @@ class Canvas:
     """Tiles that some frame's hole needs; elsewhere the canvas is empty."""
     grain: Grain
 
-    def reduced(self, scale: int) -> tuple[UInt8[np.ndarray, "rows columns 3"], UInt8[np.ndarray, "rows columns"]]:
-        """Picture and support at 1/scale; the support is the least in each block."""
-        height, width = self.support.shape
-        rows, columns = height // scale, width // scale
-        crop = self.picture[: rows * scale, : columns * scale]
-        support = self.support[: rows * scale, : columns * scale].reshape(rows, scale, columns, scale).min((1, 3))
-        return cv2.resize(crop, (columns, rows), interpolation=cv2.INTER_AREA), support
-
 
 def choose_witnesses(
     geometry: CanvasGeometry,
@@ -188,7 +181,7 @@ def paint_canvas(
     support = np.zeros((height, width), np.uint8)
     wanted = np.zeros((height, width), bool)
     tones = _match_witnesses(geometry, needed, witnesses)
-    residuals: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    residuals: list[tuple[np.ndarray, ...]] = []
     step = _TILE // _CELL
     tiles = [
         Box(r * _CELL, min((r + step) * _CELL, height), c * _CELL, min((c + step) * _CELL, width))
@@ -206,6 +199,28 @@ def paint_canvas(
             residuals.append(_grain_samples(samples, middle, count))
         progress(done + 1, len(tiles))
     return Canvas(picture, support, wanted, _grain_from(residuals))
+
+
+def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Witness], bool]:
+    """Witnesses of a static camera on top of each other, and whether the camera did shake.
+
+    A locked-off camera's witnesses (none moved by more than `still_px`) come back as they are.
+    """
+    if len(witnesses) < 2:
+        return list(witnesses), False
+    middle = witnesses[len(witnesses) // 2]
+    reference, height, width = middle.picture.astype(np.float32), *middle.hole.shape
+    maps = []
+    for witness in witnesses:
+        known = ~(witness.hole | witness.others | middle.hole | middle.others)
+        maps.append(affine_residual(witness.picture.astype(np.float32), reference, known, most_px=12.0))
+    if max(shake_px(A, height, width) for A in maps) < still_px:
+        return list(witnesses), False
+    steadied = []
+    for witness, A in zip(witnesses, maps, strict=True):
+        hole, others = (move(m.astype(np.float32), A) > 0.05 for m in (witness.hole, witness.others))
+        steadied.append(Witness(witness.time, move(witness.picture, A), hole, others))
+    return steadied, True
 
 
 def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
@@ -314,7 +329,7 @@ def _grain_samples(samples: np.ndarray, middle: np.ndarray, count: np.ndarray) -
     return residual, luminance, usable & (np.abs(residual).max(-1) < 24)
 
 
-def _grain_from(residuals: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Grain:
+def _grain_from(residuals: list[tuple[np.ndarray, ...]]) -> Grain:
     """One grain from all tiles; none at all where nothing could be measured."""
     if not residuals:
         return Grain(np.zeros((6, 3)), 0.0)

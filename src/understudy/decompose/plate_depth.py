@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution
@@ -21,9 +22,9 @@ __all__ = ["Source", "SweepConfig", "background_inverse_depth", "carry_inverse_d
 class SweepConfig:
     """How the depth behind the actor is found."""
 
-    planes: int = 40
+    planes: int = 32
     """Inverse depths that are tried."""
-    sources: int = 10
+    sources: int = 8
     """Frames that vote."""
     truncation: float = 24.0
     """Differences of colour beyond this many 8-bit levels count as this much: occlusion, not error."""
@@ -33,6 +34,12 @@ class SweepConfig:
     """What a larger step costs."""
     prior: float = 5.0
     """What it costs to lie far from the depth that the solution's sparse points suggest."""
+    unseen: float = 6.0
+    """What a depth costs at which fewer than two frames see the place: it is neither confirmed nor refuted."""
+    inherit: float = 4.0
+    """What it costs to leave the depth that was found for the anchor before."""
+    beyond_ring: float = 9.0
+    """What it costs, behind the actor, to be nearer or farther than all that is left and right of them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Source:
     time: int
     picture: UInt8[np.ndarray, "height width 3"]
     hole: Bool[np.ndarray, "height width"]
+    clearance: UInt8[np.ndarray, "height width"]
+    """Distance of each pixel from the hole, at most 255: hair and motion blur reach beyond a rough mask."""
     others: Bool[np.ndarray, "height width"]
     small: Float[np.ndarray, "rows columns 3"]
     """The picture at 1/scale."""
@@ -115,8 +124,11 @@ def background_inverse_depth(
     sources: Sequence[Source],
     solution: CameraSolution,
     config: SweepConfig,
+    inherited: Float[np.ndarray, "rows columns"] | None = None,
 ) -> Float[np.ndarray, "rows columns"]:
     """Inverse depth of the set in the target's small box, behind people too.
+
+    `inherited` is what the anchor before found, carried here.
 
     Source: Collins 1996, A space-sweep approach (the sweep); Hirschmüller 2008, Stereo processing by semi-global
     matching (the smoothing).
@@ -126,14 +138,51 @@ def background_inverse_depth(
     cost = np.stack([_disagreement(w, target, box, scale, sources, solution.camera, config) for w in planes], -1)
     distance = np.abs(planes - prior[..., None]) / max(0.25 * (high - low), 1e-9)
     cost += config.prior * np.minimum(distance, 1.0).astype(np.float32)
+    if inherited is not None:
+        distance = np.abs(planes - inherited[..., None]) / (3 * (planes[1] - planes[0]))
+        cost += config.inherit * np.minimum(distance, 1.0).astype(np.float32)
     total = _semi_global(cost, config)
+    rows, columns = prior.shape
+    top, left = box.top // scale, box.left // scale
+    free = target.small_free[top : top + rows, left : left + columns] > 0
+    if not free.all():
+        near, far = _ring_limits(total.argmin(-1), free)
+        index = np.arange(config.planes)
+        outside = np.maximum(far[:, None] - 1 - index, index - near[:, None] - 1).clip(0)
+        penalty = np.minimum(outside / 3.0, 1.0).astype(np.float32) * config.beyond_ring
+        cost += np.where(free[..., None], np.float32(0), penalty[:, None])
+        total = _semi_global(cost, config)
+    return _finest(total, low, high)
+
+
+def _finest(
+    total: Float[np.ndarray, "rows columns plane"], low: float, high: float
+) -> Float[np.ndarray, "rows columns"]:
+    """The cheapest inverse depth, between planes too."""
+    count = total.shape[-1]
     best = total.argmin(-1)
-    inner = np.clip(best, 1, config.planes - 2)[..., None]
+    inner = np.clip(best, 1, count - 2)[..., None]
     left, middle, right = (np.take_along_axis(total, inner + k, -1)[..., 0] for k in (-1, 0, 1))
     bend = np.maximum(left - 2 * middle + right, 1e-3)
     fraction = np.where(best == inner[..., 0], np.clip(0.5 * (left - right) / bend, -0.5, 0.5), 0.0)
-    depth = (low + (best + fraction) * (high - low) / (config.planes - 1)).astype(np.float32)
+    depth = (low + (best + fraction) * (high - low) / (count - 1)).astype(np.float32)
     return cv2.medianBlur(depth, 5) if min(depth.shape) >= 5 else depth
+
+
+def _ring_limits(
+    plane: Int[np.ndarray, "rows columns"], free: Bool[np.ndarray, "rows columns"]
+) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
+    """Nearest and farthest plane just left and right of the hole, row by row (with the rows around)."""
+    near, far = np.zeros(len(plane), int), np.full(len(plane), plane.max())
+    for row in np.flatnonzero(~free.all(1)):
+        hole = np.flatnonzero(~free[row])
+        before, after = plane[row, max(hole[0] - 10, 0) : hole[0]], plane[row, hole[-1] + 1 : hole[-1] + 11]
+        sides = [np.median(side) for side in (before, after) if len(side) > 2]
+        if sides:
+            near[row], far[row] = round(max(sides)), round(min(sides))
+        else:
+            near[row], far[row] = plane.max(), 0
+    return maximum_filter1d(near, 7), minimum_filter1d(far, 7)
 
 
 def _prior(
@@ -183,30 +232,28 @@ def _disagreement(
     """How much the frames disagree about the colours if all lay on one plane; neutral where fewer than two see."""
     rows, columns = small_box(box, scale)
     to_small = np.array([[1 / scale, 0, -0.5], [0, 1 / scale, -0.5], [0, 0, 1.0]])
-    values, weights = [], []
-    for source in [target, *sources]:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    value = np.empty((1 + len(sources), 3, rows, columns), np.float32)
+    weight = np.empty((1 + len(sources), rows, columns), np.float32)
+    for index, source in enumerate([target, *sources]):
         A, b = _relative(camera, target.time, source.time)
-        H = A + inverse_depth * np.outer(b, [0.0, 0.0, 1.0])
-        H = to_small @ H @ _pixels_of(box, scale)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        values.append(cv2.warpPerspective(source.small, H, (columns, rows), flags=flags))
-        weights.append(cv2.warpPerspective(source.small_free, H, (columns, rows), flags=flags))
-    value, weight = np.stack(values), np.stack(weights)
-    weight = (weight > 0.99).astype(np.float32)
+        H = to_small @ (A + inverse_depth * np.outer(b, [0.0, 0.0, 1.0])) @ _pixels_of(box, scale)
+        value[index] = cv2.warpPerspective(source.small, H, (columns, rows), flags=flags).transpose(2, 0, 1)
+        weight[index] = cv2.warpPerspective(source.small_free, H, (columns, rows), flags=flags) > 0.99
+    seen = weight.sum(0) >= 2
     # The target itself counts more: the surroundings must fit this frame.
     weight[0] *= 2.0
-    total = np.maximum(weight.sum(0), 1e-6)
-    mean = (value * weight[..., None]).sum(0) / total[..., None]
-    error = np.minimum(np.abs(value - mean).mean(-1), config.truncation)
-    # Once more without the worst: occluders in some frames must not pull the mean.
-    weight2 = weight * np.exp(-((error / 12.0) ** 2))
-    mean = (value * weight2[..., None]).sum(0) / np.maximum(weight2.sum(0), 1e-6)[..., None]
-    error = np.minimum(np.abs(value - mean).mean(-1), config.truncation)
-    cost = (error * weight).sum(0) / total
-    seen = (weight > 0).sum(0) >= 2
-    cost = np.where(seen, cost, 0.0).astype(np.float32)
+    weights = weight
+    for _ in range(2):
+        mean = (value * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
+        difference = np.abs(value - mean)
+        error = np.minimum((difference[:, 0] + difference[:, 1] + difference[:, 2]) / 3, config.truncation)
+        # Once more without the worst: occluders in some frames must not pull the mean.
+        weights = weight * np.exp(-((error / 12.0) ** 2))
+    cost = (error * weight).sum(0) / np.maximum(weight.sum(0), 1e-6)
     share = cv2.blur(seen.astype(np.float32), (5, 5))
-    return np.where(share > 0.2, cv2.blur(cost, (5, 5)) / np.maximum(share, 0.2), 0.5 * config.truncation)
+    smooth = cv2.blur(np.where(seen, cost, 0.0).astype(np.float32), (5, 5)) / np.maximum(share, 0.2)
+    return np.where(share > 0.2, smooth, np.float32(config.unseen))
 
 
 def _semi_global(cost: Float[np.ndarray, "rows columns plane"], config: SweepConfig) -> np.ndarray:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from understudy.core.camera import CameraMoveKind
-from understudy.decompose.plate_blend import BlendConfig, hole_of
+from understudy.decompose.plate_blend import BlendConfig, hole_of, match_tone, what_moved
 from understudy.io.video import read_video
 
-__all__ = ["HoleTally", "PlateReport", "read_holes"]
+__all__ = ["HoleTally", "PlateReport", "grown_by_what_moved", "read_holes", "reduced"]
 
 
 @dataclass(frozen=True)
@@ -59,3 +59,39 @@ def read_holes(
         if rest:
             others = cv2.dilate(others.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~hole
         yield hole, others
+
+
+def reduced(picture: np.ndarray, scale: int) -> np.ndarray:
+    """A picture at 1/scale by block means; sides are rounded up, the rim repeated."""
+    height, width = picture.shape[:2]
+    rows, columns = -(-height // scale), -(-width // scale)
+    padding = (0, rows * scale - height, 0, columns * scale - width)
+    padded = cv2.copyMakeBorder(picture, *padding, cv2.BORDER_REPLICATE) if any(padding) else picture
+    return cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA)
+
+
+def grown_by_what_moved(
+    small: Float[np.ndarray, "rows columns 3"],
+    small_clean: Float[np.ndarray, "rows columns 3"],
+    hole: Bool[np.ndarray, "height width"],
+    others: Bool[np.ndarray, "height width"],
+    sure: Bool[np.ndarray, "rows columns"],
+    config: BlendConfig,
+) -> Bool[np.ndarray, "height width"]:
+    """A full-size hole grown by the shadow, the racket … that go with it, found on pictures at reduced size.
+
+    `sure` says where the clean picture is known.
+    """
+    height, width = hole.shape
+    scale = -(-height // small.shape[0])
+    small_hole = reduced(hole.astype(np.float32), scale) > 0
+    free = sure & ~(reduced(others.astype(np.float32), scale) > 0)
+    gain, offset = match_tone(small_clean, small, free & ~small_hole)
+    clean = small_clean * gain.astype(np.float32) + offset.astype(np.float32)
+    moved = what_moved(small, clean, small_hole, free, config) & ~small_hole
+    if not moved.any():
+        return hole
+    grown = cv2.dilate(moved.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    rows, columns = grown.shape
+    full = cv2.resize(grown, (columns * scale, rows * scale), interpolation=cv2.INTER_LINEAR)[:height, :width]
+    return hole | ((full > 0.5) & ~others)

@@ -1,0 +1,338 @@
+"""One frame of a travelling camera, cleaned with care.
+
+The depth of the set behind the actor is swept; frames before and after are brought in along it and vote; what nobody
+saw comes from the anchor before, or is made up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from understudy.core.footage import CameraSolution, Shot
+from understudy.decompose.infill import InfillConfig, infill
+from understudy.decompose.plate_blend import BlendConfig, Box, box_of
+from understudy.decompose.plate_depth import (
+    Source,
+    SweepConfig,
+    background_inverse_depth,
+    carry_inverse_depth,
+    look_into,
+    small_box,
+)
+from understudy.decompose.plate_fit import Fit, fit, full_size
+from understudy.decompose.plate_holes import grown_by_what_moved, read_holes, reduced
+from understudy.io.video import read_frames
+
+__all__ = ["Anchor", "AnchorMaker", "ParallaxConfig"]
+
+
+@dataclass(frozen=True)
+class ParallaxConfig:
+    """How a travelling camera's plate is made."""
+
+    anchor_spacing: int = 8
+    """Frames from one carefully cleaned frame to the next."""
+    source_spacing: int = 4
+    """Frames from one source to the next; divides the anchors' spacing."""
+    reach: int = 48
+    """How far before and after an anchor sources are kept, in frames."""
+    far_sources: int = 16
+    """Further sources, evenly spread over the whole shot."""
+    votes: int = 5
+    """Sources, nearest in time first, that vote on a pixel."""
+    agreement: float = 22.0
+    """Votes within this many 8-bit levels of their median agree."""
+    good_clearance: float = 0.025
+    """How far from a source's own hole a vote should come from, as a share of the picture's height."""
+    least_clearance: float = 0.006
+    """How far at least: taken where nothing better is seen."""
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A cleaned frame."""
+
+    time: int
+    box: Box
+    """What was cleaned; its sides lie on multiples of the reduction."""
+    picture: UInt8[np.ndarray, "height width 3"]
+    """The whole frame, clean in the box."""
+    small: Float[np.ndarray, "rows columns 3"]
+    """The same at reduced size."""
+    made_up: Bool[np.ndarray, "height width"]
+    """Where nobody saw what is there."""
+    inverse_depth: Float[np.ndarray, "box_rows box_columns"]
+    """Of the set, in the small box."""
+
+
+class AnchorMaker:
+    """Makes the anchors of a shot in order. Keeps far sources for the whole shot and a sliding window of near ones."""
+
+    def __init__(
+        self,
+        shot: Shot,
+        masks: Sequence[Path],
+        solution: CameraSolution,
+        config: ParallaxConfig,
+        blend: BlendConfig,
+        infill_config: InfillConfig,
+    ) -> None:
+        self.scale = max(2, round(shot.height / 180))
+        self._config, self._blend, self._infill, self._solution = config, blend, infill_config, solution
+        self._length = len(shot)
+        self._least_clearance = max(2, round(config.least_clearance * shot.height))
+        self._good_clearance = max(4, round(config.good_clearance * shot.height))
+        self._holes: dict[int, Box | None] = {}
+        self._window: dict[int, Source] = {}
+        self._ahead = enumerate(zip(read_frames(shot), read_holes(masks, blend), strict=True))
+        self._read_to = -1
+        far = set(np.linspace(0, len(shot) - 1, min(config.far_sources, len(shot))).round().astype(int).tolist())
+        stream = enumerate(zip(read_frames(shot), read_holes(masks, blend), strict=True))
+        self._far = {time: self._source(time, frame, *hole) for time, (frame, hole) in stream if time in far}
+
+    def anchor_at(self, time: int, previous: Anchor | None) -> Anchor | None:
+        """The cleaned frame at `time` (a multiple of the spacing, or the last); None if no frame near has a hole."""
+        self._look_ahead(time)
+        target = self._window[time]
+        box = self._needed(time, target)
+        if box is None:
+            return None
+        sources = {**self._far, **self._window}
+        sources.pop(time, None)
+        near_first = sorted(sources.values(), key=lambda source: abs(source.time - time))
+        voters = _spread_out(near_first, self._config.sweep.sources)
+        inherited = None
+        if previous is not None:
+            before = (previous.time, previous.box, previous.inverse_depth)
+            inherited = carry_inverse_depth(self._solution.camera, *before, time, box, self.scale)
+        depth = background_inverse_depth(target, box, self.scale, voters, self._solution, self._config.sweep, inherited)
+        picture, made_up = target.picture.copy(), np.zeros(target.hole.shape, bool)
+        if target.hole.any():
+            self._fill(target, box, depth, near_first, previous, picture, made_up)
+        return Anchor(time, box, picture, reduced(picture, self.scale).astype(np.float32), made_up, depth)
+
+    def _source(self, time: int, picture: np.ndarray, hole: np.ndarray, others: np.ndarray) -> Source:
+        distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
+        clearance = np.minimum(distance, 255).astype(np.uint8)
+        free = (clearance > self._least_clearance) & ~others
+        small_free = (reduced(free.astype(np.float32), self.scale) > 0.99).astype(np.float32)
+        small = reduced(picture, self.scale).astype(np.float32)
+        return Source(time, picture.copy(), hole, clearance, others, small, small_free)
+
+    def _look_ahead(self, time: int) -> None:
+        """Read on until `reach` frames after `time`; forget what lies as far behind."""
+        goal = min(time + self._config.reach, self._length - 1)
+        while self._read_to < goal:
+            index, (frame, (hole, others)) = next(self._ahead)
+            self._read_to = index
+            self._holes[index] = box_of(hole, 0)
+            if index % self._config.source_spacing == 0 or index == self._length - 1:
+                self._window[index] = self._source(index, frame, hole, others)
+        for kept in (self._window, self._holes):
+            for old in [index for index in kept if index < time - self._config.reach]:
+                del kept[old]
+
+    def _needed(self, time: int, target: Source) -> Box | None:
+        """The box in the anchor that the frames around it, their holes and shadows, look at."""
+        corners = []
+        spacing, camera = self._config.anchor_spacing, self._solution.camera
+        T = np.linalg.inv(camera.T_world_camera[time])
+        z = self._solution.points @ T[2, :3] + T[2, 3]
+        inverse = float(np.median(1.0 / z[z > 1e-6])) if (z > 1e-6).any() else 0.0
+        for index in range(max(0, time - spacing), min(self._length, time + spacing + 1)):
+            hole = self._holes.get(index)
+            if hole is None:
+                continue
+            extent = np.array([hole.right - hole.left, hole.bottom - hole.top])
+            for w in (0.0, inverse, 2 * inverse):
+                corner = look_into(camera, index, time, hole, 1, np.full((1, 1), w, np.float32))[0, 0]
+                corners += [corner, corner + extent]
+        if not corners:
+            return None
+        (left, top), (right, bottom) = np.min(corners, 0), np.max(corners, 0)
+        margin = 40 + round(self._blend.near_shadow * max(right - left, bottom - top))
+        height, width = target.hole.shape
+        step = self.scale
+        box = Box(
+            max(int(top) - 40, 0) // step * step,
+            min(int(bottom) + margin, height),
+            max(int(left) - margin, 0) // step * step,
+            min(int(right) + margin, width),
+        )
+        return box if min(box.shape) >= 4 * step else None
+
+    def _fill(
+        self,
+        target: Source,
+        box: Box,
+        depth: Float[np.ndarray, "rows columns"],
+        sources: Sequence[Source],
+        previous: Anchor | None,
+        picture: UInt8[np.ndarray, "height width 3"],
+        made_up: Bool[np.ndarray, "height width"],
+    ) -> None:
+        """Write the anchor's hole into `picture`; mark in `made_up` what nobody saw."""
+        others = target.others[box.slices]
+        small, known = self._small(target.small, box), self._small(target.small_free, box) > 0
+        fits = [self._fit(source.small, source.time, target.time, box, depth, small, known) for source in sources]
+        clean, sure = _clean_small(sources, fits, self.scale)
+        hole = grown_by_what_moved(small, clean, target.hole[box.slices], others, sure, self._blend)
+        inner = box_of(hole, 8)
+        if inner is None:
+            return
+        hole = hole[inner.slices]
+        fill, seen = self._vote(hole, sources, fits, inner)
+        crop = picture[box.slices][inner.slices]
+        result = np.where(hole[..., None], fill, crop.astype(np.float32))
+        missing = hole & ~seen
+        if missing.any() and previous is not None:
+            view = self._fit(previous.small, previous.time, target.time, box, depth, small, known)
+            at = full_size(view, inner, self.scale)
+            height, width = made_up.shape
+            inside = (at >= 1).all(-1) & (at[..., 0] <= width - 2) & (at[..., 1] <= height - 2)
+            carried = cv2.remap(previous.picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            usable = missing & inside
+            result[usable] = (carried * view.gain + view.offset)[usable]
+            made_up[box.slices][inner.slices] |= usable
+            missing &= ~usable
+        if missing.any():
+            result = self._invent(target, box, inner, picture, result, missing)
+            made_up[box.slices][inner.slices] |= missing
+        crop[:] = np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+    def _invent(
+        self,
+        target: Source,
+        box: Box,
+        inner: Box,
+        picture: UInt8[np.ndarray, "height width 3"],
+        result: Float[np.ndarray, "height width 3"],
+        missing: Bool[np.ndarray, "height width"],
+    ) -> Float[np.ndarray, "height width 3"]:
+        """Make up what is missing, from a wider surrounding than the hole's own box."""
+        rim = max(inner.shape) // 3
+        height, width = target.hole.shape
+        top, left = box.top + inner.top, box.left + inner.left
+        wide = Box(
+            max(top - rim, 0),
+            min(top + inner.shape[0] + rim, height),
+            max(left - rim, 0),
+            min(left + inner.shape[1] + rim, width),
+        )
+        place = (slice(top - wide.top, top - wide.top + inner.shape[0]), slice(left - wide.left, None))
+        place = (place[0], slice(place[1].start, place[1].start + inner.shape[1]))
+        whole = picture[wide.slices].astype(np.float32)
+        whole[place] = result
+        hole = np.zeros(wide.shape, bool)
+        hole[place] = missing
+        blocked = ((target.clearance <= self._least_clearance) | target.others)[wide.slices].copy()
+        blocked[place] = missing | target.others[box.slices][inner.slices]
+        return infill(whole, hole, ~blocked & ~hole, self._infill, seed=target.time)[place]
+
+    def _small(self, picture: np.ndarray, box: Box) -> np.ndarray:
+        """A box of a picture that is at reduced size already."""
+        rows, columns = small_box(box, self.scale)
+        top, left = box.top // self.scale, box.left // self.scale
+        return picture[top : top + rows, left : left + columns]
+
+    def _fit(
+        self,
+        source_small: Float[np.ndarray, "source_rows source_columns 3"],
+        source_time: int,
+        time: int,
+        box: Box,
+        depth: Float[np.ndarray, "rows columns"],
+        small: Float[np.ndarray, "rows columns 3"],
+        known: Bool[np.ndarray, "rows columns"],
+    ) -> Fit:
+        coarse = look_into(self._solution.camera, time, source_time, box, self.scale, depth)
+        return fit(source_small, coarse, small, known, self.scale)
+
+    def _vote(
+        self, hole: Bool[np.ndarray, "height width"], sources: Sequence[Source], fits: Sequence[Fit], inner: Box
+    ) -> tuple[Float[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
+        """The mean of the nearest sources' agreeing votes in the hole, and where there was agreement."""
+        rows, columns = np.nonzero(hole)
+        votes = np.full((len(rows), self._config.votes, 3), np.nan, np.float32)
+        count = np.zeros(len(rows), np.int64)
+        # Best votes first: well clear of the actor; then close to them; then with other people in the way.
+        for clearance, enough, allow_others in (
+            (self._good_clearance, self._config.votes, False),
+            (self._least_clearance, 2, False),
+            (self._least_clearance, 1, True),
+        ):
+            for source, found in zip(sources, fits, strict=True):
+                wanting = np.flatnonzero(count < enough)
+                if len(wanting) < 0.002 * len(rows) + 1:
+                    break
+                at = full_size(found, inner, self.scale)[rows[wanting], columns[wanting]]
+                height, width = source.hole.shape
+                inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
+                place = np.rint(np.where(inside[:, None], at, 0)).astype(np.intp)
+                free = source.clearance[place[:, 1], place[:, 0]] > clearance
+                if not allow_others:
+                    free &= ~source.others[place[:, 1], place[:, 0]]
+                who = np.flatnonzero(inside & free)
+                if len(who) == 0:
+                    continue
+                colour = _sample(source.picture, at[who])
+                votes[wanting[who], count[wanting[who]]] = colour * found.gain + found.offset
+                count[wanting[who]] += 1
+        fill, seen = np.zeros((*hole.shape, 3), np.float32), np.zeros(hole.shape, bool)
+        fill[rows, columns], seen[rows, columns] = _decide(votes, count, self._config.agreement)
+        return fill, seen
+
+
+def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
+    """Colours at positions (indices), by cubic interpolation."""
+    # In rows of a fixed length: an image of one row may be wider than OpenCV's remap allows.
+    length = 1024
+    padded = np.zeros((-(-len(at) // length) * length, 2), np.float32)
+    padded[: len(at)] = at
+    grid = padded.reshape(-1, length, 2)
+    colour = cv2.remap(picture, grid, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return colour.reshape(-1, 3)[: len(at)].astype(np.float32)
+
+
+def _clean_small(
+    sources: Sequence[Source], fits: Sequence[Fit], scale: int
+) -> tuple[Float[np.ndarray, "rows columns 3"], Bool[np.ndarray, "rows columns"]]:
+    """The set at reduced size: the median of up to nine sources, and where at least three see it."""
+    values, free = [], []
+    for source, found in list(zip(sources, fits, strict=True))[:: max(1, len(sources) // 9)]:
+        at = (found.coarse + 0.5) / scale - 0.5
+        seen = cv2.remap(source.small_free, at, None, cv2.INTER_NEAREST, borderValue=0.0) > 0
+        values.append(np.where((seen & found.small_inside)[..., None], found.small, np.inf))
+        free.append(seen & found.small_inside)
+    count = np.sum(free, 0)
+    ordered = np.sort(np.stack(values), 0)
+    middle = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 2)[None, ..., None].repeat(3, -1), 0)[0]
+    return np.where(count[..., None] > 0, middle, 0.0).astype(np.float32), count >= 3
+
+
+def _spread_out(near_first: Sequence[Source], count: int) -> list[Source]:
+    """Nearest sources closely, farther ones sparsely: small steps find the match, wide ones see behind and measure."""
+    if len(near_first) <= count:
+        return list(near_first)
+    places = np.unique(np.round((np.linspace(0, 1, count) ** 1.5) * (len(near_first) - 1)).astype(int))
+    return [near_first[place] for place in places]
+
+
+def _decide(
+    votes: Float[np.ndarray, "n vote 3"], count: np.ndarray, agreement: float
+) -> tuple[Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]:
+    """The mean of the votes near their median; not sure where most votes are at odds with it."""
+    given = np.arange(votes.shape[1]) < count[:, None]
+    cast = np.where(given[..., None], votes, np.inf)
+    middle = np.take_along_axis(np.sort(cast, 1), np.maximum((count - 1) // 2, 0)[:, None, None].repeat(3, 2), 1)[:, 0]
+    middle = np.where(count[:, None] > 0, middle, 0.0)
+    near = given & (np.abs(cast - middle[:, None]).max(-1) < agreement)
+    total = np.where(near[..., None], cast, 0.0).sum(1)
+    number = near.sum(1)
+    fill = np.where(number[:, None] > 0, total / np.maximum(number, 1)[:, None], middle)
+    return fill.astype(np.float32), (number > 0) & (number * 2 >= count)
