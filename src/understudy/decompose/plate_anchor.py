@@ -211,9 +211,9 @@ class AnchorMaker:
         box: Box,
         inner: Box,
         picture: UInt8[np.ndarray, "height width 3"],
-        result: Float[np.ndarray, "height width 3"],
-        missing: Bool[np.ndarray, "height width"],
-    ) -> Float[np.ndarray, "height width 3"]:
+        result: Float[np.ndarray, "rows columns 3"],
+        missing: Bool[np.ndarray, "rows columns"],
+    ) -> Float[np.ndarray, "rows columns 3"]:
         """Make up what is missing, from a wider surrounding than the hole's own box."""
         rim = max(inner.shape) // 3
         height, width = target.hole.shape
