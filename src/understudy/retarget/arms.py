@@ -1,0 +1,218 @@
+"""Arms that would pass through a trunk or a head wider than the actor's are turned out at the shoulder.
+
+Trunk and head are stacks of ellipses around the spine, measured on the mesh; arms are points with a radius. As far as
+the actor's own arms touch the actor's own body, the character's may too.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.ndimage import gaussian_filter1d
+
+from understudy.core.character import Character
+from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
+from understudy.retarget.pose import Pose
+from understudy.retarget.rest import SIDES, Body, moved_by
+
+__all__ = ["Trunk", "clear_trunk", "measure_trunk"]
+
+CARRIERS = ("Hips", "Spine", "Spine1", "Spine2", "Head")
+SLICES = 16
+SURFACE_POINTS = 20_000
+WIDTH_PERCENTILE = 90.0
+ARM_PERCENTILE = 60.0
+UPPER_SHARES = (0.6, 0.8)
+LOWER_SHARES = (0.0, 0.33, 0.67, 1.0)
+HAND_SHARE = 0.35
+"""The hand reaches beyond the wrist by this share of the forearm, where it has no joints to say so."""
+ROUNDS = 8
+MOST_TURNED = np.radians(60.0)
+SMOOTH_OVER_S = 0.08
+
+
+@dataclass(frozen=True)
+class Column:
+    """A stack of ellipses that one joint carries, in the rest pose."""
+
+    role: str
+    heights: Float[np.ndarray, " slice"]
+    centres: Float[np.ndarray, "slice 2"]
+    """x and z."""
+    radii: Float[np.ndarray, "slice 2"]
+    """Half width and half depth."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What arms must not pass through, and how thick the arms are."""
+
+    columns: tuple[Column, ...]
+    arm_radius_m: dict[str, float]
+
+
+def clear_trunk(pose: Pose, character: Character, actor_pose: Pose, actor_body: Character, frame_rate: float) -> Pose:
+    """The pose with arms turned outwards at the shoulder where they are deeper in the body than the actor's are."""
+    mine, theirs = measure_trunk(character, pose.body), measure_trunk(actor_body, actor_pose.body)
+    size = pose.body.leg_m / actor_pose.body.leg_m
+    turns = {}
+    for side in SIDES:
+        if any(f"{side}{part}" not in pose.body.roles for part in ("Arm", "ForeArm")):
+            continue
+        allowed = size * depth_of(actor_pose, theirs, side, arm_points(actor_pose, side))[0]
+        turn = clearing_turn(pose, mine, side, allowed)
+        if not turn.any():
+            continue
+        turn = gaussian_filter1d(turn, SMOOTH_OVER_S * frame_rate, axis=0, mode="nearest")
+        for role in (f"{side}Arm", f"{side}ForeArm", f"{side}Hand"):
+            if role in pose.turns:
+                turns[role] = matrix_from_vector(turn) @ pose.turns[role]
+    return pose.changed(turns, pose.at("Hips")) if turns else pose
+
+
+def clearing_turn(
+    pose: Pose, trunk: Trunk, side: str, allowed_m: Float[np.ndarray, "time point"]
+) -> Float[np.ndarray, "time 3"]:
+    """The small turn about the shoulder, as a rotation vector, that brings an arm's points out of the body."""
+    shoulder = pose.at(f"{side}Arm")[:, None]
+    reach = arm_points(pose, side) - shoulder
+    R = np.tile(np.eye(3), (len(reach), 1, 1))
+    for _ in range(ROUNDS):
+        arm = np.einsum("tij,tpj->tpi", R, reach)
+        depth, outwards = depth_of(pose, trunk, side, arm + shoulder)
+        depth = np.maximum(depth - allowed_m, 0.0)
+        if not depth.any():
+            break
+        # The deepest points count most: turning them out takes the others along.
+        weight = depth**2
+        lever = np.cross(arm, depth[..., None] * outwards) / np.maximum((arm**2).sum(-1), 1e-9)[..., None]
+        step = (weight[..., None] * lever).sum(1) / np.maximum(weight.sum(1), 1e-12)[:, None]
+        R = matrix_from_vector(step) @ R
+    turn = vector_from_matrix(R)
+    angle = np.linalg.norm(turn, axis=1, keepdims=True)
+    return turn * np.minimum(1.0, MOST_TURNED / np.maximum(angle, 1e-12))
+
+
+def arm_points(pose: Pose, side: str) -> Float[np.ndarray, "time point 3"]:
+    """Places along an arm, from the middle of the upper arm to the hand."""
+    shoulder, elbow = pose.at(f"{side}Arm"), pose.at(f"{side}ForeArm")
+    if f"{side}Hand" in pose.body.roles:
+        wrist = pose.at(f"{side}Hand")
+    else:
+        wrist = elbow + (elbow - shoulder)
+    points = [shoulder + share * (elbow - shoulder) for share in UPPER_SHARES]
+    points += [elbow + share * (wrist - elbow) for share in LOWER_SHARES]
+    points.append(wrist + HAND_SHARE * (wrist - elbow))
+    return np.stack(points, 1)
+
+
+def depth_of(
+    pose: Pose, trunk: Trunk, side: str, points: Float[np.ndarray, "time point 3"]
+) -> tuple[Float[np.ndarray, "time point"], Float[np.ndarray, "time point 3"]]:
+    """How deep points of an arm are in the body, and which way is out (unit, in the world)."""
+    depth = np.zeros(points.shape[:2])
+    outwards = np.zeros(points.shape)
+    radius = trunk.arm_radius_m[side]
+    for column in trunk.columns:
+        D, here = pose.turns[column.role], pose.at(column.role)
+        q = np.einsum("tji,tpj->tpi", D, points - here[:, None]) + pose.body.at(column.role)
+        y = q[..., 1]
+        flat = q[..., [0, 2]] - interpolated(y, column.heights, column.centres)
+        radii = interpolated(y, column.heights, column.radii) + radius
+        share = np.linalg.norm(flat / radii, axis=-1)
+        # Straight out of the spine there is no way out: arms go to their own side.
+        flat = np.where(share[..., None] > 1e-6, flat, np.array([1e-6 if side == "Left" else -1e-6, 0.0]))
+        inside = np.linalg.norm(flat, axis=-1) * (1 / np.maximum(share, 1e-6) - 1)
+        inside = np.minimum(inside, radii.min(-1))
+        # The column's ends are soft, over an arm's radius.
+        ends = np.minimum(y - column.heights[0], column.heights[-1] - y) / radius
+        inside = np.maximum(inside, 0.0) * np.clip(1.0 + ends, 0.0, 1.0)
+        normal = flat / radii**2
+        normal = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+        out = np.stack([normal[..., 0], np.zeros_like(y), normal[..., 1]], -1)
+        deeper = inside > depth
+        depth = np.where(deeper, inside, depth)
+        outwards = np.where(deeper[..., None], np.einsum("tij,tpj->tpi", D, out), outwards)
+    return depth, outwards
+
+
+def interpolated(
+    y: Float[np.ndarray, "time point"], heights: Float[np.ndarray, " slice"], values: Float[np.ndarray, "slice 2"]
+) -> Float[np.ndarray, "time point 2"]:
+    """Both columns of a table over height, linear between its rows."""
+    return np.stack([np.interp(y, heights, values[:, axis]) for axis in range(2)], -1)
+
+
+def measure_trunk(character: Character, body: Body) -> Trunk:
+    """The ellipses of trunk and head, from the vertices that their joints move, and the arms' radii."""
+    part_of = {role: place for place, role in enumerate(CARRIERS)} | {"Neck": CARRIERS.index("Spine2")}
+    part = np.array([part_of.get(role or "Hips", -1) for role in moved_by(character)])
+    points, part = surface_points(character, part)
+    columns = []
+    carriers = [role for role in CARRIERS if role in body.roles]
+    for role, above in zip(carriers, [*carriers[1:], None], strict=True):
+        mine = points[part == CARRIERS.index(role)]
+        if len(mine) < 3:
+            continue
+        low = mine[:, 1].min() if role in ("Hips", "Head") else body.at(role)[1]
+        high = mine[:, 1].max() if above is None or above == "Head" else body.at(above)[1]
+        column = measure_column(role, points[part >= 0], low, high, body.at(role)[2])
+        if column is not None:
+            columns.append(column)
+    radii = {side: arm_radius(character, body, side) for side in SIDES}
+    return Trunk(tuple(columns), radii)
+
+
+def surface_points(
+    character: Character, part: Int[np.ndarray, " vertex"]
+) -> tuple[Float[np.ndarray, "point 3"], Int[np.ndarray, " point"]]:
+    """Points spread evenly over the mesh, and the part of the nearest corner: meshes may have few, far vertices."""
+    mesh = character.mesh
+    corners = mesh.vertices[mesh.faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    if not area.sum() > 0:
+        return mesh.vertices, part
+    rng = np.random.default_rng(0)
+    face = rng.choice(len(area), SURFACE_POINTS, p=area / area.sum())
+    weights = rng.dirichlet(np.ones(3), SURFACE_POINTS)
+    points = np.einsum("pc,pcx->px", weights, corners[face])
+    return points, part[mesh.faces[face, weights.argmax(1)]]
+
+
+def measure_column(
+    role: str, points: Float[np.ndarray, "point 3"], low: float, high: float, spine_z: float
+) -> Column | None:
+    """Ellipses around the points between two heights; None where there are too few."""
+    heights = np.linspace(low, high, SLICES)
+    half = 0.75 * max(heights[1] - heights[0], 1e-6)
+    middle = float(np.median(points[:, 0]))
+    rows = []
+    for height in heights:
+        near = points[np.abs(points[:, 1] - height) <= half]
+        front = near[near[:, 2] >= spine_z - 1e-9]
+        if len(front) < 3:
+            continue
+        # The back is left out of the widths, because capes and long hair hang there.
+        depth = max(np.percentile(front[:, 2], WIDTH_PERCENTILE) - spine_z, 1e-3)
+        sides = near[near[:, 2] >= spine_z - 0.5 * depth]
+        width = np.percentile(np.abs(sides[:, 0] - middle), WIDTH_PERCENTILE)
+        rows.append((height, middle, spine_z, max(width, 1e-3), depth))
+    if len(rows) < 2:
+        return None
+    table = np.array(rows)
+    return Column(role, table[:, 0], table[:, 1:3], table[:, 3:5])
+
+
+def arm_radius(character: Character, body: Body, side: str) -> float:
+    """How thick the forearm is: the usual distance of its vertices from its bone."""
+    elbow, hand = body.roles.get(f"{side}ForeArm"), body.roles.get(f"{side}Hand")
+    if elbow is None or hand is None:
+        return 0.03 * body.leg_m
+    strongest = character.skin_joints[np.arange(len(character.skin_joints)), character.skin_weights.argmax(1)]
+    skin = character.mesh.vertices[strongest == elbow]
+    if len(skin) < 3:
+        return 0.03 * body.leg_m
+    along = body.positions[hand] - body.positions[elbow]
+    along = along / np.linalg.norm(along)
+    away = skin - body.positions[elbow]
+    return float(np.percentile(np.linalg.norm(away - np.outer(away @ along, along), axis=1), ARM_PERCENTILE))

@@ -1,0 +1,254 @@
+"""Feet that stand stay where they stand, and none goes below the ground.
+
+Source: Kovar, Schreiner and Gleicher 2002, Footskate cleanup for motion capture editing, for the plan (plant, lower the
+root, bend the legs, blend); the two-bone solution is elementary.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
+from understudy.retarget.pose import Pose
+from understudy.retarget.rest import SIDES
+
+__all__ = ["plant_feet"]
+
+BLEND_S = 0.25
+"""How long it takes from a foot's own way onto its planted place and off again."""
+PLATFORM_SHARE = 0.12
+"""A foot that stands higher than this share of the leg stands on something: its height is kept."""
+MOST_LOWERED_SHARE = 0.3
+LOWER_OVER_S = 0.2
+EVEN_SOLE_M = 0.01
+EVEN_SPEED_M_S = 0.05
+"""Points of a sole that differ by less in height and in speed carry the weight together."""
+KNEE_AHEAD_SHARE = 0.02
+TOES_BEND_FROM = np.radians(10.0)
+"""Toes that point down more steeply lie flat while the foot stands."""
+TOES_BEND_OVER_S = 0.05
+
+
+@dataclass(frozen=True)
+class FootPath:
+    """A foot's sole as the pose has it."""
+
+    heel: Float[np.ndarray, "time 3"]
+    ball: Float[np.ndarray, "time 3"]
+    tip: Float[np.ndarray, "time 3"]
+
+    @property
+    def lowest_m(self) -> Float[np.ndarray, " time"]:
+        """Height of the lowest point."""
+        return np.minimum(np.minimum(self.heel[:, 1], self.ball[:, 1]), self.tip[:, 1])
+
+
+def plant_feet(pose: Pose, standing: Bool[np.ndarray, "time 2"], frame_rate: float) -> Pose:
+    """The pose with standing feet held on the ground; hips come down where legs do not reach.
+
+    Feet keep their rotation: a heel that rises turns about the ball, which stays.
+    """
+    sides = [side for side in SIDES if side in pose.body.soles]
+    if not sides or not len(pose.p):
+        return pose
+    toes = {}
+    for side in sides:
+        toes |= flat_toes(pose, side, standing[:, SIDES.index(side)], frame_rate)
+    pose = pose.changed(toes, pose.at("Hips"))
+    targets = {}
+    for side in sides:
+        path = foot_path(pose, side)
+        stands = standing[:, SIDES.index(side)]
+        targets[side] = pose.at(f"{side}Foot") + planted_shift(path, stands, pose.body.leg_m, frame_rate)
+    lowered = hips_lowering(pose, targets, standing, frame_rate)
+    hips_m = pose.at("Hips") - lowered[:, None] * np.array([0.0, 1.0, 0.0])
+    pose = pose.changed({}, hips_m)
+    turns = {}
+    for side, target in targets.items():
+        turns |= bent_leg(pose, side, target)
+    return pose.changed(turns, hips_m)
+
+
+def foot_path(pose: Pose, side: str) -> FootPath:
+    """Where the three points under a foot go."""
+    sole = pose.body.soles[side]
+    front = f"{side}ToeBase" if f"{side}ToeBase" in pose.body.roles else f"{side}Foot"
+    return FootPath(
+        pose.carried(f"{side}Foot", sole.heel), pose.carried(f"{side}Foot", sole.ball), pose.carried(front, sole.tip)
+    )
+
+
+def flat_toes(
+    pose: Pose, side: str, standing: Bool[np.ndarray, " time"], frame_rate: float
+) -> dict[str, Float[np.ndarray, "time 3 3"]]:
+    """Turns of the toes that keep them on the ground while a standing foot's heel rises, as toes do."""
+    role = f"{side}ToeBase"
+    if role not in pose.body.roles:
+        return {}
+    turn, sole = pose.turns[role], pose.body.soles[side]
+    length = float(np.linalg.norm(sole.tip - sole.ball))
+    if length < 1e-6:
+        return {}
+    down = rotated(turn, (sole.ball - sole.tip) / length)[:, 1]
+    weight = smooth_step(down / np.sin(TOES_BEND_FROM))
+    weight = weight * gaussian_filter1d(standing.astype(np.float64), TOES_BEND_OVER_S * frame_rate, mode="nearest")
+    up = np.broadcast_to([0.0, 1.0, 0.0], (len(turn), 3))
+    level = vector_from_matrix(rotation_between(rotated(turn, up), up))
+    return {role: matrix_from_vector(weight[:, None] * level) @ turn}
+
+
+def planted_shift(
+    path: FootPath, standing: Bool[np.ndarray, " time"], leg_m: float, frame_rate: float
+) -> Float[np.ndarray, "time 3"]:
+    """How far a foot must be moved in each frame: held while it stands, blended in between, never under ground."""
+    shift = np.zeros_like(path.heel)
+    runs = runs_of(standing)
+    for first, last in runs:
+        shift[first:last] = held_shift(path, first, last, leg_m, frame_rate)
+    blend = max(1.0, BLEND_S * frame_rate)
+    edges = [(0, None), *runs, (len(standing), None)]
+    for (start, before), (after, end) in pairwise(edges):
+        gap_first = start if before is None else before
+        gap = np.arange(gap_first, after)
+        if not len(gap):
+            continue
+        left = shift[before - 1] if before is not None else None
+        right = shift[after] if end is not None else None
+        shift[gap] = blended(gap - gap_first + 1.0, after - gap + 0.0, left, right, blend)
+    under = np.minimum(path.lowest_m + shift[:, 1], 0.0)
+    shift[:, 1] -= np.where(standing, 0.0, under)
+    return shift
+
+
+def runs_of(flags: Bool[np.ndarray, " time"]) -> list[tuple[int, int]]:
+    """First and one-past-last index of each run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def held_shift(path: FootPath, first: int, last: int, leg_m: float, frame_rate: float) -> Float[np.ndarray, "run 3"]:
+    """The shift that holds a foot while it stands: what carries it does not slide, be it heel, ball, tip or all.
+
+    That is what is lowest and moves least. Of all such shifts, the one nearest to the foot's own way.
+    """
+    points = np.stack([path.heel[first:last], path.ball[first:last], path.tip[first:last]])
+    step = np.diff(points, axis=1)
+    speed = np.linalg.norm(step, axis=2) * frame_rate
+    height = 0.5 * (points[:, 1:, 1] + points[:, :-1, 1])
+    weight = np.exp(-(height - height.min(0)) / EVEN_SOLE_M - (speed - speed.min(0)) / EVEN_SPEED_M_S)
+    step = (weight[..., None] * step).sum(0) / weight.sum(0)[:, None]
+    shift = np.zeros_like(points[0])
+    shift[1:] = -np.cumsum(step, 0)
+    shift -= shift.mean(0)
+    lowest = path.lowest_m[first:last]
+    level = np.median(lowest)
+    shift[:, 1] = (level if level > PLATFORM_SHARE * leg_m else 0.0) - lowest
+    return shift
+
+
+def blended(
+    since: Float[np.ndarray, " gap"],
+    until: Float[np.ndarray, " gap"],
+    left: Float[np.ndarray, "3"] | None,
+    right: Float[np.ndarray, "3"] | None,
+    blend: float,
+) -> Float[np.ndarray, "gap 3"]:
+    """Between two held places: off the one, onto the other; straight across where there is no time for both."""
+    length = since + until
+    if left is not None and right is not None and length[0] < 2 * blend:
+        share = smooth_step(since / length)[:, None]
+        return (1 - share) * left + share * right
+    result = np.zeros((len(since), 3))
+    if left is not None:
+        result += (1 - smooth_step(since / blend))[:, None] * left
+    if right is not None:
+        result += (1 - smooth_step(until / blend))[:, None] * right
+    return result
+
+
+def smooth_step(x: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
+    """0 up to 0, 1 from 1, smooth between."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3 - 2 * x)
+
+
+def hips_lowering(
+    pose: Pose, targets: dict[str, Float[np.ndarray, "time 3"]], standing: Bool[np.ndarray, "time 2"], frame_rate: float
+) -> Float[np.ndarray, " time"]:
+    """How far the hips come down so that standing feet are reached: smooth in time, never less than needed."""
+    needed = np.zeros(len(pose.p))
+    for side, target in targets.items():
+        hip = pose.at(f"{side}UpLeg")
+        reach = leg_reach(pose, side)
+        across = np.hypot(target[:, 0] - hip[:, 0], target[:, 2] - hip[:, 2])
+        highest = target[:, 1] + np.sqrt(np.maximum(reach**2 - across**2, 0.0))
+        # A difference that rounding makes is no reason to touch the pose.
+        short = np.where(hip[:, 1] - highest > 1e-9, hip[:, 1] - highest, 0.0)
+        needed = np.maximum(needed, np.where(standing[:, SIDES.index(side)], short, 0.0))
+    needed = np.minimum(needed, MOST_LOWERED_SHARE * pose.body.leg_m)
+    if not needed.any():
+        return needed
+    sigma = LOWER_OVER_S * frame_rate / 2
+    envelope = maximum_filter1d(needed, 2 * max(1, round(2 * sigma)) + 1, mode="nearest")
+    return np.maximum(gaussian_filter1d(envelope, sigma, mode="nearest", truncate=2.0), needed)
+
+
+def leg_reach(pose: Pose, side: str) -> float:
+    """From hip to ankle along a stretched leg."""
+    hip, knee, ankle = (pose.body.at(f"{side}{part}") for part in ("UpLeg", "Leg", "Foot"))
+    return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))
+
+
+def bent_leg(pose: Pose, side: str, target: Float[np.ndarray, "time 3"]) -> dict[str, Float[np.ndarray, "time 3 3"]]:
+    """Turns of thigh and shin that bring the ankle to `target`; the knee stays on the side where it was.
+
+    Where a leg is all but straight, its knee goes the way that knees go: to the thigh's front.
+    """
+    thigh_role, shin_role, foot_role = (f"{side}{part}" for part in ("UpLeg", "Leg", "Foot"))
+    hip, knee, ankle = pose.at(thigh_role), pose.at(shin_role), pose.at(foot_role)
+    move = np.linalg.norm(target - ankle, axis=1)
+    touched = move > 1e-9
+    if not touched.any():
+        return {}
+    hip, knee, ankle, target, move = (values[touched] for values in (hip, knee, ankle, target, move))
+    thigh_turn, shin_turn = pose.turns[thigh_role][touched], pose.turns[shin_role][touched]
+    upper = float(np.linalg.norm(pose.body.at(shin_role) - pose.body.at(thigh_role)))
+    lower = float(np.linalg.norm(pose.body.at(foot_role) - pose.body.at(shin_role)))
+    away = target - hip
+    distance = np.linalg.norm(away, axis=1, keepdims=True)
+    away = away / np.maximum(distance, 1e-9)
+    distance = np.clip(distance, abs(upper - lower) + 1e-6, upper + lower)
+    swing = rotation_between(ankle - hip, away)
+    side_of_knee = across(rotated(swing, knee - hip), away)
+    ahead = across(rotated(swing @ thigh_turn, np.array([0.0, 0.0, 1.0])), away)
+    ahead = KNEE_AHEAD_SHARE * (upper + lower) * smooth_step(move / (KNEE_AHEAD_SHARE * upper))[:, None] * ahead
+    side_of_knee = side_of_knee + ahead
+    length = np.linalg.norm(side_of_knee, axis=1, keepdims=True)
+    side_of_knee = np.where(length > 1e-9, side_of_knee / np.maximum(length, 1e-12), across_any(away))
+    along = (upper**2 - lower**2 + distance**2) / (2 * distance)
+    out = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
+    new_knee = along * away + out * side_of_knee
+    first = rotation_between(rotated(swing, knee - hip), new_knee) @ swing
+    second = rotation_between(rotated(first, ankle - knee), distance * away - new_knee) @ first
+    thigh, shin = pose.turns[thigh_role].copy(), pose.turns[shin_role].copy()
+    thigh[touched], shin[touched] = first @ thigh_turn, second @ shin_turn
+    return {thigh_role: thigh, shin_role: shin}
+
+
+def rotated(R: Float[np.ndarray, "time 3 3"], v: np.ndarray) -> Float[np.ndarray, "time 3"]:
+    """Each vector (or the one) turned by its rotation."""
+    return np.einsum("tij,tj->ti", R, np.broadcast_to(v, (len(R), 3)))
+
+
+def across(v: Float[np.ndarray, "time 3"], axis: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
+    """The part of v at right angles to a unit axis."""
+    return v - np.einsum("ti,ti->t", v, axis)[:, None] * axis
+
+
+def across_any(axis: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
+    """Some unit vector at right angles to a unit axis."""
+    v = across(np.eye(3)[np.abs(axis).argmin(1)], axis)
+    return v / np.linalg.norm(v, axis=1, keepdims=True)

@@ -1,0 +1,153 @@
+"""An actor's motion on a character's skeleton: the stage.
+
+Source: DreamCinema (Chen et al. 2024), section III-C, structure-guided character animation: what the character's rest
+pose adds to a motion (ΔR) is taken out again, so that the character does what the actor did. The paper does so for
+key joints in the front plane; here it is done in space.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from understudy.core.character import Character
+from understudy.core.motion import BODY_JOINTS, Motion
+from understudy.geometry.kinematics import forward_kinematics
+from understudy.geometry.rotations import (
+    continuous,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+    slerp,
+)
+from understudy.retarget.arms import clear_trunk
+from understudy.retarget.contacts import detect_contacts
+from understudy.retarget.feet import plant_feet
+from understudy.retarget.pose import Pose
+from understudy.retarget.rest import Body, measure, rest_corrections
+
+__all__ = ["RetargetConfig", "retarget"]
+
+TRUNK = ("Hips", "Spine", "Spine1", "Spine2")
+NECK = ("Spine2", "Neck", "Head")
+
+
+@dataclass(frozen=True)
+class RetargetConfig:
+    """How an actor's motion is put on a character."""
+
+    adapt: bool = True
+    """Adapt to the character's rest pose and proportions; False copies rotations and path as they are."""
+    feet: Literal["auto", "never"] = "auto"
+    """Whether feet that stand are held in place and kept on the ground: where the actor's do, or never."""
+    clear_arms: bool = True
+    """Keep arms out of a trunk that is wider than the actor's."""
+
+
+def retarget(
+    motion: Motion,
+    actor_body: Character,
+    character: Character,
+    config: RetargetConfig = RetargetConfig(),
+    ground_contact: Bool[np.ndarray, "time 2"] | None = None,
+) -> Motion:
+    """The actor's motion on the character's skeleton, in the same world and at the same frame rate.
+
+    `motion` is on `actor_body`'s skeleton: the joints of BODY_JOINTS with identity rest rotations. `character` has
+    any rest pose and any joints; its `roles` say which play which part, and parts may be missing: what a missing
+    joint would turn, its child turns as well. The path is scaled by the ratio of leg lengths about the world's
+    origin, so that steps stay steps. `ground_contact` says when the left and the right foot stand; None finds out.
+
+    Raises:
+        ValueError: the motion is not on the canonical skeleton, or the character lacks hips or legs.
+    """
+    if motion.skeleton.names != BODY_JOINTS or actor_body.skeleton.names != BODY_JOINTS:
+        raise ValueError("a motion is retargeted from the canonical skeleton (BODY_JOINTS)")
+    if np.abs(motion.skeleton.T_parent_joint[:, :3, :3] - np.eye(3)).max() > 1e-6:
+        raise ValueError("a motion is retargeted from a skeleton with identity rest rotations (a T-pose)")
+    lacking = [
+        role for role in ("Hips", "LeftUpLeg", "LeftLeg", "RightUpLeg", "RightLeg") if role not in character.roles
+    ]
+    if lacking:
+        raise ValueError(f"{character.name} has no {', '.join(lacking)}: a motion needs hips and legs")
+    actor, body = measure(actor_body), measure(character)
+    T_actor = forward_kinematics(
+        motion.skeleton.parents,
+        motion.skeleton.T_parent_joint[:, :3, 3],
+        motion.q_parent_joint,
+        motion.root_position_m,
+    )
+    turns = role_turns(T_actor[..., :3, :3], actor, body, config.adapt)
+    hips_m = hips_path(T_actor, actor, body, turns["Hips"]) if config.adapt else motion.root_position_m
+    pose = Pose.build(body, turns, hips_m)
+    if config.adapt and config.clear_arms:
+        theirs = {role: T_actor[:, joint, :3, :3] for joint, role in enumerate(BODY_JOINTS)}
+        actor_pose = Pose.build(actor, theirs, motion.root_position_m)
+        pose = clear_trunk(pose, character, actor_pose, actor_body, float(motion.frame_rate))
+    if config.adapt and config.feet == "auto":
+        if ground_contact is None:
+            ground_contact = detect_contacts(T_actor, actor, float(motion.frame_rate))
+        pose = plant_feet(pose, ground_contact, float(motion.frame_rate))
+    return motion_of(pose, character, motion)
+
+
+def role_turns(
+    R_actor: Float[np.ndarray, "time 22 3 3"], actor: Body, body: Body, adapt: bool
+) -> dict[str, Float[np.ndarray, "time 3 3"]]:
+    """The turn of each of the character's roles since its rest pose, in the world.
+
+    Along spine and neck the turns are read off the actor's by arc length, so that chains of other lengths bend alike.
+    """
+    corrections = rest_corrections(actor, body) if adapt else {role: np.eye(3) for role in body.roles}
+    turns = {role: R_actor[:, BODY_JOINTS.index(role)] @ corrections[role] for role in body.roles}
+    if adapt:
+        for chain in (TRUNK, NECK):
+            if chain[0] in body.roles and chain[-1] in body.roles:
+                turns |= chain_turns(R_actor, actor, body, chain)
+    return turns
+
+
+def chain_turns(
+    R_actor: Float[np.ndarray, "time 22 3 3"], actor: Body, body: Body, chain: tuple[str, ...]
+) -> dict[str, Float[np.ndarray, "time 3 3"]]:
+    """Turns of the roles inside a chain, whose ends turn as the actor's do."""
+    theirs = np.array([np.linalg.norm(actor.at(role) - actor.at(chain[0])) for role in chain])
+    theirs = theirs / theirs[-1]
+    first, last = body.at(chain[0]), body.at(chain[-1])
+    along = last - first
+    turns = {}
+    for role in chain[1:-1]:
+        if role not in body.roles:
+            continue
+        share = float(np.clip((body.at(role) - first) @ along / (along @ along), 0.0, 1.0))
+        at = int(np.clip(np.searchsorted(theirs, share, "right") - 1, 0, len(chain) - 2))
+        within = (share - theirs[at]) / (theirs[at + 1] - theirs[at])
+        a, b = (quaternion_from_matrix(R_actor[:, BODY_JOINTS.index(chain[place])]) for place in (at, at + 1))
+        turns[role] = matrix_from_quaternion(slerp(a, b, np.full(len(a), within)))
+    return turns
+
+
+def hips_path(
+    T_actor: Float[np.ndarray, "time 22 4 4"], actor: Body, body: Body, hips_turns: Float[np.ndarray, "time 3 3"]
+) -> Float[np.ndarray, "time 3"]:
+    """Where the character's hips must be for its ankles to be over the actor's, scaled by the ratio of legs.
+
+    The middle between the hip joints is scaled, measured from the height of the ankles: a leg that is stretched on a
+    standing actor is stretched on the character.
+    """
+    ratio = body.leg_m / actor.leg_m
+    left, right = (BODY_JOINTS.index(f"{side}UpLeg") for side in ("Left", "Right"))
+    centre = 0.5 * (T_actor[:, left, :3, 3] + T_actor[:, right, :3, 3])
+    theirs, mine = np.array([0.0, actor.ankle_height_m, 0.0]), np.array([0.0, body.ankle_height_m, 0.0])
+    return ratio * (centre - theirs) + mine - hips_turns @ (body.hip_centre - body.at("Hips"))
+
+
+def motion_of(pose: Pose, character: Character, source: Motion) -> Motion:
+    """A pose in the world as rotations of the character's joints within their parents."""
+    R = pose.D @ pose.body.R_model_joint
+    local = R.copy()
+    for joint, parent in enumerate(pose.body.parents):
+        if parent >= 0:
+            local[:, joint] = R[:, parent].swapaxes(1, 2) @ R[:, joint]
+    q = continuous(quaternion_from_matrix(local))
+    return Motion(character.skeleton, q, pose.p[:, 0].copy(), source.frame_rate)
