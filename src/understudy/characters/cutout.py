@@ -95,7 +95,7 @@ def background_distance(
     return distance, float(np.quantile(distance[keep], 0.9))
 
 
-def _sure_body(shape: tuple[int, int], detection: Detection | None, scale: float) -> Bool[np.ndarray, "height width"]:
+def _sure_body(shape: tuple[int, int], detection: Detection | None, scale: float) -> Bool[np.ndarray, "row column"]:
     """Trunk and all above it, where a patch of the background's colour is still the figure (a white shirt or hood)."""
     body = np.zeros(shape, np.uint8)
     if detection is None:
@@ -150,7 +150,7 @@ def _drop_clear_holes(
 
 def _seeds_from_landmarks(
     shape: tuple[int, int], detection: Detection, scale: float
-) -> UInt8[np.ndarray, "height width"]:
+) -> UInt8[np.ndarray, "row column"]:
     """GrabCut's labels: the middle of the detected body is sure, what is far from it is background."""
     height, width = shape
     points, visibility, _, body = detection

@@ -206,8 +206,8 @@ def _joint_depths(
         for name in ("elbow", "wrist", "hand"):
             column, row = np.floor(grid[f"{side}_{name}"]).astype(int)
             row, column = np.clip(row, 0, inside.shape[0] - 1), np.clip(column, 0, inside.shape[1] - 1)
-            over = smooth_step(np.array(inside[row, column] / max(radius, 1.0)))
-            depth[f"{side}_{name}"] += float(over) * (surface[row, column] + 0.7 * radius)
+            over = smooth_step(inside[row, [column]] / max(radius, 1.0))
+            depth[f"{side}_{name}"] += float(over[0]) * (surface[row, column] + 0.7 * radius)
     return np.array([depth[name] for name in POINTS])
 
 
@@ -300,7 +300,7 @@ def _leg(
     half = np.sqrt(max(float(np.quantile(square[foot], 0.9)), 1.0)) if foot.any() else radius
     forward = smooth_step((t + 0.35) / 1.0)
     front = front + forward * max(0.74 * length / half - 1, 0)
-    back = back + smooth_step((t + 0.3) / 0.9) * max(0.30 * length / half - 1, 0)
+    back = back + smooth_step((t + 0.3) / 0.9) * max(0.24 * length / half - 1, 0)
     # Within the foot the half thickness rises quickly from the sole, which makes the sole flat.
     toe_box = smooth_step((t - 0.1) / 0.5)
     edge = np.clip(grid.distance / 2.5, 0, 1)

@@ -1,6 +1,6 @@
 """What characters from pictures take from outside."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -16,6 +16,7 @@ Detection = tuple[
 """Landmarks in pixels, their visibility 0 … 1, landmarks in metres (camera axes), and how surely each pixel is body."""
 
 
+@runtime_checkable
 class LandmarkDetector(Protocol):
     """Finds the body landmarks of the one person or figure in a picture."""
 

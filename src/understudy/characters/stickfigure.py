@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from understudy.characters.joints import POINTS, FigureJoints
 
@@ -36,6 +37,8 @@ _LOOSE[[_NAMES.index(name) for name in ("lean", "left_toe", "right_toe")]] = 0.1
 
 WORST_COST = 0.13
 """Fits that miss more of the silhouette are no figure that this model knows."""
+MOST_SOLID = 0.93
+"""A silhouette that fills more of its convex hull shows no limbs."""
 
 
 def fit_stick_figure(figure: Bool[np.ndarray, "height width"]) -> FigureJoints | None:
@@ -46,6 +49,8 @@ def fit_stick_figure(figure: Bool[np.ndarray, "height width"]) -> FigureJoints |
     Sphere-Meshes.
     """
     rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
+    if figure.sum() > MOST_SOLID * convex_hull_image(figure).sum():
+        return None
     tall = float(rows[-1] + 1 - rows[0])
     centre = 0.5 * (columns[0] + columns[-1] + 1)
     step = tall / TALL
@@ -63,7 +68,7 @@ def fit_stick_figure(figure: Bool[np.ndarray, "height width"]) -> FigureJoints |
     best = min(fits, key=lambda fit: fit[1])
     if best[1] > WORST_COST:
         return None
-    points = _figure(best[0])[0] * tall + np.array([centre, rows[0]])
+    points = _figure(best[0][None])[0][0] * tall + np.array([centre, rows[0]])
     return FigureJoints(points, None, -best[1])
 
 
@@ -110,48 +115,40 @@ def _fit(
             prior = np.concatenate([prior, bend])
     rest = np.where(np.arange(len(prior)) < count, prior @ start, 0.0)
 
-    def cost_of(values: Float[np.ndarray, " parameter"]) -> tuple[float, np.ndarray, np.ndarray]:
-        depth, cone = _deepest(values, cells)
-        return float(((_soft(depth) - target) ** 2).sum() + ((prior @ values - rest) ** 2).sum()), depth, cone
-
-    cost, depth, cone = cost_of(parameters)
+    moves = np.concatenate([np.zeros((1, count)), 1e-4 * np.eye(count)])
+    cost, best = np.inf, parameters
     damping = 0.1
+    gradient, hessian = np.zeros(count), np.eye(count)
     for _ in range(rounds):
-        inside = _soft(depth)
-        # Cells far from the outline have no slope and are left out.
-        near = np.flatnonzero(inside * (1 - inside) > 1e-3)
-        J = np.empty((len(near), count))
-        for index in range(count):
-            moved = parameters.copy()
-            moved[index] += 1e-4
-            _, starts, ends, radii = _figure(moved)
-            J[:, index] = _depth(cells[near], starts[cone[near]], ends[cone[near]], radii[cone[near]])
-        J = (J - depth[near, None]) / 1e-4 * (inside * (1 - inside) / SOFTNESS)[near, None]
-        gradient = J.T @ (inside - target)[near] + prior.T @ (prior @ parameters - rest)
-        hessian = J.T @ J + prior.T @ prior
-        step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient)
-        tried = cost_of(parameters + step)
-        if tried[0] < cost:
-            parameters, (cost, depth, cone), damping = parameters + step, tried, 0.3 * damping
+        points_cones = _figure(parameters + moves)[1:]
+        depth, cone = _deepest(cells, *(value[0] for value in points_cones))
+        inside = 1 / (1 + np.exp(-np.clip(depth / SOFTNESS, -30, 30)))
+        wrong, strain = inside - target, prior @ parameters - rest
+        tried = float(wrong @ wrong + strain @ strain)
+        if tried < cost:
+            cost, best, damping = tried, parameters, 0.3 * damping
+            # Cells far from the outline have no slope and are left out.
+            near = np.flatnonzero(inside * (1 - inside) > 1e-3)
+            moved = _depth(cells[near], *(value[1:, cone[near]] for value in points_cones))
+            slope = (inside * (1 - inside))[near] / SOFTNESS
+            J = ((moved - depth[near]) / 1e-4 * slope).T
+            gradient, hessian = J.T @ wrong[near] + prior.T @ strain, J.T @ J + prior.T @ prior
         else:
             damping *= 5.0
-    return parameters, cost / max(float(target.sum()), 1.0)
+        parameters = best - np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), gradient)
+    return best, cost / max(float(target.sum()), 1.0)
 
 
 _HINGES = (("arm", "fore"), ("thigh", "shin"))
 
 
-def _soft(depth: Float[np.ndarray, " cell"]) -> Float[np.ndarray, " cell"]:
-    return 1 / (1 + np.exp(-np.clip(depth / SOFTNESS, -30, 30)))
-
-
 def _depth(
-    cells: Float[np.ndarray, "*batch 2"],
-    starts: Float[np.ndarray, "*batch 2"],
-    ends: Float[np.ndarray, "*batch 2"],
-    radii: Float[np.ndarray, "*batch 2"],
-) -> Float[np.ndarray, "*batch"]:
-    """How deep cells lie inside cones."""
+    cells: Float[np.ndarray, "cell 2"],
+    starts: Float[np.ndarray, "batch #cell 2"],
+    ends: Float[np.ndarray, "batch #cell 2"],
+    radii: Float[np.ndarray, "batch #cell 2"],
+) -> Float[np.ndarray, "batch cell"]:
+    """How deep cells lie inside cones: each in its own, or all in one."""
     along, offset = ends - starts, cells - starts
     share = np.clip((offset * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-9), 0, 1)
     distance = np.sqrt(((offset - share[..., None] * along) ** 2).sum(-1))
@@ -159,25 +156,35 @@ def _depth(
 
 
 def _deepest(
-    parameters: Float[np.ndarray, " parameter"], cells: Float[np.ndarray, "cell 2"]
+    cells: Float[np.ndarray, "cell 2"],
+    starts: Float[np.ndarray, "cone 2"],
+    ends: Float[np.ndarray, "cone 2"],
+    radii: Float[np.ndarray, "cone 2"],
 ) -> tuple[Float[np.ndarray, " cell"], Int[np.ndarray, " cell"]]:
     """How deep each cell lies inside the figure, and in which cone."""
-    _, starts, ends, radii = _figure(parameters)
-    depth = np.stack([_depth(cells, a, b, r) for a, b, r in zip(starts, ends, radii, strict=True)], -1)
-    cone = depth.argmax(1)
-    return depth[np.arange(len(cells)), cone], cone
+    depth = _depth(cells, starts[:, None], ends[:, None], radii[:, None])
+    cone = depth.argmax(0)
+    return depth[cone, np.arange(len(cells))], cone
 
 
 def _figure(
-    parameters: Float[np.ndarray, " parameter"],
+    parameters: Float[np.ndarray, "batch parameter"],
 ) -> tuple[
-    Float[np.ndarray, "20 2"], Float[np.ndarray, "cone 2"], Float[np.ndarray, "cone 2"], Float[np.ndarray, "cone 2"]
+    Float[np.ndarray, "batch 20 2"],
+    Float[np.ndarray, "batch cone 2"],
+    Float[np.ndarray, "batch cone 2"],
+    Float[np.ndarray, "batch cone 2"],
 ]:
     """The points of joints.POINTS, and each cone's ends and two radii, in heights from the silhouette's top middle."""
-    p = dict(zip(_NAMES, np.where(_LENGTHS, np.exp(np.clip(parameters, -8, 2)), parameters), strict=True))
-    up = np.array([np.sin(p["lean"]), -np.cos(p["lean"])])
-    right = np.array([-up[1], up[0]])
-    point = {"hips": np.array([p["hips_x"], p["hips_y"]])}
+    values = np.where(_LENGTHS, np.exp(np.clip(parameters, -8, 2)), parameters)
+    p = dict(zip(_NAMES, values.T[..., None], strict=True))
+
+    def direction(angle: np.ndarray, sign: float = 1.0) -> np.ndarray:
+        return np.concatenate([sign * np.sin(angle), np.cos(angle)], -1)
+
+    up = -direction(-p["lean"])
+    right = np.stack([-up[:, 1], up[:, 0]], -1)
+    point = {"hips": np.concatenate([p["hips_x"], p["hips_y"]], -1)}
     point["neck"] = point["hips"] + p["torso"] * up
     point["head"] = point["neck"] + (p["neck"] + 0.35 * p["head"]) * up
     skull = point["neck"] + (p["neck"] + p["head"]) * up
@@ -189,28 +196,21 @@ def _figure(
         (chest, point["hips"], p["chest"], p["chest"]),
     ]
     for side, sign in (("left", 1.0), ("right", -1.0)):
-
-        def turned(angle: float, length: float, sign: float = sign) -> Float[np.ndarray, "2"]:
-            return length * np.array([sign * np.sin(angle), np.cos(angle)])
-
         shoulder = chest + sign * p["shoulders"] * right
-        elbow = shoulder + turned(p[f"{side}_arm"], p["upper_arm"])
-        hand = elbow + turned(p[f"{side}_fore"], p["forearm"])
+        elbow = shoulder + p["upper_arm"] * direction(p[f"{side}_arm"], sign)
+        hand = elbow + p["forearm"] * direction(p[f"{side}_fore"], sign)
         hip = point["hips"] + sign * p["pelvis"] * right
-        knee = hip + turned(p[f"{side}_thigh"], p["thigh"])
-        ankle = knee + turned(p[f"{side}_shin"], p["shin"])
-        toe = ankle + np.array([sign * p[f"{side}_toe"], 0.8 * p["leg_radius"]])
-        values = (shoulder, elbow, elbow + 0.75 * (hand - elbow), hand, hip, knee, ankle, toe)
-        for name, value in zip(
-            ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "toe"), values, strict=True
-        ):
-            point[f"{side}_{name}"] = value
-        arm, leg = p["arm_radius"], p["leg_radius"]
+        knee = hip + p["thigh"] * direction(p[f"{side}_thigh"], sign)
+        ankle = knee + p["shin"] * direction(p[f"{side}_shin"], sign)
+        toe = ankle + np.concatenate([sign * p[f"{side}_toe"], 0.8 * p["leg_radius"]], -1)
+        names = ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "toe")
+        places = (shoulder, elbow, elbow + 0.75 * (hand - elbow), hand, hip, knee, ankle, toe)
+        point |= {f"{side}_{name}": place for name, place in zip(names, places, strict=True)}
+        arm, leg, flank = p["arm_radius"], p["leg_radius"], 0.7 * p["chest"]
         cones += [
-            (shoulder, elbow, 1.15 * arm, arm), (elbow, hand, arm, arm),
-            (shoulder, hip, 0.7 * p["chest"], 0.7 * p["chest"]),
+            (shoulder, elbow, 1.15 * arm, arm), (elbow, hand, arm, arm), (shoulder, hip, flank, flank),
             (hip, knee, 1.15 * leg, leg), (knee, ankle, leg, 0.9 * leg), (ankle, toe, 0.9 * leg, 0.9 * leg),
         ]  # fmt: skip
-    points = np.stack([point[name] for name in POINTS])
-    starts, ends = np.stack([cone[0] for cone in cones]), np.stack([cone[1] for cone in cones])
-    return points, starts, ends, np.array([cone[2:] for cone in cones])
+    points = np.stack([point[name] for name in POINTS], 1)
+    starts, ends = np.stack([cone[0] for cone in cones], 1), np.stack([cone[1] for cone in cones], 1)
+    return points, starts, ends, np.stack([np.concatenate(cone[2:], -1) for cone in cones], 1)
