@@ -15,6 +15,8 @@ class OpenGL:
     """Samples per pixel along each axis."""
     shadow_map_px: int = 768
     """Side of the square picture that the key light sees."""
+    ground_shadow: bool = True
+    """Whether to work out the shadow on the plane y = 0; not needed where the ground itself is part of the take."""
     contact_strength: float = 0.4
     """How dark the ground is right under what touches it, 0 … 1."""
     contact_reach_m: float = 0.1

@@ -10,30 +10,22 @@ from understudy.core.character import Character, Material
 from understudy.core.film import Performance
 from understudy.render.posing import PosedMesh, Poser
 
-__all__ = ["DeviceMesh", "only_glows", "surface_table"]
+__all__ = ["DeviceMesh", "surface_table"]
 
 SRGB8_ALPHA8 = 0x8C43
 """OpenGL's name of the texture format that it decodes from sRGB to linear light when it filters."""
 
 
-def only_glows(material: Material) -> bool:
-    """Whether a surface sends out light but reflects none, like a sky: such surfaces throw no shadows."""
-    return any(material.emissive) and not any(material.base_colour[:3])
-
-
 def surface_table(characters: Sequence[Character]) -> Float[np.ndarray, "2 surface 4"]:
-    """What the light needs to know of each surface: emissive and id; metallic, roughness and whether it reflects.
+    """What the light needs to know of each surface: emissive and id; metallic and roughness.
 
     Surface 0 is nothing; the materials of the n-th character follow those of the one before, with id n.
     """
     rows = [np.zeros((2, 4), np.float32)]
     for number, character in enumerate(characters, start=1):
         for material in character.mesh.materials:
-            reflects = 0.0 if only_glows(material) else 1.0
             rows.append(
-                np.array(
-                    [(*material.emissive, number), (material.metallic, material.roughness, reflects, 0.0)], np.float32
-                )
+                np.array([(*material.emissive, number), (material.metallic, material.roughness, 0.0, 0.0)], np.float32)
             )
     return np.stack(rows, axis=1)
 
@@ -46,9 +38,6 @@ class DeviceMesh:
         self.poser = Poser(character)
         self.posed: PosedMesh | None = None
         mesh = character.mesh
-        shadowing = np.array([not only_glows(material) for material in mesh.materials], bool)
-        self.shadowing_vertices = np.unique(mesh.faces[shadowing[mesh.face_material]])
-        """Which vertices belong to surfaces that throw shadows."""
         self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 24, dynamic=True)
         self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
         self._textures = [_texture(context, material) for material in mesh.materials]
@@ -87,14 +76,12 @@ class DeviceMesh:
         first_surface: int = 0,
         shadows: bool = False,
     ) -> None:
-        """Draw all surfaces with one of the programs; for `shadows`, only those that throw some, both sides.
+        """Draw all surfaces with one of the programs; for `shadows`, both sides of them.
 
         `first_surface` is where this mesh's materials begin in the table of all surfaces (`surface_table`).
         """
         for index, array in self._arrays[name]:
             material = self.character.mesh.materials[index]
-            if shadows and only_glows(material):
-                continue
             if shadows or material.double_sided:
                 context.disable(moderngl.CULL_FACE)
             else:

@@ -12,6 +12,7 @@ from understudy.core.passes import Passes
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.opengl_context import load_shader
 from understudy.render.backends.opengl_meshes import DeviceMesh, surface_table
+from understudy.render.posing import PosedMesh
 from understudy.render.views import Box, LightView, camera_clip_from_world, light_view, pixel_box
 
 __all__ = ["OpenGLRenderer"]
@@ -44,6 +45,7 @@ class OpenGLRenderer:
         self._catcher_screen = context.vertex_array(self._catcher, [])
         self._make_targets()
         self._meshes: list[DeviceMesh] = []
+        self._light_drawn: tuple[bytes | PosedMesh | None, ...] = ()
         self._surfaces = context.texture((1, 2), 4, dtype="f4")
 
     def _program(self, vertex: str, fragment: str, **units: int) -> moderngl.Program:
@@ -54,13 +56,14 @@ class OpenGLRenderer:
 
     def _make_targets(self) -> None:
         context, side = self._context, self.config.shadow_map_px
-        self._blockers = context.texture((side, side), 2, dtype="f2")
+        self._blockers = context.texture((side, side) if self.config.ground_shadow else (1, 1), 2, dtype="f2")
         self._blockers.repeat_x = self._blockers.repeat_y = False
         self._shadow_map = context.depth_texture((side, side))
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
         self._shadow_map.compare_func = "<="
         self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._light_target = context.framebuffer([self._blockers], self._shadow_map)
+        blockers = [self._blockers] if self.config.ground_shadow else []
+        self._light_target = context.framebuffer(blockers, self._shadow_map)
         contact_size = (CONTACT_MAP_PX, CONTACT_MAP_PX)
         self._contact_map = context.texture(contact_size, 1, dtype="f2")
         self._contact_map.repeat_x = self._contact_map.repeat_y = False
@@ -78,6 +81,10 @@ class OpenGLRenderer:
         """The passes of one frame (see `render.protocol.Renderer`)."""
         if not 0 <= frame < len(take):
             raise IndexError(f"the take has frames 0 … {len(take) - 1}; got {frame}")
+        with self._context:  # other renderers may be at work in this process
+            return self._render(take, frame)
+
+    def _render(self, take: Take, frame: int) -> Passes:
         meshes = self._load(take)
         posed = [mesh.update(p, frame) for mesh, p in zip(meshes, take.performances, strict=True)]
         K, width, height = take.camera.K[frame], take.camera.width, take.camera.height
@@ -85,7 +92,7 @@ class OpenGLRenderer:
         passes = _empty_passes(width, height)
         if not posed:
             return passes
-        casting = np.concatenate([p.vertices[m.shadowing_vertices] for p, m in zip(posed, meshes, strict=True)])
+        casting = np.concatenate([mesh.vertices for mesh in posed])
         view = None
         if len(casting):
             # Room for the shadows' soft edges: outside the view nothing is shaded.
@@ -96,12 +103,12 @@ class OpenGLRenderer:
             self._draw_light(meshes, view, take.light)
         self._set_light(take, frame, view)
 
-        seen = np.concatenate([p.vertices for p in posed]) @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+        seen = casting @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
         near, far = max(NEAR_M, 0.9 * float(seen[:, 2].min())), max(1.1 * float(seen[:, 2].max()), 2 * NEAR_M)
         for tile in pixel_box(K, seen, 0.0, width, height, NEAR_M).tiles(TILE_PX):
             clip_from_world = camera_clip_from_world(K, T_camera_world, tile, near, far)
             self._draw_characters(meshes, clip_from_world, tile, passes)
-        if view is not None:
+        if view is not None and self.config.ground_shadow:
             self._draw_ground(meshes, take, frame, casting, view, passes)
         return passes
 
@@ -124,7 +131,13 @@ class OpenGLRenderer:
         return self._meshes
 
     def _draw_light(self, meshes: list[DeviceMesh], view: LightView, light: Light) -> None:
-        """Fill the shadow map and the blockers' pyramid."""
+        """Fill the shadow map and the blockers' pyramid, unless they already show just this."""
+        drawn = (view.clip_from_world.tobytes(), *(mesh.posed for mesh in meshes))
+        if len(drawn) == len(self._light_drawn) and all(
+            a is b or (isinstance(a, bytes) and a == b) for a, b in zip(drawn, self._light_drawn, strict=True)
+        ):
+            return
+        self._light_drawn = drawn
         context = self._context
         self._light_target.use()
         context.enable(moderngl.DEPTH_TEST)
@@ -133,8 +146,9 @@ class OpenGLRenderer:
         self._light["to_key"].value = tuple(light.key_direction / np.linalg.norm(light.key_direction))
         for mesh in meshes:
             mesh.draw(context, "light", self._light, shadows=True)
-        self._blockers.build_mipmaps()
-        self._blockers.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        if self.config.ground_shadow:
+            self._blockers.build_mipmaps()
+            self._blockers.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
 
     def _set_light(self, take: Take, frame: int, view: LightView | None) -> None:
         light, program = take.light, self._shade
@@ -153,9 +167,9 @@ class OpenGLRenderer:
             return
         _write(program, "shadow_from_world", view.texture_from_world)
         texel_m = view.side_m / self.config.shadow_map_px
-        program["shadow_offset_m"].value = 2.0 * texel_m + 0.004
         # Blockers on the same body are a few decimetres away.
         blur_m = np.clip(0.25 * np.tan(angle), texel_m, 6.0 * texel_m)
+        program["shadow_offset_m"].value = float(blur_m + 2.0 * texel_m)
         program["shadow_blur"].value = float(blur_m / view.side_m)
 
     def _draw_characters(

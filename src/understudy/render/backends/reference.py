@@ -226,17 +226,16 @@ def _shade(
     n_h = np.maximum((normals * half).sum(1, keepdims=True), 0.0)
     v_h = np.maximum((to_camera * half).sum(1, keepdims=True), 0.0)
 
-    reflects = 0.0 if any(material.emissive) and not any(material.base_colour[:3]) else 1.0
     diffuse = base * (1.0 - material.metallic)
-    f0 = 0.04 * reflects * (1.0 - material.metallic) + base * material.metallic
+    f0 = 0.04 * (1.0 - material.metallic) + base * material.metallic
     alpha = np.clip(material.roughness**2 + 0.5 * np.radians(light.key_angle_deg), 0.02, 1.0)
     k = 0.5 * alpha
     lobe = alpha**2 / (n_h**2 * (alpha**2 - 1.0) + 1.0) ** 2
     visibility = 0.25 / ((n_l * (1 - k) + k) * (n_v * (1 - k) + k))
-    specular = (f0 + (1.0 - f0) * (1.0 - v_h) ** 5 * reflects) * lobe * visibility
+    specular = (f0 + (1.0 - f0) * (1.0 - v_h) ** 5) * lobe * visibility
 
     mirrored = 2.0 * (normals * to_camera).sum(1, keepdims=True) * normals - to_camera
     mirrored = _unit((1.0 - alpha) * mirrored + alpha * normals)
-    fill_fresnel = f0 + reflects * (np.maximum(1.0 - material.roughness, f0) - f0) * (1.0 - n_v) ** 5
+    fill_fresnel = f0 + (np.maximum(1.0 - material.roughness, f0) - f0) * (1.0 - n_v) ** 5
     key = (diffuse + specular) * light.key_colour * n_l
     return np.array(material.emissive) + key + diffuse * fill(normals) + fill_fresnel * fill(mirrored)

@@ -55,7 +55,7 @@ vec3 fill(vec3 direction) {
 }
 
 vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
-    vec4 finish = texelFetch(surfaces, ivec2(surface, 1), 0);
+    vec2 finish = texelFetch(surfaces, ivec2(surface, 1), 0).xy;
     float metallic = finish.x;
     float roughness = finish.y;
     vec3 v = normalize(camera_position - world);
@@ -65,21 +65,20 @@ vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
     float n_h = max(dot(n, h), 0.0);
 
     vec3 diffuse = base * (1.0 - metallic);
-    // A black surface that glows, such as a sky, does not shine.
-    vec3 f0 = mix(vec3(0.04 * finish.z), base, metallic);
+    vec3 f0 = mix(vec3(0.04), base, metallic);
     float alpha = clamp(roughness * roughness + 0.5 * key_radius, 0.02, 1.0);
     float a2 = alpha * alpha;
     float d = n_h * n_h * (a2 - 1.0) + 1.0;
     float k = 0.5 * alpha;
     float visibility = 0.25 / ((n_l * (1.0 - k) + k) * (n_v * (1.0 - k) + k));
-    float grazing = pow(1.0 - max(dot(v, h), 0.0), 5.0) * finish.z;
+    float grazing = pow(1.0 - max(dot(v, h), 0.0), 5.0);
     vec3 specular = (f0 + (1.0 - f0) * grazing) * (a2 / (d * d)) * visibility;
 
     vec3 colour = texelFetch(surfaces, ivec2(surface, 0), 0).rgb;
     if (n_l > 0.0) colour += (diffuse + specular) * key_colour * n_l * key_visibility(world, n);
     // The fill's own reflection: what comes from the mirrored direction, blurred towards the normal by roughness.
     vec3 mirrored = normalize(mix(reflect(-v, n), n, alpha));
-    vec3 fill_fresnel = f0 + finish.z * (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - n_v, 5.0);
+    vec3 fill_fresnel = f0 + (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - n_v, 5.0);
     return colour + diffuse * fill(n) + fill_fresnel * fill(mirrored);
 }
 
