@@ -194,3 +194,21 @@ def test_a_rig_that_is_no_body(tmp_path):
     write_character(tmp_path / "car.glb", replace(person, skeleton=skeleton))
     with pytest.raises(CharacterError, match="two legs"):
         character_from_rig(tmp_path / "car.glb")
+
+
+def test_ends_of_limbs_that_move_nothing_are_kept(tmp_path):
+    """Mittens: hands and toes are painted on the forearm's and the foot's vertices."""
+    person = box_person()
+    joints = person.skin_joints.copy()
+    for end, above in (("LeftHand", "LeftForeArm"), ("RightToeBase", "RightFoot")):
+        joints[joints == BODY_JOINTS.index(end)] = BODY_JOINTS.index(above)
+    write_character(tmp_path / "rig.glb", replace(person, skin_joints=joints))
+    assert character_from_rig(tmp_path / "rig.glb").skeleton.names == BODY_JOINTS
+
+
+def test_our_own_characters_come_back_as_they_were(tmp_path):
+    person = box_person()
+    write_character(tmp_path / "rig.glb", person)
+    character = character_from_rig(tmp_path / "rig.glb")
+    assert character.skeleton.names == BODY_JOINTS and character.roles == person.roles
+    assert np.abs(character.skeleton.T_parent_joint - person.skeleton.T_parent_joint).max() < 1e-6

@@ -235,6 +235,22 @@ def test_a_rising_heel_turns_about_the_ball():
     assert np.abs(tip[15:, 1]).max() < 5e-3 and min(heel[:, 1].min(), ball[:, 1].min(), tip[:, 1].min()) > -1e-6
 
 
+def test_hips_come_down_when_legs_do_not_reach():
+    """Feet stand far apart, further than the hips' height allows: the hips give way, not the feet."""
+    person = box_person()
+    motion = steps(person)
+    high = 0.09 * np.exp(-(((np.arange(90) - 45) / 12.0) ** 2))
+    motion = replace(motion, root_position_m=motion.root_position_m + np.stack([0 * high, high, 0 * high], 1))
+    standing = (np.arange(90)[:, None] + np.array([0, 15])) % 30 < 15
+    result = retarget(motion, person, person, ground_contact=standing)
+    points = sole_points(person, result)
+    for place, side in enumerate(("Left", "Right")):
+        assert np.abs(points[side, "ball"][standing[:, place], 1]).max() < 1e-3
+    hips = world(result)[:, 0, 1, 3]
+    assert (motion.root_position_m[:, 1] - hips).max() > 0.02
+    assert np.abs(np.diff(hips, 2)).max() < 0.01
+
+
 def test_feet_never_means_never():
     person = box_person()
     motion = steps(person, slip_m=0.01)

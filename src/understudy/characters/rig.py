@@ -25,6 +25,7 @@ CHAINS = (
     ("UpLeg", "Leg"), ("Leg", "Foot"), ("Foot", "ToeBase"), ("Shoulder", "Arm"), ("Arm", "ForeArm"),
     ("ForeArm", "Hand"),
 )  # fmt: skip
+LIMB_ENDS = (("ForeArm", "Hand"), ("Leg", "Foot"), ("Foot", "ToeBase"))
 
 
 def character_from_rig(path: Path, height_m: float | None = None, props: Collection[str] = ()) -> Character:
@@ -70,18 +71,16 @@ def roles_of(path: Path, rig: GltfRig) -> dict[str, int]:
     Raises:
         CharacterError: a limb is not found.
     """
-    skeleton = rig.skeleton
-    moves = joints_that_move(rig.parts, skeleton.parents)
-    positions = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
-    kept = [joint for joint in range(len(skeleton)) if moves[joint]]
-    place = {joint: new for new, joint in enumerate(kept)}
-    found = find_roles(
-        [skeleton.names[joint] for joint in kept],
-        [place.get(skeleton.parents[joint], -1) for joint in kept],
-        positions[kept],
-        {bone: place[joint] for bone, joint in rig.humanoid.items() if joint in place},
-    )
-    roles = {role: kept[joint] for role, joint in found.items()}
+    moving = joints_that_move(rig.parts, rig.skeleton.parents)
+    everything = [True] * len(rig.skeleton)
+    roles = roles_among(rig, moving)
+    # Ends of limbs may move no vertex, and still say where hand, foot and toes are.
+    resting = roles_among(rig, everything)
+    for side in ("Left", "Right"):
+        for upper, lower in LIMB_ENDS:
+            above, joint = roles.get(side + upper), resting.get(side + lower)
+            if above is not None and joint is not None and is_below(joint, above, rig.skeleton.parents):
+                roles.setdefault(side + lower, joint)
     missing = missing_roles(roles)
     if missing:
         raise CharacterError(
@@ -89,6 +88,21 @@ def roles_of(path: Path, rig: GltfRig) -> dict[str, int]:
             "name them as Mixamo does (LeftUpLeg, LeftArm …)"
         )
     return roles
+
+
+def roles_among(rig: GltfRig, allowed: Sequence[bool]) -> dict[str, int]:
+    """The roles that can be told from some of a rig's joints alone."""
+    skeleton = rig.skeleton
+    positions = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
+    kept = [joint for joint in range(len(skeleton)) if allowed[joint]]
+    place = {joint: new for new, joint in enumerate(kept)}
+    found = find_roles(
+        [skeleton.names[joint] for joint in kept],
+        [place.get(skeleton.parents[joint], -1) for joint in kept],
+        positions[kept],
+        {bone: place[joint] for bone, joint in rig.humanoid.items() if joint in place},
+    )
+    return {role: kept[joint] for role, joint in found.items()}
 
 
 def joints_that_move(parts: Sequence[RigPart], parents: Sequence[int]) -> list[bool]:
