@@ -24,6 +24,7 @@ from understudy.io.video import read_frames, read_video
 __all__ = ["MaskConfig", "MaskRefiner", "refine_mask"]
 
 _HANDS = [LANDMARKS.index(name) for name in ("left_wrist", "right_wrist", "left_index", "right_index")]
+_KNEES = [LANDMARKS.index(name) for name in ("left_knee", "right_knee")]
 _SHOULDERS = [LANDMARKS.index(name) for name in ("left_shoulder", "right_shoulder")]
 
 PLATE_BINS = 40
@@ -32,6 +33,8 @@ COLOUR_BINS = (16, 24, 24)
 SOLID, EMPTY = 200, 30
 """Rough coverage from which a pixel is taken for the person, up to which for background (of 255)."""
 MIN_SAMPLES = 100
+SHADOW_OFF = 14.0
+"""How much (of 255) the colour of a cast shadow may differ from the darkened plate."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class _View:
     core: Bool[np.ndarray, "h w"]
     possible: Bool[np.ndarray, "h w"]
     """Where the person may be."""
+    ground_row: int
+    """From which row on there may be cast shadows: the upper knee's."""
 
 
 class MaskRefiner:
@@ -130,16 +135,9 @@ class MaskRefiner:
         right, bottom = np.minimum(box[2:] + pad, [width, height])
         window = (slice(top, bottom), slice(left, right))
         scale = min(1.0, self._config.work_px / size_px)
-        arms = None if landmarks_px is None else (landmarks_px[_HANDS + _SHOULDERS] - [left, top]) * scale
-        view = self._view(
-            picture[window],
-            plate[window],
-            rough[window],
-            None if other is None else other[window],
-            arms,
-            scale,
-            size_px,
-        )
+        points = None if landmarks_px is None else (landmarks_px - [left, top]) * scale
+        other = None if other is None else other[window]
+        view = self._view(picture[window], plate[window], rough[window], other, points, scale, size_px)
         if np.count_nonzero(view.person) < MIN_SAMPLES or np.count_nonzero(view.background) < MIN_SAMPLES:
             return rough
         matte = self._matte(picture[window], view, self._belief(view))
@@ -153,7 +151,7 @@ class MaskRefiner:
         plate: UInt8[np.ndarray, "H W 3"],
         rough: UInt8[np.ndarray, "H W"],
         other: UInt8[np.ndarray, "H W"] | None,
-        arms: Float[np.ndarray, "point 2"] | None,
+        landmarks: Float[np.ndarray, "33 2"] | None,
         scale: float,
         size_px: float,
     ) -> _View:
@@ -164,7 +162,7 @@ class MaskRefiner:
         outside = cv2.distanceTransform((rough <= EMPTY).astype(np.uint8), cv2.DIST_L2, 3)
         background = (outside > 0.05 * size) & (outside < (0.05 + config.ring) * size)
         possible = (outside < config.reach * size).astype(np.uint8)
-        for point in arms if arms is not None else ():
+        for point in landmarks[_HANDS + _SHOULDERS] if landmarks is not None else ():
             cv2.circle(
                 possible, tuple(np.clip(point, -9999, 9999).astype(int).tolist()), int(config.arm_reach * size), 1, -1
             )
@@ -184,6 +182,7 @@ class MaskRefiner:
             background=background,
             core=(inside > config.core * size) & possible,
             possible=possible,
+            ground_row=shape[1] if landmarks is None else int(np.clip(landmarks[_KNEES, 1].min(), 0, shape[1])),
         )
 
     def _belief(self, view: _View) -> Float32[np.ndarray, "h w"]:
@@ -232,7 +231,20 @@ def _plate_odds(view: _View) -> Float[np.ndarray, "h w"]:
     level = np.clip(8 * np.log2(1 + distance / noise), 0, PLATE_BINS - 1).astype(int)
     odds = _log_odds(level, view, (PLATE_BINS,), sigma=1.5, limit=4.0)
     # More distance never speaks for the background.
-    return np.maximum.accumulate(odds)[level]
+    odds = np.maximum.accumulate(odds)[level]
+    ground = slice(view.ground_row, None)
+    odds[ground] = np.where(
+        _shadowed(view.picture[ground], view.plate[ground]), np.minimum(odds[ground], 0), odds[ground]
+    )
+    return odds
+
+
+def _shadowed(picture: UInt8[np.ndarray, "h w 3"], plate: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
+    """Pixels that may be the plate in shadow: darker, and of the same colour (Horprasert et al., 1999)."""
+    picture, plate = cv2.blur(picture, (3, 3)).astype(np.float32), cv2.blur(plate, (3, 3)).astype(np.float32)
+    brightness = (picture * plate).sum(-1) / np.maximum((plate**2).sum(-1), 1.0)
+    off = np.sqrt(((picture - brightness[..., None] * plate) ** 2).sum(-1))
+    return (brightness > 0.25) & (brightness < 0.95) & (off < SHADOW_OFF)
 
 
 def _colour_odds(view: _View) -> Float[np.ndarray, "h w"]:
