@@ -1,0 +1,118 @@
+"""One rendered frame into its plate, in linear light."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from understudy.core.grain import Grain, grain_field
+from understudy.core.passes import Passes
+from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
+
+__all__ = ["Look", "compose"]
+
+_LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What makes a render belong to a shot. One for the whole shot, so that nothing flickers."""
+
+    shadow_share: Float[np.ndarray, "3"]
+    """How much of the ground's light a full shadow takes away, for red, green, blue, 0 … 1."""
+    gain: Float[np.ndarray, "3"]
+    """Exposure and white balance of the character, in linear light."""
+    black: Float[np.ndarray, "3"]
+    """The linear light that the lens and the film put into the deepest black."""
+    blur_px: float
+    """Radius (sigma) of the blur that gives the render the shot's sharpness; 0: none."""
+    grain: Grain | None
+    """None: no grain."""
+    light_wrap: float
+    """How much of the light around the character bleeds over its edges, 0 … 1."""
+    wrap_px: float
+    """How far it bleeds."""
+
+
+def compose(
+    plate: UInt8[np.ndarray, "height width 3"], passes: Passes, look: Look, frame: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The plate with the character's shadow on its ground and the character over it.
+
+    Pixels that neither the character nor its shadow touches are the plate's own bytes. `frame` seeds the grain.
+
+    Source of the over operator: Porter and Duff 1984, Compositing digital images.
+    """
+    box = _touched(passes, 3 * max(look.blur_px, 0.0))
+    if box is None:
+        return plate.copy()
+    alpha, colour = passes.alpha[box].astype(np.float32), passes.colour[box].astype(np.float32)
+    set_light = linear_from_srgb_bytes(plate[box])
+    shadow = passes.shadow[box].astype(np.float32)
+    ground = set_light * (1 - shadow[..., None] * look.shadow_share.astype(np.float32))
+    colour, alpha = _through_the_lens(colour, alpha, look)
+    if look.light_wrap > 0:
+        colour = _wrapped(colour, alpha, set_light, look)
+    light = colour + (1 - alpha[..., None]) * ground
+    if look.grain is None:
+        done = srgb_bytes_from_linear(light)
+    else:
+        coded = 255.0 * srgb_from_linear(np.minimum(light, 1.0)).astype(np.float32)
+        luminance = cv2.transform(coded, _LUMA)
+        coded += alpha[..., None] * grain_field(look.grain, luminance, frame)
+        done = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
+    touched = (alpha > 0) | (shadow > 0)
+    result = plate.copy()
+    result[box] = np.where(touched[..., None], done, plate[box])
+    return result
+
+
+def _touched(passes: Passes, margin: float) -> tuple[slice, slice] | None:
+    """Rows and columns that the character or its shadow touches, with room for the blur."""
+    touched = (passes.alpha > 0) | (passes.shadow > 0)
+    rows, columns = np.flatnonzero(touched.any(1)), np.flatnonzero(touched.any(0))
+    if len(rows) == 0:
+        return None
+    room = int(np.ceil(margin))
+    return (
+        slice(max(int(rows[0]) - room, 0), int(rows[-1]) + 1 + room),
+        slice(max(int(columns[0]) - room, 0), int(columns[-1]) + 1 + room),
+    )
+
+
+def _through_the_lens(
+    colour: Float[np.ndarray, "height width 3"], alpha: Float[np.ndarray, "height width"], look: Look
+) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
+    """Exposure, veil and sharpness of the shot."""
+    black = look.black.astype(np.float32)
+    if (look.gain != 1).any() or black.any():
+        colour = colour * (look.gain.astype(np.float32) * (1 - black)) + alpha[..., None] * black
+    if look.blur_px > 0.05:
+        both = cv2.GaussianBlur(np.dstack([colour, alpha]), (0, 0), look.blur_px, borderType=cv2.BORDER_REPLICATE)
+        colour, alpha = both[..., :3], both[..., 3]
+        # Below a thousandth the blur's tail is nothing that a byte can show.
+        alpha = np.where(alpha < 1e-3, np.float32(0), alpha)
+        colour = np.where(alpha[..., None] > 0, colour, np.float32(0))
+    return colour, alpha
+
+
+def _wrapped(
+    colour: Float[np.ndarray, "height width 3"],
+    alpha: Float[np.ndarray, "height width"],
+    set_light: Float[np.ndarray, "height width 3"],
+    look: Look,
+) -> Float[np.ndarray, "height width 3"]:
+    """The set's light, blurred, over the character's rim."""
+    # At a quarter of the size: the wrap is soft.
+    height, width = alpha.shape
+    small = (max(width // 4, 1), max(height // 4, 1))
+    outside = cv2.resize(1 - alpha, small, interpolation=cv2.INTER_AREA)
+    behind = cv2.resize(set_light, small, interpolation=cv2.INTER_AREA) * outside[..., None]
+    radius = max(look.wrap_px / 4, 0.5)
+    outside = cv2.GaussianBlur(outside, (0, 0), radius)
+    behind = cv2.GaussianBlur(behind, (0, 0), radius) / np.maximum(outside, 1e-3)[..., None]
+    share = look.light_wrap * cv2.resize(outside, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    behind = cv2.resize(behind, (width, height), interpolation=cv2.INTER_LINEAR)
+    # A mix, not a sum: where the set and the character are alike, nothing changes.
+    return colour * (1 - share) + alpha[..., None] * share * behind

@@ -1,0 +1,282 @@
+"""The light of a set, found in the shot itself.
+
+Three witnesses, in this order: the shadow that the actor casts on the ground (the frame against the clean plate), the
+shading of the actor (the fitted body's normals against the picture), and a prior: soft light from above, slightly from
+the camera's side. How bright and of which tint comes from the plate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from understudy.core.environment import Light
+from understudy.geometry.colour import linear_from_srgb_bytes
+
+__all__ = ["LightEstimate", "LightSample", "estimate_light"]
+
+_LUMA = np.array([0.2126, 0.7152, 0.0722])
+_GREY_ALBEDO = 0.22
+_SHADOW_RATIO = 0.88
+
+
+@dataclass(frozen=True)
+class LightSample:
+    """One frame of the shot, what it is without its actor, and where the actor's body is in it."""
+
+    frame: UInt8[np.ndarray, "height width 3"]
+    plate: UInt8[np.ndarray, "height width 3"]
+    matte: UInt8[np.ndarray, "height width"]
+    """Of the actor, 0 … 255."""
+    normals: Float[np.ndarray, "height width 3"]
+    """Of the fitted body: unit, world frame, zero elsewhere."""
+    K: Float[np.ndarray, "3 3"]
+    T_world_camera: Float[np.ndarray, "4 4"]
+    root_position_m: Float[np.ndarray, "3"]
+    """The actor's hips in the world."""
+    height_m: float
+    """The actor's."""
+
+
+@dataclass(frozen=True)
+class LightEstimate:
+    """A light and how it was found."""
+
+    light: Light
+    found_by: Literal["shadow", "shading", "prior"]
+    """What told the key's direction: the cast shadow, the actor's shading, or nothing in the shot."""
+    confidence: float
+    """0 … 1."""
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key's direction and how much of the light on level ground is fill."""
+
+    direction: Float[np.ndarray, "3"]
+    fill_share: Float[np.ndarray, "3"]
+    confidence: float
+
+
+def estimate_light(samples: Sequence[LightSample]) -> LightEstimate:
+    """The set's light from about ten well-spread frames; soft light from above where the shot does not tell.
+
+    Raises:
+        ValueError: no samples.
+    """
+    if not samples:
+        raise ValueError("a light is estimated from at least one frame")
+    cast, shading = _from_cast_shadow(samples), _from_shading(samples)
+    if cast is not None:
+        return LightEstimate(_light(cast, samples, 3.0), "shadow", cast.confidence)
+    if shading is not None:
+        return LightEstimate(_light(shading, samples, 8.0), "shading", shading.confidence)
+    to_camera = samples[len(samples) // 2].T_world_camera[:3, 3] - samples[len(samples) // 2].root_position_m
+    across = np.array([to_camera[0], 0.0, to_camera[2]])
+    across = across / max(float(np.linalg.norm(across)), 1e-9)
+    direction = np.array([0.2, 1.0, 0.0]) + 0.45 * across
+    prior = _Key(direction / np.linalg.norm(direction), np.full(3, 0.6), 0.0)
+    return LightEstimate(_light(prior, samples, 20.0), "prior", 0.0)
+
+
+def _light(key: _Key, samples: Sequence[LightSample], key_angle_deg: float) -> Light:
+    """Strength and tints from the plate, for a key of known direction and share."""
+    plates = [linear_from_srgb_bytes(sample.plate[::4, ::4]).astype(np.float64) for sample in samples]
+    around = np.median([_surroundings(sample) for sample in samples], 0)
+    # A grey world: what surrounds the actor reflects about a fifth. Half in the logarithm, for sets are no grey card.
+    irradiance = float(np.clip(np.sqrt(max(around @ _LUMA, 1e-3) / _GREY_ALBEDO), 0.35, 1.8))
+    tint = np.median([_tint(plate) for plate in plates], 0)
+    ground = np.median([_ground_colour(sample) for sample in samples], 0)
+    fill_share = np.clip(key.fill_share, 0.08, 0.95)
+    elevation = max(float(key.direction[1]), 0.3)
+    return Light(
+        key_direction=key.direction,
+        key_colour=(1 - fill_share) * irradiance * tint / elevation,
+        fill_sky=fill_share * irradiance * tint,
+        # What the ground throws back; it cannot be brighter than the light that falls on it.
+        fill_ground=np.minimum(ground, 0.8 * irradiance * tint),
+        key_angle_deg=key_angle_deg,
+    )
+
+
+def _surroundings(sample: LightSample) -> Float[np.ndarray, "3"]:
+    """Mean linear light of the plate behind and around the actor."""
+    reach = 2 * (sample.matte.shape[0] // 8) + 1
+    near = cv2.dilate((sample.matte > 40).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    picture = sample.plate[near] if near.any() else sample.plate.reshape(-1, 3)
+    return linear_from_srgb_bytes(picture).astype(np.float64).mean(0)
+
+
+def _tint(plate: Float[np.ndarray, "rows columns 3"]) -> Float[np.ndarray, "3"]:
+    """The light's tint, of luminance one; half way from grey to what the plate's brighter places suggest.
+
+    Source: Finlayson and Trezzi 2004, Shades of gray and colour constancy (the norm of degree six).
+    """
+    usable = plate.reshape(-1, 3)
+    usable = usable[usable.max(1) < 0.95]
+    if len(usable) < 100:
+        return np.ones(3)
+    norm = np.maximum((usable**6).mean(0) ** (1 / 6), 1e-4)
+    tint = np.sqrt(np.clip(norm / (norm @ _LUMA), 0.6, 1.6))
+    return tint / (tint @ _LUMA)
+
+
+def _ground_colour(sample: LightSample) -> Float[np.ndarray, "3"]:
+    """Mean linear light of the plate on the ground around the actor's feet."""
+    points, pixels = _ground_points(sample)
+    feet = sample.root_position_m[[0, 2]]
+    near = np.linalg.norm(points - feet, axis=1) < 1.2 * sample.height_m
+    picture = sample.plate[::_STEP, ::_STEP].reshape(-1, 3)[pixels[near]]
+    if len(picture) < 20:
+        picture = sample.plate[-sample.plate.shape[0] // 4 :: _STEP, ::_STEP].reshape(-1, 3)
+    return linear_from_srgb_bytes(picture).astype(np.float64).mean(0)
+
+
+_STEP = 2
+
+
+def _ground_points(sample: LightSample) -> tuple[Float[np.ndarray, "n 2"], np.ndarray]:
+    """Where the pixels of every second row and column meet the ground (x, z in metres), and which pixels do."""
+    height, width = sample.matte.shape
+    y, x = np.mgrid[0:height:_STEP, 0:width:_STEP] + 0.5
+    rays = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], -1) @ np.linalg.inv(sample.K).T
+    rays = rays @ sample.T_world_camera[:3, :3].T
+    origin = sample.T_world_camera[:3, 3]
+    down = rays[:, 1] < -1e-3
+    if origin[1] <= 0.05:
+        down[:] = False
+    distance = -origin[1] / np.where(down, rays[:, 1], -1.0)
+    points = origin[[0, 2]] + rays[:, [0, 2]] * distance[:, None]
+    pixels = np.flatnonzero(down)
+    return points[pixels], pixels
+
+
+def _from_cast_shadow(samples: Sequence[LightSample]) -> _Key | None:
+    """The key from where the ground is darker than in the plate; None without a clear shadow."""
+    weights, offsets, ratios, heights = [], [], [], []
+    for sample in samples:
+        points, pixels = _ground_points(sample)
+        if len(pixels) == 0:
+            continue
+        frame = _soft_linear(sample.frame).reshape(-1, 3)[pixels]
+        plate = _soft_linear(sample.plate).reshape(-1, 3)[pixels]
+        person = cv2.dilate(sample.matte, np.ones((9, 9), np.uint8))[::_STEP, ::_STEP].ravel()[pixels] > 10
+        ratio = (frame + 1e-3) / (plate + 1e-3)
+        brightness = ratio @ _LUMA
+        offset = points - sample.root_position_m[[0, 2]]
+        distance = np.linalg.norm(offset, axis=1)
+        shadow = (
+            (brightness < _SHADOW_RATIO)
+            & (np.ptp(ratio, axis=1) < 0.25)
+            & ~person
+            & (plate @ _LUMA > 0.008)
+            & (distance < 2.5 * sample.height_m)
+        )
+        person_area = np.count_nonzero(sample.matte[::_STEP, ::_STEP] > 128)
+        if np.count_nonzero(shadow) < max(0.02 * person_area, 30):
+            continue
+        # By its area on the ground, not in the picture: far ground is seen foreshortened.
+        depth = np.linalg.norm(points[shadow] - sample.T_world_camera[[0, 2], 3], axis=1)
+        weights.append((1 - brightness[shadow]) * depth**2 / np.median(depth**2))
+        offsets.append(offset[shadow])
+        ratios.append(ratio[shadow])
+        heights.append(sample.height_m)
+    if len(weights) < max(1, len(samples) // 4):
+        return None
+    weight, offset, ratio = np.concatenate(weights), np.concatenate(offsets), np.concatenate(ratios)
+    unit = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+    mean = (unit * weight[:, None]).sum(0) / weight.sum()
+    concentration = float(np.linalg.norm(mean))
+    if concentration < 0.6:
+        return None
+    away = mean / concentration
+    along = offset @ away
+    order = np.argsort(along)
+    share = np.cumsum(weight[order]) / weight.sum()
+    # The far end is the head's shadow.
+    length = max(float(along[order][np.searchsorted(share, 0.95)]), 0.1)
+    elevation = float(np.clip(np.arctan2(0.95 * np.mean(heights), length), np.radians(12), np.radians(80)))
+    direction = np.array([-away[0] * np.cos(elevation), np.sin(elevation), -away[1] * np.cos(elevation)])
+    umbra = ratio[ratio @ _LUMA <= np.percentile(ratio @ _LUMA, 30)]
+    return _Key(direction, np.median(umbra, 0), float(np.clip((concentration - 0.5) * 2, 0, 1)))
+
+
+def _soft_linear(picture: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "rows columns 3"]:
+    """Linear light of every second row and column, without grain."""
+    return linear_from_srgb_bytes(cv2.GaussianBlur(picture, (0, 0), 2.0)[::_STEP, ::_STEP]).astype(np.float64)
+
+
+def _from_shading(samples: Sequence[LightSample]) -> _Key | None:
+    """The key from how the actor's brightness follows the body's normals; None where it hardly does.
+
+    Brightness = albedo of the cloth × (fill + cosine to the key), one light for all and an albedo for each of four
+    colours of cloth; all directions above and a little below the horizon are tried.
+    """
+    normals, colours = [], []
+    for sample in samples:
+        inner = cv2.erode((sample.matte > 240).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        inner &= (np.linalg.norm(sample.normals, axis=-1) > 0.5) & (sample.frame.max(-1) < 250)
+        rows, columns = np.nonzero(inner)
+        step = max(1, len(rows) // 3000)
+        normals.append(sample.normals[rows[::step], columns[::step]])
+        soft = cv2.GaussianBlur(sample.frame, (0, 0), 1.5)
+        colours.append(linear_from_srgb_bytes(soft[rows[::step], columns[::step]]))
+    normal, colour = np.concatenate(normals).astype(np.float64), np.concatenate(colours).astype(np.float64)
+    if len(normal) < 500:
+        return None
+    step = max(1, len(normal) // 6000)
+    brightness = np.maximum(colour @ _LUMA, 1e-4)[::step]
+    direction, fill, explained = _search_key(normal[::step], brightness, _cloths(colour)[::step])
+    if explained < 0.06 or fill >= _FILLS[-1]:
+        return None
+    share = fill / (fill + max(float(direction[1]), 0.3))
+    return _Key(direction, np.full(3, share), float(np.clip(explained * 2, 0, 0.8)))
+
+
+def _cloths(colour: Float[np.ndarray, "n 3"]) -> np.ndarray:
+    """Four kinds of cloth (or skin), told apart by hue and, less so, by brightness."""
+    total = np.maximum(colour.sum(1, keepdims=True), 1e-4)
+    feature = np.concatenate([colour / total, 0.08 * np.log(total)], 1).astype(np.float32)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-4)
+    cv2.setRNGSeed(1)
+    _, labels, _ = cv2.kmeans(feature, 4, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
+    return labels[:, 0]
+
+
+_FILLS = (0.15, 0.3, 0.5, 0.8, 1.3, 2.0, 4.0)
+"""Fill over key, as tried."""
+
+
+def _search_key(
+    normal: Float[np.ndarray, "n 3"], brightness: Float[np.ndarray, " n"], cloth: np.ndarray
+) -> tuple[Float[np.ndarray, "3"], float, float]:
+    """The key's direction, fill over key, and the share of the variance within each cloth that they explain."""
+    size = np.bincount(cloth, minlength=4)
+    typical = np.bincount(cloth, brightness, 4) / np.maximum(size, 1)
+    relative = brightness / np.maximum(typical[cloth], 1e-5)
+    # Highlights and holes in the fit are outliers: errors count up to a limit.
+    limit = 2.0 * float(np.median(np.abs(relative - 1))) + 0.05
+
+    def error(shade: Float[np.ndarray, " n"]) -> float:
+        albedo = np.bincount(cloth, relative * shade, 4) / np.maximum(np.bincount(cloth, shade**2, 4), 1e-9)
+        return float((np.minimum(np.abs(relative - albedo[cloth] * shade), limit) ** 2).mean())
+
+    flat = error(np.ones(len(normal)))
+    best, best_error = (np.array([0.0, 1.0, 0.0]), _FILLS[-1]), flat
+    for direction in _sky(400):
+        cosine = np.maximum(normal @ direction, 0)
+        for fill in _FILLS:
+            if (candidate := error(fill + cosine)) < best_error:
+                best, best_error = (direction, fill), candidate
+    return *best, 1 - best_error / max(flat, 1e-12)
+
+
+def _sky(count: int) -> Float[np.ndarray, "n 3"]:
+    """Directions evenly spread over the sky, from ten degrees above the horizon up (a Fibonacci lattice)."""
+    y = 1 - (np.arange(count) + 0.5) / count * (1 - np.sin(np.radians(10)))
+    turn = np.arange(count) * np.pi * (3 - np.sqrt(5))
+    flat = np.sqrt(1 - y**2)
+    return np.stack([flat * np.cos(turn), y, flat * np.sin(turn)], -1)
