@@ -228,7 +228,8 @@ def _head(
     ratio = (1.12 - 0.17 * style) * config.depth_scale
     away = np.maximum(_line_distance(cells, line) - 1.15 * width, 0)
     cap = width * ratio * (0.3 + 1.4 * np.exp(-((away / (0.6 * width)) ** 2)))
-    square = _square(grid, domain, 4 * ratio**2 * 0.85, cap)
+    # Taller than wide, a head needs less than the 4 of a ball to be `ratio` times as deep as wide.
+    square = _square(grid, domain, 2.9 * ratio**2, cap)
     ones = np.ones_like(square)
     return PartVolume(square, np.full_like(square, depths[1]), ones, ones * (1.0 + 0.08 * (1 - style)))
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.characters.cutout import cut_out
+from understudy.characters.face import carve_face
 from understudy.characters.inflate import InflateConfig, inflate_parts
 from understudy.characters.joints import POINTS, FigureJoints, find_joints, read_joints
 from understudy.characters.parts import figure_grid, label_parts
@@ -80,6 +81,7 @@ def character_from_picture(
     volumes, depths = inflate_parts(grid, labels, config.inflate)
     progress(3, steps)
     vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
+    vertices = carve_face(grid, vertices, vertex_normals(vertices, faces), part_at)
     progress(4, steps)
     atlas = paint_atlas(grid, labels, rgb, figure, config.texture_px)
     old, split_faces, uv = unwrap(vertices, faces, part_at, atlas)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 
-from understudy.characters.parts import PARTS, FigureGrid
+from understudy.characters.parts import PARTS, FigureGrid, limb_radius
 
 __all__ = ["Atlas", "paint_atlas", "unwrap"]
 
@@ -54,12 +54,28 @@ def paint_atlas(
     margin = float(0.006 * grid.height * per_cell)
     picture = _calm_rim(picture, inside, margin)
     is_arm = np.isin(part, ARMS)
-    front_body, front_arms = _pad(picture, inside & ~is_arm, margin), _pad(picture, inside & is_arm, margin)
+    shared = inside & _shoulders(grid, labels, size, per_cell)
+    front_body = _pad(picture, inside & (~is_arm | shared), margin)
+    front_arms = _pad(picture, inside & (is_arm | shared), margin)
     back_body = _back_of_body(grid, front_body, part, inside & ~is_arm, per_cell)
-    top, bottom = np.hstack([front_body, back_body]), np.hstack([front_arms, front_arms])
+    blend = cv2.GaussianBlur((shared & ~is_arm).astype(np.float32), (0, 0), per_cell)[..., None]
+    back_arms = front_arms + blend * (back_body - front_arms)
+    top, bottom = np.hstack([front_body, back_body]), np.hstack([front_arms, back_arms])
     colour = np.clip(np.vstack([top, bottom]) + 0.5, 0, 255).astype(np.uint8)
     texture = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
     return Atlas(texture, (rows, columns))
+
+
+def _shoulders(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], size: tuple[int, int], per_cell: float
+) -> Bool[np.ndarray, "height width"]:
+    """Where arm and trunk are one surface, so that both panels must show the same."""
+    y, x = np.mgrid[: size[1], : size[0]] + 0.5
+    near = np.zeros(size[::-1], bool)
+    for side in ("left", "right"):
+        middle = grid[f"{side}_shoulder"] * per_cell
+        near |= np.hypot(x - middle[0], y - middle[1]) < 1.6 * limb_radius(grid, labels, f"{side}_arm") * per_cell
+    return near
 
 
 def _labels_at(labels: Int[np.ndarray, "row column"], size: tuple[int, int]) -> Int[np.ndarray, "height width"]:
@@ -123,23 +139,28 @@ def _back_of_body(
         if own.sum() < 100:
             continue
         if which == TORSO:
-            colour = _from_flanks(front, own, per_cell)
+            colour, only_in_front = _from_flanks(front, own, per_cell), np.zeros_like(own)
         else:
-            colour = _from_rim(front, own, own & ~_face(grid, own, lab, per_cell), per_cell)
+            only_in_front = _face(grid, own, lab, per_cell)
+            colour = _from_rim(front, own, own & ~only_in_front, per_cell)
         # At the silhouette both panels show the same pixels, so that no seam is seen from the side.
-        within = np.clip(depth / (0.018 * grid.height * per_cell) - 0.3, 0, 1)
+        band = (0.018 if which == TORSO else 0.008) * grid.height * per_cell
+        within = np.clip(depth / band - 0.3, 0, 1)
         blurred = cv2.GaussianBlur((part == which).astype(np.float32), (0, 0), 0.8 * per_cell)
         amount = np.clip(blurred * 1.6 - 0.4, 0, 1) * within
-        back = back + amount[..., None] * (colour + _detail(front, colour, per_cell) - back)
+        back = back + amount[..., None] * (colour + _detail(front, colour, only_in_front, per_cell) - back)
     return back
 
 
 def _face(
     grid: FigureGrid, own: Bool[np.ndarray, "height width"], lab: Float[np.ndarray, "height width 3"], per_cell: float
 ) -> Bool[np.ndarray, "height width"]:
-    """The face: what lies around its landmarks, and all of the head that has its colour."""
+    """The face: what lies around its landmarks, and all of the head that has its colour; without landmarks, all of
+    the head but its rim.
+    """
     if grid.face is None:
-        return np.zeros_like(own)
+        depth = cv2.distanceTransform(np.pad(own.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        return own & (depth > 0.3 * depth.max())
     face = grid.face * per_cell
     y, x = np.mgrid[: own.shape[0], : own.shape[1]]
     middle = face[[0, 2, 5, 9, 10]].mean(0)
@@ -151,8 +172,11 @@ def _face(
     if not core.any():
         return core
     skin = np.median(lab[core], 0)
-    alike = np.linalg.norm((lab - skin) * np.array([0.5, 1.0, 1.0], np.float32), axis=-1) < 16
-    face_area = own & ((away < 1.3) | (alike & (away < 3.5)))
+    alike = np.linalg.norm((lab - skin) * np.array([0.4, 1.0, 1.0], np.float32), axis=-1) < 15
+    # A hat may have the skin's colour, but hair lies between.
+    pieces, _ = ndimage.label(own & (core | alike) & (away < 3.5))
+    connected = np.isin(pieces, np.unique(pieces[core]))
+    face_area = own & ((away < 1.3) | connected)
     # A mask, fur or a helmet has one colour all over: then only the middle is the face.
     return face_area if face_area.sum() < 0.75 * own.sum() else core
 
@@ -214,12 +238,20 @@ def _from_rim(
 
 
 def _detail(
-    front: Float[np.ndarray, "height width 3"], base: Float[np.ndarray, "height width 3"], per_cell: float
+    front: Float[np.ndarray, "height width 3"],
+    base: Float[np.ndarray, "height width 3"],
+    only_in_front: Bool[np.ndarray, "height width"],
+    per_cell: float,
 ) -> Float[np.ndarray, "height width 3"]:
-    """Folds and weave of the front where it has the back's colour; strong contrasts (prints, features) are left out."""
+    """Folds and weave of the front where it has the back's colour; prints, features and what is near them are left
+    out.
+    """
     smooth = cv2.GaussianBlur(front, (0, 0), 2.5 * per_cell)
     fine = np.clip(front - smooth, -18, 18)
-    alike = np.exp(-((np.linalg.norm(smooth - base, axis=-1, keepdims=True) / 50.0) ** 2))
+    differs = np.linalg.norm(cv2.GaussianBlur(front, (0, 0), 0.7 * per_cell) - base, axis=-1) > 60
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(2.5 * per_cell) + 1,) * 2)
+    apart = cv2.dilate((differs | only_in_front).astype(np.uint8), disc)
+    alike = 1 - cv2.GaussianBlur(apart.astype(np.float32), (0, 0), 1.5 * per_cell)[..., None]
     return 0.9 * fine * alike
 
 
