@@ -232,10 +232,9 @@ def _plate_odds(view: _View) -> Float[np.ndarray, "h w"]:
     odds = _log_odds(level, view, (PLATE_BINS,), sigma=1.5, limit=4.0)
     # More distance never speaks for the background.
     odds = np.maximum.accumulate(odds)[level]
-    ground = slice(view.ground_row, None)
-    odds[ground] = np.where(
-        _shadowed(view.picture[ground], view.plate[ground]), np.minimum(odds[ground], 0), odds[ground]
-    )
+    shadowed = _shadowed(view.picture, view.plate)
+    shadowed[: view.ground_row] = False
+    odds[shadowed] = np.minimum(odds[shadowed], 0.0)
     return odds
 
 

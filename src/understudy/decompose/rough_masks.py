@@ -17,7 +17,7 @@ from understudy.core.footage import LANDMARKS, Shot
 from understudy.core.progress import Progress, silent
 from understudy.decompose.clothes import clothes_odds
 from understudy.decompose.landmarks import CROP_SIZE, Crop, Pose
-from understudy.decompose.person_tracker import Track
+from understudy.decompose.person_tracker import Sighting, Track
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import read_frames
 
@@ -156,42 +156,76 @@ class _Area:
 
 
 def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store: MaskStore, shot: Shot) -> _Area | None:
-    """A person's mask in a frame; in a short gap, the masks before and after it, where the person has moved to."""
+    """A person's mask in a frame.
+
+    In a short gap, it is the masks before and after it, where the person has moved to. The network loses a person who
+    leaves the picture when a leg is still in it: beyond the ends of a track its last mask moves on at its last speed.
+    """
+    after = int(np.searchsorted(frames, frame))
     if frame in track.sightings:
-        sighting = track.sightings[frame]
-        crops, keys, points = [sighting.crop], [sighting.mask_key], sighting.landmarks_px
-        visibility = sighting.visibility
-    else:
-        after = int(np.searchsorted(frames, frame))
-        if after == 0 or after == len(frames) or frames[after] - frames[after - 1] > MAX_PAINTED_GAP:
+        sources = [(track.sightings[frame], None)]
+    elif 0 < after < len(frames):
+        if frames[after] - frames[after - 1] > MAX_PAINTED_GAP:
             return None
-        first, last = (track.sightings[int(frames[i])] for i in (after - 1, after))
         share = (frame - frames[after - 1]) / (frames[after] - frames[after - 1])
-        place = (1 - share) * first.next_crop.centre_px + share * last.next_crop.centre_px
-        size = (1 - share) * first.next_crop.size_px + share * last.next_crop.size_px
-        points = (1 - share) * first.landmarks_px + share * last.landmarks_px
-        visibility = np.minimum(first.visibility, last.visibility)
-        crops, keys = [], [first.mask_key, last.mask_key]
-        for sighting in (first, last):
-            grown = size / sighting.next_crop.size_px
-            centre = place + grown * (sighting.crop.centre_px - sighting.next_crop.centre_px)
-            crops.append(Crop(centre, float(grown * sighting.crop.size_px), sighting.crop.angle))
-    reach = [crop.size_px * (abs(np.cos(crop.angle)) + abs(np.sin(crop.angle))) / 2 for crop in crops]
+        first, last = (track.sightings[int(frames[i])] for i in (after - 1, after))
+        where = _between(first.next_crop, last.next_crop, share)
+        sources = [(first, where), (last, where)]
+    else:
+        end, inner = (
+            (frames[0], frames[min(2, len(frames) - 1)]) if after == 0 else (frames[-1], frames[max(-3, -len(frames))])
+        )
+        last, before = track.sightings[int(end)], track.sightings[int(inner)]
+        if end == inner or abs(frame - end) > MAX_PAINTED_GAP or not _leaves(before, last, shot):
+            return None
+        where = _between(before.next_crop, last.next_crop, (frame - inner) / (end - inner))
+        sources = [(last, where)]
+    placed = [(sighting, _moved(sighting, where)) for sighting, where in sources]
+    reach = [crop.size_px * (abs(np.cos(crop.angle)) + abs(np.sin(crop.angle))) / 2 for _, crop in placed]
     limits = [shot.width, shot.height]
-    low = np.min([crop.centre_px - r for crop, r in zip(crops, reach, strict=True)], axis=0)
-    high = np.max([crop.centre_px + r for crop, r in zip(crops, reach, strict=True)], axis=0)
+    low = np.min([crop.centre_px - r for (_, crop), r in zip(placed, reach, strict=True)], axis=0)
+    high = np.max([crop.centre_px + r for (_, crop), r in zip(placed, reach, strict=True)], axis=0)
     left, top = np.clip(np.floor(low), 0, limits).astype(int).tolist()
     right, bottom = np.clip(np.ceil(high), 0, limits).astype(int).tolist()
     if right <= left or bottom <= top:
         return None
     covers = []
-    for crop, key in zip(crops, keys, strict=True):
+    for sighting, crop in placed:
         M = crop.crop_from_picture()
         # OpenCV counts from the centre of the first pixel, we from its corner.
         M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ (np.array([left, top]) + 0.5) - 0.5])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        covers.append(cv2.warpAffine(store.get(key), M, (right - left, bottom - top), flags=flags))
-    return _Area(left, top, np.maximum.reduce(covers), points, visibility, track.colours, crops[0].size_px)
+        covers.append(cv2.warpAffine(store.get(sighting.mask_key), M, (right - left, bottom - top), flags=flags))
+    sighting, crop = placed[0]
+    grown = crop.size_px / sighting.crop.size_px
+    points = crop.centre_px + grown * (sighting.landmarks_px - sighting.crop.centre_px)
+    return _Area(left, top, np.maximum.reduce(covers), points, sighting.visibility, track.colours, crop.size_px)
+
+
+def _between(first: Crop, last: Crop, share: float) -> Crop:
+    """A crop on the straight way from one to another, or beyond."""
+    centre = (1 - share) * first.centre_px + share * last.centre_px
+    # In equal steps a size grows by equal factors.
+    return Crop(centre, float(first.size_px ** (1 - share) * last.size_px**share), last.angle)
+
+
+def _moved(sighting: Sighting, where: Crop | None) -> Crop:
+    """The crop of a sighting's mask, if its person has moved to where their `next_crop` would be `where`."""
+    if where is None:
+        return sighting.crop
+    grown = where.size_px / sighting.next_crop.size_px
+    centre = where.centre_px + grown * (sighting.crop.centre_px - sighting.next_crop.centre_px)
+    return Crop(centre, float(grown * sighting.crop.size_px), sighting.crop.angle)
+
+
+def _leaves(before: Sighting, last: Sighting, shot: Shot) -> bool:
+    """Whether somebody at the picture's border moves outwards over it."""
+    crop = last.next_crop
+    moved = crop.centre_px - before.next_crop.centre_px
+    size = np.array([shot.width, shot.height])
+    reach = 0.35 * crop.size_px
+    outwards = ((crop.centre_px - reach < 0) & (moved < 0)) | ((crop.centre_px + reach > size) & (moved > 0))
+    return bool(outwards.any())
 
 
 def _share_out(areas: Sequence[_Area], picture: UInt8[np.ndarray, "height width 3"]) -> None:
