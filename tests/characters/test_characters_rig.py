@@ -161,7 +161,7 @@ def test_rigs_lying_or_looking_elsewhere_are_stood_up(tmp_path, turn):
     person = box_person()
     R = Rotation.from_euler(*turn, degrees=True).as_matrix()
     lying = turned(person, R)
-    write_character(tmp_path / "rig.glb", lying)
+    write_character(tmp_path / "rig.glb", replace(lying, roles={}))
     character = character_from_rig(tmp_path / "rig.glb")
     check_anatomy(character)
     at = rest_positions(character)[[character.roles[name] for name in BODY_JOINTS]]
@@ -183,7 +183,7 @@ def test_sides_named_from_the_viewers_seat_change_places(tmp_path):
         MIRRORED[name[:4]] + name[4:] if name[:4] in MIRRORED else
         MIRRORED[name[:5]] + name[5:] if name[:5] in MIRRORED else name for name in BODY_JOINTS
     )  # fmt: skip
-    write_character(tmp_path / "rig.glb", replace(person, skeleton=replace(person.skeleton, names=swapped)))
+    write_character(tmp_path / "rig.glb", replace(person, skeleton=replace(person.skeleton, names=swapped), roles={}))
     check_anatomy(character_from_rig(tmp_path / "rig.glb"))
 
 
@@ -191,7 +191,7 @@ def test_a_rig_that_is_no_body(tmp_path):
     person = box_person()
     skeleton = replace(person.skeleton, names=tuple(f"wheel_{n}" for n in range(22)),
                        parents=tuple([-1] + [0] * 21))  # fmt: skip
-    write_character(tmp_path / "car.glb", replace(person, skeleton=skeleton))
+    write_character(tmp_path / "car.glb", replace(person, skeleton=skeleton, roles={}))
     with pytest.raises(CharacterError, match="two legs"):
         character_from_rig(tmp_path / "car.glb")
 
@@ -202,13 +202,22 @@ def test_ends_of_limbs_that_move_nothing_are_kept(tmp_path):
     joints = person.skin_joints.copy()
     for end, above in (("LeftHand", "LeftForeArm"), ("RightToeBase", "RightFoot")):
         joints[joints == BODY_JOINTS.index(end)] = BODY_JOINTS.index(above)
-    write_character(tmp_path / "rig.glb", replace(person, skin_joints=joints))
+    write_character(tmp_path / "rig.glb", replace(person, skin_joints=joints, roles={}))
     assert character_from_rig(tmp_path / "rig.glb").skeleton.names == BODY_JOINTS
 
 
-def test_our_own_characters_come_back_as_they_were(tmp_path):
-    person = box_person()
-    write_character(tmp_path / "rig.glb", person)
+@pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
+def test_our_own_characters_come_back_as_they_were(tmp_path, scale):
+    """Whatever their size, names and place: roles are in the file."""
+    person = box_person(scale)
+    names = tuple(f"part {number}" for number in range(22))
+    named = replace(person, skeleton=replace(person.skeleton, names=names))
+    write_character(tmp_path / "rig.glb", named)
     character = character_from_rig(tmp_path / "rig.glb")
-    assert character.skeleton.names == BODY_JOINTS and character.roles == person.roles
+    assert character.skeleton.names == names and character.roles == person.roles
     assert np.abs(character.skeleton.T_parent_joint - person.skeleton.T_parent_joint).max() < 1e-6
+    assert np.abs(character.mesh.vertices.min(0) - person.mesh.vertices.min(0)).max() < 1e-6
+    assert np.abs(character.mesh.vertices.max(0) - person.mesh.vertices.max(0)).max() < 1e-6
+    half = character_from_rig(tmp_path / "rig.glb", person.height_m / 2)
+    assert np.abs(rest_positions(half) - rest_positions(person) / 2).max() < 1e-6
+    assert np.abs(np.linalg.inv(half.T_joint_mesh)[:, :3, 3] - rest_positions(half)).max() < 1e-6

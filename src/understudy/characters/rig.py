@@ -37,6 +37,8 @@ def character_from_rig(path: Path, height_m: float | None = None, props: Collect
     The skeleton is put in order: the hips become its root; joints that move no vertex are left out; a limb's joint
     that hangs elsewhere (feet on the world, in rigs made for inverse kinematics) is hung on its limb. Names stay.
 
+    A character that we wrote ourselves stays as it is, but for the height.
+
     Things held in the hands are left out, because game packs put all alternatives there at once; those named in
     `props` (node names, see `held_props`) are kept. What the character wears stays.
 
@@ -44,6 +46,8 @@ def character_from_rig(path: Path, height_m: float | None = None, props: Collect
         CharacterError: the file cannot be read, has no skin, or its joints are not those of a body on two legs.
     """
     rig = read_gltf_rig(path)
+    if not missing_roles(rig.roles):
+        return scaled(character_from_parts(rig, rig.parts), height_m)
     roles = roles_of(path, rig)
     unknown = set(props) - set(held_names(rig, roles))
     if unknown:
@@ -221,6 +225,22 @@ def rebuilt(
         T_joint_mesh=invert(rest[order]),
         skin_joints=np.where(character.skin_weights > 0, place[character.skin_joints], 0),
         roles={role: int(place[joint]) for role, joint in character.roles.items()},
+    )
+
+
+def scaled(character: Character, height_m: float | None) -> Character:
+    """The character at another height, scaled about the origin."""
+    if height_m is None:
+        return character
+    scale = height_m / character.height_m
+    local, bind = character.skeleton.T_parent_joint.copy(), character.T_joint_mesh.copy()
+    local[:, :3, 3] *= scale
+    bind[:, :3, 3] *= scale
+    return replace(
+        character,
+        mesh=replace(character.mesh, vertices=scale * character.mesh.vertices),
+        skeleton=replace(character.skeleton, T_parent_joint=local),
+        T_joint_mesh=bind,
     )
 
 

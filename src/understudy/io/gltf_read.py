@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.errors import CharacterError
-from understudy.core.motion import Motion, Skeleton
+from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
@@ -27,7 +27,7 @@ from understudy.io.gltf_animation import (
 )
 from understudy.io.gltf_document import GltfDocument, open_gltf, well_formed
 from understudy.io.gltf_primitives import RigPart, read_parts
-from understudy.io.gltf_skins import BoundJoints, bind_joints, rigid_part
+from understudy.io.gltf_skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
 
 __all__ = ["GltfRig", "character_from_parts", "read_gltf", "read_gltf_clip_names", "read_gltf_motion", "read_gltf_rig"]
 
@@ -47,10 +47,12 @@ class GltfRig:
     materials: tuple[Material, ...]
     humanoid: dict[str, int]
     """VRM's own naming of bones ("leftUpperArm") to joints; empty for other files."""
+    roles: dict[str, int]
+    """As in Character, in files that we wrote; empty for other files."""
 
 
 def read_gltf(path: Path) -> Character:
-    """All that a .glb, .vrm or .gltf file shows, as one character: metres, +Y up; `roles` are empty.
+    """All that a .glb, .vrm or .gltf file shows, as one character: metres, +Y up; `roles` only in files of our own.
 
     Rigid parts (helmets, weapons) follow the joint above them, or the root. VRM 0.x files are turned to face +Z; for
     other files the facing is the file's own (`characters.rig.character_from_rig` also settles facing, size and roles).
@@ -76,7 +78,9 @@ def read_gltf_rig(path: Path) -> GltfRig:
         parts, materials = read_parts(document, tree, world, bound)
         if not any(len(part.faces) for part in parts):
             raise CharacterError(f"{path.name} holds no surface: export the mesh together with its armature")
-        rig = GltfRig(path.stem, bound.skeleton, parts, materials, read_humanoid(document, bound))
+        rig = GltfRig(
+            path.stem, bound.skeleton, parts, materials, read_humanoid(document, bound), read_roles(document, bound)
+        )
         return turned(rig) if faces_backwards(document) else rig
 
 
@@ -94,6 +98,16 @@ def read_humanoid(document: GltfDocument, bound: BoundJoints) -> dict[str, int]:
     return {name: bound.joint_of_node[node] for name, node in nodes.items() if node in bound.joint_of_node}
 
 
+def read_roles(document: GltfDocument, bound: BoundJoints) -> dict[str, int]:
+    """The roles that our writer left in the file; none when a skin was changed since."""
+    roles: dict[str, int] = {}
+    for skin, joints in bound.joints.items():
+        for role, place in document.entry("skins", skin).get("extras", {}).get(ROLES_KEY, {}).items():
+            if role in BODY_JOINTS and isinstance(place, int) and 0 <= place < len(joints):
+                roles[role] = joints[place]
+    return roles
+
+
 def turned(rig: GltfRig) -> GltfRig:
     """The rig turned by half a turn about +Y."""
     T = rig.skeleton.T_parent_joint.copy()
@@ -105,7 +119,7 @@ def turned(rig: GltfRig) -> GltfRig:
 
 
 def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
-    """Some parts of a rig, merged into one mesh; `roles` are empty."""
+    """Some parts of a rig, merged into one mesh."""
     influences = max(part.skin_joints.shape[1] for part in parts)
     firsts = np.cumsum([0] + [len(part.vertices) for part in parts])
     used = sorted({part.material for part in parts})
@@ -124,6 +138,7 @@ def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
         T_joint_mesh=invert(rest_pose(rig.skeleton.parents, rig.skeleton.T_parent_joint)),
         skin_joints=np.concatenate([padded(part.skin_joints, influences) for part in parts]),
         skin_weights=np.concatenate([padded(part.skin_weights, influences) for part in parts]),
+        roles=rig.roles,
     )
 
 

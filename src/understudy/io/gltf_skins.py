@@ -17,9 +17,11 @@ from understudy.geometry.rigid import invert, transform_from
 from understudy.io.gltf_animation import NodeTree
 from understudy.io.gltf_document import GltfDocument
 
-__all__ = ["BoundJoints", "bind_joints", "rigid_part"]
+__all__ = ["ROLES_KEY", "BoundJoints", "bind_joints", "rigid_part"]
 
 MAX_JOINTS = 2000
+ROLES_KEY = "understudy_roles"
+"""In a skin's `extras`, in files that we wrote: which place in `joints` plays which part."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class BoundJoints:
     joint_of_node: dict[int, int]
     T_model_bound: Float[np.ndarray, "joint 4 4"]
     """Each joint in the bind pose, with the scale that it may hold; the skeleton has the rigid part."""
-    T_bound_mesh: dict[int, Float[np.ndarray, "skin_joint 4 4"]]
+    T_bound_mesh: dict[int, Float[np.ndarray, "_ 4 4"]]
     """Of each skin: its inverse bind matrices."""
     joints: dict[int, list[int]]
     """Of each skin: its joints, as indices of the skeleton."""
@@ -115,7 +117,7 @@ def bound_nodes(
     tree: NodeTree,
     world: dict[int, Float[np.ndarray, "4 4"]],
     skin_nodes: dict[int, list[int]],
-    inverse_bind: dict[int, Float[np.ndarray, "skin_joint 4 4"]],
+    inverse_bind: dict[int, Float[np.ndarray, "_ 4 4"]],
 ) -> dict[int, Float[np.ndarray, "4 4"]]:
     """Where each skin joint stood in the scene when its mesh was bound.
 

@@ -21,6 +21,7 @@ from understudy.core.character import Character, Material
 from understudy.core.film import Performance
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf_primitives import unit_normals
+from understudy.io.gltf_skins import ROLES_KEY
 
 __all__ = ["write_character", "write_scene"]
 
@@ -59,7 +60,7 @@ def write_scene(
     builder.write(path)
 
 
-Channel = tuple[int, str, Float[np.ndarray, "time width"], float]
+Channel = tuple[int, str, Float[np.ndarray, "_ _"], float]
 """A node, its animated property, the values, and the frame rate."""
 
 
@@ -147,10 +148,10 @@ class GlbBuilder:
                 self.json["scenes"][0]["nodes"].append(joint_nodes[joint])
         bind = character.T_joint_mesh.swapaxes(1, 2).reshape(-1, 16).copy()
         bind[:, [3, 7, 11, 15]] = (0.0, 0.0, 0.0, 1.0)
-        skin = self.append(
-            "skins",
-            {"name": character.name, "joints": joint_nodes, "inverseBindMatrices": self.add_accessor(bind, "MAT4")},
-        )
+        entry = {"name": character.name, "joints": joint_nodes, "inverseBindMatrices": self.add_accessor(bind, "MAT4")}
+        if character.roles:
+            entry["extras"] = {ROLES_KEY: dict(character.roles)}
+        skin = self.append("skins", entry)
         mesh = self.append("meshes", {"name": character.name, "primitives": self.add_primitives(character)})
         # A skinned mesh stands at the scene's root: the transform of its node does not count (section 3.7.3.3).
         node = self.append("nodes", {"name": f"{character.name} mesh", "mesh": mesh, "skin": skin})
