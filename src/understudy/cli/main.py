@@ -1,5 +1,6 @@
 """`understudy VERB …`: the command line."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print(f"understudy: there is no verb {verb!r}; choose from {', '.join(VERBS)}", file=sys.stderr)
         return 2
+    logging.basicConfig(format="understudy: %(message)s", level=logging.WARNING)
     try:
         import_module(f"understudy.cli.{verb}").main(rest)
     except UnderstudyError as error:

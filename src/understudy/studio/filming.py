@@ -6,20 +6,71 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
+from understudy.core.environment import Light
 from understudy.core.film import Take
 from understudy.core.progress import Progress
 from understudy.io.cameras import read_camera_json
 from understudy.io.gltf import write_scene
 from understudy.io.passes import PassWriter, read_passes
-from understudy.render.renderers import RENDERERS
+from understudy.io.video import read_frames, read_video
+from understudy.refine.compose import Look
+from understudy.refine.light import LightSample, estimate_light
+from understudy.refine.look import LookSample, RefineConfig, measure_look
+from understudy.refine.refine import refine
+from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.cut import Cut
 from understudy.studio.stages import actor_performance, understudy_performance
 
-__all__ = ["film_reads", "film_settings", "finished_frames", "light_stage", "render_stage", "scene_stage"]
+__all__ = ["FLAT_LIGHT", "film_reads", "film_settings", "finished_frames", "light_stage", "render_stage", "scene_stage"]
 
+FLAT_LIGHT = Light(np.array([0.0, 1.0, 0.0]), np.zeros(3), np.ones(3), np.ones(3))
+"""For renders of which only the silhouette or the normals matter."""
 TAKE_READS = ["/character/character.glb", "performance/motion.npz", "camera/fitted.json"]
+_LIGHT_SAMPLES = 8
+_LOOK_SAMPLES = 8
+
+
+def spread(count: int, samples: int) -> list[int]:
+    """Frames spread evenly over a shot, without its ends."""
+    return np.unique(((np.arange(samples) + 0.5) * count / samples).astype(int)).tolist()
+
+
+def pictures(
+    cut: Cut, frame: int
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """The shot, its clean plate and the actor's matte at one frame."""
+    shot = next(read_frames(cut.shot, frame, frame + 1))
+    plate = next(read_video(cut.path("plate/clean_plate.mp4"), frame, frame + 1))
+    matte = next(read_video(cut.path(f"{cut.actor}/mask.mkv"), frame, frame + 1))
+    return shot, plate[: cut.shot.height, : cut.shot.width], matte
+
+
+def light_stage(cut: Cut) -> None:
+    """The set's light, from the actor's shadow and shading."""
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        actor, camera = actor_performance(cut), read_camera_json(cut.path("camera/source.json"))
+        take = Take((actor,), camera, FLAT_LIGHT)
+        frames = spread(len(camera), _LIGHT_SAMPLES)
+        samples = []
+        with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
+            for done, frame in enumerate(frames, 1):
+                root, height = actor.motion.root_position_m[frame], actor.character.height_m
+                view = (camera.K[frame], camera.T_world_camera[frame], root, height)
+                samples.append(
+                    LightSample(*pictures(cut, frame), renderer(take, frame).normals.astype(np.float64), *view)
+                )
+                progress(done, len(frames))
+        estimate = estimate_light(samples)
+        save_light(folder / "light.json", estimate.light)
+        return {"found_by": estimate.found_by, "confidence": round(estimate.confidence, 3)}
+
+    reads = ["plate/clean_plate.mp4", "camera/source.json"]
+    reads += [f"{cut.actor}/{name}" for name in ("mask.mkv", "motion.npz", "body.glb")]
+    cut.run("light", reads, {"samples": _LIGHT_SAMPLES}, ["light.json"], work, reads_shot=True)
 
 
 def the_take(cut: Cut) -> Take:
@@ -30,7 +81,7 @@ def the_take(cut: Cut) -> Take:
 
 def render_stage(cut: Cut) -> None:
     """The character alone, pass by pass."""
-    config = RENDERERS["opengl"](supersampling=1 if cut.config.quality == "draft" else 2)
+    config = OpenGL(supersampling=1 if cut.config.quality == "draft" else 2)
 
     def work(folder: Path, progress: Progress) -> None:
         take = the_take(cut)
@@ -53,3 +104,35 @@ def scene_stage(cut: Cut) -> None:
         write_scene(folder / "scene.glb", take.performances, take.camera)
 
     cut.run("scene", [*TAKE_READS, "light.json"], {}, ["scene.glb"], work)
+
+
+def film_reads(cut: Cut) -> list[str]:
+    """What the finished frames of a cut are made of."""
+    return [cut.prefix + name for name in ("plate/clean_plate.mp4", f"{cut.actor}/mask.mkv", "passes", "light.json")]
+
+
+def film_settings(cut: Cut) -> dict[str, Any]:
+    """What they depend on besides."""
+    return asdict(refine_config(cut))
+
+
+def refine_config(cut: Cut) -> RefineConfig:
+    """Everything, or nothing but the render over the plate."""
+    if cut.config.refine:
+        return RefineConfig()
+    return RefineConfig(shadow=False, colour_match=False, lens_match=False, grain=False, light_wrap=False)
+
+
+def finished_frames(cut: Cut) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The character over the plate, matched to the shot."""
+    passes = read_passes(cut.path("passes"))
+    yield from refine(passes, cut.path("plate/clean_plate.mp4"), the_look(cut), len(cut.shot))
+
+
+def the_look(cut: Cut) -> Look:
+    """The shot's tone, sharpness and grain, measured on samples."""
+    samples = [
+        LookSample(*pictures(cut, frame), next(read_passes(cut.path("passes"), frame, frame + 1)))
+        for frame in spread(len(cut.shot), _LOOK_SAMPLES)
+    ]
+    return measure_look(samples, load_light(cut.path("light.json")), refine_config(cut))

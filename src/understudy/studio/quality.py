@@ -1,12 +1,11 @@
 """How well a cut was taken apart and put together: figures over time, measured on its files."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
@@ -16,16 +15,15 @@ from understudy.io.motions import read_landmarks_npz
 from understudy.io.video import read_video
 from understudy.metrics.image import mask_iou
 from understudy.metrics.motion import foot_sliding_mm, jitter
-from understudy.render.renderers import RENDERERS
+from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_fit, load_solution
 from understudy.studio.cut import Cut
+from understudy.studio.filming import FLAT_LIGHT
 from understudy.studio.stages import actor_performance, landmarks_file
 
 __all__ = ["Quality", "measure"]
 
 _MASK_SAMPLES = 16
-_WHITE = np.ones(3)
-FLAT_LIGHT = Light(np.array([0.0, 1.0, 0.0]), _WHITE, _WHITE, _WHITE)
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,12 @@ def _height_px(landmarks_px: Float[np.ndarray, "time 33 2"]) -> Float[np.ndarray
 def _mask_iou(cut: Cut, actor: Performance) -> Float[np.ndarray, " time"]:
     camera = read_camera_json(cut.path("camera/source.json"))
     take = Take((actor,), camera, FLAT_LIGHT)
-    samples = set(np.linspace(0, len(camera) - 1, min(_MASK_SAMPLES, len(camera))).round().astype(int).tolist())
+    samples = np.linspace(0, len(camera) - 1, min(_MASK_SAMPLES, len(camera))).round().astype(int).tolist()
     values = np.full(len(camera), np.nan)
-    with replace(RENDERERS["opengl"](), supersampling=1).build() as renderer:
-        for frame, mask in enumerate(read_video(cut.path(f"{cut.actor}/mask.mkv"))):
-            if frame in samples and (mask > 127).any():
-                values[frame] = mask_iou(renderer(take, frame).alpha > 0.5, mask > 127)
+    path = cut.path(f"{cut.actor}/mask.mkv")
+    with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
+        for frame in samples:
+            mask = next(read_video(path, frame, frame + 1)) > 127
+            if mask.any():
+                values[frame] = mask_iou(renderer(take, frame).alpha > 0.5, mask)
     return values

@@ -1,7 +1,7 @@
 """The report of a film: what each stage did and how well, from the files as they are."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,10 @@ def _figures(quality: Quality) -> dict[str, float | None]:
 def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
     frames = np.linspace(0, len(cut.shot) - 1, _MOMENTS).round().astype(int).tolist()
     offset = cut.shot.start_frame - _first_frame(cut)
-    originals = _pick(read_frames(cut.shot), frames)
-    results = _pick(read_video(film, offset, offset + len(cut.shot)), frames)
-    masks = _pick(read_video(cut.path(f"{cut.actor}/mask.mkv")), frames)
-    plates = _pick(read_video(cut.path("plate/clean_plate.mp4")), frames)
+    originals = [next(read_frames(cut.shot, frame, frame + 1)) for frame in frames]
+    results = [_frame(film, offset + frame) for frame in frames]
+    masks = [_frame(cut.path(f"{cut.actor}/mask.mkv"), frame) for frame in frames]
+    plates = [_frame(cut.path("plate/clean_plate.mp4"), frame) for frame in frames]
     tinted = [_tint(picture, mask) for picture, mask in zip(originals, masks, strict=True)]
     rows = {"original": originals, "the actor's mask": tinted, "clean plate": plates, "result": results}
     strips = [Strip(title, [_small(picture) for picture in pictures]) for title, pictures in rows.items()]
@@ -103,10 +103,9 @@ def _first_frame(cut: Cut) -> int:
     return int(cut.project.header["shot"]["first_frame"])
 
 
-def _pick(frames: Iterator[np.ndarray], wanted: Sequence[int]) -> list[np.ndarray]:
-    """Some frames of a stream, in the order wanted (rising)."""
-    found = [frame for index, frame in enumerate(frames) if index in set(wanted)]
-    return [found[sorted(set(wanted)).index(index)] for index in wanted]
+def _frame(video: Path, frame: int) -> np.ndarray:
+    """One frame of a video that we wrote."""
+    return next(read_video(video, frame, frame + 1))
 
 
 def _tint(picture: UInt8[np.ndarray, "height width 3"], mask: UInt8[np.ndarray, "height width"]) -> np.ndarray:
@@ -135,12 +134,10 @@ def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Pr
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "player.mp4"
         with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
-            for index, pair in enumerate(zip(read_frames(shot), read_video(film), strict=True)):
+            sources = read_frames(shot, max_side_px=2 * max(width, height))
+            for index, pair in enumerate(zip(sources, read_video(film), strict=True)):
                 if index % step == 0:
-                    halves = [
-                        cv2.resize(picture[: shot.height, : shot.width], (width, height), interpolation=cv2.INTER_AREA)
-                        for picture in pair
-                    ]
+                    halves = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pair]
                     writer.write(np.concatenate(halves))
                 progress(index + 1, len(shot))
         return path.read_bytes()
