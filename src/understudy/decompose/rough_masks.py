@@ -41,6 +41,8 @@ _HEAD = [LANDMARKS.index(name) for name in ("left_ear", "right_ear")]
 
 MAX_PAINTED_GAP = 12
 """Frames: over longer gaps nobody knows where the person's pixels are."""
+DOUBT = 0.006
+"""By which a mask grows with each frame beyond the last sighting, in sides of the crop."""
 LIMB_RADIUS = 0.02
 """Of the stick figures that claim pixels, in sides of the crop."""
 SURER_CLAIM = 0.05
@@ -162,6 +164,7 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
     leaves the picture when a leg is still in it: beyond the ends of a track its last mask moves on at its last speed.
     """
     after = int(np.searchsorted(frames, frame))
+    beyond = 0
     if frame in track.sightings:
         sources = [(track.sightings[frame], None)]
     elif 0 < after < len(frames):
@@ -179,7 +182,7 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
         if end == inner or abs(frame - end) > MAX_PAINTED_GAP or not _leaves(before, last, shot):
             return None
         where = _between(before.next_crop, last.next_crop, (frame - inner) / (end - inner))
-        sources = [(last, where)]
+        sources, beyond = [(last, where)], abs(frame - int(end))
     placed = [(sighting, _moved(sighting, where)) for sighting, where in sources]
     reach = [crop.size_px * (abs(np.cos(crop.angle)) + abs(np.sin(crop.angle))) / 2 for _, crop in placed]
     limits = [shot.width, shot.height]
@@ -197,9 +200,13 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         covers.append(cv2.warpAffine(store.get(sighting.mask_key), M, (right - left, bottom - top), flags=flags))
     sighting, crop = placed[0]
+    cover = np.maximum.reduce(covers)
+    if beyond:
+        side = 2 * int(DOUBT * beyond * crop.size_px) + 1
+        cover = cv2.dilate(cover, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     grown = crop.size_px / sighting.crop.size_px
     points = crop.centre_px + grown * (sighting.landmarks_px - sighting.crop.centre_px)
-    return _Area(left, top, np.maximum.reduce(covers), points, sighting.visibility, track.colours, crop.size_px)
+    return _Area(left, top, cover, points, sighting.visibility, track.colours, crop.size_px)
 
 
 def _between(first: Crop, last: Crop, share: float) -> Crop:
