@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.errors import FootageError
+from understudy.core.errors import NobodyInShot
 from understudy.core.footage import LandmarkTrack, Shot
 from understudy.core.progress import Progress, silent
 from understudy.decompose.landmark_repair import RepairReport, repair_track
@@ -48,7 +48,7 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
     """Follow the people of a shot and write `person_1.mkv`, `person_2.mkv` … and `others.mkv` into `out_masks`.
 
     The main actor is who is seen longest, largest and nearest to the picture's middle, as a product.
-    Raises FootageError when nobody is found, BackendUnavailable when the networks cannot be fetched.
+    Raises NobodyInShot when nobody is found, BackendUnavailable when the networks cannot be fetched.
     """
     config = config or PeopleConfig()
     model = PoseModel(ensure_weights("blazepose"), config.threads)
@@ -70,7 +70,7 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
         people = [track for track in tracker.tracks if _is_person(track, shot)]
         ranked = sorted(people, key=lambda track: -_prominence(track, shot))
         if not ranked:
-            raise FootageError(
+            raise NobodyInShot(
                 f"nobody was found in {shot.path.name} ({len(shot)} frames): a person must be seen with head and"
                 " shoulders, at least about a tenth of the picture's height; choose another shot or another range"
             )
