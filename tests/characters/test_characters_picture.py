@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from understudy.characters.cutout import cut_out
+from understudy.characters.face import carve_face
 from understudy.characters.joints import POINTS, joints_from_landmarks, read_joints
+from understudy.characters.legs import complete_legs
 from understudy.characters.parts import PARTS, figure_grid, label_parts
 from understudy.characters.picture import PictureConfig, character_from_picture
 from understudy.characters.stickfigure import fit_stick_figure
@@ -311,6 +313,62 @@ def test_joints_by_hand_and_without_a_detector(picture, tmp_path):
     )
     assert character.height_m == pytest.approx(1.7)
     assert steps[-1][0] == steps[-1][1] and [done for done, _ in steps] == sorted(done for done, _ in steps)
+
+
+def test_joints_of_animated_drawings_are_read(tmp_path):
+    names = {
+        "left_hand": "left_wrist",
+        "right_hand": "right_wrist",
+        "left_foot": "left_ankle",
+        "right_foot": "right_ankle",
+    }
+    lines = ["height: 600", "skeleton:"]
+    sides = [f"{s}_{n}" for s in ("left", "right") for n in ("shoulder", "elbow", "hand", "hip", "knee", "foot")]
+    places = {name: truth_px(names.get(name, name)) for name in sides}
+    places |= {"root": (210, 320), "hip": (210, 320), "torso": (210, 170), "neck": (210, 100)}
+    for name, (x, y) in places.items():
+        lines += ["- loc:", f"  - {int(x)}", f"  - {int(y)}", f"  name: {name}", "  parent: root"]
+    file = tmp_path / "char_cfg.yaml"
+    file.write_text("\n".join(lines))
+    joints = read_joints(file)
+    np.testing.assert_allclose(joints["left_wrist"], truth_px("left_wrist") + 0.5)
+    assert joints["head_top"][1] == pytest.approx(44.5)
+
+
+def test_cut_off_legs_are_carried_on():
+    rgba, part = draw()
+    rgb, figure = np.ascontiguousarray(rgba[..., :3]), part >= 0
+    joints = joints_from_landmarks(KnownDetector()(rgb), figure)
+    whole = complete_legs(rgb, figure, joints)
+    assert whole[0] is rgb and whole[1] is figure and whole[2] is joints
+    cut = 400
+    longer, mask, completed = complete_legs(rgb[:cut].copy(), figure[:cut], joints)
+    np.testing.assert_array_equal(longer[:cut], rgb[:cut])
+    np.testing.assert_array_equal(mask[:cut], figure[:cut])
+    assert len(mask) == len(longer) > cut + 80
+    for side in ("left", "right"):
+        ankle = completed[f"{side}_ankle"]
+        assert np.linalg.norm(ankle - truth_px(f"{side}_ankle")) < 60
+        shin = 0.5 * (completed[f"{side}_knee"] + ankle)
+        x, y = np.floor(shin).astype(int)
+        assert mask[y, x] and np.linalg.norm(longer[y, x] - np.array(TROUSERS)) < 20
+
+
+def test_faces_get_noses():
+    rgba, part = draw()
+    joints = joints_from_landmarks(KnownDetector()(np.ascontiguousarray(rgba[..., :3])), part >= 0)
+    grid = figure_grid(np.ascontiguousarray(rgba[..., :3]), part >= 0, joints, 150)
+    x, y = np.meshgrid(np.arange(120.0), -np.arange(60.0))
+    flat = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], -1)
+    normals = np.broadcast_to(np.array([0.0, 0.0, 1.0]), flat.shape).copy()
+    head = np.full(len(flat), PARTS.index("head"))
+    relief = carve_face(grid, flat, normals, head)[:, 2]
+    assert grid.face is not None
+    top = flat[relief.argmax(), :2] * (1, -1)
+    assert np.linalg.norm(top - grid.face[0]) < 1.5, "the nose is the highest point"
+    eye = np.linalg.norm(flat[:, :2] * (1, -1) - grid.face[2], axis=1).argmin()
+    assert relief[eye] < 0 < relief.max()
+    assert np.all(carve_face(grid, flat, normals, np.zeros_like(head))[:, 2] == 0), "the trunk has no nose"
 
 
 @pytest.mark.parametrize(

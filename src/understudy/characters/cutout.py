@@ -159,6 +159,13 @@ def _seeds_from_landmarks(
     skeleton, torso = _draw_skeleton(points, visibility, shape)
     size = max(np.ptp(points[:, 1]), 0.3 * height)
     likely = body > 0.5
+    # The model's body often ends at the ankles; shoes reach a little around the feet's bones.
+    feet = np.zeros(shape, np.uint8)
+    for ankle, toe in ((27, 31), (28, 32)):
+        if min(visibility[ankle], visibility[toe]) > 0.5:
+            line = np.round(points[[ankle, toe]]).astype(int).tolist()
+            cv2.line(feet, line[0], line[1], 1, max(1, round(0.035 * size)))
+    likely |= feet > 0
     seeds = np.full(shape, cv2.GC_PR_BGD, np.uint8)
     seeds[likely] = cv2.GC_PR_FGD
     inner = ndimage.binary_erosion(body > 0.9, iterations=max(2, round(0.012 * size)))

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -231,27 +232,44 @@ def read_joints(path: Path) -> FigureJoints:
     """Joints placed by hand: a JSON file `{"left_elbow": [x, y], …}` in pixels of the picture.
 
     Needed are left/right shoulder, elbow, wrist, hip, knee and ankle, and `head_top`; the other names of POINTS are
-    derived when absent. The centre of the top-left pixel is (0.5, 0.5); left is the figure's own left.
+    derived when absent. The centre of the top-left pixel is (0.5, 0.5); left is the figure's own left. A
+    `char_cfg.yaml` of Meta's AnimatedDrawings is understood too.
 
     Raises:
         CharacterError: the file is not such a list, or a joint is missing.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = _drawn_character(text) if path.suffix.lower() in (".yaml", ".yml") else json.loads(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CharacterError(f"{path} cannot be read as a joints file in JSON: {error}") from error
     if not isinstance(data, dict):
         raise CharacterError(f'{path} holds no joints: expected {{"left_elbow": [x, y], …}} in pixels')
-    if isinstance(data.get("joints"), dict):
-        data = data["joints"]
-    point: dict[str, Float[np.ndarray, 2]] = {}
+    point: dict[str, np.ndarray] = {}
     for name, value in data.items():
         if name not in _INDEX:
             raise CharacterError(f"{path} names a joint {name!r}; known are {', '.join(POINTS)}")
         if not (isinstance(value, list) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
             raise CharacterError(f"{path}: {name} is {value!r}; expected [x, y] in pixels")
         point[name] = np.array(value, np.float64)
-    return FigureJoints(np.stack([_complete(point, path)[name] for name in POINTS]))
+    complete = _complete(point, path)
+    points = np.stack([complete[name] for name in POINTS])
+    if not np.isfinite(points).all():
+        raise CharacterError(f"{path} holds a joint that is not a number; expected [x, y] in pixels")
+    return FigureJoints(points)
+
+
+def _drawn_character(text: str) -> dict[str, list[float]]:
+    """The joints of an AnimatedDrawings skeleton, whose `torso` lies between the shoulders and `neck` in the head."""
+    entry = re.compile(r"- loc:\s+- (-?[\d.]+)\s+- (-?[\d.]+)\s+name: (\w+)")
+    found = {name: [float(x) + 0.5, float(y) + 0.5] for x, y, name in entry.findall(text)}
+    renamed = {"hip": "hips", "left_hand": "left_wrist", "right_hand": "right_wrist"}
+    renamed |= {"left_foot": "left_ankle", "right_foot": "right_ankle"}
+    points = {renamed.get(name, name): value for name, value in found.items() if name not in ("root", "torso", "neck")}
+    if "torso" in found and "neck" in found:
+        (chest_x, chest_y), (head_x, head_y) = found["torso"], found["neck"]
+        points["head_top"] = [head_x + 0.8 * (head_x - chest_x), head_y + 0.8 * (head_y - chest_y)]
+    return points
 
 
 def _complete(point: dict[str, Float[np.ndarray, "2"]], path: Path) -> dict[str, Float[np.ndarray, "2"]]:

@@ -11,6 +11,7 @@ from understudy.characters.cutout import cut_out
 from understudy.characters.face import carve_face
 from understudy.characters.inflate import InflateConfig, inflate_parts
 from understudy.characters.joints import POINTS, FigureJoints, find_joints, read_joints
+from understudy.characters.legs import complete_legs
 from understudy.characters.parts import figure_grid, label_parts
 from understudy.characters.protocol import LandmarkDetector
 from understudy.characters.stickfigure import fit_stick_figure
@@ -39,6 +40,8 @@ class PictureConfig:
     """Joints placed by hand, where the landmark model does not see the figure: see joints.read_joints."""
     mask: Path | None = None
     """A cut-out made by hand: a grey picture of the same size, white on the figure."""
+    complete_legs: bool = True
+    """Carry legs that the picture's lower edge cuts off on to feet."""
     vertices: int = 18_000
     """About how many vertices the mesh has."""
     texture_px: int = 2048
@@ -75,6 +78,8 @@ def character_from_picture(
         raise CharacterError(
             f"no body was found in {path.name}: give a joints file that says where shoulders, elbows, … are"
         )
+    if config.complete_legs:
+        rgb, figure, joints = complete_legs(rgb, figure, joints)
     progress(2, steps)
     grid = figure_grid(rgb, figure, joints, _cells_for(figure, config.vertices))
     labels = label_parts(grid)
