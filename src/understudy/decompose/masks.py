@@ -41,7 +41,7 @@ SHADOW_OFF = 14.0
 class MaskConfig:
     """How masks are refined. Lengths are shares of the person's size: their height in the picture, or more if wide."""
 
-    work_px: int = 400
+    work_px: int = 360
     """The person's size at which pixels are weighed; the matte's edges have the full resolution."""
     reach: float = 0.08
     """How far outside the rough mask the person may still be."""
@@ -54,6 +54,8 @@ class MaskConfig:
     plate_weight: float = 1.2
     colour_weight: float = 0.6
     prior_weight: float = 1.2
+    learning_rate: float = 0.4
+    """How much a frame changes what is known of the person's and the background's colours."""
     edge: float = 0.008
     """Radius of the guided filter."""
     edge_noise: float = 0.01
@@ -103,17 +105,21 @@ class _View:
     """Pixels that are the person's, if the rough mask is right."""
     background: Bool[np.ndarray, "h w"]
     core: Bool[np.ndarray, "h w"]
+    """Pixels that are surely the person's."""
     possible: Bool[np.ndarray, "h w"]
     """Where the person may be."""
+    seen: bool
+    """Whether the landmark network saw the person; if not, the rough mask is a guess."""
     ground_row: int
     """From which row on there may be cast shadows: the upper knee's."""
 
 
 class MaskRefiner:
-    """Refines masks one frame at a time."""
+    """Refines the masks of one person frame by frame, in order: what it learns of their colours it keeps."""
 
     def __init__(self, config: MaskConfig | None = None) -> None:
         self._config = config or MaskConfig()
+        self._tables: dict[str, np.ndarray] = {}
 
     def __call__(
         self,
@@ -127,12 +133,15 @@ class MaskRefiner:
         rows, columns = np.flatnonzero(rough.max(1) > EMPTY), np.flatnonzero(rough.max(0) > EMPTY)
         if not len(rows):
             return rough
-        box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
-        size_px = float(max(box[3] - box[1], 1.2 * (box[2] - box[0])))
-        pad = int((max(self._config.arm_reach, self._config.ring + 0.05)) * size_px) + 4
-        height, width = rough.shape
-        left, top = np.maximum(box[:2] - pad, 0)
-        right, bottom = np.minimum(box[2:] + pad, [width, height])
+        box = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
+        size_px = float(max(box[1, 1] - box[0, 1], 1.2 * (box[1, 0] - box[0, 0])))
+        low, high = (box[side] + sign * (self._config.ring + 0.06) * size_px for side, sign in ((0, -1), (1, 1)))
+        if landmarks_px is not None:
+            arms, reach = landmarks_px[_HANDS + _SHOULDERS], self._config.arm_reach * size_px
+            low, high = np.minimum(low, arms.min(0) - reach), np.maximum(high, arms.max(0) + reach)
+        limits = rough.shape[::-1]
+        left, top = np.clip(low, 0, limits).astype(int)
+        right, bottom = np.clip(high, 0, limits).astype(int)
         window = (slice(top, bottom), slice(left, right))
         scale = min(1.0, self._config.work_px / size_px)
         points = None if landmarks_px is None else (landmarks_px - [left, top]) * scale
@@ -180,8 +189,9 @@ class MaskRefiner:
             size=size,
             person=inside > max(0.008 * size, 1.0),
             background=background,
-            core=(inside > config.core * size) & possible,
+            core=(inside > config.core * size) & possible & (landmarks is not None),
             possible=possible,
+            seen=landmarks is not None,
             ground_row=shape[1] if landmarks is None else int(np.clip(landmarks[_KNEES, 1].min(), 0, shape[1])),
         )
 
@@ -190,11 +200,37 @@ class MaskRefiner:
         config = self._config
         prior = cv2.GaussianBlur(view.rough.astype(np.float32) / 255, (0, 0), max(0.006 * view.size, 0.5))
         prior = np.clip(np.log((prior + 0.02) / (1.02 - prior)), -3.0, 3.0)
-        odds = config.plate_weight * _plate_odds(view) + config.colour_weight * _colour_odds(view)
+        level, colour = _plate_level(view), _colour_index(view)
+        # More distance from the plate never speaks for it.
+        plate_odds = np.maximum.accumulate(self._table("plate", level, view, (PLATE_BINS,), 1.5, 4.0))[level]
+        shadowed = _shadowed(view.picture, view.plate)
+        shadowed[: view.ground_row] = False
+        plate_odds[shadowed] = np.minimum(plate_odds[shadowed], 0.0)
+        colour_odds = self._table("colour", colour, view, COLOUR_BINS, 0.8, 3.0).ravel()[colour]
+        odds = config.plate_weight * plate_odds + config.colour_weight * colour_odds
         odds = cv2.GaussianBlur((odds + config.prior_weight * prior).astype(np.float32), (0, 0), 1.0)
         odds[view.core] = np.maximum(odds[view.core], 6.0)
         odds[~view.possible] = -6.0
         return _with_partial_cover(view, 1.0 / (1.0 + np.exp(-odds)))
+
+    def _table(
+        self,
+        name: str,
+        index: Int[np.ndarray, "h w"],
+        view: _View,
+        bins: tuple[int, ...],
+        sigma: float,
+        limit: float,
+    ) -> Float[np.ndarray, "..."]:
+        """Log odds of each bin, a running mean over the frames in which the person was seen."""
+        known = self._tables.get(name)
+        if known is not None and not view.seen:
+            return known
+        table = _log_odds(index, view, bins, sigma, limit)
+        if view.seen:
+            table = table if known is None else known + self._config.learning_rate * (table - known)
+            self._tables[name] = table
+        return table
 
     def _matte(
         self, picture: UInt8[np.ndarray, "H W 3"], view: _View, belief: Float32[np.ndarray, "h w"]
@@ -206,15 +242,15 @@ class MaskRefiner:
         coefficients = guided_coefficients(view.picture.astype(np.float32) / 255, belief, radius, config.edge_noise**2)
         slopes = cv2.resize(coefficients, (width, height), interpolation=cv2.INTER_LINEAR)
         full = picture.astype(np.float32) / 255
-        alpha = (slopes[..., :3] * full).sum(-1) + slopes[..., 3]
+        alpha = np.einsum("hwc,hwc->hw", slopes[..., :3], full) + slopes[..., 3]
         alpha = np.clip((alpha - 0.5) * config.contrast + 0.5, 0.0, 1.0)
         keep = _connected(belief, view)
         alpha *= cv2.resize(keep.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
         return np.rint(alpha * 255).astype(np.uint8)
 
 
-def _plate_odds(view: _View) -> Float[np.ndarray, "h w"]:
-    """Log odds of a pixel's distance from the plate, measured in the noise around the person."""
+def _plate_level(view: _View) -> Int[np.ndarray, "h w"]:
+    """A pixel's distance from the plate, in steps of the noise around the person."""
     # The nearest of the plate's colours within a pixel: where the plate is a little off, its edges are no difference.
     kernel = np.ones((3, 3), np.uint8)
     low, high = cv2.erode(view.plate_lab, kernel), cv2.dilate(view.plate_lab, kernel)
@@ -228,14 +264,7 @@ def _plate_odds(view: _View) -> Float[np.ndarray, "h w"]:
     typical = float(np.median(distance[view.background]))
     # A shadow beside the feet is no noise: it must not hide the shoes.
     noise = np.clip((total + 30 * typical) / (count + 30), 1.5, max(2.5 * typical, 1.5))
-    level = np.clip(8 * np.log2(1 + distance / noise), 0, PLATE_BINS - 1).astype(int)
-    odds = _log_odds(level, view, (PLATE_BINS,), sigma=1.5, limit=4.0)
-    # More distance never speaks for the background.
-    odds = np.maximum.accumulate(odds)[level]
-    shadowed = _shadowed(view.picture, view.plate)
-    shadowed[: view.ground_row] = False
-    odds[shadowed] = np.minimum(odds[shadowed], 0.0)
-    return odds
+    return np.clip(8 * np.log2(1 + distance / noise), 0, PLATE_BINS - 1).astype(int)
 
 
 def _shadowed(picture: UInt8[np.ndarray, "h w 3"], plate: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
@@ -246,12 +275,11 @@ def _shadowed(picture: UInt8[np.ndarray, "h w 3"], plate: UInt8[np.ndarray, "h w
     return (brightness > 0.25) & (brightness < 0.95) & (off < SHADOW_OFF)
 
 
-def _colour_odds(view: _View) -> Float[np.ndarray, "h w"]:
-    """Log odds of a pixel's colour."""
+def _colour_index(view: _View) -> Int[np.ndarray, "h w"]:
+    """In which of COLOUR_BINS a pixel's colour lies."""
     lab = view.lab.astype(int)
     a, b = (np.clip(lab[..., c] - 32, 0, 191) // 8 for c in (1, 2))
-    index = (lab[..., 0] // 16 * COLOUR_BINS[1] + a) * COLOUR_BINS[2] + b
-    return _log_odds(index, view, COLOUR_BINS, sigma=0.8, limit=3.0).ravel()[index]
+    return (lab[..., 0] // 16 * COLOUR_BINS[1] + a) * COLOUR_BINS[2] + b
 
 
 def _log_odds(
