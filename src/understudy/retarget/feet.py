@@ -21,12 +21,17 @@ BLEND_S = 0.25
 """How long it takes from a foot's own way onto its planted place and off again."""
 PLATFORM_SHARE = 0.12
 """A foot that stands higher than this share of the leg stands on something: its height is kept."""
+CARRY_OVER_S = 0.12
+"""Time over which the body follows what its standing feet are moved by."""
 MOST_LOWERED_SHARE = 0.3
 LOWER_OVER_S = 0.2
 EVEN_SOLE_M = 0.01
 EVEN_SPEED_M_S = 0.05
 """Points of a sole that differ by less in height and in speed carry the weight together."""
-KNEE_AHEAD_SHARE = 0.02
+AHEAD = np.array([0.0, 0.0, 1.0])
+KNEE_SHARE = 0.08
+"""A knee that stands out from the leg's line by less than this share of the leg says little about where it points."""
+LEAST_MOVE_SHARE = 0.003
 TOES_BEND_FROM = np.radians(10.0)
 """Toes that point down more steeply lie flat while the foot stands."""
 TOES_BEND_OVER_S = 0.05
@@ -58,12 +63,18 @@ def plant_feet(pose: Pose, standing: Bool[np.ndarray, "time 2"], frame_rate: flo
     for side in sides:
         toes |= flat_toes(pose, side, standing[:, SIDES.index(side)], frame_rate)
     pose = pose.changed(toes, pose.at("Hips"))
+    paths = {side: foot_path(pose, side) for side in sides}
+    stands = {side: standing[:, SIDES.index(side)] for side in sides}
+    held = {side: held_shift(paths[side], stands[side], pose.body.leg_m, frame_rate) for side in sides}
+    carried = shared_shift(held, stands, frame_rate)
     targets = {}
     for side in sides:
-        path = foot_path(pose, side)
-        stands = standing[:, SIDES.index(side)]
-        targets[side] = pose.at(f"{side}Foot") + planted_shift(path, stands, pose.body.leg_m, frame_rate)
-    lowered = hips_lowering(pose, targets, standing, frame_rate)
+        shift = carried + eased(held[side] - carried, stands[side], frame_rate)
+        under = np.minimum(paths[side].lowest_m + shift[:, 1], 0.0)
+        shift[:, 1] -= np.where(stands[side], 0.0, under)
+        targets[side] = pose.at(f"{side}Foot") + shift
+    pose = pose.changed({}, pose.at("Hips") + carried)
+    lowered = hips_lowering(pose, targets, stands, frame_rate)
     hips_m = pose.at("Hips") - lowered[:, None] * np.array([0.0, 1.0, 0.0])
     pose = pose.changed({}, hips_m)
     turns = {}
@@ -100,26 +111,38 @@ def flat_toes(
     return {role: matrix_from_vector(weight[:, None] * level) @ turn}
 
 
-def planted_shift(
-    path: FootPath, standing: Bool[np.ndarray, " time"], leg_m: float, frame_rate: float
+def shared_shift(
+    held: dict[str, Float[np.ndarray, "time 3"]], stands: dict[str, Bool[np.ndarray, " time"]], frame_rate: float
 ) -> Float[np.ndarray, "time 3"]:
-    """How far a foot must be moved in each frame: held while it stands, blended in between, never under ground."""
-    shift = np.zeros_like(path.heel)
-    runs = runs_of(standing)
-    for first, last in runs:
-        shift[first:last] = held_shift(path, first, last, leg_m, frame_rate)
+    """The slow part of what standing feet are moved by, which the whole body goes along with.
+
+    So legs keep their bend, where otherwise a stretched knee would pay for a centimetre at the foot.
+    """
+    count = sum(flags.astype(np.float64) for flags in stands.values())
+    total = sum(np.where(stands[side][:, None], shift, 0.0) for side, shift in held.items())
+    known = np.flatnonzero(count)
+    if not len(known):
+        return np.zeros((len(count), 3))
+    mean = total[known] / count[known, None]
+    whole = np.stack([np.interp(np.arange(len(count)), known, mean[:, axis]) for axis in range(3)], 1)
+    return gaussian_filter1d(whole, CARRY_OVER_S * frame_rate, axis=0, mode="nearest")
+
+
+def eased(
+    shift: Float[np.ndarray, "time 3"], standing: Bool[np.ndarray, " time"], frame_rate: float
+) -> Float[np.ndarray, "time 3"]:
+    """A shift as it is while the foot stands, led smoothly from one stand to the next, and to nothing far from any."""
+    shift = np.where(standing[:, None], shift, 0.0)
     blend = max(1.0, BLEND_S * frame_rate)
-    edges = [(0, None), *runs, (len(standing), None)]
+    edges = [(0, None), *runs_of(standing), (len(standing), None)]
     for (start, before), (after, end) in pairwise(edges):
-        gap_first = start if before is None else before
-        gap = np.arange(gap_first, after)
+        first = start if before is None else before
+        gap = np.arange(first, after)
         if not len(gap):
             continue
         left = shift[before - 1] if before is not None else None
         right = shift[after] if end is not None else None
-        shift[gap] = blended(gap - gap_first + 1.0, after - gap + 0.0, left, right, blend)
-    under = np.minimum(path.lowest_m + shift[:, 1], 0.0)
-    shift[:, 1] -= np.where(standing, 0.0, under)
+        shift[gap] = blended(gap - first + 1.0, after - gap + 0.0, left, right, blend)
     return shift
 
 
@@ -129,24 +152,29 @@ def runs_of(flags: Bool[np.ndarray, " time"]) -> list[tuple[int, int]]:
     return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def held_shift(path: FootPath, first: int, last: int, leg_m: float, frame_rate: float) -> Float[np.ndarray, "run 3"]:
+def held_shift(
+    path: FootPath, standing: Bool[np.ndarray, " time"], leg_m: float, frame_rate: float
+) -> Float[np.ndarray, "time 3"]:
     """The shift that holds a foot while it stands: what carries it does not slide, be it heel, ball, tip or all.
 
-    That is what is lowest and moves least. Of all such shifts, the one nearest to the foot's own way.
+    That is what is lowest and moves least. Of all such shifts, the one nearest to the foot's own way. Zero elsewhere.
     """
-    points = np.stack([path.heel[first:last], path.ball[first:last], path.tip[first:last]])
-    step = np.diff(points, axis=1)
-    speed = np.linalg.norm(step, axis=2) * frame_rate
-    height = 0.5 * (points[:, 1:, 1] + points[:, :-1, 1])
-    weight = np.exp(-(height - height.min(0)) / EVEN_SOLE_M - (speed - speed.min(0)) / EVEN_SPEED_M_S)
-    step = (weight[..., None] * step).sum(0) / weight.sum(0)[:, None]
-    shift = np.zeros_like(points[0])
-    shift[1:] = -np.cumsum(step, 0)
-    shift -= shift.mean(0)
-    lowest = path.lowest_m[first:last]
-    level = np.median(lowest)
-    shift[:, 1] = (level if level > PLATFORM_SHARE * leg_m else 0.0) - lowest
-    return shift
+    result = np.zeros_like(path.heel)
+    for first, last in runs_of(standing):
+        points = np.stack([path.heel[first:last], path.ball[first:last], path.tip[first:last]])
+        step = np.diff(points, axis=1)
+        speed = np.linalg.norm(step, axis=2) * frame_rate
+        height = 0.5 * (points[:, 1:, 1] + points[:, :-1, 1])
+        weight = np.exp(-(height - height.min(0)) / EVEN_SOLE_M - (speed - speed.min(0)) / EVEN_SPEED_M_S)
+        step = (weight[..., None] * step).sum(0) / weight.sum(0)[:, None]
+        shift = np.zeros_like(points[0])
+        shift[1:] = -np.cumsum(step, 0)
+        shift -= shift.mean(0)
+        lowest = path.lowest_m[first:last]
+        level = np.median(lowest)
+        shift[:, 1] = (level if level > PLATFORM_SHARE * leg_m else 0.0) - lowest
+        result[first:last] = shift
+    return result
 
 
 def blended(
@@ -176,7 +204,10 @@ def smooth_step(x: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
 
 
 def hips_lowering(
-    pose: Pose, targets: dict[str, Float[np.ndarray, "time 3"]], standing: Bool[np.ndarray, "time 2"], frame_rate: float
+    pose: Pose,
+    targets: dict[str, Float[np.ndarray, "time 3"]],
+    stands: dict[str, Bool[np.ndarray, " time"]],
+    frame_rate: float,
 ) -> Float[np.ndarray, " time"]:
     """How far the hips come down so that standing feet are reached: smooth in time, never less than needed."""
     needed = np.zeros(len(pose.p))
@@ -187,7 +218,7 @@ def hips_lowering(
         highest = target[:, 1] + np.sqrt(np.maximum(reach**2 - across**2, 0.0))
         # A difference that rounding makes is no reason to touch the pose.
         short = np.where(hip[:, 1] - highest > 1e-9, hip[:, 1] - highest, 0.0)
-        needed = np.maximum(needed, np.where(standing[:, SIDES.index(side)], short, 0.0))
+        needed = np.maximum(needed, np.where(stands[side], short, 0.0))
     needed = np.minimum(needed, MOST_LOWERED_SHARE * pose.body.leg_m)
     if not needed.any():
         return needed
@@ -222,12 +253,7 @@ def bent_leg(pose: Pose, side: str, target: Float[np.ndarray, "time 3"]) -> dict
     away = away / np.maximum(distance, 1e-9)
     distance = np.clip(distance, abs(upper - lower) + 1e-6, upper + lower)
     swing = rotation_between(ankle - hip, away)
-    side_of_knee = across(rotated(swing, knee - hip), away)
-    ahead = across(rotated(swing @ thigh_turn, np.array([0.0, 0.0, 1.0])), away)
-    ahead = KNEE_AHEAD_SHARE * (upper + lower) * smooth_step(move / (KNEE_AHEAD_SHARE * upper))[:, None] * ahead
-    side_of_knee = side_of_knee + ahead
-    length = np.linalg.norm(side_of_knee, axis=1, keepdims=True)
-    side_of_knee = np.where(length > 1e-9, side_of_knee / np.maximum(length, 1e-12), across_any(away))
+    side_of_knee = knee_side(rotated(swing, knee - hip), rotated(swing @ thigh_turn, AHEAD), away, upper + lower, move)
     along = (upper**2 - lower**2 + distance**2) / (2 * distance)
     out = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
     new_knee = along * away + out * side_of_knee
@@ -236,6 +262,29 @@ def bent_leg(pose: Pose, side: str, target: Float[np.ndarray, "time 3"]) -> dict
     thigh, shin = pose.turns[thigh_role].copy(), pose.turns[shin_role].copy()
     thigh[touched], shin[touched] = first @ thigh_turn, second @ shin_turn
     return {thigh_role: thigh, shin_role: shin}
+
+
+def knee_side(
+    thigh: Float[np.ndarray, "time 3"],
+    front: Float[np.ndarray, "time 3"],
+    away: Float[np.ndarray, "time 3"],
+    leg_m: float,
+    move: Float[np.ndarray, " time"],
+) -> Float[np.ndarray, "time 3"]:
+    """Which way a knee stands out from the line from hip to ankle (`away`), as unit vectors.
+
+    As in the pose, if it stands out there clearly or the foot is hardly moved; else to the thigh's front.
+    """
+    out = across(thigh, away)
+    clearly = smooth_step(np.linalg.norm(out, axis=1) / (KNEE_SHARE * leg_m))
+    keep = 1 - (1 - clearly) * smooth_step(move / (LEAST_MOVE_SHARE * leg_m))
+    side = keep[:, None] * unit(out) + (1 - keep)[:, None] * unit(across(front, away))
+    return np.where((np.linalg.norm(side, axis=1) > 1e-9)[:, None], unit(side), across_any(away))
+
+
+def unit(v: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
+    """Vectors brought to length one; zero stays zero."""
+    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
 
 
 def rotated(R: Float[np.ndarray, "time 3 3"], v: np.ndarray) -> Float[np.ndarray, "time 3"]:
@@ -250,5 +299,4 @@ def across(v: Float[np.ndarray, "time 3"], axis: Float[np.ndarray, "time 3"]) ->
 
 def across_any(axis: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
     """Some unit vector at right angles to a unit axis."""
-    v = across(np.eye(3)[np.abs(axis).argmin(1)], axis)
-    return v / np.linalg.norm(v, axis=1, keepdims=True)
+    return unit(across(np.eye(3)[np.abs(axis).argmin(1)], axis))
