@@ -48,6 +48,8 @@ class Body:
     """Height of the lowest sole."""
     thumbs: dict[str, Float[np.ndarray, "3"]]
     """By side: which way the thumb points, where the rig has one."""
+    crown_m: float
+    """How far the top of what the head carries is above the head's joint."""
 
     def at(self, role: str) -> Float[np.ndarray, "3"]:
         """Rest position of the joint with that role."""
@@ -68,6 +70,12 @@ class Body:
         """How far the ankles stand above their soles, mean of both; 0 without feet."""
         heights = [self.at(f"{side}Foot")[1] - sole.heel[1] for side, sole in self.soles.items()]
         return float(np.mean(heights)) if heights else 0.0
+
+    @property
+    def stature_m(self) -> float:
+        """How tall it stands with straight legs, whatever its rest pose."""
+        above = self.at("Head")[1] - self.hip_centre[1] + self.crown_m if "Head" in self.roles else 0.0
+        return self.ankle_height_m + self.leg_m + float(above)
 
     @property
     def hip_centre(self) -> Float[np.ndarray, "3"]:
@@ -91,7 +99,11 @@ def measure(character: Character) -> Body:
         for side in SIDES
         if (thumb := thumb_direction(character, T[:, :3, 3], character.roles.get(f"{side}Hand"))) is not None
     }
-    return Body(character.roles, skeleton.parents, T[:, :3, 3], T[:, :3, :3], soles, float(ground), thumbs)
+    crown_m = 0.0
+    if "Head" in character.roles:
+        carried = character.mesh.vertices[[role == "Head" for role in movers], 1]
+        crown_m = float(carried.max(initial=T[character.roles["Head"], 1, 3]) - T[character.roles["Head"], 1, 3])
+    return Body(character.roles, skeleton.parents, T[:, :3, 3], T[:, :3, :3], soles, float(ground), thumbs, crown_m)
 
 
 def thumb_direction(

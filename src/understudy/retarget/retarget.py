@@ -55,8 +55,9 @@ def retarget(
 
     `motion` is on `actor_body`'s skeleton: the joints of BODY_JOINTS with identity rest rotations. `character` has
     any rest pose and any joints; its `roles` say which play which part, and parts may be missing: what a missing
-    joint would turn, its child turns as well. The path is scaled by the ratio of leg lengths about the world's
-    origin, so that steps stay steps. `ground_contact` says when the left and the right foot stand; None finds out.
+    joint would turn, its child turns as well. The path over the ground is scaled by the ratio of statures about the
+    world's origin: the world as a whole is then larger or smaller, and a camera that is moved likewise sees the
+    character where it saw the actor, on the same spots of the same set. `ground_contact` says when the left and the right foot stand; None finds out.
 
     Raises:
         ValueError: the motion is not on the canonical skeleton, or the character lacks hips or legs.
@@ -130,16 +131,18 @@ def chain_turns(
 def hips_path(
     T_actor: Float[np.ndarray, "time 22 4 4"], actor: Body, body: Body, hips_turns: Float[np.ndarray, "time 3 3"]
 ) -> Float[np.ndarray, "time 3"]:
-    """Where the character's hips must be for its ankles to be over the actor's, scaled by the ratio of legs.
+    """Where the character's hips must be: over the ground by the ratio of statures, above it by that of legs.
 
     The middle between the hip joints is scaled, measured from the height of the ankles: a leg that is stretched on a
-    standing actor is stretched on the character.
+    standing actor is stretched on the character. Scaling the ground by the legs instead would keep each step a step,
+    but take a short-legged character off the places in the picture where the actor walked (by half the way, for a
+    knight with legs of half a man's), and the plate cannot follow.
     """
-    ratio = body.leg_m / actor.leg_m
+    legs, size = body.leg_m / actor.leg_m, body.stature_m / actor.stature_m
     left, right = (BODY_JOINTS.index(f"{side}UpLeg") for side in ("Left", "Right"))
     centre = 0.5 * (T_actor[:, left, :3, 3] + T_actor[:, right, :3, 3])
     theirs, mine = np.array([0.0, actor.ankle_height_m, 0.0]), np.array([0.0, body.ankle_height_m, 0.0])
-    return ratio * (centre - theirs) + mine - hips_turns @ (body.hip_centre - body.at("Hips"))
+    return np.array([size, legs, size]) * (centre - theirs) + mine - hips_turns @ (body.hip_centre - body.at("Hips"))
 
 
 def motion_of(pose: Pose, character: Character, source: Motion) -> Motion:
