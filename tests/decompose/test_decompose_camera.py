@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from textured_set import shoot
+from textured_set import camera_path, film, shoot
 
 from understudy.core.footage import CameraSolution
 from understudy.decompose.camera import CameraConfig, solve_tracks
@@ -67,3 +67,50 @@ def test_straight_moves_keep_the_expected_focal_length(move: str) -> None:
     # Nothing in the picture says what lens it is: pulling the depths along, every focal length fits.
     expected = 0.5 * WIDTH / np.tan(0.5 * CameraConfig().field_of_view)
     assert solved(move).camera.K[0, 0, 0] == pytest.approx(expected, rel=0.05)
+
+
+def test_the_same_shot_gives_the_same_camera() -> None:
+    again = solve_tracks(filmed("handheld")[0], Fraction(24))
+    np.testing.assert_array_equal(again.camera.T_world_camera, solved("handheld").camera.T_world_camera)
+
+
+def test_no_point_is_followed_under_a_mask() -> None:
+    pictures, masks, _ = shoot("pan", 12, FOCAL_PX, WIDTH, HEIGHT)
+    tracks = follow_points(pictures, masks, 12, TRACKING)
+    x, y = np.floor(tracks.xy_px).astype(int).T
+    assert len(tracks) > 12 * 150
+    assert not np.array(masks)[tracks.frame, y, x].any()
+
+
+def test_a_moving_person_without_a_mask_does_not_carry_the_camera_along() -> None:
+    tracks, truth = filmed("pan", masked=False)
+    solution = solve_tracks(tracks, Fraction(24))
+    assert solution.move == "rotation"
+    assert rotation_error_deg(solution.camera.T_world_camera, truth).mean() < 0.15
+
+
+def test_a_blank_wall_is_taken_to_stand_and_says_so() -> None:
+    random = np.random.default_rng(0)
+    pictures = [np.clip(128 + random.normal(size=(180, 320, 3)), 0, 255).astype(np.uint8) for _ in range(8)]
+    solution = solve_tracks(follow_points(pictures, None, 8), Fraction(24))
+    assert solution.move == "static"
+    assert "too few points" in solution.notes[0]
+    np.testing.assert_array_equal(solution.camera.T_world_camera, np.tile(np.eye(4), (8, 1, 1)))
+
+
+def test_a_known_move_and_lens_are_held() -> None:
+    config = CameraConfig(move="rotation", focal_px=500.0)
+    solution = solve_tracks(filmed("push")[0], Fraction(24), config)
+    assert solution.move == "rotation"
+    assert np.all(solution.camera.K[:, 0, 0] == 500.0)
+    assert np.median(solution.residual_px) > 1.0, "a turning camera cannot follow a push-in"
+
+
+def test_a_zoom_is_neither_a_turn_nor_a_push_in() -> None:
+    focal = FOCAL_PX * np.linspace(1.0, 1.5, FRAMES)
+    T = camera_path("pan", FRAMES)
+    pictures = [np.repeat(film(T[i], focal[i], WIDTH, HEIGHT)[..., None], 3, 2) for i in range(FRAMES)]
+    solution = solve_tracks(follow_points(pictures, None, FRAMES, TRACKING), Fraction(24))
+    assert solution.move == "rotation"
+    np.testing.assert_allclose(solution.camera.K[:, 0, 0], focal, rtol=0.06)
+    assert "zooms" in solution.notes[0]

@@ -31,7 +31,8 @@ class Bundle:
     focal_px: Float[np.ndarray, " camera"]
     centre_px: Float[np.ndarray, "2"]
     points: Float[np.ndarray, "point 4"]
-    """Homogeneous, unit length, w ≥ 0."""
+    """Homogeneous, unit length. While w < 0 a point lies beyond infinity: no point of the set, but to forbid it would
+    leave the others' steps without it wrong."""
     camera: Int[np.ndarray, " observation"]
     point: Int[np.ndarray, " observation"]
     xy_px: Float[np.ndarray, "observation 2"]
@@ -51,7 +52,7 @@ class BundleConfig:
     """Where the focal length is expected; 0: nowhere."""
     focal_prior_spread: float = 0.3
     """Standard deviation of the logarithm of the focal length around the prior."""
-    focal_prior_gain: float = 0.01
+    focal_prior_gain: float = 0.02
     """How far off the expected focal length may pull, as a share of the cost at one standard deviation. Tracking
     errors are not independent, so that counting observations would let them outvote any prior on a camera move that
     says nothing of the lens (a straight push-in: each focal length fits, with depths stretched to match)."""
@@ -187,8 +188,6 @@ def _moved(points: np.ndarray, mirrors: np.ndarray, delta: np.ndarray) -> np.nda
     step[:, :size] += delta
     moved = points.copy()
     moved[:, : size + 1] += step
-    # A point cannot lie beyond infinity: w < 0 would be behind the cameras that see it.
-    moved[:, 3] = np.maximum(moved[:, 3], 0.0)
     return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 

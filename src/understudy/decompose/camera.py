@@ -139,10 +139,10 @@ class _Solver:
         missed = np.linalg.norm(residuals(solved), axis=1) / self.tracks.unit_px
         return float(np.log1p(missed**2).mean())
 
-    def well_explained(self, solved: Bundle) -> bool:
-        """Whether what is left looks like tracking noise."""
+    def well_explained(self, solved: Bundle, noise: float) -> bool:
+        """Whether what is left is tracking noise, whose median is below `noise` tracking pixels."""
         missed = np.linalg.norm(residuals(solved), axis=1) / self.tracks.unit_px
-        return bool(np.median(missed) < 0.4 and np.mean(missed < 1.5) > 0.85)
+        return bool(np.median(missed) < noise and np.mean(missed < 4 * noise) > 0.85)
 
     def what_is_wild(self, solved: Bundle) -> str | None:
         """What makes a travelling camera's path implausible, if anything; the points' median distance is 1."""
@@ -173,10 +173,13 @@ def _choose(solver: _Solver) -> _Choice:
     rotation = solver.rotation()
     if wanted is None and solver.stands(rotation):
         return "static", None, ()
-    if solver.well_explained(rotation):
+    if solver.well_explained(rotation, 0.4):
         return "rotation", rotation, ()
     turning, zoom_note = _with_zoom(solver, rotation)
-    if wanted == "rotation" or solver.well_explained(turning):
+    # A travelling camera can bend a far wall to mimic any zoom, so it is not asked where a plain zoom does, even
+    # roughly: blurred pans are tracked no better. A zoom of a few percent may be the travelling camera's shadow.
+    plain_zoom = turning.focal_px.max() > 1.15 * turning.focal_px.min()
+    if wanted == "rotation" or (plain_zoom and solver.well_explained(turning, 0.5)):
         return "rotation", turning, zoom_note
     travelling = solver.parallax()
     if travelling is None:
