@@ -140,7 +140,10 @@ def test_any_rest_pose_gives_the_same_joints():
     }  # fmt: skip
     frames = Rotation.random(22, rng=np.random.default_rng(1)).as_matrix()
     posed = with_rest_pose(person, turns, frames)
-    assert np.abs(world(retarget(motion, person, posed, PLAIN))[..., :3, 3] - world(motion)[..., :3, 3]).max() < 2e-3
+    result, truth = world(retarget(motion, person, posed, PLAIN))[..., :3, 3], world(motion)[..., :3, 3]
+    assert np.abs(result - result[:, :1] - truth + truth[:, :1]).max() < 1e-6
+    # The path is scaled by the bodies' heights, which change a little with the pose of the legs.
+    assert np.abs(result - truth).max() < 0.02
     # Without adaptation the A-pose adds itself to the motion.
     naive = world(retarget(motion, person, posed, RetargetConfig(adapt=False)))[..., :3, 3]
     assert np.abs(naive - world(motion)[..., :3, 3]).max() > 0.2
