@@ -57,7 +57,8 @@ def retarget(
     any rest pose and any joints; its `roles` say which play which part, and parts may be missing: what a missing
     joint would turn, its child turns as well. The path over the ground is scaled by the ratio of statures about the
     world's origin: the world as a whole is then larger or smaller, and a camera that is moved likewise sees the
-    character where it saw the actor, on the same spots of the same set. `ground_contact` says when the left and the right foot stand; None finds out.
+    character where it saw the actor, on the same spots of the same set. `ground_contact` says when the left and the
+    right foot stand; None finds out.
 
     Raises:
         ValueError: the motion is not on the canonical skeleton, or the character lacks hips or legs.
