@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.infill import InfillConfig, infill
-from understudy.decompose.plate_blend import BlendConfig, Box, box_of
+from understudy.decompose.plate_blend import BlendConfig, Box, box_of, spread_inwards
 from understudy.decompose.plate_depth import (
     Source,
     SweepConfig,
@@ -26,6 +27,9 @@ from understudy.decompose.plate_depth import (
 from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import grown_by_what_moved, read_holes, reduced
 from understudy.io.video import read_frames
+
+_AGREED = 10.0
+"""Sources whose 8-bit levels spread less than this agree on what the clean set looks like."""
 
 __all__ = ["Anchor", "AnchorMaker", "ParallaxConfig"]
 
@@ -82,7 +86,7 @@ class AnchorMaker:
         blend: BlendConfig,
         infill_config: InfillConfig,
     ) -> None:
-        self.scale = max(2, round(shot.height / 180))
+        self.scale = max(2, round(shot.height / 150))
         self._config, self._blend, self._infill, self._solution = config, blend, infill_config, solution
         self._length = len(shot)
         self._least_clearance = max(2, round(config.least_clearance * shot.height))
@@ -179,25 +183,27 @@ class AnchorMaker:
         """Write the anchor's hole into `picture`; mark in `made_up` what nobody saw."""
         others = target.others[box.slices]
         small, known = self._small(target.small, box), self._small(target.small_free, box) > 0
-        fits = [self._fit(source.small, source.time, target.time, box, depth, small, known) for source in sources]
-        clean, sure = _clean_small(sources, fits, self.scale)
-        hole = grown_by_what_moved(small, clean, target.hole[box.slices], others, sure, self._blend)
+        views = _Views(self._solution.camera, target.time, box, depth, small, known, self.scale)
+        clean, sure = _clean_small(sources, views)
+        hole = grown_by_what_moved(small, clean, target.hole[box.slices], others, sure, self._blend, below=True)
         inner = box_of(hole, 8)
         if inner is None:
             return
         hole = hole[inner.slices]
-        fill, seen = self._vote(hole, sources, fits, inner)
+        fill, seen = self._vote(hole, sources, views, inner)
         crop = picture[box.slices][inner.slices]
         result = np.where(hole[..., None], fill, crop.astype(np.float32))
         missing = hole & ~seen
         if missing.any() and previous is not None:
-            view = self._fit(previous.small, previous.time, target.time, box, depth, small, known)
+            view = views.fit(previous.time, previous.small)
             at = full_size(view, inner, self.scale)
             height, width = made_up.shape
             inside = (at >= 1).all(-1) & (at[..., 0] <= width - 2) & (at[..., 1] <= height - 2)
             carried = cv2.remap(previous.picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             usable = missing & inside
-            result[usable] = (carried * view.gain + view.offset)[usable]
+            carried = carried * view.gain + view.offset
+            carried += _bend(result - carried, ~missing & inside, missing)
+            result[usable] = carried[usable]
             made_up[box.slices][inner.slices] |= usable
             missing &= ~usable
         if missing.any():
@@ -240,37 +246,28 @@ class AnchorMaker:
         top, left = box.top // self.scale, box.left // self.scale
         return picture[top : top + rows, left : left + columns]
 
-    def _fit(
-        self,
-        source_small: Float[np.ndarray, "source_rows source_columns 3"],
-        source_time: int,
-        time: int,
-        box: Box,
-        depth: Float[np.ndarray, "rows columns"],
-        small: Float[np.ndarray, "rows columns 3"],
-        known: Bool[np.ndarray, "rows columns"],
-    ) -> Fit:
-        coarse = look_into(self._solution.camera, time, source_time, box, self.scale, depth)
-        return fit(source_small, coarse, small, known, self.scale)
-
     def _vote(
-        self, hole: Bool[np.ndarray, "height width"], sources: Sequence[Source], fits: Sequence[Fit], inner: Box
+        self, hole: Bool[np.ndarray, "height width"], sources: Sequence[Source], views: "_Views", inner: Box
     ) -> tuple[Float[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
         """The mean of the nearest sources' agreeing votes in the hole, and where there was agreement."""
         rows, columns = np.nonzero(hole)
         votes = np.full((len(rows), self._config.votes, 3), np.nan, np.float32)
         count = np.zeros(len(rows), np.int64)
+        few = 0.004 * len(rows) + 1
         # Best votes first: well clear of the actor; then close to them; then with other people in the way.
         for clearance, enough, allow_others in (
             (self._good_clearance, self._config.votes, False),
             (self._least_clearance, 2, False),
             (self._least_clearance, 1, True),
         ):
-            for source, found in zip(sources, fits, strict=True):
+            for source in sources:
                 wanting = np.flatnonzero(count < enough)
-                if len(wanting) < 0.002 * len(rows) + 1:
+                if len(wanting) < few:
                     break
-                at = full_size(found, inner, self.scale)[rows[wanting], columns[wanting]]
+                if views.sees(source, rows[wanting] + inner.top, columns[wanting] + inner.left, clearance) < few:
+                    continue
+                view = views.fit(source.time, source.small)
+                at = _positions(view, inner, rows[wanting], columns[wanting], self.scale)
                 height, width = source.hole.shape
                 inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
                 place = np.rint(np.where(inside[:, None], at, 0)).astype(np.intp)
@@ -281,11 +278,79 @@ class AnchorMaker:
                 if len(who) == 0:
                     continue
                 colour = _sample(source.picture, at[who])
-                votes[wanting[who], count[wanting[who]]] = colour * found.gain + found.offset
+                votes[wanting[who], count[wanting[who]]] = colour * view.gain + view.offset
                 count[wanting[who]] += 1
         fill, seen = np.zeros((*hole.shape, 3), np.float32), np.zeros(hole.shape, bool)
         fill[rows, columns], seen[rows, columns] = _decide(votes, count, self._config.agreement)
         return fill, seen
+
+
+class _Views:
+    """Pictures brought into an anchor's box, each fitted once and only when it is asked for."""
+
+    def __init__(
+        self,
+        camera: CameraPath,
+        time: int,
+        box: Box,
+        inverse_depth: Float[np.ndarray, "rows columns"],
+        small: Float[np.ndarray, "rows columns 3"],
+        known: Bool[np.ndarray, "rows columns"],
+        scale: int,
+    ) -> None:
+        self._camera, self._time, self._box, self._depth = camera, time, box, inverse_depth
+        self._small, self._known, self.scale = small, known, scale
+        self._maps: dict[int, np.ndarray] = {}
+        self._fits: dict[int, Fit] = {}
+
+    def map(self, time: int) -> Float[np.ndarray, "rows columns 2"]:
+        """Where the small box's pixels lie in frame `time`: full-size indices."""
+        if time not in self._maps:
+            self._maps[time] = look_into(self._camera, self._time, time, self._box, self.scale, self._depth)
+        return self._maps[time]
+
+    def fit(self, time: int, small: Float[np.ndarray, "source_rows source_columns 3"]) -> Fit:
+        """Frame `time`, aligned and in the anchor's tone."""
+        if time not in self._fits:
+            self._fits[time] = fit(small, self.map(time), self._small, self._known, self.scale)
+        return self._fits[time]
+
+    def sees(self, source: Source, rows: np.ndarray, columns: np.ndarray, clearance: int) -> int:
+        """About how many of these pixels of the box the source sees past the actor."""
+        step = max(1, len(rows) // 400)
+        at = self.map(source.time)[rows[::step] // self.scale, columns[::step] // self.scale]
+        height, width = source.hole.shape
+        inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
+        place = at[inside].astype(np.intp)
+        return step * int(np.count_nonzero(source.clearance[place[:, 1], place[:, 0]] > clearance))
+
+
+def _positions(view: Fit, inner: Box, rows: np.ndarray, columns: np.ndarray, scale: int) -> Float[np.ndarray, "n 2"]:
+    """Where pixels of the inner box lie in the source; mapped in their own bounding box."""
+    top, left = int(rows.min()), int(columns.min())
+    tight = Box(
+        inner.top + top, inner.top + int(rows.max()) + 1, inner.left + left, inner.left + int(columns.max()) + 1
+    )
+    return full_size(view, tight, scale)[rows - top, columns - left]
+
+
+def _bend(
+    difference: Float[np.ndarray, "height width 3"],
+    both: Bool[np.ndarray, "height width"],
+    missing: Bool[np.ndarray, "height width"],
+) -> Float[np.ndarray, "height width 3"]:
+    """The tone that a patch must take on to meet its surroundings without a seam, spread smoothly over it."""
+    ring = (cv2.dilate(missing.astype(np.uint8), np.ones((17, 17), np.uint8)) > 0) & both
+    if not ring.any():
+        return np.zeros_like(difference)
+    weight = reduced(ring.astype(np.float32), 4)
+    value = reduced(np.clip(difference, -20, 20) * ring[..., None], 4)
+    value = cv2.GaussianBlur(value, (0, 0), 1.5)
+    weight = cv2.GaussianBlur(weight, (0, 0), 1.5)
+    smooth = spread_inwards(value / np.maximum(weight, 1e-4)[..., None], weight > 0.05)
+    height, width = missing.shape
+    grown = cv2.resize(smooth, (smooth.shape[1] * 4, smooth.shape[0] * 4), interpolation=cv2.INTER_LINEAR)
+    return grown[:height, :width]
 
 
 def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
@@ -300,19 +365,27 @@ def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float[np.ndarray, 
 
 
 def _clean_small(
-    sources: Sequence[Source], fits: Sequence[Fit], scale: int
+    sources: Sequence[Source], views: _Views
 ) -> tuple[Float[np.ndarray, "rows columns 3"], Bool[np.ndarray, "rows columns"]]:
-    """The set at reduced size: the median of up to nine sources, and where at least three see it."""
+    """The set at reduced size, the median of up to nine sources; sure where at least four see it and all but agree."""
     values, free = [], []
-    for source, found in list(zip(sources, fits, strict=True))[:: max(1, len(sources) // 9)]:
-        at = (found.coarse + 0.5) / scale - 0.5
+    for source in sources[:: max(1, len(sources) // 9)]:
+        found = views.fit(source.time, source.small)
+        at = (found.coarse + 0.5) / views.scale - 0.5
         seen = cv2.remap(source.small_free, at, None, cv2.INTER_NEAREST, borderValue=0.0) > 0
         values.append(np.where((seen & found.small_inside)[..., None], found.small, np.inf))
         free.append(seen & found.small_inside)
     count = np.sum(free, 0)
     ordered = np.sort(np.stack(values), 0)
-    middle = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 2)[None, ..., None].repeat(3, -1), 0)[0]
-    return np.where(count[..., None] > 0, middle, 0.0).astype(np.float32), count >= 3
+
+    def quantile(share: float) -> Float[np.ndarray, "rows columns 3"]:
+        place = np.rint(np.maximum(count - 1, 0) * share).astype(int)
+        return np.take_along_axis(ordered, place[None, ..., None].repeat(3, -1), 0)[0]
+
+    middle = np.where(count[..., None] > 0, quantile(0.5), 0.0).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        spread = (quantile(0.8) - quantile(0.2)).max(-1)
+    return middle, (count >= 4) & (spread < _AGREED)
 
 
 def _spread_out(near_first: Sequence[Source], count: int) -> list[Source]:

@@ -106,7 +106,7 @@ def match_tone(
     rows, columns = np.nonzero(known)
     if len(rows) < 50:
         return np.ones(3), np.zeros(3)
-    step = max(1, len(rows) // 6000)
+    step = max(1, len(rows) // 3000)
     a = fill[rows[::step], columns[::step]].astype(np.float64)
     b = frame[rows[::step], columns[::step]].astype(np.float64)
     gain, offset = np.ones(3), np.median(b - a, axis=0)

@@ -22,9 +22,9 @@ __all__ = ["Source", "SweepConfig", "background_inverse_depth", "carry_inverse_d
 class SweepConfig:
     """How the depth behind the actor is found."""
 
-    planes: int = 32
+    planes: int = 28
     """Inverse depths that are tried."""
-    sources: int = 8
+    sources: int = 7
     """Frames that vote."""
     truncation: float = 24.0
     """Differences of colour beyond this many 8-bit levels count as this much: occlusion, not error."""
@@ -86,12 +86,23 @@ def look_into(
 ) -> Float[np.ndarray, "rows columns 2"]:
     """Where each pixel of the target's small box lies in the source: full-size indices, −1e4 behind the camera."""
     A, b = _relative(camera, target, source)
+    M = (A @ _pixels_of(box, scale)).astype(np.float32)
+    x, y, z = (_plane(M[axis], inverse_depth, np.float32(b[axis])) for axis in range(3))
+    front = z > 1e-6
+    z = np.where(front, z, np.float32(1))
+    at = np.dstack([x / z - np.float32(0.5), y / z - np.float32(0.5)])
+    at[~front] = -1e4
+    return at
+
+
+def _plane(
+    row: Float[np.ndarray, "3"], inverse_depth: Float[np.ndarray, "rows columns"], slope: np.float32
+) -> Float[np.ndarray, "rows columns"]:
+    """row · (x, y, 1) + slope · inverse depth, at each pixel."""
     rows, columns = inverse_depth.shape
-    y, x = np.mgrid[0:rows, 0:columns]
-    M = A @ _pixels_of(box, scale)
-    q = np.stack([x, y, np.ones_like(x)], -1) @ M.T + inverse_depth[..., None] * b
-    front = q[..., 2:] > 1e-6
-    return np.where(front, q[..., :2] / np.where(front, q[..., 2:], 1.0) - 0.5, -1e4).astype(np.float32)
+    across = row[0] * np.arange(columns, dtype=np.float32) + row[2]
+    down = row[1] * np.arange(rows, dtype=np.float32)
+    return inverse_depth.astype(np.float32, copy=False) * slope + across + down[:, None]
 
 
 def carry_inverse_depth(
@@ -108,12 +119,13 @@ def carry_inverse_depth(
     depth = anchor_inverse_depth.astype(np.float32)
     result = np.full(small_box(box, scale), float(np.median(depth)), np.float32)
     to_index = np.array([anchor_box.left + scale / 2 - 0.5, anchor_box.top + scale / 2 - 0.5], np.float32)
-    for _ in range(4):
+    towards = A[2].astype(np.float32)
+    for _ in range(3):
         at = look_into(camera, target, anchor, box, scale, result)
-        place = (at - to_index) / scale
+        place = (at - to_index) / np.float32(scale)
         there = cv2.remap(depth, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        z = (at + 0.5) @ A[2, :2] + A[2, 2] + there * b[2]
-        result = (there / np.maximum(z, 1e-3)).astype(np.float32)
+        z = (at[..., 0] + 0.5) * towards[0] + (at[..., 1] + 0.5) * towards[1] + towards[2] + there * np.float32(b[2])
+        result = there / np.maximum(z, np.float32(1e-3))
     return result
 
 

@@ -77,10 +77,12 @@ def grown_by_what_moved(
     others: Bool[np.ndarray, "height width"],
     sure: Bool[np.ndarray, "rows columns"],
     config: BlendConfig,
+    below: bool = False,
 ) -> Bool[np.ndarray, "height width"]:
     """A full-size hole grown by the shadow, the racket … that go with it, found on pictures at reduced size.
 
-    `sure` says where the clean picture is known.
+    `sure` says where the clean picture is known. `below`: only around the feet, for a travelling camera, whose clean
+    picture is not as sharp as to tell a lamp from a racket.
     """
     height, width = hole.shape
     scale = -(-height // small.shape[0])
@@ -88,6 +90,9 @@ def grown_by_what_moved(
     free = sure & ~(reduced(others.astype(np.float32), scale) > 0)
     gain, offset = match_tone(small_clean, small, free & ~small_hole)
     clean = small_clean * gain.astype(np.float32) + offset.astype(np.float32)
+    if below:
+        rows = np.flatnonzero(small_hole.any(1))
+        free[: rows[0] + round(0.6 * (rows[-1] + 1 - rows[0]))] = False
     moved = what_moved(small, clean, small_hole, free, config) & ~small_hole
     if not moved.any():
         return hole

@@ -83,7 +83,9 @@ class _Finisher:
         shares = [max(1.0 - abs(anchor.time - time) / gap, 1e-3) for anchor in anchors]
         clean = sum(share * view.small for share, view in zip(shares, views, strict=True)) / sum(shares)
         inside = np.logical_and.reduce([view.small_inside for view in views])
-        moved = grown_by_what_moved(small, clean, hole[wide.slices], others[wide.slices], inside, self._config)
+        moved = grown_by_what_moved(
+            small, clean, hole[wide.slices], others[wide.slices], inside, self._config, below=True
+        )
         hole = hole.copy()
         hole[wide.slices] |= moved
         box = box_of(hole, _MARGIN)
