@@ -25,6 +25,8 @@ SWAP_COST = 0.03
 """Of each change between straight and swapped, in body sizes of mean landmark acceleration."""
 SWAPPED_COST = 0.006
 """Of each swapped frame: the network is right unless a lot speaks against it."""
+TWIST_COST = 0.05
+"""Of hips and shoulders that face opposite ways."""
 SPIKE_SPEED = 6.0
 """Body sizes per second: out and back again faster than this is a mistake."""
 
@@ -54,12 +56,10 @@ def repair_track(
     visibility = np.stack([s.visibility for s in found])
     size_px = np.array([s.next_crop.size_px for s in found])
 
-    swaps = {}
-    for name, left in (("legs", _LEGS), ("arms", _ARMS)):
-        swapped = find_swaps(frames, points, points_m, size_px, left)
+    swapped_legs, swapped_arms = find_swaps(frames, points, points_m, size_px)
+    for swapped, left in ((swapped_legs, _LEGS), (swapped_arms, _ARMS)):
         for values in (points, points_m, visibility):
             swap_sides(values, swapped, left)
-        swaps[name] = int(swapped.sum())
     spikes = find_spikes(frames, points, size_px, SPIKE_SPEED / frames_per_second)
     visibility[spikes] = 0.0
     for values in (points, points_m):
@@ -76,7 +76,7 @@ def repair_track(
         landmarks_m=_interpolate(every, frames, points_m),
         seen=seen,
     )
-    return track, RepairReport(swaps["legs"], swaps["arms"], int(spikes.sum()))
+    return track, RepairReport(int(swapped_legs.sum()), int(swapped_arms.sum()), int(spikes.sum()))
 
 
 def find_swaps(
@@ -84,40 +84,60 @@ def find_swaps(
     points: Float[np.ndarray, "sighting 33 2"],
     points_m: Float[np.ndarray, "sighting 33 3"],
     size_px: Float[np.ndarray, " sighting"],
-    left: list[int],
-) -> Bool[np.ndarray, " sighting"]:
-    """In which sightings the left landmarks `left` and their right ones are exchanged.
+) -> tuple[Bool[np.ndarray, " sighting"], Bool[np.ndarray, " sighting"]]:
+    """In which sightings left and right are exchanged in the legs, and in arms and head.
 
-    The labels with the least acceleration along time, in the picture and in metres, found by dynamic programming
-    over pairs of consecutive sightings; each swapped sighting and each change costs a little.
+    The labels with the least acceleration along time, in the picture and in metres, and with hips and shoulders turned
+    the same way, found by dynamic programming over pairs of consecutive sightings; each swapped sighting and each
+    change costs a little.
     """
     count = len(points)
     if count < 3:
-        return np.zeros(count, bool)
-    right = [_RIGHT_OF[i] for i in left]
+        return np.zeros(count, bool), np.zeros(count, bool)
     body = np.concatenate([points / size_px[:, None, None], 0.5 * points_m], axis=-1)
-    sides = np.stack([body[:, left + right], body[:, right + left]])
-    # Unevenly spaced sightings: the second difference on the real times, for one frame of time.
-    before, after = np.diff(frames)[:-1, None, None], np.diff(frames)[1:, None, None]
-    cost = np.zeros((count, 2, 2, 2))
-    for a in range(2):
-        for b in range(2):
-            for c in range(2):
-                slope = (sides[b, 1:-1] - sides[a, :-2]) / before
-                bend = (sides[c, 2:] - sides[b, 1:-1]) / after - slope
-                cost[2:, a, b, c] = np.linalg.norm(bend, axis=-1).mean(-1)
-    step = SWAPPED_COST * np.arange(2)[None, :] + SWAP_COST * (1 - np.eye(2))
-    best = step + SWAPPED_COST * np.arange(2)[:, None]
-    origin = np.zeros((count, 2, 2), int)
+    # A state is (legs swapped) + 2 · (arms swapped); the costs of legs and arms add up.
+    legs, arms = (np.arange(4) >> bit & 1 for bit in (0, 1))
+    bend = sum(
+        _bends(frames, body, left)[:, part[:, None, None], part[None, :, None], part[None, None, :]]
+        for part, left in ((legs, _LEGS), (arms, _ARMS))
+    )
+    alone = SWAPPED_COST * (legs + arms) + _twists(points_m)[:, (legs != arms).astype(int)]
+    change = SWAP_COST * ((legs[:, None] != legs[None]).astype(float) + (arms[:, None] != arms[None]))
+    best = alone[0][:, None] + alone[1][None] + change
+    origin = np.zeros((count, 4, 4), int)
     for t in range(2, count):
-        total = best[:, :, None] + cost[t] + step[None]
-        origin[t] = total.argmin(0)
-        best = total.min(0)
+        total = best[:, :, None] + bend[t - 2] + (change + alone[t][None])[None]
+        origin[t], best = total.argmin(0), total.min(0)
     states = np.zeros(count, int)
     states[-2], states[-1] = np.unravel_index(best.argmin(), best.shape)
     for t in range(count - 1, 1, -1):
         states[t - 2] = origin[t, states[t - 1], states[t]]
-    return states.astype(bool)
+    return legs[states].astype(bool), arms[states].astype(bool)
+
+
+def _bends(
+    frames: Int[np.ndarray, " sighting"], body: Float[np.ndarray, "sighting 33 5"], left: list[int]
+) -> Float[np.ndarray, "sighting-2 2 2 2"]:
+    """Mean acceleration of three consecutive sightings of one part, for each way to label them."""
+    right = [_RIGHT_OF[i] for i in left]
+    sides = np.stack([body[:, left + right], body[:, right + left]])
+    # Sightings may be unevenly spaced: the change between the velocities before and after.
+    before, after = np.diff(frames)[:-1, None, None], np.diff(frames)[1:, None, None]
+    cost = np.zeros((len(body) - 2, 2, 2, 2))
+    for a, b, c in np.ndindex(2, 2, 2):
+        bend = (sides[c, 2:] - sides[b, 1:-1]) / after - (sides[b, 1:-1] - sides[a, :-2]) / before
+        cost[:, a, b, c] = np.linalg.norm(bend, axis=-1).mean(-1)
+    return cost
+
+
+def _twists(points_m: Float[np.ndarray, "sighting 33 3"]) -> Float[np.ndarray, "sighting 2"]:
+    """Cost of hips and shoulders that face apart, as labelled and with one of them exchanged."""
+    axes = []
+    for name in ("hip", "shoulder"):
+        axis = points_m[:, LANDMARKS.index(f"left_{name}")] - points_m[:, LANDMARKS.index(f"right_{name}")]
+        axes.append(axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-6))
+    along = (axes[0] * axes[1]).sum(-1)
+    return TWIST_COST * np.stack([np.maximum(-along, 0.0), np.maximum(along, 0.0)], axis=1)
 
 
 def swap_sides(
