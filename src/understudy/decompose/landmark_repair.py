@@ -25,7 +25,7 @@ SWAP_COST = 0.03
 """Of each change between straight and swapped, in body sizes of mean landmark acceleration."""
 SWAPPED_COST = 0.006
 """Of each swapped frame: the network is right unless a lot speaks against it."""
-TWIST_COST = 0.05
+TWIST_COST = 0.1
 """Of hips and shoulders that face opposite ways."""
 SPIKE_SPEED = 6.0
 """Body sizes per second: out and back again faster than this is a mistake."""
