@@ -139,10 +139,10 @@ class _Solver:
         missed = np.linalg.norm(residuals(solved), axis=1) / self.tracks.unit_px
         return float(np.log1p(missed**2).mean())
 
-    def well_explained(self, solved: Bundle, noise: float) -> bool:
-        """Whether what is left is tracking noise, whose median is below `noise` tracking pixels."""
+    def well_explained(self, solved: Bundle, noise: float, share: float = 0.85) -> bool:
+        """Whether `share` of the tracks leave only noise, whose median is below `noise` tracking pixels."""
         missed = np.linalg.norm(residuals(solved), axis=1) / self.tracks.unit_px
-        return bool(np.median(missed) < noise and np.mean(missed < 4 * noise) > 0.85)
+        return bool(np.median(missed) < noise and np.mean(missed < 4 * noise) > share)
 
     def what_is_wild(self, solved: Bundle) -> str | None:
         """What makes a travelling camera's path implausible, if anything; the points' median distance is 1."""
@@ -189,7 +189,9 @@ def _choose(solver: _Solver) -> _Choice:
     if wild is not None:
         note = f"A travelling camera was tried but {wild}, so the camera is taken to turn in place; check it."
         return "rotation", turning, (*zoom_note, note)
-    if solver.unexplained(travelling) > 0.8 * solver.unexplained(turning):
+    # Where turning explains most of the tracks, what is left may be people: travelling must then explain that too.
+    share = 0.4 if solver.well_explained(rotation, 0.25, share=0.6) else 0.8
+    if solver.unexplained(travelling) > share * solver.unexplained(turning):
         return "rotation", turning, zoom_note
     return "parallax", travelling, ()
 

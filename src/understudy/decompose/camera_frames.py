@@ -1,6 +1,7 @@
 """From a solution at the keyframes to a pose for every frame, and how well it explains the tracks."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -100,8 +101,8 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
 
 def still_fit(tracks: PointTracks, focal_px: float) -> Fit:
     """A camera that stands: each point stays where it is seen in most of its frames."""
-    ends = np.cumsum(np.bincount(tracks.track, minlength=tracks.count))[:-1]
-    typical = np.array([np.median(part, 0) for part in np.split(tracks.xy_px, ends)]).reshape(-1, 2)[: tracks.count]
+    starts = np.searchsorted(tracks.track, np.arange(tracks.count + 1))
+    typical = np.array([np.median(tracks.xy_px[a:b], 0) for a, b in pairwise(starts)]).reshape(-1, 2)
     centre = np.array([tracks.width / 2, tracks.height / 2])
     rays = np.concatenate([(typical - centre) / focal_px, np.ones((len(typical), 1)), np.zeros((len(typical), 1))], 1)
     bundle = Bundle(
@@ -142,5 +143,5 @@ def _interpolated(solved: Bundle, keyframes: np.ndarray, frames: int) -> tuple[n
     R = matrix_from_quaternion(slerp(q[before], q[before + 1], share))
     centres = -np.einsum("tji,tj->ti", solved.R_camera_world, solved.t_camera_world)
     centre = centres[before] + share[:, None] * (centres[before + 1] - centres[before])
-    log_focal = np.interp(time, keyframes, np.log(solved.focal_px))
-    return R, -np.einsum("tij,tj->ti", R, centre), np.exp(log_focal)
+    focal = np.interp(time, keyframes, solved.focal_px)
+    return R, -np.einsum("tij,tj->ti", R, centre), focal
