@@ -260,6 +260,35 @@ def test_tiles_join_without_seams(both):
     assert np.abs(np.diff(passes.colour[..., 0], axis=1)).max() < 5e-3
 
 
+def test_renderers_side_by_side_do_not_disturb_each_other(both):
+    opengl, _ = both
+    other = Take((still(quad(0.8, Material(base_colour=(0.1, 0.9, 0.1, 1.0)))),), camera((0, 0, 3), (0, 0, 0)), LIGHT)
+    alone = opengl(ball_take(), 0)
+    with OpenGL(shadow_map_px=64).build() as second:
+        second(other, 0)
+        again = opengl(ball_take(), 0)
+        green = second(other, 0)
+        assert np.array_equal(again.colour, alone.colour)
+        assert np.array_equal(again.shadow, alone.shadow)
+        assert green.colour[37, 48, 1] > 3 * green.colour[37, 48, 0]
+    assert np.array_equal(opengl(ball_take(), 0).colour, alone.colour)
+
+
+def test_a_mesh_that_moves_takes_its_shadow_along(both):
+    opengl, _ = both
+    ball = sphere(0.3)
+    q = quaternion_from_vector(np.zeros((2, 1, 3)))
+    motion = Motion(ball.skeleton, q, np.array([[-0.5, 0.6, 0.0], [0.5, 0.6, 0.0]]), RATE)
+    one = camera((0.0, 1.7, 3.5), (0.0, 0.3, 0.0))
+    view = CameraPath(np.repeat(one.T_world_camera, 2, 0), np.repeat(one.K, 2, 0), one.width, one.height, RATE)
+    take = Take((Performance(ball, motion),), view, LIGHT)
+    columns = np.arange(97)
+    first, second = (
+        (opengl(take, frame).shadow.sum(0) @ columns) / opengl(take, frame).shadow.sum() for frame in (0, 1)
+    )
+    assert second - first == pytest.approx(90 / 3.7, abs=4)
+
+
 def test_nobody_in_sight_gives_empty_passes(renderer):
     for performances in ((), (still(quad(0.2), (0, 0, 9.0)),)):
         passes = renderer(Take(performances, camera((0, 0, 3), (0, 0, 0)), LIGHT), 0)

@@ -26,7 +26,7 @@ TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES = range(7)
 
 
 class OpenGLRenderer:
-    """Renders takes on one OpenGL context, which it owns. Not for several threads at once."""
+    """Renders takes on one OpenGL context, which it owns; to be called in the thread that built it."""
 
     def __init__(self, config: OpenGL, context: moderngl.Context) -> None:
         self.config = config
