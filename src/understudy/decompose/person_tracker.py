@@ -43,7 +43,7 @@ class TrackerConfig:
 
     window_frames: int = 12
     """Every so many frames the whole picture is searched for people who are not followed yet."""
-    fine_search_windows: int = 4
+    fine_search_windows: int = 2
     """Every so many of those searches also use small tiles, for people far away."""
     max_people: int = 6
     """Followed at the same time; the largest count."""
