@@ -34,7 +34,7 @@ class RefineConfig:
     """Light from behind over the character's edges."""
     most_gain: float = 1.3
     """How far the colour match may brighten or darken, as a factor."""
-    gain_share: float = 0.4
+    gain_share: float = 0.25
     """How much of the measured difference in brightness is made up for: costumes may well differ from each other."""
     most_blur_px: float = 2.5
     """Most blur, for a picture 720 pixels high."""
@@ -65,8 +65,8 @@ def measure_look(samples: Sequence[LookSample], light: Light, config: RefineConf
         black=_black(samples) if lens else np.zeros(3),
         blur_px=_missing_blur(samples, config.most_blur_px * height / 720) if lens else 0.0,
         grain=_grain(samples) if config.grain and samples else None,
-        light_wrap=0.35 if config.light_wrap else 0.0,
-        wrap_px=0.006 * height,
+        light_wrap=0.2 if config.light_wrap else 0.0,
+        wrap_px=0.004 * height,
     )
 
 
@@ -107,9 +107,9 @@ def _log_mean(light: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "3"]:
 
 
 def _black(samples: Sequence[LookSample]) -> Float[np.ndarray, "3"]:
-    """The darkest light that the shot knows: a low percentile, held under two per cent of white."""
+    """The veil over the shot's deepest black: its very darkest light, held under two per cent of white."""
     lows = [
-        np.percentile(linear_from_srgb_bytes(sample.frame[::4, ::4]).reshape(-1, 3), 0.3, axis=0) for sample in samples
+        np.percentile(linear_from_srgb_bytes(sample.frame[::4, ::4]).reshape(-1, 3), 0.02, axis=0) for sample in samples
     ]
     return np.clip(np.median(lows, 0), 0.0, 0.02)
 
