@@ -20,7 +20,9 @@ __all__ = ["LightEstimate", "LightSample", "estimate_light"]
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 _GREY_ALBEDO = 0.22
+_GROUND_ALBEDO = 0.2
 _SHADOW_RATIO = 0.88
+_LEAST_SHADED_FILL = 0.35
 
 
 @dataclass(frozen=True)
@@ -69,37 +71,68 @@ def estimate_light(samples: Sequence[LightSample]) -> LightEstimate:
     """
     if not samples:
         raise ValueError("a light is estimated from at least one frame")
+    prior = _prior(samples)
     cast, shading = _from_cast_shadow(samples), _from_shading(samples)
     if cast is not None:
         return LightEstimate(_light(cast, samples, 3.0), "shadow", cast.confidence)
     if shading is not None:
-        return LightEstimate(_light(shading, samples, 8.0), "shading", shading.confidence)
-    to_camera = samples[len(samples) // 2].T_world_camera[:3, 3] - samples[len(samples) // 2].root_position_m
-    across = np.array([to_camera[0], 0.0, to_camera[2]])
-    across = across / max(float(np.linalg.norm(across)), 1e-9)
-    direction = np.array([0.2, 1.0, 0.0]) + 0.45 * across
-    prior = _Key(direction / np.linalg.norm(direction), np.full(3, 0.6), 0.0)
+        # The body's normals are those of a fit, and clothes have folds and patterns: the prior keeps its say.
+        share = shading.confidence
+        direction = share * shading.direction + (1 - share) * prior.direction
+        fill = np.maximum(share * shading.fill_share + (1 - share) * prior.fill_share, _LEAST_SHADED_FILL)
+        mixed = _Key(direction / np.linalg.norm(direction), fill, share)
+        return LightEstimate(_light(mixed, samples, 8.0), "shading", share)
     return LightEstimate(_light(prior, samples, 20.0), "prior", 0.0)
 
 
+def _prior(samples: Sequence[LightSample]) -> _Key:
+    """Soft light from above, a little from the camera's side, as most sets are lit."""
+    middle = samples[len(samples) // 2]
+    to_camera = middle.T_world_camera[:3, 3] - middle.root_position_m
+    across = np.array([to_camera[0], 0.0, to_camera[2]])
+    across = across / max(float(np.linalg.norm(across)), 1e-9)
+    direction = np.array([0.2, 1.0, 0.0]) + 0.45 * across
+    return _Key(direction / np.linalg.norm(direction), np.full(3, 0.6), 0.0)
+
+
 def _light(key: _Key, samples: Sequence[LightSample], key_angle_deg: float) -> Light:
-    """Strength and tints from the plate, for a key of known direction and share."""
+    """Strength and tints from the plate and the actor, for a key of known direction and share."""
     plates = [linear_from_srgb_bytes(sample.plate[::4, ::4]).astype(np.float64) for sample in samples]
-    around = np.median([_surroundings(sample) for sample in samples], 0)
-    # A grey world: what surrounds the actor reflects about a fifth. Half in the logarithm, for sets are no grey card.
-    irradiance = float(np.clip(np.sqrt(max(around @ _LUMA, 1e-3) / _GREY_ALBEDO), 0.35, 1.8))
     tint = np.median([_tint(plate) for plate in plates], 0)
     ground = np.median([_ground_colour(sample) for sample in samples], 0)
     fill_share = np.clip(key.fill_share, 0.08, 0.95)
     elevation = max(float(key.direction[1]), 0.3)
-    return Light(
-        key_direction=key.direction,
-        key_colour=(1 - fill_share) * irradiance * tint / elevation,
-        fill_sky=fill_share * irradiance * tint,
-        # What the ground throws back; it cannot be brighter than the light that falls on it.
-        fill_ground=np.minimum(ground, 0.8 * irradiance * tint),
-        key_angle_deg=key_angle_deg,
-    )
+    key_colour, fill_sky = (1 - fill_share) * tint / elevation, fill_share * tint
+    # What the ground throws back: a share of what falls on it, in its own colour.
+    bounce = np.clip(ground / max(float(ground @ _LUMA), 1e-4), 0.3, 2.0) * _GROUND_ALBEDO * tint
+    unit = Light(key.direction, key_colour, fill_sky, bounce, key_angle_deg)
+    strength = _irradiance_on_actor(samples) / max(_mean_irradiance(unit, samples), 1e-3)
+    return Light(key.direction, strength * key_colour, strength * fill_sky, strength * bounce, key_angle_deg)
+
+
+def _irradiance_on_actor(samples: Sequence[LightSample]) -> float:
+    """How much light falls on the side of the actor that the camera sees: three guesses, averaged as logarithms.
+
+    The actor reflects about a fifth of it, as clothes and skin do on the whole; so does what surrounds them; and an
+    exposed film shows white a little below one.
+    """
+    around = float(np.median([_surroundings(sample) for sample in samples], 0) @ _LUMA)
+    bodies = [linear_from_srgb_bytes(sample.frame[sample.matte > 240]).astype(np.float64) @ _LUMA for sample in samples]
+    bodies = [np.exp(np.log(np.maximum(body, 0.01)).mean()) for body in bodies if len(body) > 100]
+    guesses = [around / _GREY_ALBEDO, 0.9] + ([float(np.median(bodies)) / _GREY_ALBEDO] if bodies else [])
+    return float(np.exp(np.log(np.clip(guesses, 0.05, 3.0)).mean()))
+
+
+def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
+    """What a light sends to the visible side of the actor, as luminance; to a slope towards the camera if none is."""
+    normals = np.concatenate([sample.normals[::4, ::4].reshape(-1, 3) for sample in samples])
+    normals = normals[np.linalg.norm(normals, axis=1) > 0.5]
+    if len(normals) < 20:
+        normals = _prior(samples).direction[None]
+    upward = 0.5 + 0.5 * normals[:, 1:2]
+    fill = upward * light.fill_sky + (1 - upward) * light.fill_ground
+    direct = np.maximum(normals @ light.key_direction, 0)[:, None] * light.key_colour
+    return float(((fill + direct) @ _LUMA).mean())
 
 
 def _surroundings(sample: LightSample) -> Float[np.ndarray, "3"]:
