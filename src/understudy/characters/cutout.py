@@ -89,20 +89,26 @@ def background_distance(
     for _ in range(4):
         weights = np.linalg.lstsq(basis[keep], lab[keep], rcond=None)[0]
         surface = basis @ weights
-        distance = np.linalg.norm(lab - surface, axis=-1)
+        apart = lab - surface
+        # A shadow only darkens the background; nothing but the figure is lighter than it.
+        apart[..., 0] *= np.where(apart[..., 0] < 0, 0.75, 1.4)
+        distance = np.linalg.norm(apart, axis=-1)
         keep = ring & (distance <= np.quantile(distance[ring], 0.8))
     distance = ndimage.gaussian_filter(distance, 0.6)
     return distance, float(np.quantile(distance[keep], 0.9))
 
 
 def _sure_body(shape: tuple[int, int], detection: Detection | None, scale: float) -> Bool[np.ndarray, "row column"]:
-    """Trunk and all above it, where a patch of the background's colour is still the figure (a white shirt or hood)."""
+    """Trunk, limbs and all above them: there a patch of the background's colour is the figure (a white hood)."""
     body = np.zeros(shape, np.uint8)
     if detection is None:
         return body > 0
     points = detection[0] * scale
     cv2.fillConvexPoly(body, cv2.convexHull(np.round(points[[11, 12, 24, 23]]).astype(np.int32)), 1)
     body[: max(0, round(float(points[[11, 12], 1].mean())))] = 1
+    width = max(1, round(0.25 * float(np.linalg.norm(points[11] - points[12]))))
+    for limb in ((11, 13, 15), (12, 14, 16), (23, 25, 27), (24, 26, 28)):
+        cv2.polylines(body, [np.round(points[list(limb)]).astype(np.int32)], False, 1, width)
     return body > 0
 
 

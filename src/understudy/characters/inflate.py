@@ -148,6 +148,13 @@ def _hull(grid: FigureGrid, shrink: float = 1.0) -> Bool[np.ndarray, "row column
     return (canvas > 0) & grid.mask
 
 
+def _thigh_root(grid: FigureGrid, labels: Int[np.ndarray, "row column"], side: str) -> Bool[np.ndarray, "row column"]:
+    """The thigh's upper part, whatever lies over it."""
+    hip, knee = grid[f"{side}_hip"], grid[f"{side}_knee"]
+    away = segment_distance(_cells(grid), hip, hip + 0.35 * (knee - hip))
+    return grid.mask & (away < limb_radius(grid, labels, f"{side}_leg"))
+
+
 def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float, config: InflateConfig) -> PartVolume:
     """Chest, belly and pelvis: flatter than wide; carried on behind the arms, into the neck and the thighs."""
     cells = _cells(grid)
@@ -160,7 +167,7 @@ def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float
         is_arm = labels == PARTS.index(f"{side}_arm")
         domain |= is_arm & ((to_shoulder < 1.2 * arm) | (near < 0.3 * arm))
         to_hip = np.linalg.norm(cells - grid[f"{side}_hip"], axis=-1)
-        domain |= (labels == PARTS.index(f"{side}_leg")) & (to_hip < 1.1 * leg)
+        domain |= (labels == PARTS.index(f"{side}_leg")) & ((to_hip < 1.1 * leg) | (near < 0.8 * leg))
     neck_width = 0.30 * np.linalg.norm(grid["left_shoulder"] - grid["right_shoulder"])
     column = _line_distance(cells, np.stack([grid["neck"], 0.6 * grid["head"] + 0.4 * grid["head_top"]]))
     domain |= (labels == PARTS.index("head")) & (column < max(neck_width * 0.55, 2.0))
@@ -194,7 +201,10 @@ def _joint_depths(
     depth["neck"] = -0.012 * tall * human
     depth["head"] = 0.006 * tall * human
     depth["head_top"] = 0.006 * tall * human
-    inside = ndimage.distance_transform_edt(_hull(grid, 1.0))
+    trunk = _hull(grid, 1.0)
+    for side in SIDES:
+        trunk |= _thigh_root(grid, labels, side)
+    inside = ndimage.distance_transform_edt(trunk)
     surface = torso.centre + torso.front * np.sqrt(np.maximum(torso.square, 0))
     for side in SIDES:
         depth[f"{side}_elbow"] = -0.010 * tall * human
@@ -273,7 +283,10 @@ def _leg(
     line = bone_line(grid, part)
     own = labels == PARTS.index(part)
     to_hip = np.linalg.norm(cells - line[0], axis=-1)
-    domain = own | ((labels == PARTS.index("torso")) & (to_hip < 1.2 * radius))
+    near = ndimage.distance_transform_edt(~own) if own.any() else to_hip
+    domain = own | ((labels == PARTS.index("torso")) & ((to_hip < 1.2 * radius) | (near < 0.9 * radius)))
+    # A hand in a pocket must not cut the leg off.
+    domain |= _thigh_root(grid, labels, side)
     away = np.maximum(_line_distance(cells, line) - 1.4 * radius, 0)
     cap = radius * config.depth_scale * (0.5 + 1.6 * np.exp(-((away / radius) ** 2)))
     # The field goes on below the sole, so that the foot does not thin out towards the ground.

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ from scipy import ndimage
 from understudy.characters.protocol import Detection, LandmarkDetector
 from understudy.core.errors import CharacterError
 
-__all__ = ["POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints"]
+__all__ = ["POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints", "silhouette_score"]
 
 POINTS: tuple[str, ...] = (
     "head_top", "head", "neck", "hips",
@@ -51,6 +51,8 @@ class FigureJoints:
     """The first 11 of `core.footage.LANDMARKS` (nose to mouth), when a face was found."""
     score: float = 0.0
     """How well the joints explain the silhouette; comparable only within one picture."""
+    sure: bool = True
+    """Whether several looks at the figure agree."""
 
     def __getitem__(self, name: str) -> Float[np.ndarray, "2"]:
         return self.points_px[_INDEX[name]]
@@ -84,14 +86,30 @@ def find_joints(
                 if found is not None:
                     landmarks = (found[0] - pad) / (scale * stretch, scale) + (left, top)
                     candidates.append(joints_from_landmarks((landmarks, *found[1:]), figure))
-        if candidates and max(c.score for c in candidates) > GOOD_SCORE:
+        if len(candidates) > 5 and max(c.score for c in candidates) > GOOD_SCORE:
             break
-    best = max(candidates, key=lambda c: c.score, default=None)
-    return best if best is not None and best.score > 0.0 else None
+    standing = [candidate for candidate in candidates if candidate.score > 0.0]
+    return _most_agreed(standing, float(bottom - top)) if standing else None
 
 
 GOOD_SCORE = 0.85
 """Joints that score this well need no further tries."""
+AGREEMENT = 0.035
+"""Candidates whose joints lie this near to those of five others on average (in heights of the figure) agree."""
+
+
+def _most_agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
+    """The best candidate of those that agree; if none do, the best of all, marked as not sure.
+
+    On figures that the landmark model understands its answers agree within a few percent; a single limb gone astray
+    may explain the silhouette better than the truth.
+    """
+    points = np.stack([candidate.points_px for candidate in candidates]) / tall
+    apart = np.sort(np.linalg.norm(points[:, None] - points[None], axis=-1).mean(-1), axis=1)[:, 1:6]
+    apart = apart.mean(1) if len(candidates) > 5 else np.full(len(candidates), np.inf)
+    sure = bool(apart.min() < AGREEMENT)
+    rank = [c.score - (2.0 * float(a) if sure else 0.0) for c, a in zip(candidates, apart, strict=True)]
+    return replace(candidates[int(np.argmax(rank))], sure=sure)
 
 
 def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "height width"]) -> FigureJoints:
@@ -120,7 +138,8 @@ def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "height
     point["neck"] = shoulders + 0.25 * (mouth - shoulders)
     point["head_top"] = _walk_out(figure, 0.5 * (nose + ears), up)
     points = _mirror_lost_arm(np.stack([point[name] for name in POINTS]), figure)
-    score = _score(points, visibility, figure) - (0.0 if _stands_upright(points, figure) else 1.0)
+    score = silhouette_score(points, figure) + 0.2 * float(visibility[11:].mean())
+    score -= 0.0 if _stands_upright(points, figure) else 1.0
     return FigureJoints(points, landmarks[:11].copy(), score)
 
 
@@ -203,10 +222,8 @@ def _walk_out(
     return steps[np.flatnonzero(hit)[-1]] if hit.any() else start
 
 
-def _score(
-    points: Float[np.ndarray, "20 2"], visibility: Float[np.ndarray, " 33"], figure: Bool[np.ndarray, "height width"]
-) -> float:
-    """High when the bones lie inside the silhouette and their largest inscribed discs cover it."""
+def silhouette_score(points: Float[np.ndarray, "20 2"], figure: Bool[np.ndarray, "height width"]) -> float:
+    """High when bones lie inside the silhouette, their inscribed discs cover it, forearms are slim and legs long."""
     step = max(1, round(figure.shape[0] / 160))
     small = np.pad(figure[::step, ::step], 1)
     scaled = points / step + 1
@@ -217,15 +234,29 @@ def _score(
     depth = ndimage.distance_transform_edt(small)
     radius = np.zeros(len(samples))
     radius[within] = depth[pixel[within, 1], pixel[within, 0]]
+    if not radius.any():
+        return -10.0
+    inside = np.mean(radius > 0)
+    # Arms that lie in the figure's bulk (a large head, a hood) neither explain it nor are they likely.
+    of_bone = np.repeat(np.arange(len(_BONES)), len(share))
+    fore = np.isin(of_bone, [index for index, (a, _) in enumerate(_BONES) if POINTS[a].endswith(("elbow", "wrist"))])
+    trunk = max(float(np.median(radius[of_bone == _BONES.index((_INDEX["neck"], _INDEX["hips"]))])), 1.0)
+    bulk = float(np.mean(np.clip(radius[fore] / trunk - 0.6, 0, 1)))
+    radius[fore] = np.minimum(radius[fore], 0.6 * trunk)
     covered = np.zeros(small.shape, np.uint8)
     for (x, y), r in zip(pixel[radius > 0].tolist(), radius[radius > 0], strict=True):
         cv2.circle(covered, (x, y), round(float(r)), 1, -1)
-    if not covered.any():
-        return -10.0
     tall = np.ptp(np.flatnonzero(small.any(1))) + 1
-    missed = ndimage.distance_transform_edt(covered == 0)[small]
+    # Hair, hats and hoods may reach far from the head; below the neck a figure is made of limbs and trunk.
+    below = small & (np.arange(small.shape[0])[:, None] > scaled[_INDEX["neck"], 1])
+    if not below.any():
+        return -10.0
+    missed = ndimage.distance_transform_edt(covered == 0)[below]
     far = np.quantile(missed, 0.95) / tall
-    return float((radius > 0).mean() - 3.0 * far - np.mean(missed > 0) + 0.2 * visibility[11:].mean())
+    legs = [np.linalg.norm(points[_INDEX[f"{s}_ankle"]] - points[_INDEX[f"{s}_hip"]]) for s in ("left", "right")]
+    trunk_length = np.linalg.norm(points[_INDEX["neck"]] - points[_INDEX["hips"]])
+    stumpy = max(float(trunk_length / max(np.mean(legs), 1e-9)) - 0.9, 0.0)
+    return float(inside - 3.0 * far - np.mean(missed > 0) - bulk - 0.8 * min(stumpy, 1.0))
 
 
 def read_joints(path: Path) -> FigureJoints:

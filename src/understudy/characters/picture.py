@@ -28,6 +28,8 @@ from understudy.io.images import read_picture
 __all__ = ["PictureConfig", "character_from_picture"]
 
 LARGEST_PX = 1600
+STICK_MARGIN = 0.1
+"""How much better than unsure landmarks a silhouette's fit must be: it knows nothing of what lies inside."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ def character_from_picture(
     if placed is not None:
         joints = FigureJoints(placed.points_px * scale)
     else:
-        joints = find_joints(rgb, figure, detect, first) or fit_stick_figure(figure)
+        joints = find_joints(rgb, figure, detect, first)
+        fitted = None if joints is not None and joints.sure else fit_stick_figure(figure)
+        if fitted is not None and (joints is None or fitted.score > joints.score + STICK_MARGIN):
+            joints = fitted
     if joints is None:
         raise CharacterError(
             f"no body was found in {path.name}: give a joints file that says where shoulders, elbows, … are"

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from understudy.characters.joints import POINTS, FigureJoints
+from understudy.characters.joints import POINTS, FigureJoints, silhouette_score
 
 __all__ = ["fit_stick_figure"]
 
@@ -37,7 +37,9 @@ _LOOSE[[_NAMES.index(name) for name in ("lean", "left_toe", "right_toe")]] = 0.1
 
 WORST_COST = 0.13
 """Fits that miss more of the silhouette are no figure that this model knows."""
-MOST_SOLID = 0.93
+UNSEEN_SCORE = 0.1
+"""Stands for the landmark model's visibility in the score."""
+MOST_SOLID = 0.9
 """A silhouette that fills more of its convex hull shows no limbs."""
 
 
@@ -69,7 +71,7 @@ def fit_stick_figure(figure: Bool[np.ndarray, "height width"]) -> FigureJoints |
     if best[1] > WORST_COST:
         return None
     points = _figure(best[0][None])[0][0] * tall + np.array([centre, rows[0]])
-    return FigureJoints(points, None, -best[1])
+    return FigureJoints(points, None, silhouette_score(points, figure) + UNSEEN_SCORE)
 
 
 def _starts(target: Float[np.ndarray, "row column"]) -> list[Float[np.ndarray, " parameter"]]:

@@ -75,19 +75,29 @@ def _unite(
     x, y = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
     blend = 0.022 * grid.height
 
-    def near(name: str, radius: float) -> np.ndarray:
-        distance = np.hypot(x - grid[name][0], y - grid[name][1])
+    def near(point: Float[np.ndarray, "2"], radius: float) -> np.ndarray:
+        distance = np.hypot(x - point[0], y - point[1])
         return smooth_step(2.0 - distance / radius)[..., None].astype(np.float32)
+
+    def root(side: str) -> Float[np.ndarray, "2"]:
+        """Where an arm meets the trunk next to its shoulder joint, which may lie deep inside the trunk."""
+        shoulder = grid[f"{side}_shoulder"]
+        meet = (volumes[f"{side}_arm"].square > 0) & (volumes["torso"].square > 0)
+        if not meet.any():
+            return shoulder
+        nearest = np.where(meet, np.hypot(x - shoulder[0], y - shoulder[1]), np.inf).argmin()
+        return np.array([x.ravel()[nearest], y.ravel()[nearest]])
 
     legs = _walled(fields["left_leg"], fields["right_leg"], np.zeros((rows, columns, 1), np.float32), 0.0, config.gap)
     body = _smooth_max(fields["torso"], fields["head"], blend)
     hip = np.linalg.norm(grid["left_hip"] - grid["right_hip"])
-    pelvis = np.maximum(near("left_hip", 0.8 * hip), near("right_hip", 0.8 * hip))
+    pelvis = np.maximum(near(grid["left_hip"], 0.8 * hip), near(grid["right_hip"], 0.8 * hip))
     body = _smooth_max(body, legs, blend * pelvis)
     for side in SIDES:
         inside = volumes[f"{side}_arm"].square
         radius = 1.35 * max(np.sqrt(float(np.quantile(inside[inside > 0], 0.7))) if (inside > 0).any() else 2.0, 2.0)
-        body = _walled(body, fields[f"{side}_arm"], near(f"{side}_shoulder", radius), blend, config.gap)
+        joined = np.maximum(near(grid[f"{side}_shoulder"], radius), near(root(side), radius))
+        body = _walled(body, fields[f"{side}_arm"], joined, blend, config.gap)
     return body
 
 
