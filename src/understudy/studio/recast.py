@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from understudy.core.errors import FileFormatError, NobodyInShot
 from understudy.core.footage import Shot
@@ -59,6 +60,12 @@ def recast_with(shot_path: Path, character_path: Path, out: Path, config: Recast
     """`recast`, with a narrator who is told of the progress."""
     check_character(character_path)
     shot = open_shot(shot_path, config.start, config.end)
+    # The linear algebra is small: more threads than one wait for each other, and twice as long beside a busy neighbour.
+    with threadpool_limits(1):
+        return _recast(shot, character_path, out, config, narrator)
+
+
+def _recast(shot: Shot, character_path: Path, out: Path, config: RecastConfig, narrator: Narrator) -> Film:
     project = Project(out, narrator.say)
     try:
         for name in project.find_edits():

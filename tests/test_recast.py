@@ -1,0 +1,233 @@
+"""The whole film, on a second of the bundled shot: what is in the folder, resuming, kills, and edits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import understudy
+from understudy.characters.rig import character_from_rig
+from understudy.core.errors import BackendUnavailable, NobodyInShot
+from understudy.io.bvh import read_bvh, write_bvh
+from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.motions import read_motion_npz
+from understudy.io.passes import PASS_FILES
+from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
+from understudy.io.weights import ensure_weights
+from understudy.metrics.image import psnr_db
+from understudy.studio.project import file_hash
+
+ROOT = Path(__file__).resolve().parents[1]
+SHOT, CHARACTER = ROOT / "examples/sample_shot.mp4", ROOT / "examples/sample_character.png"
+SECONDS = 0.7
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights() -> None:
+    try:
+        ensure_weights("blazepose")
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film made once; tests that change it put it back."""
+    folder = tmp_path_factory.mktemp("films") / "film"
+    recast(folder)
+    return folder
+
+
+def recast(folder: Path, **options: object) -> understudy.Film:
+    return understudy.recast(SHOT, CHARACTER, folder, end=SECONDS, quality="draft", **options)
+
+
+def stages_run(folder: Path, **options: object) -> set[str]:
+    return set(recast(folder, **options).executed)
+
+
+def test_the_film_keeps_frames_rate_time_and_sound(folder):
+    source, film = open_shot(SHOT, None, SECONDS), open_shot(folder / "film.mp4")
+    assert len(film) == len(source)
+    assert film.frame_rate == source.frame_rate
+    assert film.duration_s == pytest.approx(source.duration_s, abs=1e-3)
+    assert film.has_audio == source.has_audio
+    assert (film.width, film.height) == (source.width, source.height)
+
+
+def test_the_character_stands_where_the_actor_stood(folder):
+    source = open_shot(SHOT, None, SECONDS)
+    masks = [mask > 127 for mask in read_video(folder / "actors/1/mask.mkv")]
+    ids = [ids > 0 for ids in read_video(folder / "passes/ids.mkv")]
+    for actor, character in zip(masks, ids, strict=True):
+        boxes = [np.array([np.flatnonzero(m.any(axis))[[0, -1]] for axis in (1, 0)]) for m in (actor, character)]
+        size = np.ptp(boxes[0][0])
+        assert np.abs(boxes[0][0] - boxes[1][0]).max() < 0.12 * size  # top and bottom
+        assert abs(boxes[0][1].mean() - boxes[1][1].mean()) < 0.15 * size
+    # Away from both of them the film is the shot.
+    for original, result, actor, character in zip(
+        read_frames(source), read_video(folder / "film.mp4"), masks, ids, strict=True
+    ):
+        away = ~np.logical_or(actor, character)
+        away[:, : away.shape[1] // 3] &= True
+        assert psnr_db(result, original, where=away) > 26
+        assert psnr_db(result, original, where=actor) < 30  # somebody else is there
+
+
+def test_the_folder_holds_every_element(folder):
+    expected = [
+        *("film.mp4", "report.html", "manifest.json", "scene.glb", "light.json", "plate/clean_plate.mp4"),
+        *("actors/1/motion.npz", "actors/1/motion.bvh", "actors/1/mask.mkv", "actors/1/body.glb"),
+        *("character/character.glb", "performance/motion.npz", "performance/motion.bvh"),
+        *(f"camera/{name}{kind}" for name in ("source", "fitted") for kind in (".json", ".usda", "_transforms.json")),
+        *(f"camera/{name}_colmap/images.txt" for name in ("source", "fitted")),
+        *(f"passes/{name}" for name in PASS_FILES),
+    ]
+    assert [name for name in expected if not (folder / name).is_file()] == []
+    assert [path for path in folder.rglob("*") if "unfinished" in path.name or path.name.endswith(".part")] == []
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["film"]["shot"]["sha256"] == file_hash(SHOT)
+    assert all(record["seconds"] >= 0 for record in manifest["stages"].values())
+    assert manifest["understudy"] == understudy.__version__
+
+
+def test_the_report_is_one_file_that_needs_nothing_else(folder):
+    page = (folder / "report.html").read_text()
+    assert "http://" not in page and "https://" not in page
+    for word in (
+        "camera",
+        "clean plate",
+        "mask",
+        "body and motion",
+        "retarget",
+        "camera fit",
+        "data:video/mp4;base64,",
+    ):
+        assert word in page
+
+
+def test_the_motion_is_metric_and_stands_on_the_ground(folder):
+    motion = read_motion_npz(folder / "actors/1/motion.npz")
+    assert motion.frame_rate == open_shot(SHOT).frame_rate
+    assert 0.6 < np.median(motion.root_position_m[:, 1]) < 1.3
+    body = character_from_rig(folder / "actors/1/body.glb")
+    assert 1.4 < body.height_m < 2.1
+    assert (read_camera_json(folder / "camera/source.json").position[:, 1] > 0).all()
+
+
+def test_a_second_run_redoes_nothing_and_a_change_only_what_depends_on_it(folder):
+    assert stages_run(folder) == set()
+    before = file_hash(folder / "film.mp4")
+    assert stages_run(folder, refine=False) == {"film", "report"}
+    assert stages_run(folder) == {"film", "report"}
+    assert file_hash(folder / "film.mp4") == before
+    assert "body" not in stages_run(folder, camera_fit=False)
+    assert "people" not in stages_run(folder)
+
+
+def test_an_edited_motion_camera_and_mask_are_used(folder):
+    before = file_hash(folder / "film.mp4")
+    bvh = folder / "actors/1/motion.bvh"
+    original = bvh.read_bytes()
+    skeleton = read_motion_npz(folder / "actors/1/motion.npz").skeleton
+    motion = read_bvh(bvh, skeleton)
+    write_bvh(
+        bvh, type(motion)(skeleton, motion.q_parent_joint, motion.root_position_m + [0.3, 0, 0], motion.frame_rate)
+    )
+    run = stages_run(folder)
+    assert {"retarget", "camera fit", "render", "film", "report"} <= run
+    assert not run & {"people", "camera", "plate", "mask", "body"}
+    moved = read_motion_npz(folder / "actors/1/motion.npz")
+    assert moved.root_position_m[:, 0] == pytest.approx(motion.root_position_m[:, 0] + 0.3, abs=1e-3)
+    bvh.unlink()
+    stages_run(folder)
+    assert bvh.read_bytes() == original
+    assert file_hash(folder / "film.mp4") == before
+
+    fitted = folder / "camera/fitted.json"
+    camera = read_camera_json(fitted)
+    T = camera.T_world_camera.copy()
+    T[:, 1, 3] += 0.2
+    write_camera_json(fitted, type(camera)(T, camera.K, camera.width, camera.height, camera.frame_rate))
+    usda = file_hash(folder / "camera/fitted.usda")
+    run = stages_run(folder)
+    assert {"render", "film"} <= run and not run & {"body", "retarget", "camera fit"}
+    assert file_hash(folder / "camera/fitted.usda") != usda
+    fitted.unlink()
+    recast(folder)
+
+    mask = folder / "actors/1/mask.mkv"
+    frames = list(read_video(mask))
+    with VideoWriter(mask, frames[0].shape[1], frames[0].shape[0], open_shot(SHOT).frame_rate, "mask") as writer:
+        for frame in frames:
+            frame[:20, :20] = 255
+            writer.write(frame)
+    run = stages_run(folder)
+    assert {"plate", "light", "film"} <= run and "people" not in run
+    assert next(read_video(mask))[:20, :20].min() == 255
+    mask.unlink()
+    recast(folder)
+
+
+def test_killed_and_run_again(folder, tmp_path):
+    """Kill -9 while the plate is made: finished stages are kept, no half-written file has a final name."""
+    out = tmp_path / "film"
+    code = f"import understudy; understudy.recast({str(SHOT)!r}, {str(CHARACTER)!r}, {str(out)!r}, end={SECONDS}, quality='draft')"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (out / ".unfinished/plate").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = set(json.loads((out / "manifest.json").read_text())["stages"])
+    assert "camera" in finished and "plate" not in finished
+    assert not (out / "plate/clean_plate.mp4").exists()
+    run = stages_run(out)
+    assert not run & finished
+    assert file_hash(out / "film.mp4") == file_hash(folder / "film.mp4")
+
+
+def test_cuts_are_recast_one_by_one_and_rejoined(tmp_path):
+    """A cutaway with nobody in it stays as it is; the cut with the actor is recast."""
+    shot = open_shot(SHOT, None, 0.5)
+    rng = np.random.default_rng(0)
+    wall = np.kron(rng.integers(30, 220, (shot.height // 20, shot.width // 20, 3)), np.ones((20, 20, 1))).astype(
+        np.uint8
+    )
+    joined = tmp_path / "joined.mp4"
+    with VideoWriter(joined, shot.width, shot.height, shot.frame_rate, "film") as writer:
+        for frame in read_frames(shot):
+            writer.write(frame)
+        for _ in range(len(shot)):
+            writer.write(wall[: shot.height, : shot.width])
+    film = understudy.recast(joined, CHARACTER, tmp_path / "film", quality="draft")
+    assert (tmp_path / "film/cut_01/actors/1/motion.bvh").is_file()
+    assert not (tmp_path / "film/cut_02/actors").exists()
+    source, result = list(read_video(joined)), list(read_video(film.film))
+    assert len(result) == len(source) == 2 * len(shot)
+    assert psnr_db(result[-3], source[-3]) > 35
+
+
+def test_nobody_in_the_shot(tmp_path):
+    empty = tmp_path / "empty.mp4"
+    rng = np.random.default_rng(0)
+    with VideoWriter(empty, 320, 180, Fraction(24), "film") as writer:
+        for _ in range(12):
+            writer.write(rng.integers(90, 110, (180, 320, 3), dtype=np.uint8))
+    with pytest.raises(NobodyInShot, match="nobody"):
+        understudy.recast(empty, CHARACTER, tmp_path / "film")
+
+
+def test_sound_is_copied(folder):
+    with av.open(str(folder / "film.mp4")) as film, av.open(str(SHOT)) as source:
+        assert [stream.codec_context.name for stream in film.streams.audio] == [
+            stream.codec_context.name for stream in source.streams.audio
+        ]
