@@ -13,18 +13,20 @@ from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from understudy.core.camera import CameraPath
 from understudy.core.motion import Motion, Skeleton
-from understudy.decompose.body_pose import JOINT, POINT, SOLES, PlacedBody, Pose
-from understudy.decompose.body_terms import Observations, State
+from understudy.decompose.body_pose import JOINT, POINT, SOLES, PlacedBody
+from understudy.decompose.body_terms import Observations, State, Support
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import continuous, quaternion_from_matrix, rotation_between
 
-__all__ = ["camera_in_world", "level_ground", "motion_in_world", "planted_feet", "start_scale", "standing_feet"]
+__all__ = ["camera_in_world", "find_support", "level_ground", "motion_in_world", "standing_feet", "start_scale"]
 
 _FEET = [POINT[name] for name in SOLES]
 STANDING_SPEED = 0.45
 """Metres per second: a foot that is faster does not stand."""
 STANDING_HEIGHT_M = 0.08
 """A sole that is higher above the ground does not stand."""
+STILL_ACCELERATION = 1.5
+"""m/s² of the hips from which on the weight may be anywhere."""
 
 
 def start_scale(
@@ -83,12 +85,18 @@ def _speeds(placed: PlacedBody, state: State, seen: Observations) -> Float[np.nd
     return np.linalg.norm(velocity - (2 / 3) * along * ray, axis=-1)
 
 
-def planted_feet(placed: PlacedBody, state: State, seen: Observations) -> Float[np.ndarray, "time sole"]:
-    """How surely, 0 … 1, each of SOLES stands on the ground: it is slow and low."""
-    heights = (placed.points_m[:, _FEET] - state.pivot) @ state.up - state.ground_height
+def find_support(placed: PlacedBody, state: State, seen: Observations) -> Support:
+    """Which soles stand on the ground (they are slow and low), and how still the body is above them."""
+    feet = placed.points_m[:, _FEET]
+    heights = (feet - state.pivot) @ state.up - state.ground_height
     slow = 1.0 / (1.0 + (_speeds(placed, state, seen) / STANDING_SPEED) ** 4)
     low = 1.0 / (1.0 + (np.maximum(heights, 0.0) / STANDING_HEIGHT_M) ** 4)
-    return slow * low
+    planted = slow * low
+    share = planted + 1e-3
+    hips = gaussian_filter1d(placed.points_m[:, POINT["Hips"]], seen.frame_rate / 15, axis=0, mode="nearest")
+    acceleration = np.gradient(np.gradient(hips, axis=0), axis=0) * seen.frame_rate**2 if len(hips) > 1 else 0 * hips
+    still = 1.0 / (1.0 + (np.linalg.norm(acceleration, axis=1) / STILL_ACCELERATION) ** 2)
+    return Support(planted, share / share.sum(1, keepdims=True), planted.max(1) * still)
 
 
 def standing_feet(planted: Float[np.ndarray, "time sole"], frame_rate: float) -> Bool[np.ndarray, "time 2"]:

@@ -1,6 +1,6 @@
 """Fits the body model to one person's landmarks over a whole shot, in one metric world with the camera."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,32 +9,35 @@ from jaxtyping import Bool, Float
 from understudy.body.model import BodyModel
 from understudy.core.camera import CameraPath
 from understudy.core.character import Character
-from understudy.core.footage import LANDMARKS, CameraSolution, LandmarkTrack
+from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import Motion
 from understudy.core.progress import Progress, silent
 from understudy.decompose.align import (
     camera_in_world,
+    find_support,
     level_ground,
     motion_in_world,
-    planted_feet,
     standing_feet,
     start_scale,
 )
-from understudy.decompose.body_pose import POINT, SOLES, BodyPoints, Pose, place
+from understudy.decompose.body_pose import POINT, SOLES, BodyPoints, PlacedBody, Pose, place
 from understudy.decompose.body_solver import Objective, minimise
-from understudy.decompose.body_start import observe, start_pose
+from understudy.decompose.body_start import exchange_sides, observe, start_pose
 from understudy.decompose.body_terms import (
     EXTRA,
     Linearised,
     Observations,
     Rows,
     State,
+    Support,
     TermConfig,
     accelerations,
+    balance,
     bone_depths,
     foot_speeds,
     ground_contacts,
     pose_prior,
+    project_landmarks,
     reprojections,
     shared_priors,
     upright,
@@ -52,12 +55,16 @@ class BodyFitConfig:
     components: int = 10
     """How many shape components may change."""
     terms: TermConfig = field(default_factory=TermConfig)
+    smooth_iterations: int = 6
+    """Steps of a first, very smooth fit, which shows where left and right were exchanged."""
     free_iterations: int = 10
     """Steps without a ground."""
     ground_rounds: int = 4
     """How often standing feet are found anew."""
     ground_iterations: int = 4
     """Steps in each of these rounds."""
+    firm_iterations: int = 4
+    """Steps that make standing feet stand firmly, at the end."""
 
 
 @dataclass(frozen=True)
@@ -68,44 +75,13 @@ class ActorFit:
     shape: Float[np.ndarray, " component"]
     motion: Motion
     ground_contact: Bool[np.ndarray, "time 2"]
+    """Whether the left and the right foot stands."""
     camera: CameraPath
     reprojection_px: Float[np.ndarray, " time"]
     """Median distance of the trusted landmarks from the body's, in each frame; NaN where nobody was seen."""
     diagnostics: dict[str, float]
-
-
-def _objective(
-    seen: Observations,
-    planted: Float[np.ndarray, "time sole"] | None,
-    expected_shape: Float[np.ndarray, " component"],
-    height_slope: Float[np.ndarray, " component"],
-    moves: bool,
-    config: TermConfig,
-) -> Objective:
-    """All terms; without a ground where `planted` is None."""
-
-    def rows(state: State, lin: Linearised) -> list[Rows]:
-        terms = [
-            reprojections(seen, state, lin, config),
-            bone_depths(seen, state, lin, config),
-            *pose_prior(state, config),
-            upright(state, lin, config),
-        ]
-        if planted is not None:
-            terms += ground_contacts(state, lin, planted, config)
-        return terms
-
-    stencils = [accelerations(seen, config)]
-    if planted is not None:
-        stencils.append(foot_speeds(seen, planted, config))
-    count = len(expected_shape)
-    free = np.ones(count + len(EXTRA), bool)
-    free[count] = moves
-    free[count + 2 : count + 4] = True
-    free[count + 4] = planted is not None
-    return Objective(
-        rows, stencils, lambda state: shared_priors(seen, state, expected_shape, height_slope, config), free
-    )
+    """height_m; reprojection_share (of the person's height in the picture, median); exchanged_sides (limbs × frames);
+    landmark_lean_rad (how far the landmark model leans bodies); contact_share."""
 
 
 def fit_actor(
@@ -116,63 +92,152 @@ def fit_actor(
     config: BodyFitConfig | None = None,
     progress: Progress = silent,
 ) -> ActorFit:
+    """The body, its motion and the camera in one metric world: +Y up, ground at y = 0, first root over the origin.
+
+    Args:
+        height_m: how tall the actor is; sets the scale of everything. None: an adult of usual height.
+    """
     config = config or BodyFitConfig()
-    model = BodyModel.load()
-    points = BodyPoints.of(model, config.components)
-    expected = model.shape_for_height(height_m or config.expected_height_m)[: config.components]
-    top, bottom = int(model.vertices[:, 1].argmax()), int(model.vertices[:, 1].argmin())
-    slope = (model.vertex_basis[top, 1] - model.vertex_basis[bottom, 1])[: config.components]
-    T_first = np.diag([1.0, -1.0, -1.0, 1.0])
-    seen = observe(track, solution.camera, T_first)
-    pose, _ = start_pose(track, seen, points, expected)
-    moves = solution.move == "parallax"
-    scale = 1.0
-    if moves:
-        placed = place(points, pose, expected)
-        scale = start_scale(placed.points_m[:, [POINT[n] for n in SOLES]], seen.camera_position, seen.frame_rate)
-        pose = Pose(pose.root_m + scale * seen.camera_position, pose.R_parent_joint)
-    state = State(pose, expected, float(np.log(scale)), 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
-    state = level_ground(state, place(points, pose, expected), seen)
-    costs = []
-    state, cost = minimise(
-        _objective(seen, None, expected, slope, moves, config.terms), points, state, config.free_iterations
-    )
-    costs.append(cost)
-    state = level_ground(state, place(points, state.pose, state.shape), seen)
-    for _ in range(config.ground_rounds):
-        placed = place(points, state.pose, state.shape)
-        planted = planted_feet(placed, state, seen)
-        state, cost = minimise(
-            _objective(seen, planted, expected, slope, moves, config.terms), points, state, config.ground_iterations
+    problem = _Problem.of(solution, height_m, config)
+    rounds = 3 + config.ground_rounds
+    seen = observe(track, solution.camera, T_WORLD_CAMERA)
+    state = problem.start(track, seen)
+    smooth = replace(config.terms, acceleration=0.25 * config.terms.acceleration)
+    state = problem.solve(seen, state, None, smooth, config.smooth_iterations)
+    body_px, _ = project_landmarks(seen, state, problem.place(state))
+    sigma_px = config.terms.pixel_sigma * seen.person_px
+    track, exchanged = exchange_sides(track, seen, body_px, sigma_px, config.terms.pixel_kernel)
+    progress(1, rounds)
+
+    seen = observe(track, solution.camera, T_WORLD_CAMERA)
+    state = problem.start(track, seen)
+    state = problem.solve(seen, state, None, config.terms, config.free_iterations)
+    state = level_ground(state, problem.place(state), seen)
+    progress(2, rounds)
+    for done in range(config.ground_rounds):
+        support = find_support(problem.place(state), state, seen)
+        state = problem.solve(seen, state, support, config.terms, config.ground_iterations)
+        progress(3 + done, rounds)
+    support = find_support(problem.place(state), state, seen)
+    contact = standing_feet(support.planted, seen.frame_rate)
+    firm = replace(support, planted=support.planted * np.repeat(contact, 2, axis=1))
+    terms = replace(config.terms, speed_sigma=0.02, contact_sigma_m=0.005)
+    state = problem.solve(seen, state, firm, terms, config.firm_iterations, shared=False)
+    progress(rounds, rounds)
+    return _result(problem, solution, seen, state, contact, exchanged)
+
+
+T_WORLD_CAMERA = np.diag([1.0, -1.0, -1.0, 1.0])
+"""A level camera that looks along −Z: the solver's world, before it is levelled."""
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What stays the same through all rounds."""
+
+    model: BodyModel
+    points: BodyPoints
+    expected_shape: Float[np.ndarray, " component"]
+    height_slope: Float[np.ndarray, " component"]
+    """How the body's height changes with the shape."""
+    camera_travels: bool
+    config: BodyFitConfig
+
+    @staticmethod
+    def of(solution: CameraSolution, height_m: float | None, config: BodyFitConfig) -> "_Problem":
+        model = BodyModel.load()
+        top, bottom = int(model.vertices[:, 1].argmax()), int(model.vertices[:, 1].argmin())
+        return _Problem(
+            model=model,
+            points=BodyPoints.of(model, config.components),
+            expected_shape=model.shape_for_height(height_m or config.expected_height_m)[: config.components],
+            height_slope=(model.vertex_basis[top, 1] - model.vertex_basis[bottom, 1])[: config.components],
+            camera_travels=solution.move == "parallax",
+            config=config,
         )
-        costs.append(cost)
-    placed = place(points, state.pose, state.shape)
-    shape = np.zeros(model.components)
-    shape[: config.components] = state.shape
-    body = model.character(shape, "actor")
-    error = _reprojection(seen, state, placed.points_m)
+
+    def place(self, state: State) -> PlacedBody:
+        return place(self.points, state.pose, state.shape)
+
+    def start(self, track: LandmarkTrack, seen: Observations) -> State:
+        """A first state, from the landmarks alone."""
+        pose = start_pose(track, seen, self.points, self.expected_shape)
+        scale = 1.0
+        if self.camera_travels:
+            feet = place(self.points, pose, self.expected_shape).points_m[:, [POINT[name] for name in SOLES]]
+            scale = start_scale(feet, seen.camera_position, seen.frame_rate)
+            pose = Pose(pose.root_m + scale * seen.camera_position, pose.R_parent_joint)
+        up = np.array([0.0, 1.0, 0.0])
+        state = State(pose, self.expected_shape, float(np.log(scale)), 0.0, up, 0.0, np.zeros(3))
+        return level_ground(state, self.place(state), seen)
+
+    def solve(
+        self,
+        seen: Observations,
+        state: State,
+        support: Support | None,
+        terms: TermConfig,
+        iterations: int,
+        shared: bool = True,
+    ) -> State:
+        """A better state under all terms: without a ground where `support` is None; `shared`: all may change."""
+
+        def rows(state: State, lin: Linearised) -> list[Rows]:
+            result = [
+                reprojections(seen, state, lin, terms),
+                bone_depths(seen, state, lin, terms),
+                *pose_prior(state, terms),
+                upright(state, lin, terms),
+            ]
+            if support is not None:
+                result += ground_contacts(state, lin, support.planted, terms)
+                result.append(balance(state, lin, support, terms))
+            return result
+
+        stencils = [accelerations(seen, terms)]
+        if support is not None:
+            stencils.append(foot_speeds(seen, support.planted, terms))
+        count = len(self.expected_shape)
+        free = np.full(count + len(EXTRA), shared)
+        if not self.camera_travels:
+            free[count + EXTRA.index("log_scale")] = False
+        if support is None:
+            free[count + EXTRA.index("ground_height")] = False
+
+        def priors(state: State) -> tuple[np.ndarray, np.ndarray]:
+            return shared_priors(seen, state, self.expected_shape, self.height_slope, terms)
+
+        return minimise(Objective(rows, stencils, priors, free), self.points, state, iterations)[0]
+
+
+def _result(
+    problem: _Problem,
+    solution: CameraSolution,
+    seen: Observations,
+    state: State,
+    contact: Bool[np.ndarray, "time 2"],
+    exchanged: int,
+) -> ActorFit:
+    shape = np.zeros(problem.model.components)
+    shape[: len(state.shape)] = state.shape
+    body = problem.model.character(shape, "actor")
+    body_px, _ = project_landmarks(seen, state, problem.place(state))
+    error = np.linalg.norm(body_px - seen.landmarks_px, axis=-1)
+    error = np.ma.masked_where(seen.trust < 0.1, error)
+    error_px = np.ma.filled(np.ma.median(error, axis=1).astype(np.float64), np.nan)
     return ActorFit(
         body=body,
         shape=shape,
         motion=motion_in_world(state, body.skeleton, solution.camera.frame_rate),
-        ground_contact=standing_feet(planted_feet(placed, state, seen), seen.frame_rate),
-        camera=camera_in_world(state, solution.camera, T_first),
-        reprojection_px=error,
+        ground_contact=contact,
+        camera=camera_in_world(state, solution.camera, T_WORLD_CAMERA),
+        reprojection_px=error_px,
         diagnostics={
             "height_m": body.height_m,
-            "tilt": state.depth_tilt,
+            "reprojection_share": float(np.nanmedian(error_px / seen.person_px)),
+            "exchanged_sides": float(exchanged),
+            "landmark_lean_rad": state.depth_tilt,
+            "contact_share": float(contact.any(1).mean()),
             "scale": float(np.exp(state.log_scale)),
-            "reprojection_share": float(np.nanmedian(error / seen.person_px)),
-            "costs": costs,
         },
     )
-
-
-def _reprojection(seen: Observations, state: State, points_m: Float[np.ndarray, "time point 3"]) -> np.ndarray:
-    camera = (points_m[:, : len(LANDMARKS)] - np.exp(state.log_scale) * seen.camera_position[:, None]) @ np.swapaxes(
-        seen.R_camera_world, 1, 2
-    )
-    image = camera @ np.swapaxes(seen.K, 1, 2)
-    error = np.linalg.norm(image[..., :2] / image[..., 2:] - seen.landmarks_px, axis=-1)
-    error[seen.trust < 0.1] = np.nan
-    return np.nanmedian(error, axis=1)

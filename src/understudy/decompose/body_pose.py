@@ -196,7 +196,7 @@ def pose_jacobian(points: BodyPoints, placed: PlacedBody) -> Float[np.ndarray, "
         J[:, :, axis_index, axis_index] = 1.0
     # Entries of one turn stand next to each other.
     starts = np.flatnonzero(np.diff(_ENTRY_FREEDOM, prepend=-1))
-    J[..., 3:] = np.add.reduceat(entries, starts, axis=-1) if len(starts) < len(_ENTRIES) else entries
+    J[..., 3:] = np.add.reduceat(entries, starts, axis=-1)
     return J
 
 

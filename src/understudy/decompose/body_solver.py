@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg import LinAlgError, solveh_banded
+from scipy.linalg import LinAlgError
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dpotrf
 
 from understudy.decompose.body_pose import FREEDOMS, BodyPoints
 from understudy.decompose.body_terms import Linearised, Rows, State, Stencil, linearise, robust
@@ -60,14 +62,16 @@ def normal_equations(objective: Objective, points: BodyPoints, state: State) -> 
         cost += float((rows.weight * squared).sum())
         root = np.sqrt(rows.weight * weight)[..., None]
         used = np.flatnonzero(root.any(axis=(0, 2)))
+        if not len(used):
+            continue
         r = (rows.residual * root)[:, used].reshape(time, -1)
-        D = (rows.d_pose[:, used] * root[:, used, :, None]).reshape(time, -1, FREEDOMS)
+        D = (rows.d_pose[:, used] * root[:, used, :, None]).reshape(time, r.shape[1], -1)
         Dt = np.swapaxes(D, 1, 2)
-        H[0] += Dt @ D
-        gradient += (Dt @ r[..., None])[..., 0]
+        H[0, :, rows.freedoms, rows.freedoms] += Dt @ D
+        gradient[:, rows.freedoms] += (Dt @ r[..., None])[..., 0]
         if rows.d_shared is not None:
             S = (rows.d_shared[:, used] * root[:, used, :, None]).reshape(time, -1, shared)
-            H_shared += Dt @ S
+            H_shared[:, rows.freedoms] += Dt @ S
             flat = S.reshape(-1, shared)
             H_corner += flat.T @ flat
             gradient_shared += flat.T @ r.ravel()
@@ -86,31 +90,38 @@ def _add_stencil(
     gradient_shared: np.ndarray,
 ) -> float:
     """Add a term between neighbouring frames; returns its cost."""
-    order = len(stencil.factors)
-    windows = len(lin.placed.points_m) - order + 1
+    factors = stencil.factors
+    order = len(factors)
+    time = len(lin.placed.points_m)
+    windows = time - order + 1
     if windows < 1:
         return 0.0
     components = lin.d_shape.shape[-1]
-    points, d_pose, d_shape = (values[:, stencil.points] for values in (lin.placed.points_m, lin.d_pose, lin.d_shape))
+    points, d_shape = (values[:, stencil.points] for values in (lin.placed.points_m, lin.d_shape))
+    D = lin.d_pose[:, stencil.points].reshape(time, -1, FREEDOMS)
+    Dt = np.swapaxes(D, 1, 2)
     ahead = [slice(k, k + windows) for k in range(order)]
-    r = sum(f * points[at] for f, at in zip(stencil.factors, ahead, strict=True)) * stencil.scale[:, None]
+    r = sum(f * points[at] for f, at in zip(factors, ahead, strict=True)) * stencil.scale[:, None]
     squared, weight = robust((r**2).sum(-1), stencil.kernel, stencil.kernel_scale)
-    # Weights go with the residuals on one side of each product.
-    W = (stencil.weight * weight * stencil.scale**2)[:, :, None, None]
-    r = (r * (stencil.weight * weight * stencil.scale)[..., None]).reshape(windows, -1)
-    S = sum(f * d_shape[at] for f, at in zip(stencil.factors, ahead, strict=True))
-    WS = (S * W).reshape(windows, -1, components)
-    S = S.reshape(windows, -1, components)
-    for a, (factor_a, at_a) in enumerate(zip(stencil.factors, ahead, strict=True)):
-        D_a = np.swapaxes((factor_a * d_pose[at_a]).reshape(windows, -1, FREEDOMS), 1, 2)
-        gradient[at_a] += (D_a @ r[..., None])[..., 0]
-        H_shared[at_a, :, :components] += D_a @ WS
-        WD_a = np.swapaxes((factor_a * d_pose[at_a] * W).reshape(windows, -1, FREEDOMS), 1, 2)
-        for b in range(a + 1):
-            D_b = (stencil.factors[b] * d_pose[ahead[b]]).reshape(windows, -1, FREEDOMS)
-            H[a - b, ahead[b]] += WD_a @ D_b
-    H_corner[:components, :components] += S.reshape(-1, components).T @ WS.reshape(-1, components)
-    gradient_shared[:components] += S.reshape(-1, components).T @ r.ravel()
+    weight = np.repeat(stencil.weight * weight * stencil.scale**2, 3, axis=1)
+    S = sum(f * d_shape[at] for f, at in zip(factors, ahead, strict=True)).reshape(windows, -1, components)
+    # The pull on each frame's points, and how the shape changes it: summed over the windows that hold the frame.
+    pull, shape_pull = np.zeros(D.shape[:2]), np.zeros((*D.shape[:2], components))
+    r = (r / stencil.scale[:, None]).reshape(windows, -1) * weight
+    WS = S * weight[..., None]
+    for factor, at in zip(factors, ahead, strict=True):
+        pull[at] += factor * r
+        shape_pull[at] += factor * WS
+    gradient += (Dt @ pull[..., None])[..., 0]
+    H_shared[..., :components] += Dt @ shape_pull
+    flat = S.reshape(-1, components)
+    H_corner[:components, :components] += flat.T @ WS.reshape(-1, components)
+    gradient_shared[:components] += flat.T @ r.ravel()
+    for gap in range(order):
+        together = np.zeros((time - gap, D.shape[1]))
+        for first in range(order - gap):
+            together[first : first + windows] += factors[first] * factors[first + gap] * weight
+        H[gap, : time - gap] += Dt[gap:] @ (D[: time - gap] * together[..., None])
     return float((stencil.weight * squared).sum())
 
 
@@ -119,33 +130,63 @@ def solve_step(
 ) -> tuple[Float[np.ndarray, "time freedom"], Float[np.ndarray, " shared"]]:
     """The step that minimises the quadratic model, with `damping` times its diagonal added.
 
+    Two frames make one block, so that the matrix is block-tridiagonal; its Cholesky factor is found block by block.
     Raises LinAlgError where the damped matrix is not positive definite.
     """
-    reach, time = equations.H.shape[:2]
-    # Column c of block t holds rows c … c + width of the blocks below it: LAPACK's lower band, column by column.
-    width = reach * FREEDOMS
-    columns = np.zeros((time, FREEDOMS, width + FREEDOMS))
-    columns[..., :width] = equations.H.transpose(1, 3, 0, 2).reshape(time, FREEDOMS, width)
-    diagonal = np.einsum("tii->ti", columns[..., :FREEDOMS])
-    diagonal += damping * diagonal + 1e-6
-    strides = columns.strides
-    band = np.lib.stride_tricks.as_strided(
-        columns, (time, FREEDOMS, width), (strides[0], strides[1] + strides[2], strides[2])
-    )
-    band = band.reshape(time * FREEDOMS, width).T
-    known = np.concatenate([-equations.gradient[..., None], equations.H_shared[..., free]], -1)
-    solved = solveh_banded(band, known.reshape(time * FREEDOMS, -1), lower=True, check_finite=False)
-    step, spread = solved[:, 0], solved[:, 1:]
-    coupling = equations.H_shared[..., free].reshape(time * FREEDOMS, -1)
-    corner = equations.H_corner[np.ix_(free, free)]
-    corner = corner + np.diag(damping * np.diag(corner) + 1e-6)
+    diagonal, below = _blocks(equations.H, damping)
+    time = len(equations.gradient)
+    size = REACH * FREEDOMS
+    known = np.zeros((len(diagonal) * REACH, FREEDOMS, 1 + int(free.sum())))
+    known[:time, :, 0] = -equations.gradient
+    known[:time, :, 1:] = equations.H_shared[..., free]
+    known = known.reshape(len(diagonal), size, -1)
+    factors, sides = [], []
+    for k in range(len(diagonal)):
+        block = diagonal[k]
+        if k:
+            side = dtrsm(1.0, factors[-1], below[k - 1], side=1, lower=1, trans_a=1)
+            sides.append(side)
+            block = block - side @ side.T
+            known[k] -= side @ known[k - 1]
+        factor, failed = dpotrf(block, lower=1)
+        if failed:
+            raise LinAlgError("the damped normal matrix is not positive definite")
+        factors.append(factor)
+        known[k] = dtrsm(1.0, factor, known[k], lower=1)
+    flat = known.reshape(-1, known.shape[-1])
     shared = np.zeros(len(free))
     if free.any():
-        shared[free] = np.linalg.solve(
-            corner - coupling.T @ spread, -equations.gradient_shared[free] - coupling.T @ step
-        )
-        step = step - spread @ shared[free]
-    return step.reshape(time, FREEDOMS), shared
+        corner = equations.H_corner[np.ix_(free, free)]
+        corner = corner + np.diag(damping * np.diag(corner) + 1e-6) - flat[:, 1:].T @ flat[:, 1:]
+        shared[free] = np.linalg.solve(corner, -equations.gradient_shared[free] - flat[:, 1:].T @ flat[:, 0])
+    step = (flat[:, 0] - flat[:, 1:] @ shared[free]).reshape(len(diagonal), size)
+    for k in reversed(range(len(diagonal))):
+        if k + 1 < len(diagonal):
+            step[k] -= sides[k].T @ step[k + 1]
+        step[k] = dtrsm(1.0, factors[k], step[k][:, None], lower=1, trans_a=1)[:, 0]
+    return step.reshape(-1, FREEDOMS)[:time], shared
+
+
+def _blocks(
+    H: Float[np.ndarray, "reach time freedom freedom"], damping: float
+) -> tuple[Float[np.ndarray, "block size size"], Float[np.ndarray, "block size size"]]:
+    """The damped matrix as diagonal blocks of two frames each and the blocks below them."""
+    time = H.shape[1]
+    count = (time + 1) // 2
+    even, odd = slice(0, None, 2), slice(1, None, 2)
+    first, second = slice(0, FREEDOMS), slice(FREEDOMS, 2 * FREEDOMS)
+    diagonal = np.zeros((count, 2 * FREEDOMS, 2 * FREEDOMS))
+    diagonal[:, first, first] = H[0, even]
+    diagonal[: time // 2, second, second] = H[0, odd]
+    diagonal[:, second, first] = H[1, even]
+    diagonal[:, first, second] = np.swapaxes(H[1, even], 1, 2)
+    below = np.zeros((count, 2 * FREEDOMS, 2 * FREEDOMS))
+    below[:, first, first] = H[2, even]
+    below[: time // 2, second, second] = H[2, odd]
+    below[: time // 2, first, second] = H[1, odd]
+    entries = np.einsum("kii->ki", diagonal)
+    entries += damping * entries + 1e-6
+    return diagonal, below
 
 
 def minimise(
@@ -171,6 +212,4 @@ def minimise(
                 break
         else:
             damping *= 10.0
-            if damping > 1e6:
-                break
     return state, equations.cost

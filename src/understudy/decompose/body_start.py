@@ -1,17 +1,19 @@
 """Where the body fit starts: a pose for every frame, straight from the landmarks."""
 
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
 from understudy.decompose.body_pose import JOINT, BodyPoints, Pose
-from understudy.decompose.body_terms import BONE_MATRIX, BONES, Observations
+from understudy.decompose.body_terms import BONE_MATRIX, BONES, Observations, robust
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
 
-__all__ = ["observe", "start_pose"]
+__all__ = ["exchange_sides", "observe", "start_pose"]
 
 MARK = {name: index for index, name in enumerate(LANDMARKS)}
 TRUST = {"shoulder": 1.0, "elbow": 1.0, "wrist": 1.0, "hip": 0.6, "knee": 1.0, "ankle": 1.0, "heel": 0.5,
@@ -30,27 +32,21 @@ OUTSIDE_TRUST = 0.02
 def observe(track: LandmarkTrack, camera: CameraPath, T_world_first: Float[np.ndarray, "4 4"]) -> Observations:
     """The landmarks and the camera as the terms want them; the camera's first frame gets the pose `T_world_first`."""
     px = track.landmarks_px
-    trust = np.clip(track.visibility, 0.0, 1.0) ** 2 * _TRUST * track.seen[:, None]
+    bones = BONE_MATRIX @ track.landmarks_m
+    pixels_per_metre, steady = _picture_scale(track, bones)
+    trust = np.clip(track.visibility, 0.0, 1.0) ** 2 * _TRUST * steady[:, None]
     inside = ((px >= 0.0) & (px < [camera.width, camera.height])).all(-1)
     trust = np.where(inside, trust, OUTSIDE_TRUST * trust)
-    bones = BONE_MATRIX @ track.landmarks_m
     length = np.maximum(np.linalg.norm(bones, axis=-1), 1e-3)
     ends = np.array([[(row != 0) & (row < 0), row > 0] for row in BONE_MATRIX])
     bone_trust = np.stack([
         np.minimum(*(np.where(end, track.visibility, 1.0).min(-1) for end in pair)) for pair in ends
-    ], -1) * track.seen[:, None]  # fmt: skip
+    ], -1) * steady[:, None]  # fmt: skip
     T = T_world_first @ camera.T_world_camera
-    # The sizes of torso and legs in metres and in pixels say how tall the person stands in the picture.
-    spine = [row for row, bone in enumerate(BONES) if bone[0] in ("torso", "hips", "shoulders")]
-    limbs = [row for row, bone in enumerate(BONES) if bone[0].endswith(("thigh", "shin", "upper_arm"))]
-    flat_m = np.linalg.norm(bones[..., :2], axis=-1)[:, spine + limbs]
-    flat_px = np.linalg.norm(BONE_MATRIX @ px, axis=-1)[:, spine + limbs]
-    pixels_per_metre = np.sqrt((flat_px**2).sum(-1) / np.maximum((flat_m**2).sum(-1), 1e-6))
-    pixels_per_metre = _filled(pixels_per_metre, track.seen)
     return Observations(
         landmarks_px=px,
         trust=trust,
-        person_px=np.maximum(1.7 * _smooth(pixels_per_metre, 5), 20.0),
+        person_px=np.maximum(1.7 * pixels_per_metre, 20.0),
         bone_depth=bones[..., 2] / length,
         bone_drop=bones[..., 1] / length,
         bone_trust=bone_trust**2,
@@ -59,6 +55,28 @@ def observe(track: LandmarkTrack, camera: CameraPath, T_world_first: Float[np.nd
         camera_position=T[:, :3, 3],
         frame_rate=float(camera.frame_rate),
     )
+
+
+def _picture_scale(
+    track: LandmarkTrack, bones: Float[np.ndarray, "time bone 3"]
+) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, " time"]]:
+    """Pixels per metre at the person, from the lengths of bones in both, and which frames agree with their time.
+
+    A frame whose size jumps by half against the two seconds around it shows a mistake of the landmark model.
+    """
+    long_bones = [
+        row
+        for row, bone in enumerate(BONES)
+        if bone[0] in ("torso", "hips", "shoulders") or bone[0].endswith(("thigh", "shin", "upper_arm"))
+    ]
+    flat_m = np.linalg.norm(bones[:, long_bones, :2], axis=-1)
+    flat_px = np.linalg.norm((BONE_MATRIX @ track.landmarks_px)[:, long_bones], axis=-1)
+    scale = np.sqrt((flat_px**2).sum(-1) / np.maximum((flat_m**2).sum(-1), 1e-6))
+    frames = np.flatnonzero(track.seen)
+    usual = median_filter(scale[frames], min(61, 2 * len(frames) - 1), mode="mirror")
+    steady = track.seen.copy()
+    steady[frames] = np.abs(np.log(scale[frames] / usual)) < 0.4
+    return _smooth(_filled(scale, steady if steady.any() else track.seen), 5), steady
 
 
 def _filled(values: Float[np.ndarray, "time ..."], seen: np.ndarray) -> Float[np.ndarray, "time ..."]:
@@ -77,14 +95,13 @@ def _smooth(values: Float[np.ndarray, "time ..."], window: int) -> Float[np.ndar
 
 def start_pose(
     track: LandmarkTrack, seen: Observations, points: BodyPoints, shape: Float[np.ndarray, " component"]
-) -> tuple[Pose, Float[np.ndarray, " time"]]:
-    """A pose per frame in the world with an unscaled camera path of zero length, and the root's depth.
+) -> Pose:
+    """A pose per frame, in metres from where the camera is in that frame, turned into the world.
 
     Limbs point as the landmark model says in three dimensions, smoothed over a few frames; the root stands where the
     model's landmarks, at the body's size, project best on the landmarks in the picture.
     """
-    window = max(3, 2 * round(seen.frame_rate / 12) + 1)
-    marks = _smooth(_filled(track.landmarks_m, track.seen), window)
+    marks = _steady_marks(track, seen)
     offsets, _ = points.offsets(shape)
     sizes = [np.linalg.norm(offsets[JOINT[name]]) for name in ("LeftLeg", "LeftFoot", "LeftForeArm", "LeftHand")]
     pairs = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
@@ -94,14 +111,37 @@ def start_pose(
     ]  # fmt: skip
     marks = marks * (sum(sizes) / max(sum(found), 1e-3))
     root_camera = _root_in_camera(marks, seen)
-    depth = root_camera[:, 2]
     # The landmark model sees the person on the axis of its own camera: turn that axis into the ray to the person.
     ray = root_camera / np.linalg.norm(root_camera, axis=1, keepdims=True)
     R_world_camera = np.swapaxes(seen.R_camera_world, 1, 2)
     R = R_world_camera @ rotation_between(np.array([0.0, 0.0, 1.0]), ray)
     world = marks @ np.swapaxes(R, 1, 2)
     root = np.einsum("tij,tj->ti", R_world_camera, root_camera)
-    return Pose(root, _joint_turns(world)), depth
+    return Pose(root, _joint_turns(world))
+
+
+def _steady_marks(track: LandmarkTrack, seen: Observations) -> Float[np.ndarray, "time 33 3"]:
+    """The model's landmarks in metres without short mistakes.
+
+    Torsos turn slowly: they are smoothed over half a second, so that sides which are exchanged for a few frames do
+    not turn the body round. Limbs are smoothed less, relative to the torso.
+    """
+    steady = seen.trust.sum(1) > 0
+    marks = _filled(track.landmarks_m, steady if steady.any() else track.seen)
+    torso = [MARK[f"{side}_{part}"] for side in ("left", "right") for part in ("shoulder", "hip")]
+    owner = np.array([MARK[_owner(name)] for name in LANDMARKS])
+    slow = _smooth(marks, 2 * round(seen.frame_rate / 4) + 1)
+    quick = _smooth(marks - marks[:, owner], 2 * round(seen.frame_rate / 10) + 1)
+    result = slow[:, owner] + quick
+    result[:, torso] = slow[:, torso]
+    return result
+
+
+def _owner(name: str) -> str:
+    """The torso landmark to which a landmark belongs."""
+    side = "right" if "right" in name else "left"
+    leg = any(part in name for part in ("hip", "knee", "ankle", "heel", "foot"))
+    return f"{side}_hip" if leg else f"{side}_shoulder"
 
 
 def _root_in_camera(marks: Float[np.ndarray, "time 33 3"], seen: Observations) -> Float[np.ndarray, "time 3"]:
@@ -192,3 +232,42 @@ def _joint_turns(marks: Float[np.ndarray, "time 33 3"]) -> Float[np.ndarray, "ti
         local[:, JOINT[f"{side.capitalize()}UpLeg"]] = np.swapaxes(hips, 1, 2) @ leg
         local[:, JOINT[f"{side.capitalize()}Leg"]] = matrix_from_vector(_angle(thigh, shin)[:, None] * x)
     return local
+
+
+_GROUPS = (
+    ("shoulder", "elbow", "wrist", "pinky", "index", "thumb"),
+    ("hip", "knee", "ankle", "heel", "foot_index"),
+    ("eye_inner", "eye", "eye_outer", "ear"),
+)
+SWAP_GAIN = 4.0
+"""By how many sigmas², over a group of landmarks, exchanged sides must fit better to be exchanged back."""
+
+
+def exchange_sides(
+    track: LandmarkTrack,
+    seen: Observations,
+    body_px: Float[np.ndarray, "time 33 2"],
+    sigma_px: Float[np.ndarray, " time"],
+    kernel_scale: float,
+) -> tuple[LandmarkTrack, int]:
+    """Left and right exchanged where that fits a smooth motion (`body_px`) much better; in how many frames of limbs."""
+    order = np.tile(np.arange(len(LANDMARKS)), (len(track), 1))
+    swaps = 0
+    for parts in _GROUPS:
+        left, right = ([MARK[f"{side}_{part}"] for part in parts] for side in ("left", "right"))
+        both, other = left + right, right + left
+        costs = []
+        for taken in (both, other):
+            off = (body_px[:, both] - seen.landmarks_px[:, taken]) / sigma_px[:, None, None]
+            squared, _ = robust((off**2).sum(-1), "cauchy", kernel_scale)
+            costs.append((seen.trust[:, taken] * squared).sum(1))
+        wrong = np.flatnonzero(costs[1] < costs[0] - SWAP_GAIN)
+        order[wrong[:, None], both] = other
+        swaps += len(wrong)
+    time = np.arange(len(track))[:, None]
+    return replace(
+        track,
+        landmarks_px=track.landmarks_px[time, order],
+        visibility=track.visibility[time, order],
+        landmarks_m=track.landmarks_m[time, order],
+    ), swaps

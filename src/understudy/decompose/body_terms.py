@@ -4,7 +4,7 @@ A residual of one is one standard deviation: weights are the `*_sigma` of `TermC
 terms between neighbouring frames give `Stencil`s: sums of a few frames' points with fixed factors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 from understudy.core.footage import LANDMARKS
 from understudy.decompose.body_pose import (
     FREEDOM_NAMES,
-    FREEDOMS,
     JOINT,
     POINT,
     POINTS,
@@ -38,13 +37,16 @@ __all__ = [
     "Rows",
     "State",
     "Stencil",
+    "Support",
     "TermConfig",
     "accelerations",
+    "balance",
     "bone_depths",
     "foot_speeds",
     "ground_contacts",
     "linearise",
     "pose_prior",
+    "project_landmarks",
     "reprojections",
     "robust",
     "shared_priors",
@@ -112,6 +114,8 @@ class TermConfig:
     """Of any foot below the ground."""
     prior_weight: float = 0.5
     """Factor of the residuals of the pose prior."""
+    balance_sigma_m: float = 0.06
+    """Distance of the body's weight from above the feet, while it is still."""
     upright_sigma: float = 0.12
     """Radians by which the mean torso leans."""
     roll_sigma: float = 0.02
@@ -146,6 +150,18 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.person_px)
+
+
+@dataclass(frozen=True)
+class Support:
+    """What carries the body, as known from the last state."""
+
+    planted: Float[np.ndarray, "time sole"]
+    """How surely, 0 … 1, each of SOLES stands on the ground."""
+    share: Float[np.ndarray, "time sole"]
+    """How the weight is spread over them; each row adds to one."""
+    stillness: Float[np.ndarray, " time"]
+    """0 … 1: how well the weight stands above the feet: not in flight, not while speeding up."""
 
 
 @dataclass(frozen=True)
@@ -214,11 +230,13 @@ class Rows:
     """Residuals of single frames; the parts of one row are weighed together by the kernel."""
 
     residual: Float[np.ndarray, "time row part"]
-    d_pose: Float[np.ndarray, "time row part freedom"]
+    d_pose: Float[np.ndarray, "time row part some"]
+    """By the freedoms in `freedoms`; the others do not matter to these rows."""
     d_shared: Float[np.ndarray, "time row part shared"] | None
     weight: Float[np.ndarray, "time row"]
     kernel: Kernel = "square"
     kernel_scale: float = 1.0
+    freedoms: slice = field(default_factory=lambda: slice(None))
 
 
 @dataclass(frozen=True)
@@ -247,18 +265,26 @@ def _shared_zeros(lin: Linearised, rows: int, parts: int) -> np.ndarray:
     return np.zeros((len(lin.placed.points_m), rows, parts, lin.shared))
 
 
+def project_landmarks(
+    seen: Observations, state: State, placed: PlacedBody
+) -> tuple[Float[np.ndarray, "time 33 2"], Float[np.ndarray, "time 33"]]:
+    """Where the picture shows the body's landmarks, in pixels, and their depths in metres."""
+    offset = placed.points_m[:, : len(LANDMARKS)] - np.exp(state.log_scale) * seen.camera_position[:, None]
+    camera = offset @ np.swapaxes(seen.R_camera_world, 1, 2)
+    z = np.maximum(camera[..., 2], 0.05)
+    return camera[..., :2] / z[..., None] * seen.K[:, None, [0, 1], [0, 1]] + seen.K[:, None, :2, 2], z
+
+
 def reprojections(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> Rows:
     """Landmarks should stand where the picture shows them."""
     count = len(LANDMARKS)
     scale = np.exp(state.log_scale)
     R = seen.R_camera_world
-    camera_points = (lin.placed.points_m[:, :count] - scale * seen.camera_position[:, None]) @ np.swapaxes(R, 1, 2)
-    z = np.maximum(camera_points[..., 2], 0.05)
+    pixels, z = project_landmarks(seen, state, lin.placed)
     focal = seen.K[:, None, [0, 1], [0, 1]]
-    centre = seen.K[:, None, :2, 2]
-    flat = camera_points[..., :2] / z[..., None]
+    flat = (pixels - seen.K[:, None, :2, 2]) / focal
     sigma = (config.pixel_sigma * seen.person_px)[:, None, None]
-    residual = (flat * focal + centre - seen.landmarks_px) / sigma
+    residual = (pixels - seen.landmarks_px) / sigma
     # d(x/z) = (dx − (x/z) dz) / z
     d_camera = np.zeros((*z.shape, 2, 3))
     d_camera[..., 0, 0] = d_camera[..., 1, 1] = 1.0
@@ -294,11 +320,10 @@ def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermC
 
 
 _ACCELERATION = {
-    "Hips": 6.0, "Spine2": 7.0, "Head": 9.0, "nose": 12.0, "left_ear": 11.0, "right_ear": 11.0,
-    "shoulder": 9.0, "elbow": 22.0, "wrist": 45.0, "index": 60.0, "thumb": 60.0,
+    "Hips": 6.0, "Spine2": 7.0, "Head": 9.0, "nose": 12.0, "shoulder": 9.0, "elbow": 22.0, "wrist": 45.0, "index": 60.0,
     "knee": 22.0, "ankle": 35.0, "foot_index": 40.0,
 }  # fmt: skip
-"""Usual accelerations of points of the body in quick movement, in m/s² (jumps, serves and sprints reach thrice that)."""
+"""Usual accelerations of points of the body in quick movement, in m/s² (serves and sprints reach thrice that)."""
 
 
 def accelerations(seen: Observations, config: TermConfig) -> Stencil:
@@ -376,23 +401,48 @@ def _repeats(time: int) -> float:
     return 1.0 + 0.2 * time
 
 
+def _horizontal(
+    state: State,
+    lin: Linearised,
+    mixture: Float[np.ndarray, "time point"],
+    sigma_m: float,
+    weight: Float[np.ndarray, " time"],
+    kernel_scale: float,
+) -> Rows:
+    """Rows that want a sum of points (whose factors add to zero) to be vertical."""
+    across = ground_axes(state.up)
+    span = np.einsum("tp,tpi->ti", mixture, lin.placed.points_m)
+    used = np.flatnonzero(mixture.any(0))
+    d_span = np.einsum("tp,tpif->tif", mixture[:, used], lin.d_pose[:, used])
+    d_shape = np.einsum("tp,tpik->tik", mixture[:, used], lin.d_shape[:, used])
+    components = d_shape.shape[-1]
+    d_shared = _shared_zeros(lin, 1, 2)
+    d_shared[:, 0, :, :components] = across @ d_shape
+    # Turning `up` by a towards its first axis takes a · (span · up) off the part along that axis.
+    d_shared[:, 0, 0, components + 2] = d_shared[:, 0, 1, components + 3] = -(span @ state.up)
+    residual = (span @ across.T)[:, None] / sigma_m
+    return Rows(
+        residual, (across @ d_span)[:, None] / sigma_m, d_shared / sigma_m, weight[:, None], "cauchy", kernel_scale
+    )
+
+
 def upright(state: State, lin: Linearised, config: TermConfig) -> Rows:
     """Over the whole shot, torsos point up."""
-    time = len(lin.placed.points_m)
-    neck, hips = POINT["Neck"], POINT["Hips"]
-    torso = lin.placed.points_m[:, neck] - lin.placed.points_m[:, hips]
-    length = np.linalg.norm(torso, axis=1).mean()
-    across = ground_axes(state.up)
-    residual = (torso @ across.T) / (length * config.upright_sigma)
-    d_pose = np.einsum("ai,tif->taf", across, lin.d_pose[:, neck] - lin.d_pose[:, hips])
-    d_pose /= length * config.upright_sigma
-    d_shared = _shared_zeros(lin, 1, 2)
-    components = lin.d_shape.shape[-1]
-    # Turning `up` by a along its first axis takes a · (torso · up) off the component along that axis.
-    along = (torso @ state.up) / (length * config.upright_sigma)
-    d_shared[:, 0, 0, components + 2] = -along
-    d_shared[:, 0, 1, components + 3] = -along
-    return Rows(residual[:, None], d_pose[:, None], d_shared, np.full((time, 1), _repeats(time) / time), "cauchy", 2.0)
+    points = lin.placed.points_m
+    time = len(points)
+    mixture = np.zeros(points.shape[:2])
+    mixture[:, POINT["Neck"]], mixture[:, POINT["Hips"]] = 1.0, -1.0
+    length = float(np.linalg.norm(points[:, POINT["Neck"]] - points[:, POINT["Hips"]], axis=1).mean())
+    weight = np.full(time, _repeats(time) / time)
+    return _horizontal(state, lin, mixture, length * config.upright_sigma, weight, 2.0)
+
+
+def balance(state: State, lin: Linearised, support: Support, config: TermConfig) -> Rows:
+    """Who stands still has the body's weight above the feet."""
+    mixture = np.zeros(lin.placed.points_m.shape[:2])
+    mixture[:, POINT["Hips"]], mixture[:, POINT["Spine2"]] = 0.6, 0.4
+    mixture[:, _FEET] -= support.share
+    return _horizontal(state, lin, mixture, config.balance_sigma_m, support.stillness, 2.0)
 
 
 # Joint, mean turn from the T-pose, spread of the turn about each axis, and its limits: radians, of the left side.
@@ -404,8 +454,8 @@ _HABITS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float]
     ("LeftArm", (0.0, 0.0, -0.9), (1.0, 1.0, 1.0), (-1.6, -2.6, -2.6), (1.6, 2.6, 2.6)),
     ("LeftForeArm", (0.0, -0.35, 0.0), (0.1, 0.9, 0.1), (-1.0, -2.2, -1.0), (1.0, 0.35, 1.0)),
     ("LeftHand", (0.0, 0.0, 0.0), (0.6, 0.3, 0.35), (-1.4, -0.6, -1.2), (1.4, 0.6, 1.2)),
-    ("LeftUpLeg", (-0.1, 0.0, 0.05), (0.6, 0.3, 0.25), (-2.2, -0.7, -0.5), (0.7, 0.7, 1.0)),
-    ("LeftLeg", (0.1, 0.0, 0.0), (0.6, 0.1, 0.1), (-0.1, -1.0, -1.0), (2.5, 1.0, 1.0)),
+    ("LeftUpLeg", (-0.1, 0.0, 0.05), (0.4, 0.3, 0.25), (-2.2, -0.7, -0.5), (0.7, 0.7, 1.0)),
+    ("LeftLeg", (0.1, 0.0, 0.0), (0.3, 0.1, 0.1), (-0.1, -1.0, -1.0), (2.5, 1.0, 1.0)),
     ("LeftFoot", (0.0, 0.0, 0.0), (0.3, 0.2, 0.2), (-0.5, -0.5, -1.0), (0.9, 0.5, 1.0)),
 )  # fmt: skip
 
@@ -429,11 +479,11 @@ def _habits() -> tuple[np.ndarray, ...]:
 
 
 _HABIT_JOINTS, _HABIT_MEAN, _HABIT_SPREAD, _HABIT_LOW, _HABIT_HIGH, _HABIT_COLUMNS = _habits()
-_SHARED_BY = np.where(_HABIT_JOINTS == JOINT["Spine"], 3.0, np.where(_HABIT_JOINTS == JOINT["Neck"], 2.0, 1.0))
+_SHARED_BY = np.where(JOINT["Spine"] == _HABIT_JOINTS, 3.0, np.where(JOINT["Neck"] == _HABIT_JOINTS, 2.0, 1.0))
 
 
 def _habit_turns(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Turns from the usual pose as rotation vectors, and their derivatives by all freedoms."""
+    """Turns from the usual pose as rotation vectors, and their derivatives by turns about the joint's own axes."""
     R = np.swapaxes(_HABIT_MEAN, 1, 2) @ pose.R_parent_joint[:, _HABIT_JOINTS]
     v = vector_from_matrix(R)
     # The inverse right Jacobian of rotations: Chirikjian 2012, volume 2, equation 10.86.
@@ -444,22 +494,26 @@ def _habit_turns(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     V = cross_matrix(v)
     D = np.eye(3) + 0.5 * V + factor[..., None, None] * (V @ V)
     D = D / _SHARED_BY[:, None, None]
-    d_pose = np.zeros((len(pose), len(_HABIT_JOINTS), 3, FREEDOMS))
-    for row, columns in enumerate(_HABIT_COLUMNS):
-        for k in np.flatnonzero(columns >= 0):
-            d_pose[:, row, :, columns[k]] = D[:, row, :, k]
-    return v, d_pose
+    return v, D
 
 
-def pose_prior(state: State, config: TermConfig) -> tuple[Rows, Rows]:
+def pose_prior(state: State, config: TermConfig) -> list[Rows]:
     """Joints should stay near how people hold them, and within what joints can do."""
-    v, d_pose = _habit_turns(state.pose)
-    ones = np.ones(v.shape[:2])
-    scale = config.prior_weight / _HABIT_SPREAD
-    habit = Rows(v * scale, d_pose * scale[..., None], None, ones, "cauchy", 2.0)
+    v, D = _habit_turns(state.pose)
     beyond = np.minimum(v - _HABIT_LOW, 0.0) + np.maximum(v - _HABIT_HIGH, 0.0)
-    active = (beyond != 0).astype(np.float64)
-    return habit, Rows(beyond / 0.1, d_pose * active[..., None] / 0.1, None, ones)
+    scale = config.prior_weight / _HABIT_SPREAD
+    ones = np.ones((len(v), 1))
+    terms = []
+    for row, columns in enumerate(_HABIT_COLUMNS):
+        k = np.flatnonzero(columns >= 0)
+        freedoms = slice(int(columns[k[0]]), int(columns[k[-1]]) + 1)
+        own = slice(row, row + 1)
+        d_pose = D[:, own, :, k[0] : k[-1] + 1]
+        terms.append(Rows(v[:, own] * scale[row], d_pose * scale[row][:, None], None, ones, "cauchy", 2.0, freedoms))
+        active = beyond[:, own] != 0
+        if active.any():
+            terms.append(Rows(beyond[:, own] / 0.1, d_pose * active[..., None] / 0.1, None, ones, freedoms=freedoms))
+    return terms
 
 
 def shared_priors(
