@@ -16,16 +16,10 @@ from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_blend import BlendConfig, Box, box_of, spread_inwards
-from understudy.decompose.plate_depth import (
-    Source,
-    SweepConfig,
-    background_inverse_depth,
-    carry_inverse_depth,
-    look_into,
-    small_box,
-)
+from understudy.decompose.plate_depth import Source, carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import grown_by_what_moved, read_holes, reduced
+from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
 from understudy.io.video import read_frames
 
 _AGREED = 10.0
@@ -109,12 +103,13 @@ class AnchorMaker:
         sources = {**self._far, **self._window}
         sources.pop(time, None)
         near_first = sorted(sources.values(), key=lambda source: abs(source.time - time))
-        voters = _spread_out(near_first, self._config.sweep.sources)
         inherited = None
         if previous is not None:
             before = (previous.time, previous.box, previous.inverse_depth)
             inherited = carry_inverse_depth(self._solution.camera, *before, time, box, self.scale)
-        depth = background_inverse_depth(target, box, self.scale, voters, self._solution, self._config.sweep, inherited)
+        depth = background_inverse_depth(
+            target, box, self.scale, near_first, self._solution, self._config.sweep, inherited
+        )
         picture, made_up = target.picture.copy(), np.zeros(target.hole.shape, bool)
         if target.hole.any():
             self._fill(target, box, depth, near_first, previous, picture, made_up)
@@ -386,14 +381,6 @@ def _clean_small(
     with np.errstate(invalid="ignore"):
         spread = (quantile(0.8) - quantile(0.2)).max(-1)
     return middle, (count >= 4) & (spread < _AGREED)
-
-
-def _spread_out(near_first: Sequence[Source], count: int) -> list[Source]:
-    """Nearest sources closely, farther ones sparsely: small steps find the match, wide ones see behind and measure."""
-    if len(near_first) <= count:
-        return list(near_first)
-    places = np.unique(np.round((np.linspace(0, 1, count) ** 1.5) * (len(near_first) - 1)).astype(int))
-    return [near_first[place] for place in places]
 
 
 def _decide(
