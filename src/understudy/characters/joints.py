@@ -112,7 +112,7 @@ def _most_agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
     return replace(candidates[int(np.argmax(rank))], sure=sure)
 
 
-def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "height width"]) -> FigureJoints:
+def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "rows columns"]) -> FigureJoints:
     """The 20 points from BlazePose's 33 landmarks, left and right put the way a figure that faces us has them."""
     landmarks, visibility = _untangle(detection[0]), detection[1]
     point = {name: np.zeros(2) for name in POINTS}
@@ -143,7 +143,7 @@ def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "height
     return FigureJoints(points, landmarks[:11].copy(), score)
 
 
-def _share_inside(points: Float[np.ndarray, "point 2"], figure: Bool[np.ndarray, "height width"]) -> float:
+def _share_inside(points: Float[np.ndarray, "point 2"], figure: Bool[np.ndarray, "rows columns"]) -> float:
     """How much of a line through points lies inside the figure."""
     share = np.linspace(0, 1, 12)[:, None]
     pixel = np.floor(np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(points)])).astype(int)

@@ -12,8 +12,8 @@ def intrinsics(focal_px: float, width: int, height: int) -> Float[np.ndarray, "3
 
 
 def project(
-    K: Float[np.ndarray, "*batch 3 3"], points_camera: Float[np.ndarray, "*batch n 3"]
-) -> Float[np.ndarray, "*batch n 2"]:
+    K: Float[np.ndarray, "*#batch 3 3"], points_camera: Float[np.ndarray, "*#batch n 3"]
+) -> Float[np.ndarray, "*#batch n 2"]:
     """Camera points in pixels; points at or behind the camera give values without meaning (check z > 0).
 
     Source: Hartley and Zisserman, Multiple View Geometry, section 6.1.
@@ -24,10 +24,10 @@ def project(
 
 
 def unproject(
-    K: Float[np.ndarray, "*batch 3 3"],
-    points_px: Float[np.ndarray, "*batch n 2"],
-    depth_m: Float[np.ndarray, "*batch n"],
-) -> Float[np.ndarray, "*batch n 3"]:
+    K: Float[np.ndarray, "*#batch 3 3"],
+    points_px: Float[np.ndarray, "*#batch n 2"],
+    depth_m: Float[np.ndarray, "*#batch n"],
+) -> Float[np.ndarray, "*#batch n 3"]:
     """Pixels at a depth along +Z, as camera points."""
     ones = np.ones((*points_px.shape[:-1], 1))
     rays = np.concatenate([points_px, ones], -1) @ np.swapaxes(np.linalg.inv(K), -1, -2)

@@ -7,8 +7,8 @@ __all__ = ["invert", "similarity", "transform", "transform_from"]
 
 
 def transform_from(
-    R: Float[np.ndarray, "*batch 3 3"], t: Float[np.ndarray, "*batch 3"]
-) -> Float[np.ndarray, "*batch 4 4"]:
+    R: Float[np.ndarray, "*#batch 3 3"], t: Float[np.ndarray, "*#batch 3"]
+) -> Float[np.ndarray, "*#batch 4 4"]:
     """A 4 × 4 transform from its rotation and translation."""
     T = np.zeros((*np.broadcast_shapes(R.shape[:-2], t.shape[:-1]), 4, 4))
     T[..., :3, :3] = R
@@ -24,8 +24,8 @@ def invert(T_a_b: Float[np.ndarray, "*batch 4 4"]) -> Float[np.ndarray, "*batch 
 
 
 def transform(
-    T_a_b: Float[np.ndarray, "*batch 4 4"], points_b: Float[np.ndarray, "*batch n 3"]
-) -> Float[np.ndarray, "*batch n 3"]:
+    T_a_b: Float[np.ndarray, "*#batch 4 4"], points_b: Float[np.ndarray, "*#batch n 3"]
+) -> Float[np.ndarray, "*#batch n 3"]:
     """Points of frame b, in frame a."""
     return points_b @ np.swapaxes(T_a_b[..., :3, :3], -1, -2) + T_a_b[..., None, :3, 3]
 

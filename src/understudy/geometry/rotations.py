@@ -31,8 +31,8 @@ def cross_matrix(v: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 
 
 
 def quaternion_multiply(
-    a: Float[np.ndarray, "*batch 4"], b: Float[np.ndarray, "*batch 4"]
-) -> Float[np.ndarray, "*batch 4"]:
+    a: Float[np.ndarray, "*#batch 4"], b: Float[np.ndarray, "*#batch 4"]
+) -> Float[np.ndarray, "*#batch 4"]:
     """The rotation b, then a (as matrices: A @ B)."""
     aw, ax, ay, az = np.moveaxis(a, -1, 0)
     bw, bx, by, bz = np.moveaxis(b, -1, 0)
@@ -120,8 +120,8 @@ def rotation_angle(R: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*ba
 
 
 def rotation_between(
-    a: Float[np.ndarray, "*batch 3"], b: Float[np.ndarray, "*batch 3"]
-) -> Float[np.ndarray, "*batch 3 3"]:
+    a: Float[np.ndarray, "*#batch 3"], b: Float[np.ndarray, "*#batch 3"]
+) -> Float[np.ndarray, "*#batch 3 3"]:
     """The shortest rotation that turns direction a into direction b; for opposite ones, any half turn."""
     a = a / np.linalg.norm(a, axis=-1, keepdims=True)
     b = b / np.linalg.norm(b, axis=-1, keepdims=True)
@@ -142,16 +142,16 @@ def continuous(q: Float[np.ndarray, "time *batch 4"]) -> Float[np.ndarray, "time
 
 
 def slerp(
-    a: Float[np.ndarray, "*batch 4"], b: Float[np.ndarray, "*batch 4"], share: Float[np.ndarray, "*batch"]
-) -> Float[np.ndarray, "*batch 4"]:
+    a: Float[np.ndarray, "*#batch 4"], b: Float[np.ndarray, "*#batch 4"], share: Float[np.ndarray, "*#batch"]
+) -> Float[np.ndarray, "*#batch 4"]:
     """From a (share 0) to b (share 1) along the shorter arc at constant speed."""
     step = vector_from_quaternion(quaternion_multiply(quaternion_inverse(a), b))
     return quaternion_multiply(a, quaternion_from_vector(step * np.asarray(share)[..., None]))
 
 
 def look_at(
-    position: Float[np.ndarray, "*batch 3"], target: Float[np.ndarray, "*batch 3"], roll_rad: float = 0.0
-) -> Float[np.ndarray, "*batch 4 4"]:
+    position: Float[np.ndarray, "*#batch 3"], target: Float[np.ndarray, "*#batch 3"], roll_rad: float = 0.0
+) -> Float[np.ndarray, "*#batch 4 4"]:
     """`T_world_camera` of a camera (OpenCV axes) at `position` that looks at `target`, the world's +Y up.
 
     Raises:

@@ -14,7 +14,7 @@ from understudy.studio.project import Project, StageRecord
 __all__ = ["Cut"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cut:
     """A shot without cuts in it, or one cut of a longer one, in the film's folder."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from understudy.core.progress import Progress, silent
 
 __all__ = ["Narrator", "SilentNarrator"]
 
 
+@runtime_checkable
 class Narrator(Protocol):
     """Told what happens; the command line draws bars, a test listens."""
 
