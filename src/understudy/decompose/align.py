@@ -12,19 +12,33 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from understudy.core.camera import CameraPath
+from understudy.core.footage import CameraSolution
 from understudy.core.motion import Motion, Skeleton
 from understudy.decompose.body_pose import JOINT, POINT, SOLES, PlacedBody
-from understudy.decompose.body_terms import Observations, State, Support
+from understudy.decompose.body_terms import Observations, SetGround, State, Support
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import continuous, quaternion_from_matrix, rotation_between
 
-__all__ = ["camera_in_world", "find_support", "level_ground", "motion_in_world", "standing_feet", "start_scale"]
+__all__ = [
+    "T_WORLD_CAMERA",
+    "camera_in_world",
+    "find_support",
+    "ground_of_set",
+    "level_ground",
+    "motion_in_world",
+    "standing_feet",
+    "start_scale",
+]
 
+T_WORLD_CAMERA = np.diag([1.0, -1.0, -1.0, 1.0])
+"""A level camera that looks along −Z: the solver's world, before it is levelled."""
 _FEET = [POINT[name] for name in SOLES]
 STANDING_SPEED = 0.45
 """Metres per second: a foot that is faster does not stand."""
 STANDING_HEIGHT_M = 0.08
 """A sole that is higher above the ground does not stand."""
+GROUNDED_HEIGHT_M = 0.15
+"""How far above the ground the lowest sole of a body may be thought to be by mistake."""
 STILL_ACCELERATION = 1.5
 """m/s² of the hips from which on the weight may be anywhere."""
 
@@ -52,6 +66,81 @@ def start_scale(
         v = np.linalg.norm(d_feet + scale * d_camera[:, None], axis=-1).min(1)
         cost.append(float((v**2 / (v**2 + 0.6**2)).mean()))
     return float(scales[int(np.argmin(gaussian_filter1d(np.array(cost), 2.0, mode="nearest")))])
+
+
+def ground_of_set(
+    solution: CameraSolution,
+    seen: Observations,
+    feet_px: Float[np.ndarray, "time 2"],
+    feet_m: Float[np.ndarray, " time"],
+) -> SetGround | None:
+    """Scale and gravity from the set's points on the ground around the actor's feet; None where too few are seen.
+
+    On the ground, 1 / depth grows linearly down the picture. What it is at the feet, times the feet's depth in metres
+    (from the body's size), is the scale of the camera's path.
+
+    Args:
+        feet_px, feet_m: where the lower foot is in the picture, and its depth in metres.
+    """
+    camera, points = solution.camera, solution.points
+    scales, inliers = [], np.zeros(len(points), bool)
+    for t in range(0, len(seen), max(1, len(seen) // 80)):
+        if not seen.trust[t].any() or feet_px[t, 1] > camera.height + 0.4 * seen.person_px[t]:
+            continue
+        local = (points - camera.T_world_camera[t, :3, 3]) @ camera.T_world_camera[t, :3, :3]
+        ahead = local[:, 2] > 1e-6
+        px = (
+            local[:, :2] / np.where(ahead, local[:, 2], 1.0)[:, None] * camera.K[t, [0, 1], [0, 1]] + camera.K[t, :2, 2]
+        )
+        off = (px - feet_px[t]) / seen.person_px[t]
+        near = np.flatnonzero(ahead & (np.abs(off[:, 0]) < 1.0) & (off[:, 1] > -0.4) & (off[:, 1] < 0.4))
+        if len(near) < 8:
+            continue
+        line, good = _robust_line(off[near, 1], 1.0 / local[near, 2])
+        # Flat walls and far hills do not come nearer down the picture; ground must, at the rate of some camera height.
+        if line[0] > 0 and 0.05 < line[1] / line[0] < 3.0 and good.sum() >= 6:
+            scales.append(line[0] * feet_m[t])
+            inliers[near[good]] = True
+    if len(scales) < 3:
+        return None
+    logs = np.log(scales)
+    spread = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    up = _plane_normal(points[inliers] @ T_WORLD_CAMERA[:3, :3].T)
+    return SetGround(float(np.median(logs)), max(0.03, spread / np.sqrt(len(scales))), up)
+
+
+def _robust_line(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "2"], Bool[np.ndarray, " n"]]:
+    """Offset and slope of y over x without outliers (from the median of many pairs), and which points lie on it."""
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, len(x), (2, 200))
+    apart = np.abs(x[first] - x[second]) > 0.02
+    if not apart.any():
+        return np.array([np.median(y), 0.0]), np.zeros(len(x), bool)
+    first, second = first[apart], second[apart]
+    slope = (y[second] - y[first]) / (x[second] - x[first])
+    offset = y[first] - slope * x[first]
+    off = np.abs(offset[:, None] + slope[:, None] * x - y)
+    best = int(np.median(off, axis=1).argmin())
+    limit = max(3.0 * 1.4826 * float(np.median(off[best])), 0.02 * float(np.median(y)))
+    good = off[best] < limit
+    A = np.stack([np.ones(good.sum()), x[good]], 1)
+    return np.linalg.lstsq(A, y[good], rcond=None)[0], good
+
+
+def _plane_normal(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "3"] | None:
+    """The normal (upwards) of the plane through the points; None where they do not span one that could be ground."""
+    if len(points) < 12:
+        return None
+    weight = np.ones(len(points))
+    for _ in range(10):
+        centre = (weight[:, None] * points).sum(0) / weight.sum()
+        _, singular, Vt = np.linalg.svd((points - centre) * np.sqrt(weight)[:, None], full_matrices=False)
+        off = (points - centre) @ Vt[2]
+        weight = 1.0 / (1.0 + (off / (1.4826 * np.median(np.abs(off)) + 1e-9)) ** 2)
+    normal = Vt[2] * np.sign(Vt[2, 1] or 1.0)
+    return normal if singular[1] > 6.0 * singular[2] and normal[1] > 0.8 else None
 
 
 def level_ground(state: State, placed: PlacedBody, seen: Observations) -> State:
@@ -92,11 +181,14 @@ def find_support(placed: PlacedBody, state: State, seen: Observations) -> Suppor
     slow = 1.0 / (1.0 + (_speeds(placed, state, seen) / STANDING_SPEED) ** 4)
     low = 1.0 / (1.0 + (np.maximum(heights, 0.0) / STANDING_HEIGHT_M) ** 4)
     planted = slow * low
+    # Skaters glide and runners are seldom slow, but whose foot is the lowest and low, stands on something.
+    lowest = heights < heights.min(1, keepdims=True) + 0.03
+    grounded = np.maximum(planted, 0.3 * lowest / (1.0 + (heights / GROUNDED_HEIGHT_M) ** 2))
     share = planted + 1e-3
     hips = gaussian_filter1d(placed.points_m[:, POINT["Hips"]], seen.frame_rate / 15, axis=0, mode="nearest")
     acceleration = np.gradient(np.gradient(hips, axis=0), axis=0) * seen.frame_rate**2 if len(hips) > 1 else 0 * hips
     still = 1.0 / (1.0 + (np.linalg.norm(acceleration, axis=1) / STILL_ACCELERATION) ** 2)
-    return Support(planted, share / share.sum(1, keepdims=True), planted.max(1) * still)
+    return Support(planted, grounded, share / share.sum(1, keepdims=True), planted.max(1) * still)
 
 
 def standing_feet(planted: Float[np.ndarray, "time sole"], frame_rate: float) -> Bool[np.ndarray, "time 2"]:

@@ -13,8 +13,10 @@ from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import Motion
 from understudy.core.progress import Progress, silent
 from understudy.decompose.align import (
+    T_WORLD_CAMERA,
     camera_in_world,
     find_support,
+    ground_of_set,
     level_ground,
     motion_in_world,
     standing_feet,
@@ -28,6 +30,7 @@ from understudy.decompose.body_terms import (
     Linearised,
     Observations,
     Rows,
+    SetGround,
     State,
     Support,
     TermConfig,
@@ -112,6 +115,7 @@ def fit_actor(
     seen = observe(track, solution.camera, T_WORLD_CAMERA)
     state = problem.start(track, seen)
     state = problem.solve(seen, state, None, config.terms, config.free_iterations)
+    problem, state = problem.scaled(solution, seen, state)
     state = level_ground(state, problem.place(state), seen)
     progress(2, rounds)
     for done in range(config.ground_rounds):
@@ -120,15 +124,12 @@ def fit_actor(
         progress(3 + done, rounds)
     support = find_support(problem.place(state), state, seen)
     contact = standing_feet(support.planted, seen.frame_rate)
-    firm = replace(support, planted=support.planted * np.repeat(contact, 2, axis=1))
+    stands = support.planted * np.repeat(contact, 2, axis=1)
+    firm = replace(support, planted=stands, grounded=stands)
     terms = replace(config.terms, speed_sigma=0.02, contact_sigma_m=0.005)
     state = problem.solve(seen, state, firm, terms, config.firm_iterations, shared=False)
     progress(rounds, rounds)
     return _result(problem, solution, seen, state, contact, exchanged)
-
-
-T_WORLD_CAMERA = np.diag([1.0, -1.0, -1.0, 1.0])
-"""A level camera that looks along −Z: the solver's world, before it is levelled."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ class _Problem:
     height_slope: Float[np.ndarray, " component"]
     """How the body's height changes with the shape."""
     camera_travels: bool
+    ground: SetGround | None
+    """Known once the body is placed in the camera's frame."""
     config: BodyFitConfig
 
     @staticmethod
@@ -153,6 +156,7 @@ class _Problem:
             expected_shape=model.shape_for_height(height_m or config.expected_height_m)[: config.components],
             height_slope=(model.vertex_basis[top, 1] - model.vertex_basis[bottom, 1])[: config.components],
             camera_travels=solution.move == "parallax",
+            ground=None,
             config=config,
         )
 
@@ -170,6 +174,23 @@ class _Problem:
         up = np.array([0.0, 1.0, 0.0])
         state = State(pose, self.expected_shape, float(np.log(scale)), 0.0, up, 0.0, np.zeros(3))
         return level_ground(state, self.place(state), seen)
+
+    def scaled(self, solution: CameraSolution, seen: Observations, state: State) -> tuple["_Problem", State]:
+        """The problem and the state with the scale that the set's points or the feet show."""
+        if not self.camera_travels:
+            return self, state
+        points_m = self.place(state).points_m
+        feet = points_m[:, [POINT[name] for name in SOLES]] - np.exp(state.log_scale) * seen.camera_position[:, None]
+        body_px, depth_m = project_landmarks(seen, state, self.place(state))
+        marks = [POINT[f"{side}_{part}"] for side in ("left", "right") for part in ("heel", "foot_index")]
+        lower = np.array(marks)[body_px[:, marks, 1].argmax(1)]
+        frames = np.arange(len(seen))
+        ground = ground_of_set(solution, seen, body_px[frames, lower], depth_m[frames, lower])
+        if ground is None:
+            ground = SetGround(float(np.log(start_scale(feet, seen.camera_position, seen.frame_rate))), 0.3, None)
+        change = np.exp(ground.log_scale) - np.exp(state.log_scale)
+        pose = replace(state.pose, root_m=state.pose.root_m + change * seen.camera_position)
+        return replace(self, ground=ground), replace(state, pose=pose, log_scale=ground.log_scale)
 
     def solve(
         self,
@@ -190,7 +211,7 @@ class _Problem:
                 upright(state, lin, terms),
             ]
             if support is not None:
-                result += ground_contacts(state, lin, support.planted, terms)
+                result += ground_contacts(state, lin, support.grounded, terms)
                 result.append(balance(state, lin, support, terms))
             return result
 
@@ -199,13 +220,13 @@ class _Problem:
             stencils.append(foot_speeds(seen, support.planted, terms))
         count = len(self.expected_shape)
         free = np.full(count + len(EXTRA), shared)
-        if not self.camera_travels:
+        if self.ground is None:
             free[count + EXTRA.index("log_scale")] = False
         if support is None:
             free[count + EXTRA.index("ground_height")] = False
 
         def priors(state: State) -> tuple[np.ndarray, np.ndarray]:
-            return shared_priors(seen, state, self.expected_shape, self.height_slope, terms)
+            return shared_priors(seen, state, self.expected_shape, self.height_slope, self.ground, terms)
 
         return minimise(Objective(rows, stencils, priors, free), self.points, state, iterations)[0]
 

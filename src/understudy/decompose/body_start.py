@@ -34,7 +34,7 @@ def observe(track: LandmarkTrack, camera: CameraPath, T_world_first: Float[np.nd
     px = track.landmarks_px
     bones = BONE_MATRIX @ track.landmarks_m
     pixels_per_metre, steady = _picture_scale(track, bones)
-    trust = np.clip(track.visibility, 0.0, 1.0) ** 2 * _TRUST * steady[:, None]
+    trust = np.clip(track.visibility, 0.0, 1.0) ** 3 * _TRUST * steady[:, None]
     inside = ((px >= 0.0) & (px < [camera.width, camera.height])).all(-1)
     trust = np.where(inside, trust, OUTSIDE_TRUST * trust)
     length = np.maximum(np.linalg.norm(bones, axis=-1), 1e-3)

@@ -35,6 +35,7 @@ __all__ = [
     "Linearised",
     "Observations",
     "Rows",
+    "SetGround",
     "State",
     "Stencil",
     "Support",
@@ -122,6 +123,8 @@ class TermConfig:
     """Radians of a film camera's roll."""
     pitch_sigma: float = 0.25
     """Radians by which a film camera looks up or down."""
+    set_up_sigma: float = 0.04
+    """Radians by which gravity may differ from across the ground that the set's points show."""
     height_sigma_m: float = 0.02
     """Of the body's height about the expected one."""
     shape_sigma: float = 0.7
@@ -157,11 +160,24 @@ class Support:
     """What carries the body, as known from the last state."""
 
     planted: Float[np.ndarray, "time sole"]
-    """How surely, 0 … 1, each of SOLES stands on the ground."""
+    """How surely, 0 … 1, each of SOLES stands still on the ground."""
+    grounded: Float[np.ndarray, "time sole"]
+    """How surely it touches the ground at all: gliding counts too."""
     share: Float[np.ndarray, "time sole"]
     """How the weight is spread over them; each row adds to one."""
     stillness: Float[np.ndarray, " time"]
     """0 … 1: how well the weight stands above the feet: not in flight, not while speeding up."""
+
+
+@dataclass(frozen=True)
+class SetGround:
+    """What the set's points say of scale and gravity."""
+
+    log_scale: float
+    """Logarithm of metres per unit of the camera's path."""
+    log_scale_sigma: float
+    up: Float[np.ndarray, "3"] | None
+    """Unit vector against gravity in the solver's world; None where the points do not tell."""
 
 
 @dataclass(frozen=True)
@@ -451,7 +467,7 @@ _HABITS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float]
     ("Spine", (0.0, 0.0, 0.0), (0.12, 0.12, 0.09), (-0.2, -0.3, -0.25), (0.5, 0.3, 0.25)),
     ("Neck", (0.0, 0.0, 0.0), (0.2, 0.25, 0.15), (-0.5, -0.7, -0.4), (0.5, 0.7, 0.4)),
     ("LeftShoulder", (0.0, 0.0, 0.0), (0.1, 0.15, 0.15), (-0.1, -0.5, -0.2), (0.1, 0.5, 0.6)),
-    ("LeftArm", (0.0, 0.0, -0.9), (1.0, 1.0, 1.0), (-1.6, -2.6, -2.6), (1.6, 2.6, 2.6)),
+    ("LeftArm", (0.0, 0.0, -1.1), (0.7, 0.8, 0.7), (-1.6, -2.6, -2.6), (1.6, 2.6, 2.6)),
     ("LeftForeArm", (0.0, -0.35, 0.0), (0.1, 0.9, 0.1), (-1.0, -2.2, -1.0), (1.0, 0.35, 1.0)),
     ("LeftHand", (0.0, 0.0, 0.0), (0.6, 0.3, 0.35), (-1.4, -0.6, -1.2), (1.4, 0.6, 1.2)),
     ("LeftUpLeg", (-0.1, 0.0, 0.05), (0.4, 0.3, 0.25), (-2.2, -0.7, -0.5), (0.7, 0.7, 1.0)),
@@ -521,9 +537,10 @@ def shared_priors(
     state: State,
     expected_shape: Float[np.ndarray, " component"],
     height_slope: Float[np.ndarray, " component"],
+    ground: SetGround | None,
     config: TermConfig,
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "row shared"]]:
-    """Residuals of what all frames share: shape, height, lean of the landmark model, level camera."""
+    """Residuals of what all frames share: shape, height, lean of the landmark model, level camera, the set's ground."""
     count = len(state.shape)
     total = count + len(EXTRA)
     time = len(seen)
@@ -547,4 +564,11 @@ def shared_priors(
         directions = seen.R_camera_world[:, axis]
         weight = np.sqrt(_repeats(time) / time) / sigma
         add(weight * (directions @ state.up), [count + 2, count + 3], weight * (directions @ across.T))
+    if ground is not None:
+        certain = often / ground.log_scale_sigma
+        add(np.array([certain * (state.log_scale - ground.log_scale)]), [count], np.array([[certain]]))
+        if ground.up is not None:
+            steep = often / config.set_up_sigma
+            # The part of the points' up across ours; turning ours by a takes off a.
+            add(steep * (across @ ground.up), [count + 2, count + 3], -steep * (state.up @ ground.up) * np.eye(2))
     return np.concatenate(residuals), np.concatenate(rows)
