@@ -208,7 +208,7 @@ class _Problem:
                 reprojections(seen, state, lin, terms),
                 bone_depths(seen, state, lin, terms),
                 *pose_prior(state, terms),
-                upright(state, lin, terms),
+                *upright(state, lin, terms),
             ]
             if support is not None:
                 result += ground_contacts(state, lin, support.grounded, terms)

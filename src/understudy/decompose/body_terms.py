@@ -442,15 +442,20 @@ def _horizontal(
     )
 
 
-def upright(state: State, lin: Linearised, config: TermConfig) -> Rows:
-    """Over the whole shot, torsos point up."""
+def upright(state: State, lin: Linearised, config: TermConfig) -> list[Rows]:
+    """Over the whole shot, torsos point up and hips are above the ankles' middle."""
     points = lin.placed.points_m
     time = len(points)
-    mixture = np.zeros(points.shape[:2])
-    mixture[:, POINT["Neck"]], mixture[:, POINT["Hips"]] = 1.0, -1.0
-    length = float(np.linalg.norm(points[:, POINT["Neck"]] - points[:, POINT["Hips"]], axis=1).mean())
     weight = np.full(time, _repeats(time) / time)
-    return _horizontal(state, lin, mixture, length * config.upright_sigma, weight, 2.0)
+    terms = []
+    for top, bottom in (("Neck", ("Hips",)), ("Hips", ("left_ankle", "right_ankle"))):
+        mixture = np.zeros(points.shape[:2])
+        mixture[:, POINT[top]] = 1.0
+        for name in bottom:
+            mixture[:, POINT[name]] = -1.0 / len(bottom)
+        length = float(np.linalg.norm(np.einsum("tp,tpi->ti", mixture, points), axis=1).max())
+        terms.append(_horizontal(state, lin, mixture, length * config.upright_sigma, weight, 2.0))
+    return terms
 
 
 def balance(state: State, lin: Linearised, support: Support, config: TermConfig) -> Rows:
