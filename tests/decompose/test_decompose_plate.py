@@ -147,7 +147,7 @@ def test_static_camera_shows_what_was_behind(tmp_path):
     shot, mask, truths, blobs = write_shot(tmp_path, count, lambda time: picture, across(count))
     camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
     scores, plate, report = clean_and_compare(shot, mask, solution_of(camera, "static"), truths, blobs)
-    assert np.median(scores) > 45 and scores.min() > 40
+    assert np.median(scores) > 52 and scores.min() > 45
     assert report.seen_share > 0.99
     far = ~cv2.dilate(blobs[0].astype(np.uint8), np.ones((61, 61), np.uint8)).astype(bool)
     assert np.array_equal(plate[0][far], np.rint(truths[0][far]).astype(np.uint8))
@@ -187,7 +187,7 @@ def test_turning_camera_shows_what_was_behind(tmp_path):
         tmp_path, count, lambda time: wall_of_rays(camera, time, picture), lambda time: (160 + 30 * np.sin(time), 110)
     )
     scores, _, report = clean_and_compare(shot, mask, solution_of(camera, "rotation"), truths, blobs)
-    assert np.median(scores) > 38 and scores.min() > 34
+    assert np.median(scores) > 46 and scores.min() > 40
     assert report.seen_share > 0.95
 
 
@@ -210,12 +210,9 @@ def parallax_scene(folder: Path, count: int) -> tuple[Shot, Path, list, list, Ca
 
 def test_travelling_camera_shows_what_was_behind(tmp_path):
     shot, mask, truths, blobs, solution = parallax_scene(tmp_path, 48)
-    scores, plate, report = clean_and_compare(shot, mask, solution, truths, blobs)
-    assert np.median(scores) > 26
-    assert report.seen_share > 0.8
-    # No flicker: the fill's error changes from frame to frame much less than it is large.
-    error = [p.astype(float) - t for p, t in zip(plate, truths, strict=True)]
-    assert all(np.isfinite(e).all() for e in error)
+    scores, _, report = clean_and_compare(shot, mask, solution, truths, blobs)
+    assert np.median(scores) > 42 and scores.min() > 28
+    assert report.seen_share > 0.95
 
 
 def test_never_uncovered_place_is_made_up_without_a_seam(tmp_path):
@@ -225,10 +222,86 @@ def test_never_uncovered_place_is_made_up_without_a_seam(tmp_path):
     _, plate, report = clean_and_compare(shot, mask, solution_of(camera, "static"), truths, blobs)
     assert report.made_up_share > 0.9
     inside = blobs[0]
-    # The actor was far redder than the set; nothing of it may remain, and the fill is as lively as its surroundings.
-    assert (plate[3][inside].astype(int)[:, 0] - plate[3][inside][:, 1] > 120).mean() < 0.02
+    # Nothing of the actor's colour may remain, and the fill is as lively as its surroundings.
+    assert (np.abs(plate[3][inside].astype(int) - [200, 40, 60]).max(-1) < 20).mean() < 0.02
     assert plate[3][inside].std() > 0.4 * plate[3][~inside].std()
-    assert np.array_equal(plate[3], plate[3]) and np.abs(plate[3].astype(int) - plate[9]).mean() < 0.5
+    assert np.abs(plate[3].astype(int) - plate[9]).mean() < 0.5
+
+
+def parallax_camera(count: int) -> CameraPath:
+    share = np.linspace(-1, 1, count)
+    return camera_path(np.tile(np.eye(3), (count, 1, 1)), np.stack([0.3 * share, 0 * share, 0 * share], -1))
+
+
+@pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
+def test_frames_without_the_actor_come_back_byte_for_byte(tmp_path, move):
+    count, picture = 6, texture(WIDTH, 9)[:HEIGHT]
+    shot, mask, truths, _ = write_shot(tmp_path, count, lambda time: picture, lambda time: (-200, -200))
+    plate = list(clean_frames(shot, [mask], solution_of(parallax_camera(count), move), PlateConfig(), HoleTally()))
+    assert all(np.array_equal(p, np.rint(t).astype(np.uint8)) for p, t in zip(plate, truths, strict=True))
+
+
+@pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
+def test_two_frames_are_enough_and_the_actor_may_walk_out(tmp_path, move):
+    for count, place in ((2, 160.0), (11, 318.0)):
+        folder = tmp_path / f"{move}{count}"
+        folder.mkdir()
+        shot, mask, _, blobs = write_shot(
+            folder, count, lambda time: texture(WIDTH, 9)[:HEIGHT], lambda time, x=place: (x + 3 * time, 150)
+        )
+        solution = solution_of(parallax_camera(count), move)
+        plate = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
+        assert len(plate) == count
+        inside = blobs[0]
+        assert (np.abs(plate[0][inside].astype(int) - [200, 40, 60]).max(-1) < 20).mean() < 0.02
+
+
+def test_travelling_fill_does_not_flicker(tmp_path):
+    shot, mask, truths, blobs, solution = parallax_scene(tmp_path, 25)
+    _, plate, _ = clean_and_compare(shot, mask, solution, truths, blobs)
+    # What changes from one frame to the next inside the hole is what changes in the set itself, and little else.
+    for time in range(1, 14):
+        both = blobs[time] & blobs[time - 1]
+        change = (plate[time].astype(float) - plate[time - 1])[both]
+        true = (truths[time] - truths[time - 1])[both]
+            assert np.abs(change - true).mean() < 2.5
+
+
+def test_other_people_stay_and_do_not_smear(tmp_path):
+    count, picture = 30, texture(WIDTH, 11)[:HEIGHT]
+
+    def with_other(time: int) -> np.ndarray:
+        frame = picture.copy()
+        cv2.rectangle(frame, (250, 60), (270, 150), (20.0, 220.0, 30.0), -1)
+        return frame
+
+    shot, mask, truths, blobs = write_shot(tmp_path, count, with_other, across(count))
+    with VideoWriter(tmp_path / "other.mkv", WIDTH, HEIGHT, RATE, "mask") as writer:
+        for _ in range(count):
+            other = np.zeros((HEIGHT, WIDTH), np.uint8)
+            other[60:151, 250:271] = 255
+            writer.write(other)
+    camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
+    solution = solution_of(camera, "static")
+    plate = list(clean_frames(shot, [mask, tmp_path / "other.mkv"], solution, PlateConfig(), HoleTally()))
+    person = np.zeros((HEIGHT, WIDTH), bool)
+    person[62:149, 252:269] = True
+    for time in (3, 15, 25):
+        assert decibels(plate[time], truths[time], person & ~blobs[time]) > 40
+        # Behind the actor the other stays too: nobody saw the set there.
+        assert decibels(plate[time], truths[time], blobs[time]) > 30
+
+
+def test_an_actor_who_hides_everything_is_refused_with_a_reason(tmp_path):
+    count, picture = 3, texture(WIDTH, 9)[:HEIGHT]
+    shot, _, _, _ = write_shot(tmp_path, count, lambda time: picture, across(count))
+    with VideoWriter(tmp_path / "all.mkv", WIDTH, HEIGHT, RATE, "mask") as writer:
+        for _ in range(count):
+            writer.write(np.full((HEIGHT, WIDTH), 255, np.uint8))
+    for move in ("static", "parallax"):
+        solution = solution_of(parallax_camera(count), move)
+        with pytest.raises(FootageError, match="hides the whole picture"):
+            list(clean_frames(shot, [tmp_path / "all.mkv"], solution, PlateConfig(), HoleTally()))
 
 
 def test_no_mask_is_refused(tmp_path):

@@ -166,8 +166,16 @@ def _infill_canvas(canvas: Canvas, unseen: Bool[np.ndarray, "height width"], con
     box = box_of(unseen, 160)
     if box is None:
         return
+    known = canvas.support > 0
+    if known[box.slices].mean() < 0.2:
+        box = Box(0, unseen.shape[0], 0, unseen.shape[1])
+    if not known.any():
+        raise FootageError(
+            "the actor hides the whole picture in every frame: nothing tells what the set looks like; "
+            "choose a range in which the set is seen"
+        )
     crop = canvas.picture[box.slices].astype(np.float32)
-    filled = infill(crop, unseen[box.slices], canvas.support[box.slices] > 0, config)
+    filled = infill(crop, unseen[box.slices], known[box.slices], config)
     canvas.picture[box.slices] = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
 
 

@@ -29,7 +29,7 @@ def affine_residual(
     rows, columns = np.nonzero(inner)
     if len(rows) < 200:
         return identity
-    step = max(1, len(rows) // 5000)
+    step = max(1, len(rows) // 3500)
     rows, columns = rows[::step], columns[::step]
     gradient_x = cv2.Sobel(target, cv2.CV_32F, 1, 0, scale=1 / 8)[rows, columns].astype(np.float64)
     gradient_y = cv2.Sobel(target, cv2.CV_32F, 0, 1, scale=1 / 8)[rows, columns].astype(np.float64)

@@ -4,7 +4,7 @@ The depth of the set behind the actor is swept; frames before and after are brou
 saw comes from the anchor before, or is made up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,15 +13,18 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraPath
+from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_blend import BlendConfig, Box, box_of, spread_inwards
 from understudy.decompose.plate_depth import Source, carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
-from understudy.decompose.plate_holes import grown_by_what_moved, read_holes, reduced
+from understudy.decompose.plate_holes import grown_by_what_moved, holes_of, read_masks, reduced
 from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
-from understudy.io.video import read_frames
+from understudy.io.video import read_frames, read_video
 
+_SEEK_FROM = 400
+"""Frames from which on it is quicker to seek far sources than to read all that lies between."""
 _AGREED = 10.0
 """Sources whose 8-bit levels spread less than this agree on what the clean set looks like."""
 
@@ -87,11 +90,20 @@ class AnchorMaker:
         self._good_clearance = max(4, round(config.good_clearance * shot.height))
         self._holes: dict[int, Box | None] = {}
         self._window: dict[int, Source] = {}
-        self._ahead = enumerate(zip(read_frames(shot), read_holes(masks, blend), strict=True))
+        self._ahead = enumerate(zip(read_frames(shot), read_masks(masks), strict=True))
         self._read_to = -1
-        far = set(np.linspace(0, len(shot) - 1, min(config.far_sources, len(shot))).round().astype(int).tolist())
-        stream = enumerate(zip(read_frames(shot), read_holes(masks, blend), strict=True))
-        self._far = {time: self._source(time, frame, *hole) for time, (frame, hole) in stream if time in far}
+        far = np.unique(np.linspace(0, len(shot) - 1, min(config.far_sources, len(shot))).round().astype(int)).tolist()
+        self._far = dict(self._read_far(shot, masks, far))
+
+    def _read_far(self, shot: Shot, masks: Sequence[Path], times: Sequence[int]) -> Iterator[tuple[int, Source]]:
+        if len(shot) > _SEEK_FROM:
+            for time in times:
+                frame = next(read_frames(shot, time, time + 1))
+                yield time, self._source(time, frame, [next(read_video(path, time, time + 1)) for path in masks])
+            return
+        for time, (frame, mask) in enumerate(zip(read_frames(shot), read_masks(masks), strict=True)):
+            if time in times:
+                yield time, self._source(time, frame, mask)
 
     def anchor_at(self, time: int, previous: Anchor | None) -> Anchor | None:
         """The cleaned frame at `time` (a multiple of the spacing, or the last); None if no frame near has a hole."""
@@ -115,7 +127,8 @@ class AnchorMaker:
             self._fill(target, box, depth, near_first, previous, picture, made_up)
         return Anchor(time, box, picture, reduced(picture, self.scale).astype(np.float32), made_up, depth)
 
-    def _source(self, time: int, picture: np.ndarray, hole: np.ndarray, others: np.ndarray) -> Source:
+    def _source(self, time: int, picture: np.ndarray, masks: Sequence[np.ndarray]) -> Source:
+        hole, others = holes_of(masks, self._blend)
         distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
         clearance = np.minimum(distance, 255).astype(np.uint8)
         free = (clearance > self._least_clearance) & ~others
@@ -127,11 +140,12 @@ class AnchorMaker:
         """Read on until `reach` frames after `time`; forget what lies as far behind."""
         goal = min(time + self._config.reach, self._length - 1)
         while self._read_to < goal:
-            index, (frame, (hole, others)) = next(self._ahead)
+            index, (frame, masks) = next(self._ahead)
             self._read_to = index
-            self._holes[index] = box_of(hole, 0)
+            grown = round((self._blend.growth + self._blend.growth_below) * frame.shape[0])
+            self._holes[index] = box_of(masks[0] >= self._blend.mask_threshold, grown)
             if index % self._config.source_spacing == 0 or index == self._length - 1:
-                self._window[index] = self._source(index, frame, hole, others)
+                self._window[index] = self._source(index, frame, masks)
         for kept in (self._window, self._holes):
             for old in [index for index in kept if index < time - self._config.reach]:
                 del kept[old]
@@ -216,9 +230,10 @@ class AnchorMaker:
         missing: Bool[np.ndarray, "rows columns"],
     ) -> Float[np.ndarray, "rows columns 3"]:
         """Make up what is missing, from a wider surrounding than the hole's own box."""
-        rim = max(inner.shape) // 3
         height, width = target.hole.shape
         top, left = box.top + inner.top, box.left + inner.left
+        # In a close-up, what is left of the picture beside the actor is needed, wherever it is.
+        rim = max(height, width) if target.hole.mean() > 0.4 else max(inner.shape) // 3
         wide = Box(
             max(top - rim, 0),
             min(top + inner.shape[0] + rim, height),
@@ -233,7 +248,13 @@ class AnchorMaker:
         hole[place] = missing
         blocked = ((target.clearance <= self._least_clearance) | target.others)[wide.slices].copy()
         blocked[place] = missing | target.others[box.slices][inner.slices]
-        return infill(whole, hole, ~blocked & ~hole, self._infill, seed=target.time)[place]
+        known = ~blocked & ~hole
+        if not known.any():
+            raise FootageError(
+                f"the actor hides the whole picture at frame {target.time}: nothing tells what the set looks like; "
+                "choose a range in which the set is seen"
+            )
+        return infill(whole, hole, known, self._infill, seed=target.time)[place]
 
     def _small(self, picture: np.ndarray, box: Box) -> np.ndarray:
         """A box of a picture that is at reduced size already."""
@@ -248,17 +269,21 @@ class AnchorMaker:
         rows, columns = np.nonzero(hole)
         votes = np.full((len(rows), self._config.votes, 3), np.nan, np.float32)
         count = np.zeros(len(rows), np.int64)
-        few = 0.004 * len(rows) + 1
+        voted = np.zeros((len(sources), len(rows)), bool)
         # Best votes first: well clear of the actor; then close to them; then with other people in the way.
-        for clearance, enough, allow_others in (
-            (self._good_clearance, self._config.votes, False),
-            (self._least_clearance, 2, False),
-            (self._least_clearance, 1, True),
+        for clearance, enough, allow_others, least_share in (
+            (self._good_clearance, 2, False, 0.004),
+            (self._good_clearance, self._config.votes, False, 0.1),
+            (self._least_clearance, 2, False, 0.004),
+            (self._least_clearance, 1, True, 0.004),
         ):
-            for source in sources:
-                wanting = np.flatnonzero(count < enough)
-                if len(wanting) < few:
+            few = least_share * len(rows) + 1
+            for source, has_voted in zip(sources, voted, strict=True):
+                if np.count_nonzero(count < enough) < few:
                     break
+                wanting = np.flatnonzero((count < enough) & ~has_voted)
+                if len(wanting) < few:
+                    continue
                 if views.sees(source, rows[wanting] + inner.top, columns[wanting] + inner.left, clearance) < few:
                     continue
                 view = views.fit(source.time, source.small)
@@ -275,6 +300,7 @@ class AnchorMaker:
                 colour = _sample(source.picture, at[who])
                 votes[wanting[who], count[wanting[who]]] = colour * view.gain + view.offset
                 count[wanting[who]] += 1
+                has_voted[wanting[who]] = True
         fill, seen = np.zeros((*hole.shape, 3), np.float32), np.zeros(hole.shape, bool)
         fill[rows, columns], seen[rows, columns] = _decide(votes, count, self._config.agreement)
         return fill, seen
@@ -362,9 +388,9 @@ def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float[np.ndarray, 
 def _clean_small(
     sources: Sequence[Source], views: _Views
 ) -> tuple[Float[np.ndarray, "rows columns 3"], Bool[np.ndarray, "rows columns"]]:
-    """The set at reduced size, the median of up to nine sources; sure where at least four see it and all but agree."""
+    """The set at reduced size, the median of a few sources; sure where at least four see it and nearly all agree."""
     values, free = [], []
-    for source in sources[:: max(1, len(sources) // 9)]:
+    for source in sources[:: max(1, len(sources) // 7)]:
         found = views.fit(source.time, source.small)
         at = (found.coarse + 0.5) / views.scale - 0.5
         seen = cv2.remap(source.small_free, at, None, cv2.INTER_NEAREST, borderValue=0.0) > 0

@@ -81,15 +81,20 @@ def box_of(hole: Bool[np.ndarray, "height width"], margin: int) -> Box | None:
 
 def hole_of(mask: UInt8[np.ndarray, "height width"], config: BlendConfig) -> Bool[np.ndarray, "height width"]:
     """A rough mask, grown on all sides and more so downwards."""
-    person = (mask >= config.mask_threshold).astype(np.uint8)
     grow = max(2, round(config.growth * mask.shape[0]))
     below = round(config.growth_below * mask.shape[0])
+    hole = np.zeros(mask.shape, bool)
+    person = mask >= config.mask_threshold
+    box = box_of(person, grow + below + 1)
+    if box is None:
+        return hole
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
-    grown = cv2.dilate(person, kernel)
+    grown = cv2.dilate(person[box.slices].astype(np.uint8), kernel)
     if below:
         # The anchor at the element's bottom: a pixel is hit when there is person up to `below` rows above it.
         grown = cv2.dilate(grown, np.ones((below + 1, 1), np.uint8), anchor=(0, below))
-    return grown.astype(bool)
+    hole[box.slices] = grown.astype(bool)
+    return hole
 
 
 def luminance_of(picture: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
@@ -106,22 +111,26 @@ def match_tone(
     rows, columns = np.nonzero(known)
     if len(rows) < 50:
         return np.ones(3), np.zeros(3)
-    step = max(1, len(rows) // 3000)
-    a = fill[rows[::step], columns[::step]].astype(np.float64)
-    b = frame[rows[::step], columns[::step]].astype(np.float64)
-    gain, offset = np.ones(3), np.median(b - a, axis=0)
-    inlier = (np.abs(b - a - offset) < 24).all(1) & (b.max(1) < 250) & (a.max(1) < 250)
+    step = max(1, len(rows) // 2500)
+    # Channels first: sums over three neighbours in memory are slow.
+    a = fill[rows[::step], columns[::step]].T.astype(np.float64)
+    b = frame[rows[::step], columns[::step]].T.astype(np.float64)
+    gain, offset = np.ones(3), np.median(b - a, axis=1)
+    unclipped = np.maximum(a, b).max(0) < 250
+    inlier = (np.abs(b - a - offset[:, None]).max(0) < 24) & unclipped
     for _ in range(3):
-        if np.count_nonzero(inlier) < 50:
+        count = np.count_nonzero(inlier)
+        if count < 50:
             break
-        x, y = a[inlier], b[inlier]
-        x_mean, y_mean = x.mean(0), y.mean(0)
+        x, y = a[:, inlier], b[:, inlier]
+        x_mean, y_mean = x.sum(1) / count, y.sum(1) / count
+        dx = x - x_mean[:, None]
         # A prior of gain one, as strong as a slight texture: a flat surround cannot tell gain from offset.
-        spread = ((x - x_mean) ** 2).mean(0) + 30.0
-        gain = np.clip((((x - x_mean) * (y - y_mean)).mean(0) + 30.0) / spread, 0.75, 1.33)
+        gain = ((dx * y).sum(1) / count + 30.0) / ((dx * dx).sum(1) / count + 30.0)
+        gain = np.clip(gain, 0.75, 1.33)
         offset = y_mean - gain * x_mean
-        error = np.abs(b - gain * a - offset).max(1)
-        inlier = (error < max(6.0, 2.5 * float(np.median(error)))) & (b.max(1) < 250)
+        error = np.abs(b - gain[:, None] * a - offset[:, None]).max(0)
+        inlier = (error < max(6.0, 2.5 * float(np.median(error)))) & unclipped
     return gain, offset
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraMoveKind
 from understudy.decompose.plate_blend import BlendConfig, hole_of, match_tone, what_moved
 from understudy.io.video import read_video
 
-__all__ = ["HoleTally", "PlateReport", "grown_by_what_moved", "read_holes", "reduced"]
+__all__ = ["HoleTally", "PlateReport", "grown_by_what_moved", "holes_of", "read_holes", "read_masks", "reduced"]
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,31 @@ class HoleTally:
         return PlateReport(move, self.hole / max(self.pixels, 1), seen, 1.0 - seen, mismatch, seconds_per_frame)
 
 
+def read_masks(masks: Sequence[Path]) -> Iterator[tuple[UInt8[np.ndarray, "height width"], ...]]:
+    """For each frame, the actor's mask and those of other people."""
+    return zip(*(read_video(path) for path in masks), strict=True)
+
+
 def read_holes(
     masks: Sequence[Path], config: BlendConfig
 ) -> Iterator[tuple[Bool[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]]:
     """For each frame, the actor's hole (of the first mask) and where other people are outside it."""
-    for actor, *rest in zip(*(read_video(path) for path in masks), strict=True):
-        hole = hole_of(actor, config)
-        others = np.zeros_like(hole)
-        for mask in rest:
-            others |= mask >= config.mask_threshold
-        if rest:
-            others = cv2.dilate(others.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~hole
-        yield hole, others
+    for frame in read_masks(masks):
+        yield holes_of(frame, config)
+
+
+def holes_of(
+    masks: Sequence[UInt8[np.ndarray, "height width"]], config: BlendConfig
+) -> tuple[Bool[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
+    """The actor's hole, of the first mask, and where other people are outside it."""
+    actor, *rest = masks
+    hole = hole_of(actor, config)
+    others = np.zeros_like(hole)
+    for mask in rest:
+        others |= mask >= config.mask_threshold
+    if others.any():
+        others = cv2.dilate(others.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~hole
+    return hole, others
 
 
 def reduced(picture: np.ndarray, scale: int) -> np.ndarray:
