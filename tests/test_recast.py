@@ -50,6 +50,11 @@ def recast(folder: Path, **options: object) -> understudy.Film:
     return understudy.recast(SHOT, CHARACTER, folder, end=SECONDS, quality="draft", **options)
 
 
+def same_pictures(film: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    """Whether two films show the same; the encoder's threads may decide differently from run to run."""
+    return all(psnr_db(a, b) > 42 for a, b in zip(film, other, strict=True))
+
+
 def stages_run(folder: Path, **options: object) -> set[str]:
     return set(recast(folder, **options).executed)
 
@@ -125,16 +130,16 @@ def test_the_motion_is_metric_and_stands_on_the_ground(folder):
 
 def test_a_second_run_redoes_nothing_and_a_change_only_what_depends_on_it(folder):
     assert stages_run(folder) == set()
-    before = file_hash(folder / "film.mp4")
+    before = list(read_video(folder / "film.mp4"))
     assert stages_run(folder, refine=False) == {"film", "report"}
     assert stages_run(folder) == {"film", "report"}
-    assert file_hash(folder / "film.mp4") == before
+    assert same_pictures(list(read_video(folder / "film.mp4")), before)
     assert "body" not in stages_run(folder, camera_fit=False)
     assert "people" not in stages_run(folder)
 
 
 def test_an_edited_motion_camera_and_mask_are_used(folder):
-    before = file_hash(folder / "film.mp4")
+    before = list(read_video(folder / "film.mp4"))
     bvh = folder / "actors/1/motion.bvh"
     original = bvh.read_bytes()
     skeleton = read_motion_npz(folder / "actors/1/motion.npz").skeleton
@@ -144,13 +149,14 @@ def test_an_edited_motion_camera_and_mask_are_used(folder):
     )
     run = stages_run(folder)
     assert {"retarget", "camera fit", "render", "film", "report"} <= run
+    assert not same_pictures(list(read_video(folder / "film.mp4")), before)
     assert not run & {"people", "camera", "plate", "mask", "body"}
     moved = read_motion_npz(folder / "actors/1/motion.npz")
     assert moved.root_position_m[:, 0] == pytest.approx(motion.root_position_m[:, 0] + 0.3, abs=1e-3)
     bvh.unlink()
     stages_run(folder)
     assert bvh.read_bytes() == original
-    assert file_hash(folder / "film.mp4") == before
+    assert same_pictures(list(read_video(folder / "film.mp4")), before)
 
     fitted = folder / "camera/fitted.json"
     camera = read_camera_json(fitted)
@@ -180,7 +186,8 @@ def test_an_edited_motion_camera_and_mask_are_used(folder):
 def test_killed_and_run_again(folder, tmp_path):
     """Kill -9 while the plate is made: finished stages are kept, no half-written file has a final name."""
     out = tmp_path / "film"
-    code = f"import understudy; understudy.recast({str(SHOT)!r}, {str(CHARACTER)!r}, {str(out)!r}, end={SECONDS}, quality='draft')"
+    arguments = f"{str(SHOT)!r}, {str(CHARACTER)!r}, {str(out)!r}, end={SECONDS}, quality='draft'"
+    code = f"import understudy; understudy.recast({arguments})"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
     while not (out / ".unfinished/plate").exists() and time.monotonic() < deadline and process.poll() is None:
@@ -192,14 +199,14 @@ def test_killed_and_run_again(folder, tmp_path):
     assert not (out / "plate/clean_plate.mp4").exists()
     run = stages_run(out)
     assert not run & finished
-    assert file_hash(out / "film.mp4") == file_hash(folder / "film.mp4")
+    assert same_pictures(list(read_video(out / "film.mp4")), list(read_video(folder / "film.mp4")))
 
 
 def test_cuts_are_recast_one_by_one_and_rejoined(tmp_path):
     """A cutaway with nobody in it stays as it is; the cut with the actor is recast."""
     shot = open_shot(SHOT, None, 0.5)
     rng = np.random.default_rng(0)
-    wall = np.kron(rng.integers(30, 220, (shot.height // 20, shot.width // 20, 3)), np.ones((20, 20, 1))).astype(
+    wall = np.kron(rng.integers(30, 220, (shot.height // 20, shot.width // 20, 1)), np.ones((20, 20, 3))).astype(
         np.uint8
     )
     joined = tmp_path / "joined.mp4"

@@ -114,7 +114,8 @@ class VideoWriter:
 
 def open_output(path: Path) -> OutputContainer:
     """A new film file; MP4 gets its index at the front, so that it plays while it loads."""
-    options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
+    # Without "bitexact", Matroska files get random identifiers, and equal videos would not be equal files.
+    options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {"fflags": "+bitexact"}
     return av.open(f"file:{path}", "w", options=options)
 
 
