@@ -55,10 +55,11 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
     row = {"shot": shot_path.stem, "frames": len(shot)}
     films = {}
     for kind, character in CHARACTERS.items():
-        seconds, peak_mb, code = run_understudy(shot_path, data / character, folder)
+        seconds, cpu_seconds, peak_mb, code = run_understudy(shot_path, data / character, folder)
         film = folder / "film.mp4"
         row[f"{kind}_ok"] = code == 0 and same_clip(shot_path, film)
         row[f"{kind}_s_per_frame"] = round(seconds / len(shot), 3)
+        row[f"{kind}_cpu_s_per_frame"] = round(cpu_seconds / len(shot), 3)
         row[f"{kind}_peak_mb"] = round(peak_mb)
         if code == 0:
             films[kind] = folder / f"film_{kind}.mp4"
@@ -70,8 +71,8 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
     return row
 
 
-def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, int]:
-    """Seconds, peak memory of the process in MB, exit code."""
+def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, float, int]:
+    """Seconds on the clock, seconds of all cores, peak memory of the process in MB, exit code."""
     started = time.perf_counter()
     code = "import sys; from understudy.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "recast", str(shot), "--character", str(character), "-o", str(folder)]
@@ -80,7 +81,8 @@ def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, fl
     with log.open("a") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-    return time.perf_counter() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+    seconds, cpu_seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    return seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
 
 
 def same_clip(source: Path, film: Path) -> bool:
@@ -160,7 +162,7 @@ def memory_growth(shot_path: Path, data: Path, out: Path) -> list[float]:
     for times in (1, 4):
         clip = out / f"memory_{times}.mp4"
         write_repeated(clip, shot, times)
-        peaks.append(round(run_understudy(clip, data / CHARACTERS["rig"], out / f"memory_{times}")[1]))
+        peaks.append(round(run_understudy(clip, data / CHARACTERS["rig"], out / f"memory_{times}")[2]))
     return peaks
 
 
