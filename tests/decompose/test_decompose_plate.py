@@ -264,7 +264,7 @@ def test_travelling_fill_does_not_flicker(tmp_path):
         both = blobs[time] & blobs[time - 1]
         change = (plate[time].astype(float) - plate[time - 1])[both]
         true = (truths[time] - truths[time - 1])[both]
-            assert np.abs(change - true).mean() < 2.5
+        assert np.abs(change - true).mean() < 2.5
 
 
 def test_other_people_stay_and_do_not_smear(tmp_path):
