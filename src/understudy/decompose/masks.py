@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
+from understudy.core.ahead import ahead
 from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
 from understudy.core.progress import Progress, silent
 from understudy.decompose.guided_filter import guided_coefficients
@@ -81,7 +82,7 @@ def refine_mask(
     """
     others = [read_video(mask) for mask in other_masks]
     refiner = MaskRefiner(config)
-    frames = zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True)
+    frames = ahead(zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True))
     with VideoWriter(out, shot.width, shot.height, shot.frame_rate, "mask") as writer:
         for frame, (picture, rough, plate) in enumerate(frames):
             taken = [next(other) for other in others]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.core.ahead import ahead
 from understudy.core.errors import NobodyInShot
 from understudy.core.footage import LandmarkTrack, Shot
 from understudy.core.progress import Progress, silent
@@ -61,7 +62,7 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
             config=config.tracker,
         )
         window: list[np.ndarray] = []
-        for frame, picture in enumerate(read_frames(shot)):
+        for frame, picture in enumerate(ahead(read_frames(shot))):
             window.append(picture)
             if len(window) == config.tracker.window_frames or frame == len(shot) - 1:
                 tracker.follow(window, frame + 1 - len(window))

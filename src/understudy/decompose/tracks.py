@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from understudy.core.ahead import ahead
 from understudy.core.footage import Shot
 from understudy.core.progress import Progress, silent
 from understudy.io.video import read_frames, read_video
@@ -82,7 +83,7 @@ def track_set(
     Raises:
         FootageError: a frame cannot be read.
     """
-    return follow_points(read_frames(shot), read_union_of_masks(masks), len(shot), config, progress)
+    return follow_points(ahead(read_frames(shot)), ahead(read_union_of_masks(masks)), len(shot), config, progress)
 
 
 def read_union_of_masks(masks: Sequence[Path]) -> Iterator[UInt8[np.ndarray, "height width"]] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from understudy.core.ahead import ahead, in_order
 from understudy.core.errors import FootageError
 from understudy.core.passes import Passes
 from understudy.core.progress import Progress, silent
@@ -28,7 +29,17 @@ def refine(
     Raises:
         FootageError: passes or plate end early.
     """
-    frames = iter(zip(passes, read_video(plate), strict=False))
+    pairs = _pairs(passes, plate, total)
+    finished = in_order(lambda job: compose(job[1], job[2], look, job[0]), pairs)
+    for frame, picture in enumerate(finished, 1):
+        yield picture
+        progress(frame, total)
+
+
+def _pairs(
+    passes: Iterable[Passes], plate: Path, total: int
+) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"], Passes]]:
+    frames = iter(zip(ahead(passes), ahead(read_video(plate)), strict=False))
     for frame in range(total):
         pair = next(frames, None)
         if pair is None:
@@ -40,5 +51,4 @@ def refine(
                 f"{plate.name} has {background.shape[1]}×{background.shape[0]} pixels, the render {width}×{height}: "
                 "make the plate again for this shot"
             )
-        yield compose(np.ascontiguousarray(background[:height, :width]), rendered, look, frame)
-        progress(frame + 1, total)
+        yield frame, np.ascontiguousarray(background[:height, :width]), rendered

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from understudy.core.ahead import behind
 from understudy.core.environment import Light
 from understudy.core.film import Take
 from understudy.core.progress import Progress
@@ -88,9 +89,9 @@ def render_stage(cut: Cut) -> None:
         camera = take.camera
         size = (camera.width, camera.height, camera.frame_rate)
         with PassWriter(folder / "passes", *size, cut.config.passes) as writer, config.build() as renderer:
-            for frame in range(len(take)):
-                writer.write(renderer(take, frame))
-                progress(frame + 1, len(take))
+            rendered = (renderer(take, frame) for frame in range(len(take)))
+            for done, _ in enumerate(behind(writer.write, rendered), 1):
+                progress(done, len(take))
 
     settings = asdict(config) | {"passes": cut.config.passes}
     cut.run("render", [*TAKE_READS, "light.json"], settings, ["passes"], work)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from understudy.core.ahead import ahead
 from understudy.core.footage import Shot
 from understudy.core.progress import Progress
 from understudy.io.passes import PASS_FILES
@@ -135,7 +136,7 @@ def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Pr
         path = Path(scratch) / "player.mp4"
         with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
             sources = read_frames(shot, max_side_px=2 * max(width, height))
-            for index, pair in enumerate(zip(sources, read_video(film), strict=True)):
+            for index, pair in enumerate(zip(ahead(sources), ahead(read_video(film)), strict=True)):
                 if index % step == 0:
                     halves = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pair]
                     writer.write(np.concatenate(halves))
