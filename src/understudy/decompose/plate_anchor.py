@@ -43,6 +43,8 @@ class ParallaxConfig:
     """How far before and after an anchor sources are kept, in frames."""
     far_sources: int = 16
     """Further sources, evenly spread over the whole shot."""
+    memory_mb: int = 500
+    """Most memory for sources; of large pictures fewer are kept."""
     votes: int = 5
     """Sources, nearest in time first, that vote on a pixel."""
     agreement: float = 22.0
@@ -87,12 +89,17 @@ class AnchorMaker:
         self._config, self._blend, self._infill, self._solution = config, blend, infill_config, solution
         self._length = len(shot)
         self._least_clearance = max(2, round(config.least_clearance * shot.height))
-        self._good_clearance = max(4, round(config.good_clearance * shot.height))
+        self._good_clearance = min(max(4, round(config.good_clearance * shot.height)), 120)
+        wanted = config.far_sources + 2 * config.reach // config.source_spacing
+        share = min(1.0, config.memory_mb * 1e6 / (4 * shot.width * shot.height) / wanted)
+        self._reach = max(round(share * config.reach), config.anchor_spacing)
         self._holes: dict[int, Box | None] = {}
         self._window: dict[int, Source] = {}
         self._ahead = enumerate(zip(read_frames(shot), read_masks(masks), strict=True))
         self._read_to = -1
-        far = np.unique(np.linspace(0, len(shot) - 1, min(config.far_sources, len(shot))).round().astype(int)).tolist()
+        far = np.unique(
+            np.linspace(0, len(shot) - 1, min(max(4, round(share * config.far_sources)), len(shot))).round().astype(int)
+        ).tolist()
         self._far = dict(self._read_far(shot, masks, far))
 
     def _read_far(self, shot: Shot, masks: Sequence[Path], times: Sequence[int]) -> Iterator[tuple[int, Source]]:
@@ -122,7 +129,7 @@ class AnchorMaker:
         depth = background_inverse_depth(
             target, box, self.scale, near_first, self._solution, self._config.sweep, inherited
         )
-        picture, made_up = target.picture.copy(), np.zeros(target.hole.shape, bool)
+        picture, made_up = target.picture.copy(), np.zeros(target.clearance.shape, bool)
         if target.hole.any():
             self._fill(target, box, depth, near_first, previous, picture, made_up)
         return Anchor(time, box, picture, reduced(picture, self.scale).astype(np.float32), made_up, depth)
@@ -130,15 +137,15 @@ class AnchorMaker:
     def _source(self, time: int, picture: np.ndarray, masks: Sequence[np.ndarray]) -> Source:
         hole, others = holes_of(masks, self._blend)
         distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
-        clearance = np.minimum(distance, 255).astype(np.uint8)
-        free = (clearance > self._least_clearance) & ~others
+        clearance = np.minimum(np.ceil(distance), 127).astype(np.uint8) | (others.astype(np.uint8) << 7)
+        free = (distance > self._least_clearance) & ~others
         small_free = (reduced(free.astype(np.float32), self.scale) > 0.99).astype(np.float32)
         small = reduced(picture, self.scale).astype(np.float32)
-        return Source(time, picture.copy(), hole, clearance, others, small, small_free)
+        return Source(time, picture.copy(), clearance, small, small_free)
 
     def _look_ahead(self, time: int) -> None:
         """Read on until `reach` frames after `time`; forget what lies as far behind."""
-        goal = min(time + self._config.reach, self._length - 1)
+        goal = min(time + self._reach, self._length - 1)
         while self._read_to < goal:
             index, (frame, masks) = next(self._ahead)
             self._read_to = index
@@ -147,7 +154,7 @@ class AnchorMaker:
             if index % self._config.source_spacing == 0 or index == self._length - 1:
                 self._window[index] = self._source(index, frame, masks)
         for kept in (self._window, self._holes):
-            for old in [index for index in kept if index < time - self._config.reach]:
+            for old in [index for index in kept if index < time - self._reach]:
                 del kept[old]
 
     def _needed(self, time: int, target: Source) -> Box | None:
@@ -169,7 +176,7 @@ class AnchorMaker:
             return None
         (left, top), (right, bottom) = np.min(corners, 0), np.max(corners, 0)
         margin = 40 + round(self._blend.near_shadow * max(right - left, bottom - top))
-        height, width = target.hole.shape
+        height, width = target.clearance.shape
         step = self.scale
         box = Box(
             max(int(top) - 40, 0) // step * step,
@@ -246,8 +253,9 @@ class AnchorMaker:
         whole[place] = result
         hole = np.zeros(wide.shape, bool)
         hole[place] = missing
-        blocked = ((target.clearance <= self._least_clearance) | target.others)[wide.slices].copy()
-        blocked[place] = missing | target.others[box.slices][inner.slices]
+        others = target.others[wide.slices]
+        blocked = ((target.clearance[wide.slices] & 127) <= self._least_clearance) | others
+        blocked[place] = missing | others[place]
         known = ~blocked & ~hole
         if not known.any():
             raise FootageError(
@@ -288,12 +296,13 @@ class AnchorMaker:
                     continue
                 view = views.fit(source.time, source.small)
                 at = _positions(view, inner, rows[wanting], columns[wanting], self.scale)
-                height, width = source.hole.shape
+                height, width = source.clearance.shape
                 inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
                 place = np.rint(np.where(inside[:, None], at, 0)).astype(np.intp)
-                free = source.clearance[place[:, 1], place[:, 0]] > clearance
+                state = source.clearance[place[:, 1], place[:, 0]]
+                free = (state & 127) > clearance
                 if not allow_others:
-                    free &= ~source.others[place[:, 1], place[:, 0]]
+                    free &= state < 128
                 who = np.flatnonzero(inside & free)
                 if len(who) == 0:
                     continue
@@ -340,10 +349,10 @@ class _Views:
         """About how many of these pixels of the box the source sees past the actor."""
         step = max(1, len(rows) // 400)
         at = self.map(source.time)[rows[::step] // self.scale, columns[::step] // self.scale]
-        height, width = source.hole.shape
+        height, width = source.clearance.shape
         inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
         place = at[inside].astype(np.intp)
-        return step * int(np.count_nonzero(source.clearance[place[:, 1], place[:, 0]] > clearance))
+        return step * int(np.count_nonzero((source.clearance[place[:, 1], place[:, 0]] & 127) > clearance))
 
 
 def _positions(view: Fit, inner: Box, rows: np.ndarray, columns: np.ndarray, scale: int) -> Float[np.ndarray, "n 2"]:

@@ -21,14 +21,23 @@ class Source:
 
     time: int
     picture: UInt8[np.ndarray, "height width 3"]
-    hole: Bool[np.ndarray, "height width"]
     clearance: UInt8[np.ndarray, "height width"]
-    """Distance of each pixel from the hole, at most 255: hair and motion blur reach beyond a rough mask."""
-    others: Bool[np.ndarray, "height width"]
+    """Distance of each pixel from the actor's hole, 0 … 127 (hair and motion blur reach beyond a rough mask); 128 more
+    where another person is. One byte, for many sources are kept."""
     small: Float[np.ndarray, "rows columns 3"]
     """The picture at 1/scale."""
     small_free: Float[np.ndarray, "rows columns"]
     """1 where nobody is in sight, at 1/scale."""
+
+    @property
+    def hole(self) -> Bool[np.ndarray, "height width"]:
+        """Where the actor is."""
+        return (self.clearance & 127) == 0
+
+    @property
+    def others(self) -> Bool[np.ndarray, "height width"]:
+        """Where other people are."""
+        return self.clearance >= 128
 
 
 def small_box(box: Box, scale: int) -> tuple[int, int]:
