@@ -71,14 +71,15 @@ vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
     float d = n_h * n_h * (a2 - 1.0) + 1.0;
     float k = 0.5 * alpha;
     float visibility = 0.25 / ((n_l * (1.0 - k) + k) * (n_v * (1.0 - k) + k));
-    float grazing = pow(1.0 - max(dot(v, h), 0.0), 5.0);
+    // Rounding may bring a cosine past one, and a power of less than zero is no number.
+    float grazing = pow(1.0 - clamp(dot(v, h), 0.0, 1.0), 5.0);
     vec3 specular = (f0 + (1.0 - f0) * grazing) * (a2 / (d * d)) * visibility;
 
     vec3 colour = texelFetch(surfaces, ivec2(surface, 0), 0).rgb;
     if (n_l > 0.0) colour += (diffuse + specular) * key_colour * n_l * key_visibility(world, n);
     // The fill's own reflection: what comes from the mirrored direction, blurred towards the normal by roughness.
     vec3 mirrored = normalize(mix(reflect(-v, n), n, alpha));
-    vec3 fill_fresnel = f0 + (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - n_v, 5.0);
+    vec3 fill_fresnel = f0 + (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - min(n_v, 1.0), 5.0);
     return colour + diffuse * fill(n) + fill_fresnel * fill(mirrored);
 }
 
