@@ -65,7 +65,7 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
             films[kind] = folder / f"film_{kind}.mp4"
             film.rename(films[kind])
     row |= figures(folder) if films else {}
-    row["s_per_720p_frame"] = round(row["rig_s_per_frame"] * 1280 * 720 / (shot.width * shot.height), 3)
+    row["size"] = f"{shot.width}x{shot.height}"
     if len(films) == len(CHARACTERS):
         write_png(out / f"{shot_path.stem}.png", contact_sheet(shot, list(films.values())))
     return row
@@ -130,7 +130,8 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
     summary = {
         "finished_with_clip_kept": {kind: sum(row[f"{kind}_ok"] for row in rows) for kind in CHARACTERS},
         "shots": len(rows),
-        "median_s_per_720p_frame": float(np.median([row["s_per_720p_frame"] for row in rows])),
+        "median_s_per_1280x720_frame": median(rows, "rig_s_per_frame"),
+        "median_cpu_s_per_1280x720_frame": median(rows, "rig_cpu_s_per_frame"),
         "peak_mb": max(max(row[f"{kind}_peak_mb"] for kind in CHARACTERS) for row in rows),
     }
     names = {row["shot"] for row in rows}
@@ -141,6 +142,12 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
     if "static_woman_cave_render" in names:
         summary["memory_at_4x_length_mb"] = memory_growth(data / "shots/static_woman_cave_render.mp4", data, out)
     return summary
+
+
+def median(rows: list[dict], figure: str) -> float | None:
+    """Of a figure over the shots of 1280×720 pixels."""
+    values = [row[figure] for row in rows if row["size"] == "1280x720"]
+    return float(np.median(values)) if values else None
 
 
 def tennis_ious(data: Path, out: Path) -> list[float]:
