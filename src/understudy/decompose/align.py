@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from understudy.core.camera import CameraPath
-from understudy.core.footage import CameraSolution
 from understudy.core.motion import Motion, Skeleton
 from understudy.decompose.body_pose import JOINT, POINT, SOLES, PlacedBody
 from understudy.decompose.body_terms import Observations, SetGround, State, Support
@@ -69,7 +68,8 @@ def start_scale(
 
 
 def ground_of_set(
-    solution: CameraSolution,
+    points: Float[np.ndarray, "point 3"],
+    camera: CameraPath,
     seen: Observations,
     feet_px: Float[np.ndarray, "time 2"],
     feet_m: Float[np.ndarray, " time"],
@@ -82,7 +82,6 @@ def ground_of_set(
     Args:
         feet_px, feet_m: where the lower foot is in the picture, and its depth in metres.
     """
-    camera, points = solution.camera, solution.points
     scales, inliers = [], np.zeros(len(points), bool)
     for t in range(0, len(seen), max(1, len(seen) // 80)):
         if not seen.trust[t].any() or feet_px[t, 1] > camera.height + 0.4 * seen.person_px[t]:

@@ -4,7 +4,7 @@ A residual of one is one standard deviation: weights are the `*_sigma` of `TermC
 terms between neighbouring frames give `Stencil`s: sums of a few frames' points with fixed factors.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -197,6 +197,12 @@ class State:
     pivot: Float[np.ndarray, "3"]
     """A fixed point near the feet; the ground turns about it."""
 
+    def scaled(self, log_scale: float, camera_position: Float[np.ndarray, "time 3"]) -> "State":
+        """This state with another scale of the camera's path: the body keeps its place in each frame's picture."""
+        change = np.exp(log_scale) - np.exp(self.log_scale)
+        pose = replace(self.pose, root_m=self.pose.root_m + change * camera_position)
+        return replace(self, pose=pose, log_scale=log_scale)
+
     def moved(self, step: Float[np.ndarray, "time freedom"], shared: Float[np.ndarray, " shared"]) -> "State":
         """This state, changed."""
         count = len(self.shape)
@@ -387,9 +393,9 @@ def _ground_derivatives(
 
 
 _FEET = np.array([POINT[name] for name in SOLES])
-_ABOVE = tuple(POINT[name] for name in (*SOLES, "left_foot_index", "right_foot_index", "left_knee", "right_knee",
+_ABOVE = tuple(POINT[name] for name in (*SOLES, "left_knee", "right_knee",
                                         "left_wrist", "right_wrist", "Hips", "Head"))  # fmt: skip
-_CLEARANCE = np.array([0.0 if POINTS[p] in SOLES else 0.01 if "foot" in POINTS[p] else 0.04 for p in _ABOVE])
+_CLEARANCE = np.array([0.0 if POINTS[p] in SOLES else 0.04 for p in _ABOVE])
 
 
 def ground_contacts(
