@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from understudy.core.ahead import ahead
 from understudy.core.footage import Shot
@@ -84,7 +84,7 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
     strips = [Strip(title, [_small(picture) for picture in pictures]) for title, pictures in rows.items()]
     curves = [
         Curve("body to landmarks, share of the actor's height", "%", quality.reprojection_percent, 2.0),
-        Curve("body and mask, intersection over union", "", quality.mask_iou),
+        Curve("body and mask, intersection over union", "", _joined(quality.mask_iou)),
         Curve("standing foot, movement per frame", "mm", quality.foot_slide_mm, 5.0),
         Curve("jitter of the joints", "10 m/s³", quality.jitter),
         Curve("camera, residual of the set's points", "px", quality.camera_residual_px, 1.0),
@@ -97,6 +97,14 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
     records["character"] = cut.project.stages["character"]
     title = f"Cut {number}" if number else "The shot"
     return Section(title, verdicts(records, quality, cut.config), strips, curves)
+
+
+def _joined(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+    """Samples joined by straight lines."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return values
+    return np.interp(np.arange(len(values)), known, values[known], left=np.nan, right=np.nan)
 
 
 def _first_frame(cut: Cut) -> int:

@@ -29,7 +29,7 @@ def verdicts(records: Mapping[str, StageRecord], quality: Quality, config: Recas
         _character(records["character"]),
         _retarget(config),
         _camera_fit(records["camera fit"]),
-        _refine(config),
+        _refine(records["light"], config),
     ]
 
 
@@ -138,7 +138,16 @@ def _camera_fit(record: StageRecord) -> Verdict:
     )
 
 
-def _refine(config: RecastConfig) -> Verdict:
+_LIGHT_FOUND_BY = {
+    "shadow": "The light was read from the actor's cast shadow.",
+    "shading": "The light was read from the actor's shading.",
+    "prior": "The shot does not show where its light comes from: it is soft, from above. light.json can be edited.",
+}
+
+
+def _refine(light: StageRecord, config: RecastConfig) -> Verdict:
+    found = _LIGHT_FOUND_BY[light.report["found_by"]]
     if not config.refine:
-        return Verdict("light and tone", "off", "Switched off: the render lies on the plate as it is.")
-    return Verdict("light and tone", "good", "Light, tone, grain and shadow were matched to the shot.")
+        return Verdict("light and tone", "off", f"Switched off: the render lies on the plate as it is. {found}")
+    level = "fair" if light.report["found_by"] == "prior" else "good"
+    return Verdict("light and tone", level, f"Light, tone, grain and shadow were matched to the shot. {found}")
