@@ -42,12 +42,13 @@ def observe(track: LandmarkTrack, camera: CameraPath, T_world_first: Float[np.nd
     bone_trust = np.stack([
         np.minimum(*(np.where(end, track.visibility, 1.0).min(-1) for end in pair)) for pair in ends
     ], -1) * steady[:, None]  # fmt: skip
+    gain, offset = np.array([(bone.gain, bone.offset) for bone in BONES]).T
     T = T_world_first @ camera.T_world_camera
     return Observations(
         landmarks_px=px,
         trust=trust,
         person_px=np.maximum(1.7 * pixels_per_metre, 20.0),
-        bone_depth=bones[..., 2] / length,
+        bone_depth=np.clip(gain * bones[..., 2] / length + offset, -1.0, 1.0),
         bone_drop=bones[..., 1] / length,
         bone_trust=bone_trust**2,
         K=camera.K,
@@ -67,7 +68,7 @@ def _picture_scale(
     long_bones = [
         row
         for row, bone in enumerate(BONES)
-        if bone[0] in ("torso", "hips", "shoulders") or bone[0].endswith(("thigh", "shin", "upper_arm"))
+        if bone.name in ("torso", "hips", "shoulders") or bone.name.endswith(("thigh", "shin", "upper_arm"))
     ]
     flat_m = np.linalg.norm(bones[:, long_bones, :2], axis=-1)
     flat_px = np.linalg.norm((BONE_MATRIX @ track.landmarks_px)[:, long_bones], axis=-1)
