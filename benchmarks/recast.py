@@ -2,7 +2,9 @@
 
     python benchmarks/recast.py --data ../shared/data --out build/recast [--shots static_tennis_serve ...]
 
-Each shot runs in a process of its own, so that peak memory is that shot's. Writes `results/recast.json` and, beside the
+Each shot runs in a process of its own, so that peak memory is that shot's. A shot that was measured is not measured
+again: an interrupted run goes on, and `--shots` lets several runs share the work (seconds on the clock then count what
+they take from each other; seconds of all cores do not). Writes `results/recast.json` and, beside the
 films, a contact sheet per shot: original, rig, picture at five moments.
 """
 
@@ -12,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -38,7 +41,7 @@ def main() -> None:
         shots = [shot for shot in shots if shot.stem in options.shots]
     rows = []
     for shot in shots:
-        row = recast_twice(shot, options.data, options.out)
+        row = cached(options.out / f"{shot.stem}.json", lambda shot=shot: recast_twice(shot, options.data, options.out))
         rows.append(row)
         print(table([row]), flush=True)
     summary = summarise(rows, options.data, options.out)
@@ -46,6 +49,14 @@ def main() -> None:
     print(json.dumps(summary, indent=1))
     if not options.shots:
         print(save("recast", {"summary": summary, "shots": rows}))
+
+
+def cached(path: Path, measure: Callable[[], dict]) -> dict:
+    """A row that an interrupted run, or one of several beside each other, has measured already."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure()))
+    return json.loads(path.read_text())
 
 
 def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
@@ -140,7 +151,8 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
         summary["tennis_mask_iou"] = round(float(np.mean(ious)), 4)
         summary["tennis_mask_iou_worst_frame"] = round(float(np.min(ious)), 4)
     if "static_woman_cave_render" in names:
-        summary["memory_at_4x_length_mb"] = memory_growth(data / "shots/static_woman_cave_render.mp4", data, out)
+        shot = data / "shots/static_woman_cave_render.mp4"
+        summary |= cached(out / "memory.json", lambda: {"memory_at_4x_length_mb": memory_growth(shot, data, out)})
     return summary
 
 
