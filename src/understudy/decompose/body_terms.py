@@ -59,7 +59,6 @@ EXTRA = ("log_scale", "depth_tilt", "up_a", "up_b", "ground_height")
 """Unknowns that all frames share besides the shape, in the order in which they follow it."""
 
 
-
 @dataclass(frozen=True)
 class Bone:
     """A direction whose depth the landmark model guesses.
@@ -125,6 +124,8 @@ class TermConfig:
     """Radians by which the landmark model may lean every body, forwards or backwards."""
     acceleration: float = 1.0
     """Factor of the accelerations that a body is expected to have; less is smoother."""
+    acceleration_kernel: float = 1.6
+    """From how many of these on a burst counts less and less."""
     speed_sigma: float = 0.1
     """Metres per second of a standing foot."""
     contact_sigma_m: float = 0.02
@@ -360,10 +361,10 @@ def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermC
 
 
 _ACCELERATION = {
-    "Hips": 6.0, "Spine2": 7.0, "Head": 9.0, "nose": 12.0, "shoulder": 9.0, "elbow": 22.0, "wrist": 45.0, "index": 60.0,
-    "knee": 22.0, "ankle": 35.0, "foot_index": 40.0,
+    "Hips": 3.0, "Spine2": 3.5, "Head": 4.5, "nose": 6.0, "shoulder": 4.5, "elbow": 11.0, "wrist": 22.0, "index": 30.0,
+    "knee": 11.0, "ankle": 18.0, "foot_index": 20.0,
 }  # fmt: skip
-"""Usual accelerations of points of the body in quick movement, in m/s² (serves and sprints reach thrice that)."""
+"""Usual accelerations of points of the body, in m/s²; bursts of many times this (serves, steps) are let through."""
 
 
 def accelerations(seen: Observations, config: TermConfig) -> Stencil:
@@ -379,7 +380,7 @@ def accelerations(seen: Observations, config: TermConfig) -> Stencil:
         scale=seen.frame_rate**2 / (usual * config.acceleration),
         weight=np.ones((max(len(seen) - 2, 0), len(names))),
         kernel="cauchy",
-        kernel_scale=4.0,
+        kernel_scale=config.acceleration_kernel,
     )
 
 
