@@ -24,6 +24,7 @@ __all__ = [
     "find_support",
     "ground_of_set",
     "level_ground",
+    "likely_scale",
     "motion_in_world",
     "standing_feet",
     "start_scale",
@@ -43,28 +44,54 @@ STILL_ACCELERATION = 1.5
 
 
 def start_scale(
-    feet_m: Float[np.ndarray, "time sole 3"], camera_position: Float[np.ndarray, "time 3"], frame_rate: float
+    feet_m: Float[np.ndarray, "time sole 3"],
+    camera_position: Float[np.ndarray, "time 3"],
+    frame_rate: float,
+    likely: float | None,
 ) -> float:
-    """Metres per unit of the camera's path, for which feet stand most.
+    """Metres per unit of the camera's path, for which feet stand most; within a factor of four of `likely`, if known.
 
     `feet_m` are in metres from the camera, turned into the world: feet + scale · camera is where they are. In each
     frame the slower foot should be slow, by a cost that stops to grow above walking speed.
     """
     span = max(2, round(frame_rate / 8))
     if len(feet_m) <= span:
-        return 1.0
+        return likely or 1.0
     feet = gaussian_filter1d(feet_m, span / 2, axis=0, mode="nearest")
     d_feet = (feet[span:] - feet[:-span]) * (frame_rate / span)
     d_camera = (camera_position[span:] - camera_position[:-span]) * (frame_rate / span)
     speed = float(np.median(np.linalg.norm(d_camera, axis=-1)))
     if speed < 1e-9:
-        return 1.0
-    scales = np.geomspace(0.02, 20.0, 240) / speed
+        return likely or 1.0
+    scales = likely * np.geomspace(0.25, 4.0, 120) if likely else np.geomspace(0.02, 20.0, 240) / speed
     cost = []
     for scale in scales:
         v = np.linalg.norm(d_feet + scale * d_camera[:, None], axis=-1).min(1)
         cost.append(float((v**2 / (v**2 + 0.6**2)).mean()))
     return float(scales[int(np.argmin(gaussian_filter1d(np.array(cost), 2.0, mode="nearest")))])
+
+
+def likely_scale(
+    points: Float[np.ndarray, "point 3"],
+    camera: CameraPath,
+    body_px: Float[np.ndarray, "time 33 2"],
+    body_m: Float[np.ndarray, "time 33"],
+) -> float | None:
+    """Metres per unit of the camera's path for which the person stands as far as the set around it; None without set.
+
+    Args:
+        body_px, body_m: where the body's landmarks are in the picture, and their depths in metres.
+    """
+    ratios = []
+    for t in range(0, len(camera), max(1, len(camera) // 40)):
+        local = (points - camera.T_world_camera[t, :3, 3]) @ camera.T_world_camera[t, :3, :3]
+        local = local[local[:, 2] > 1e-6]
+        px = local[:, :2] / local[:, 2:] * camera.K[t, [0, 1], [0, 1]] + camera.K[t, :2, 2]
+        tall = np.ptp(body_px[t, :, 1])
+        near = np.abs(px - body_px[t].mean(0)).max(1) < tall
+        if near.sum() >= 8:
+            ratios.append(float(np.median(body_m[t]) / np.percentile(local[near, 2], 30)))
+    return float(np.median(ratios)) if len(ratios) >= 3 else None
 
 
 def ground_of_set(

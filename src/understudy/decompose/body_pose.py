@@ -35,7 +35,12 @@ JOINT = {name: joint for joint, name in enumerate(BODY_JOINTS)}
 SOLES = ("left_heel_sole", "left_ball_sole", "right_heel_sole", "right_ball_sole")
 """Points under the feet that touch the ground when a foot stands; they move with the foot, not with the toes."""
 _JOINT_POINTS = ("Hips", "Spine2", "Neck", "Head")
-POINTS: tuple[str, ...] = LANDMARKS + SOLES + _JOINT_POINTS
+_FRONTS: dict[str, tuple[float, float, float]] = {
+    "Hips": (0.0, 0.0, 0.12), "Spine2": (0.0, 0.0, 0.12), "LeftUpLeg": (0.0, -0.2, 0.1), "RightUpLeg": (0.0, -0.2, 0.1),
+    "LeftArm": (0.15, 0.0, 0.1), "RightArm": (-0.15, 0.0, 0.1),
+}  # fmt: skip
+"""Points before joints, in metres: they show turns about a bone's own axis, which no landmark shows."""
+POINTS: tuple[str, ...] = LANDMARKS + SOLES + _JOINT_POINTS + tuple(f"{joint}.front" for joint in _FRONTS)
 """All points of the body that the fit looks at."""
 POINT = {name: point for point, name in enumerate(POINTS)}
 
@@ -160,6 +165,9 @@ class BodyPoints:
             owner.append(JOINT[foot])
         for name in _JOINT_POINTS:
             rest.append(joints[JOINT[name]])
+            owner.append(JOINT[name])
+        for name, front in _FRONTS.items():
+            rest.append(joints[JOINT[name]] + np.pad(np.array(front)[:, None], ((0, 0), (0, components))))
             owner.append(JOINT[name])
         parents = np.array(BODY_PARENTS)
         offsets = joints - np.where((parents < 0)[:, None, None], 0.0, joints[parents])

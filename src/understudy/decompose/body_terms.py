@@ -362,22 +362,24 @@ def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermC
 
 _ACCELERATION = {
     "Hips": 3.0, "Spine2": 3.5, "Head": 4.5, "nose": 6.0, "shoulder": 4.5, "elbow": 11.0, "wrist": 22.0, "index": 30.0,
-    "knee": 11.0, "ankle": 18.0, "foot_index": 20.0,
+    "hip": 4.0, "knee": 11.0, "ankle": 18.0, "foot_index": 20.0,
+    "Hips.front": 4.0, "Spine2.front": 5.0, "UpLeg.front": 11.0, "Arm.front": 14.0,
 }  # fmt: skip
 """Usual accelerations of points of the body, in m/s²; bursts of many times this (serves, steps) are let through."""
 
 
 def accelerations(seen: Observations, config: TermConfig) -> Stencil:
     """Points should change their speed no more than bodies do; bursts are let through."""
-    names = [name for name in _ACCELERATION if name in POINT]
-    for side in ("left", "right"):
-        names += [f"{side}_{part}" for part in _ACCELERATION if f"{side}_{part}" in POINT]
-    usual = np.array([_ACCELERATION[name.removeprefix("left_").removeprefix("right_")]
-                      if name not in _ACCELERATION else _ACCELERATION[name] for name in names])  # fmt: skip
+    names, usual = [], []
+    for name, value in _ACCELERATION.items():
+        both = [name] if name in POINT else [f"{side}{name}" for side in ("left_", "right_", "Left", "Right")]
+        both = [each for each in both if each in POINT]
+        names += both
+        usual += [value] * len(both)
     return Stencil(
         points=np.array([POINT[name] for name in names]),
         factors=(1.0, -2.0, 1.0),
-        scale=seen.frame_rate**2 / (usual * config.acceleration),
+        scale=seen.frame_rate**2 / (np.array(usual) * config.acceleration),
         weight=np.ones((max(len(seen) - 2, 0), len(names))),
         kernel="cauchy",
         kernel_scale=config.acceleration_kernel,

@@ -13,6 +13,7 @@ from understudy.decompose.align import (
     find_support,
     ground_of_set,
     level_ground,
+    likely_scale,
     standing_feet,
     start_scale,
 )
@@ -121,7 +122,7 @@ def fit_window(
     config = problem.config
     shared = known is None
     seen = observe(track, camera, T_WORLD_CAMERA)
-    state = _start(problem, track, seen, known)
+    state = _start(problem, track, camera, set_points, seen, known)
     smooth = replace(config.terms, acceleration=0.25 * config.terms.acceleration)
     state = _solve(problem, seen, state, None, None, smooth, config.smooth_iterations, shared)
     body_px, _ = project_landmarks(seen, state, problem.place(state))
@@ -129,7 +130,7 @@ def fit_window(
     track, exchanged = exchange_sides(track, seen, body_px, sigma_px, config.terms.pixel_kernel)
 
     seen = observe(track, camera, T_WORLD_CAMERA)
-    state = _start(problem, track, seen, known)
+    state = _start(problem, track, camera, set_points, seen, known)
     state = _solve(problem, seen, state, None, None, config.terms, config.free_iterations, shared)
     ground = None
     if shared:
@@ -149,7 +150,14 @@ def fit_window(
     return WindowFit(state, seen, contact, exchanged)
 
 
-def _start(problem: BodyProblem, track: LandmarkTrack, seen: Observations, known: State | None) -> State:
+def _start(
+    problem: BodyProblem,
+    track: LandmarkTrack,
+    camera: CameraPath,
+    set_points: Float[np.ndarray, "point 3"],
+    seen: Observations,
+    known: State | None,
+) -> State:
     """A first state, from the landmarks alone."""
     pose = start_pose(track, seen, problem.points, problem.expected_shape)
     if known is not None:
@@ -158,7 +166,9 @@ def _start(problem: BodyProblem, track: LandmarkTrack, seen: Observations, known
     state = State(pose, problem.expected_shape, -np.inf, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
     scale = 1.0
     if problem.camera_travels:
-        scale = start_scale(_soles(problem.place(state)), seen.camera_position, seen.frame_rate)
+        placed = problem.place(state)
+        likely = likely_scale(set_points, camera, *project_landmarks(seen, state, placed))
+        scale = start_scale(_soles(placed), seen.camera_position, seen.frame_rate, likely)
     state = state.scaled(float(np.log(scale)), seen.camera_position)
     return level_ground(state, problem.place(state), seen)
 
@@ -184,7 +194,8 @@ def _find_scale(
     if ground is not None:
         return ground
     feet = _soles(placed) - np.exp(state.log_scale) * seen.camera_position[:, None]
-    return SetGround(float(np.log(start_scale(feet, seen.camera_position, seen.frame_rate))), 0.3, None)
+    likely = likely_scale(set_points, camera, body_px, depth_m)
+    return SetGround(float(np.log(start_scale(feet, seen.camera_position, seen.frame_rate, likely))), 0.3, None)
 
 
 def _solve(
