@@ -124,7 +124,7 @@ class TermConfig:
     """Radians by which the landmark model may lean every body, forwards or backwards."""
     acceleration: float = 1.0
     """Factor of the accelerations that a body is expected to have; less is smoother."""
-    acceleration_kernel: float = 1.6
+    acceleration_kernel: float = 1.0
     """From how many of these on a burst counts less and less."""
     speed_sigma: float = 0.1
     """Metres per second of a standing foot."""
@@ -361,9 +361,9 @@ def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermC
 
 
 _ACCELERATION = {
-    "Hips": 3.0, "Spine2": 3.5, "Head": 4.5, "nose": 6.0, "shoulder": 4.5, "elbow": 11.0, "wrist": 22.0, "index": 30.0,
-    "hip": 4.0, "knee": 11.0, "ankle": 18.0, "foot_index": 20.0,
-    "Hips.front": 4.0, "Spine2.front": 5.0, "UpLeg.front": 11.0, "Arm.front": 14.0,
+    "Hips": 5.0, "Spine2": 6.0, "Head": 8.0, "nose": 10.0, "shoulder": 8.0, "elbow": 16.0, "wrist": 32.0, "index": 40.0,
+    "hip": 6.5, "knee": 16.0, "ankle": 27.0, "foot_index": 30.0,
+    "Hips.front": 5.0, "Spine2.front": 6.0, "UpLeg.front": 14.0, "Arm.front": 16.0,
 }  # fmt: skip
 """Usual accelerations of points of the body, in m/s²; bursts of many times this (serves, steps) are let through."""
 
