@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import walking_actor as actor
 
-from understudy.core.footage import LANDMARKS
+from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_PARENTS
 from understudy.decompose.body import ActorFit, BodyFitConfig, fit_actor
 from understudy.decompose.body_pose import POINT, SOLES, Pose, place
@@ -156,6 +156,7 @@ def test_unusable_tracks_are_refused(walk: Pose) -> None:
     solution = actor.solve(camera, "static")
     with pytest.raises(ValueError, match="in no frame"):
         fit_actor(replace(track, seen=np.zeros(len(track), bool)), solution)
+    fields = ("seen", "visibility", "landmarks_px", "landmarks_m")
+    shorter = LandmarkTrack(**{name: getattr(track, name)[:-1] for name in fields})
     with pytest.raises(ValueError, match="frames of landmarks"):
-        fit_actor(replace(track, seen=track.seen[:-1], visibility=track.visibility[:-1],
-                          landmarks_px=track.landmarks_px[:-1], landmarks_m=track.landmarks_m[:-1]), solution)  # fmt: skip
+        fit_actor(shorter, solution)
