@@ -51,7 +51,6 @@ def fit_actor(
 
     Args:
         height_m: how tall the actor is; sets the scale of everything. None: an adult of usual height.
-        mask: the actor's mask (grey video, one frame per frame of the track), which shows how stout they are.
     """
     if len(track) != len(solution.camera):
         raise ValueError(f"{len(track)} frames of landmarks but {len(solution.camera)} of the camera")
@@ -78,7 +77,7 @@ def fit_actor(
         camera = replace(
             solution.camera, T_world_camera=solution.camera.T_world_camera[window], K=solution.camera.K[window]
         )
-        fits[window.start] = fit_window(problem, part, camera, solution.points, known, mask, window.start)
+        fits[window.start] = fit_window(problem, part, camera, solution.points, known)
         known = known or fits[window.start].state
         progress(sum(len(fit.seen) for fit in fits.values()), len(track))
     return _result(problem, solution, _joined(problem, fits, len(track)))

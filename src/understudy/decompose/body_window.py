@@ -1,7 +1,6 @@
 """Fits the body over one window of frames: from the landmarks to a pose that stands on the ground."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -18,7 +17,6 @@ from understudy.decompose.align import (
     standing_feet,
     start_scale,
 )
-from understudy.decompose.body_girth import fit_girth
 from understudy.decompose.body_pose import POINT, SOLES, BodyPoints, PlacedBody, place
 from understudy.decompose.body_solver import Objective, minimise
 from understudy.decompose.body_start import exchange_sides, observe, start_pose
@@ -119,13 +117,8 @@ def fit_window(
     camera: CameraPath,
     set_points: Float[np.ndarray, "point 3"],
     known: State | None,
-    mask: Path | None,
-    first: int,
 ) -> WindowFit:
-    """Fit the frames of `track` and `camera`; shape, scale, gravity and ground are those of `known`, if given.
-
-    Otherwise the mask, whose frame `first` is the window's first, shows how stout the person is.
-    """
+    """Fit the frames of `track` and `camera`; shape, scale, gravity and ground are those of `known`, if given."""
     config = problem.config
     shared = known is None
     seen = observe(track, camera, T_WORLD_CAMERA)
@@ -148,9 +141,6 @@ def fit_window(
     for _ in range(config.ground_rounds):
         support = find_support(problem.place(state), state, seen)
         state = _solve(problem, seen, state, support, ground, config.terms, config.ground_iterations, shared)
-    if shared and mask is not None:
-        shape = fit_girth(problem.model, problem.points, seen, state, camera, mask, first)
-        state = replace(state, shape=shape)
     support = find_support(problem.place(state), state, seen)
     contact = standing_feet(support.planted, seen.frame_rate)
     stands = support.planted * np.repeat(contact, 2, axis=1)
