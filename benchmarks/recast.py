@@ -158,7 +158,7 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
 
 def median(rows: list[dict], figure: str) -> float | None:
     """Of a figure over the shots of 1280×720 pixels."""
-    values = [row[figure] for row in rows if row["size"] == "1280x720"]
+    values = [row[figure] for row in rows if row["size"] == "1280x720" and row[figure] is not None]
     return float(np.median(values)) if values else None
 
 
