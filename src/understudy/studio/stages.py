@@ -160,7 +160,7 @@ def body_stage(cut: Cut) -> None:
         save_fit(folder / cut.actor / "fit.npz", fit.reprojection_px, fit.ground_contact)
         write_camera_files(folder, "source", fit.camera)
         return {
-            "reprojection_px": round(float(np.median(fit.reprojection_px)), 2),
+            "reprojection_px": round(float(np.nanmedian(fit.reprojection_px)), 2),
             "height_m": round(fit.body.height_m, 3),
         }
 
