@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from record import save, table
 
+from understudy.io.encoding import VideoWriter
 from understudy.io.images import write_png
 from understudy.io.video import open_shot, read_frames, read_video
 from understudy.metrics.image import mask_iou

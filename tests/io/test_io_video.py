@@ -224,6 +224,17 @@ def test_lossless_kinds_return_every_byte(tmp_path):
         assert [(f == frames[i]).all() for i, f in enumerate(read_video(path, 3), 3)] == [True, True]
 
 
+def test_single_frames_are_found_where_the_rate_varies(tmp_path):
+    path = tmp_path / "varying.mp4"
+    # A slow start: seconds times the mean rate is off by several frames.
+    times = [*range(0, 10 * 9000, 9000), *range(90000, 90000 + 20 * 1500, 1500)]
+    write_h264(path, [numbered(i) for i in range(30)], times, Fraction(1, 90000))
+    for index in (0, 1, 9, 10, 29):
+        assert [number_of(frame) for frame in read_video(path, index, index + 1)] == [index]
+    with pytest.raises(FootageError, match="ends after"):
+        list(read_video(path, 30, 31))
+
+
 def test_depth_returns_metres_within_two_parts_in_ten_thousand(tmp_path):
     depth = np.geomspace(0.02, 5000, 64 * 96).reshape(64, 96).astype(np.float32)
     depth[10:20] = np.inf

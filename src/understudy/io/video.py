@@ -114,11 +114,13 @@ def read_video(path: Path, start: int = 0, stop: int | None = None) -> Iterator[
     if start < 0 or (stop is not None and stop < start):
         raise ValueError(f"frames {start} to {stop} are no range")
     with film(path) as (container, stream):
-        rate, time_base = Fraction(stream.average_rate), Fraction(stream.time_base)
         metres = depth_table(container.metadata) if stream.codec_context.pix_fmt == "gray16le" else None
-    frames = (
-        f for f in _frames_from(path, round(start / rate / time_base)) if round(f.pts * time_base * rate) >= start
-    )
+        # Where the rate varies, only the packets tell when the frame `start` is shown.
+        times = _packet_times(container, stream, None)[start:] if start else None
+    if times is not None and not len(times):
+        frames: Iterator[VideoFrame] = iter(())
+    else:
+        frames = _frames_from(path, None if times is None else int(times[0]))
     done = start
     for frame in frames:
         if done == stop:
