@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from understudy.body.model import LANDMARK_JOINTS, BodyModel
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
+from understudy.decompose.landmark_bias import landmark_shift
 from understudy.geometry.rotations import matrix_from_vector
 
 __all__ = [
@@ -97,23 +98,6 @@ _ENTRY_JOINT = np.array([entry[1] for entry in _ENTRIES])
 _ENTRY_AXIS = np.array([entry[2] for entry in _ENTRIES]) * np.array([[entry[3]] for entry in _ENTRIES])
 
 
-LANDMARK_SHIFT: dict[str, tuple[float, float, float]] = {
-    "nose": (0, 5, -6), "eye": (-1, -2, -5), "ear": (-9, -2, 19), "mouth": (-6, 3, 3), "shoulder": (-8, 0, 0),
-    "wrist": (6, -2, -1), "pinky": (-3, 3, 16), "index": (-11, -1, -6), "thumb": (8, 6, -13), "hip": (-10, -15, -4),
-    "knee": (-5, -6, 3), "ankle": (1, 10, 3), "heel": (-6, -1, 5), "foot_index": (9, 0, -21),
-}  # fmt: skip
-"""Where BlazePose puts its landmarks off the body's own, in thousandths of the body's height, in the frame of the
-joint that carries them (of the left side): the mean that was left over when bodies were fitted to ten real shots."""
-
-
-def _landmark_shift(name: str) -> np.ndarray:
-    side, _, part = name.partition("_")
-    if part in ("left", "right"):
-        side, part = part, side
-    shift = np.array(LANDMARK_SHIFT.get(part or side, (0.0, 0.0, 0.0))) * 1e-3
-    return shift * ([-1.0, 1.0, 1.0] if side == "right" else [1.0, 1.0, 1.0])
-
-
 @dataclass(frozen=True)
 class Pose:
     """A body's pose over time."""
@@ -155,7 +139,7 @@ class BodyPoints:
         floor = np.concatenate([model.vertices[bottom, 1, None], model.vertex_basis[bottom, 1, :components]])
         top = int(model.vertices[:, 1].argmax())
         height = np.concatenate([model.vertices[top, 1, None], model.vertex_basis[top, 1, :components]]) - floor
-        shift = np.array([_landmark_shift(name) for name in LANDMARKS])
+        shift = np.array([landmark_shift(name) for name in LANDMARKS])
         rest, owner = list(marks + shift[..., None] * height), list(LANDMARK_JOINTS)
         for name in SOLES:
             side, part, _ = name.split("_")

@@ -10,7 +10,8 @@ from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
 from understudy.decompose.body_pose import JOINT, BodyPoints, Pose
-from understudy.decompose.body_terms import BONE_MATRIX, BONES, Observations, robust
+from understudy.decompose.body_terms import Observations, robust
+from understudy.decompose.landmark_bias import BONE_MATRIX, BONES
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
 
 __all__ = ["exchange_sides", "observe", "start_pose"]

@@ -18,6 +18,7 @@ from understudy.decompose.align import (
     start_scale,
 )
 from understudy.decompose.body_pose import POINT, SOLES, BodyPoints, PlacedBody, place
+from understudy.decompose.body_priors import balance, pose_prior, shared_priors, upright
 from understudy.decompose.body_solver import Objective, minimise
 from understudy.decompose.body_start import exchange_sides, observe, start_pose
 from understudy.decompose.body_terms import (
@@ -30,15 +31,11 @@ from understudy.decompose.body_terms import (
     Support,
     TermConfig,
     accelerations,
-    balance,
     bone_depths,
     foot_speeds,
     ground_contacts,
-    pose_prior,
     project_landmarks,
     reprojections,
-    shared_priors,
-    upright,
 )
 
 __all__ = ["BodyFitConfig", "BodyProblem", "WindowFit", "fit_window"]
