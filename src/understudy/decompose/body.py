@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -43,7 +42,6 @@ def fit_actor(
     track: LandmarkTrack,
     solution: CameraSolution,
     height_m: float | None = None,
-    mask: Path | None = None,
     config: BodyFitConfig | None = None,
     progress: Progress = silent,
 ) -> ActorFit:

@@ -1,0 +1,264 @@
+"""Written-out derivatives against finite differences; kinematics against geometry; the solver against dense algebra."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import walking_actor as actor
+
+from understudy.body.model import BodyModel
+from understudy.core.motion import BODY_PARENTS
+from understudy.decompose.align import T_WORLD_CAMERA, find_support, level_ground
+from understudy.decompose.body_finish import bend_toes, spread_twist
+from understudy.decompose.body_pose import (
+    FREEDOMS,
+    JOINT,
+    POINT,
+    SOLES,
+    Pose,
+    freedom,
+    place,
+    pose_jacobian,
+    shape_jacobian,
+)
+from understudy.decompose.body_priors import balance, pose_prior, shared_priors, upright
+from understudy.decompose.body_solver import Objective, minimise, normal_equations, solve_step
+from understudy.decompose.body_start import observe, start_pose
+from understudy.decompose.body_terms import (
+    EXTRA,
+    Linearised,
+    Observations,
+    Rows,
+    SetGround,
+    State,
+    Stencil,
+    TermConfig,
+    accelerations,
+    bone_depths,
+    foot_speeds,
+    ground_contacts,
+    linearise,
+    reprojections,
+    robust,
+)
+from understudy.decompose.body_window import BodyFitConfig, BodyProblem
+from understudy.geometry.kinematics import forward_kinematics
+from understudy.geometry.rotations import matrix_from_vector, quaternion_from_matrix
+
+STEP = 1e-6
+
+
+@pytest.fixture(scope="module")
+def problem() -> tuple[BodyProblem, Observations, State]:
+    """A short noisy walk, and a state some way off."""
+    points, shape = actor.body_points()
+    walk = actor.walk(points, shape, 7)
+    camera = actor.film(walk, "parallax")
+    track = actor.see(points, shape, walk, camera, 1.0, 2)
+    solution = actor.solve(camera, "parallax")
+    problem = BodyProblem.of(solution, 1.72, BodyFitConfig())
+    seen = observe(track, solution.camera, T_WORLD_CAMERA)
+    pose = start_pose(track, seen, problem.points, problem.expected_shape)
+    rng = np.random.default_rng(0)
+    up = np.array([0.05, 1.0, -0.1])
+    state = State(pose, shape + 0.3 * rng.normal(size=10), -np.inf, 0.1, up / np.linalg.norm(up), 0.02, np.zeros(3))
+    state = state.scaled(0.8, seen.camera_position)
+    return problem, seen, level_ground(state.moved(0.03 * rng.normal(size=(7, FREEDOMS)), np.zeros(15)),
+                                       problem.place(state), seen)  # fmt: skip
+
+
+def directions(shared: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(7, FREEDOMS)), rng.normal(size=shared)
+
+
+def test_points_agree_with_forward_kinematics(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, _, state = problem
+    placed = body.place(state)
+    offsets, _ = body.points.offsets(state.shape)
+    q = quaternion_from_matrix(state.pose.R_parent_joint)
+    T = forward_kinematics(BODY_PARENTS, offsets, q, state.pose.root_m)
+    assert np.allclose(T[..., :3, 3], placed.joints_m)
+    assert np.allclose(T[..., :3, :3], placed.R_world_joint)
+
+
+def test_rest_points_are_the_models(problem: tuple[BodyProblem, Observations, State]) -> None:
+    """In the T-pose, joints are where the body model has them, and soles on its lowest level."""
+    body, _, _ = problem
+    model = BodyModel.load()
+    shape = model.shape_for_height(1.8)
+    rest = model.joints + model.joint_basis[..., :10] @ shape[:10]
+    pose = Pose(rest[:1], np.tile(np.eye(3), (1, 22, 1, 1)))
+    placed = place(body.points, pose, shape[:10])
+    assert np.allclose(placed.joints_m[0], rest)
+    low = (model.vertices + model.vertex_basis[..., :10] @ shape[:10])[:, 1].min()
+    assert np.allclose(placed.points_m[0, [POINT[name] for name in SOLES], 1], low, atol=2e-3)
+
+
+def test_pose_and_shape_jacobians(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, _, state = problem
+    placed = body.place(state)
+    step, _ = directions(15, 1)
+    ahead, behind = (place(body.points, state.pose.moved(s * STEP * step), state.shape).points_m for s in (1, -1))
+    assert np.allclose(
+        np.einsum("tpif,tf->tpi", pose_jacobian(body.points, placed), step), (ahead - behind) / (2 * STEP), atol=1e-7
+    )
+    change = np.random.default_rng(2).normal(size=10)
+    ahead, behind = (place(body.points, state.pose, state.shape + s * STEP * change).points_m for s in (1, -1))
+    assert np.allclose(shape_jacobian(body.points, placed) @ change, (ahead - behind) / (2 * STEP), atol=1e-7)
+
+
+TERMS = ("reprojections", "pose_prior", "ground_contacts", "upright", "balance", "bone_depths")
+
+
+def rows_of(name: str, body: BodyProblem, seen: Observations, state: State, support) -> list[Rows]:
+    config, lin = TermConfig(), linearise(body.points, state)
+    made = {
+        "reprojections": lambda: [reprojections(seen, state, lin, config)],
+        "bone_depths": lambda: [bone_depths(seen, state, lin, config)],
+        "pose_prior": lambda: pose_prior(state, config),
+        "ground_contacts": lambda: list(ground_contacts(state, lin, support.grounded, config)),
+        "upright": lambda: upright(state, lin, config),
+        "balance": lambda: [balance(state, lin, support, config)],
+    }  # fmt: skip
+    return made[name]()
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_gradients_of_terms(name: str, problem: tuple[BodyProblem, Observations, State]) -> None:
+    """The slope of a term's cost along any direction is that of its residuals and Jacobians."""
+    body, seen, state = problem
+    support = find_support(body.place(state), state, seen)
+
+    def nothing(state: State) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(1), np.zeros((1, 15))
+
+    def rows(state: State, lin: Linearised) -> list[Rows]:
+        return rows_of(name, body, seen, state, support)
+
+    objective = Objective(rows, [], nothing, np.ones(15, bool))
+    # Depths hold the ray and the bones' lengths, uprightness the body's length, for the time of a step.
+    tolerance = {"bone_depths": 5e-2, "upright": 2e-2}.get(name, 2e-4)
+    check_gradient(objective, body, state, tolerance)
+
+
+def check_gradient(objective: Objective, body: BodyProblem, state: State, tolerance: float) -> None:
+    equations = normal_equations(objective, body.points, state)
+    for seed in range(3):
+        step, shared = directions(15, seed)
+        cost = [
+            normal_equations(objective, body.points, state.moved(s * STEP * step, s * STEP * shared)).cost
+            for s in (1, -1)
+        ]
+        slope = (cost[0] - cost[1]) / (2 * STEP)
+        predicted = 2 * float((equations.gradient * step).sum() + equations.gradient_shared @ shared)
+        size = 2 * float(np.abs(equations.gradient * step).sum() + np.abs(equations.gradient_shared * shared).sum())
+        assert abs(slope - predicted) < tolerance * size
+
+
+def test_gradients_between_frames_and_of_priors(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, seen, state = problem
+    support = find_support(body.place(state), state, seen)
+    config = TermConfig()
+    up = np.array([0.0, 1.0, 0.02])
+
+    def priors(state: State) -> tuple[np.ndarray, np.ndarray]:
+        ground = SetGround(0.5, 0.05, up / np.linalg.norm(up))
+        return shared_priors(seen, state, body.expected_shape, body.height_slope, ground, config)
+
+    stencils: list[Stencil] = [accelerations(seen, config), foot_speeds(seen, support.planted, config)]
+    check_gradient(Objective(lambda s, lin: [], stencils, priors, np.ones(15, bool)), body, state, 2e-4)
+
+
+def test_solver_equals_dense_algebra(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, seen, state = problem
+    config = TermConfig()
+    objective = Objective(
+        lambda s, lin: [reprojections(seen, s, lin, config), *pose_prior(s, config)],
+        [accelerations(seen, config)],
+        lambda s: shared_priors(seen, s, body.expected_shape, body.height_slope, None, config),
+        np.ones(15, bool),
+    )
+    equations = normal_equations(objective, body.points, state)
+    time, damping = 7, 1e-2
+    size = time * FREEDOMS
+    dense = np.zeros((size + 15, size + 15))
+    for gap in range(3):
+        for t in range(time - gap):
+            a, b = slice((t + gap) * FREEDOMS, (t + gap + 1) * FREEDOMS), slice(t * FREEDOMS, (t + 1) * FREEDOMS)
+            dense[a, b] = equations.H[gap, t]
+            dense[b, a] = equations.H[gap, t].T
+    dense[:size, size:] = equations.H_shared.reshape(size, 15)
+    dense[size:, :size] = dense[:size, size:].T
+    dense[size:, size:] = equations.H_corner
+    dense += np.diag(damping * np.diag(dense) + 1e-6)
+    expected = np.linalg.solve(dense, -np.concatenate([equations.gradient.ravel(), equations.gradient_shared]))
+    step, shared = solve_step(equations, np.ones(15, bool), damping)
+    assert np.allclose(step.ravel(), expected[:size], atol=1e-6 * np.abs(expected).max())
+    assert np.allclose(shared, expected[size:], atol=1e-6 * np.abs(expected).max())
+    held = np.ones(15, bool)
+    held[-3:] = False
+    assert not solve_step(equations, held, damping)[1][-3:].any()
+
+
+def test_minimise_goes_down(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, seen, state = problem
+    config = TermConfig()
+    objective = Objective(
+        lambda s, lin: [reprojections(seen, s, lin, config), *pose_prior(s, config)],
+        [accelerations(seen, config)],
+        lambda s: shared_priors(seen, s, body.expected_shape, body.height_slope, None, config),
+        np.ones(10 + len(EXTRA), bool),
+    )
+    before = normal_equations(objective, body.points, state).cost
+    found, cost = minimise(objective, body.points, state, 15)
+    assert cost < 0.3 * before
+    assert np.allclose(found.pose.R_parent_joint @ np.swapaxes(found.pose.R_parent_joint, -1, -2), np.eye(3))
+
+
+def test_robust_kernel() -> None:
+    squared = np.array([0.0, 1e-6, 1.0, 100.0])
+    cost, weight = robust(squared, "cauchy", 1.0)
+    assert cost[1] == pytest.approx(1e-6, rel=1e-3)
+    assert cost[3] < 5 and weight[3] < 0.011 and weight[0] == 1.0
+
+
+def test_toes_bend_when_the_heel_lifts(problem: tuple[BodyProblem, Observations, State]) -> None:
+    """On the ball of the foot, toes are bent up by as much as the heel lifts; flat, they are straight."""
+    body, _, _ = problem
+    shape = body.expected_shape
+    tilt = np.linspace(0.0, 0.6, 7)
+    R = np.tile(np.eye(3), (7, 22, 1, 1))
+    R[:, JOINT["LeftFoot"]] = matrix_from_vector(np.stack([tilt, 0 * tilt, 0 * tilt], 1))
+    pose = Pose(np.zeros((7, 3)), R)
+    ball = place(body.points, pose, shape).points_m[:, POINT["left_ball_sole"]]
+    pose = replace(pose, root_m=-ball)
+    state = State(pose, shape, 0.0, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
+    bent = bend_toes(body, state)
+    toe = 2 * np.arcsin(np.abs(quaternion_from_matrix(bent.R_parent_joint[:, JOINT["LeftToeBase"]])[:, 1]))
+    assert toe[0] < 0.06
+    assert np.allclose(toe[2:-1], tilt[2:-1], atol=0.12)
+
+
+def test_spread_twist_keeps_the_hand(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, _, state = problem
+    R = state.pose.R_parent_joint.copy()
+    R[:, JOINT["LeftHand"]] = matrix_from_vector(np.tile([0.8, 0.1, -0.2], (7, 1)))
+    before = place(body.points, Pose(state.pose.root_m, R), state.shape)
+    after = place(body.points, spread_twist(Pose(state.pose.root_m, R)), state.shape)
+    assert np.allclose(before.R_world_joint[:, JOINT["LeftHand"]], after.R_world_joint[:, JOINT["LeftHand"]])
+    assert np.allclose(before.joints_m, after.joints_m)
+    turned = before.R_world_joint[:, JOINT["LeftForeArm"]] - after.R_world_joint[:, JOINT["LeftForeArm"]]
+    assert np.abs(turned).max() > 0.2
+
+
+def test_knee_freedom_bends_the_knee_backwards(problem: tuple[BodyProblem, Observations, State]) -> None:
+    body, _, _ = problem
+    pose = Pose(np.zeros((1, 3)), np.tile(np.eye(3), (1, 22, 1, 1)))
+    step = np.zeros((1, FREEDOMS))
+    step[0, freedom("LeftLeg.x")] = 0.5
+    moved = place(body.points, pose.moved(step), body.expected_shape).points_m[0]
+    rest = place(body.points, pose, body.expected_shape).points_m[0]
+    change = moved - rest
+    assert change[POINT["left_ankle"], 2] < -0.1
+    assert np.allclose(change[POINT["right_ankle"]], 0.0) and np.allclose(change[POINT["left_hip"]], 0.0)
