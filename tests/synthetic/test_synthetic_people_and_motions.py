@@ -17,7 +17,7 @@ from understudy.synthetic.sound import SAMPLE_RATE_HZ, soundtrack
 from understudy.synthetic.wardrobe import garment
 
 RATE = Fraction(24)
-KINDS = ("walk", "turn", "wave", "dance", "walk_and_wave")
+KINDS = ("walk", "turn", "wave", "dance", "walk_and_wave", "squat", "bow", "stretch")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_standing_feet_stand(body, kind):
         assert heel[:, 1].min() > -0.002
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "jump"])
 def test_motions_are_smooth(body, kind):
     motion, _ = act(body.skeleton, Action(kind), 96, Fraction(48))
     position = joints_of(motion)[:, :, :3, 3]
@@ -70,6 +70,22 @@ def test_motions_are_smooth(body, kind):
     # A jump of 5 cm between two frames would show as 115 m/s².
     assert np.linalg.norm(acceleration, axis=-1).max() < 100.0
     assert np.abs(np.diff(motion.q_parent_joint, axis=0)).max() < 0.2
+
+
+def test_exercises_do_what_their_names_say(body):
+    def joint(motion, name):
+        return joints_of(motion)[:, BODY_JOINTS.index(name), :3, 3]
+
+    squat, bow, stretch, jump = (
+        act(body.skeleton, Action(kind), 80, RATE) for kind in ("squat", "bow", "stretch", "jump")
+    )
+    assert np.ptp(joint(squat[0], "Hips")[:, 1]) > 0.25 and np.ptp(joint(squat[0], "LeftFoot")[:, 1]) < 0.02
+    head, hips = joint(bow[0], "Head"), joint(bow[0], "Hips")
+    assert (head - hips)[:, 2].max() > 0.35 and np.ptp(hips[:, 1]) < 0.12
+    assert joint(stretch[0], "LeftHand")[:, 1].max() > joint(stretch[0], "Head")[:, 1].max() + 0.2
+    feet = joint(jump[0], "RightFoot")[:, 1]
+    standing = jump[1][:, 1]
+    assert 0.09 < feet.max() - feet[standing].max() < 0.125 and 0.1 < 1 - standing.mean() < 0.5
 
 
 def test_a_walk_covers_its_distance_and_turns_as_told(body):

@@ -16,7 +16,7 @@ from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import rotation_angle
 from understudy.io.video import open_shot, read_frames, read_video
 from understudy.synthetic import textures
-from understudy.synthetic.camera_moves import CameraMove, camera_path
+from understudy.synthetic.camera_moves import MOVE_KINDS, CameraMove, camera_path
 from understudy.synthetic.motions import Action
 from understudy.synthetic.sample import SAMPLE_SHOT, draw_character, film_sample
 from understudy.synthetic.sets import SETS
@@ -158,9 +158,50 @@ def test_camera_moves_do_what_their_names_say():
     assert np.linalg.norm(np.diff(hand, n=2, axis=0), axis=1).max() < 0.01
 
 
-def test_a_following_camera_keeps_its_distance():
+def test_lens_roll_and_vertical_moves_do_what_their_names_say():
+    target = np.tile([0.3, 0.9, -0.2], (25, 1))
+
+    def path(name, **options):
+        return camera_path(CameraMove(name, **options), target, 320, 180, RATE)
+
+    roll = path("roll", amount=0.3)
+    forward = roll.T_world_camera[:, :3, 2]
+    assert np.ptp(roll.position, axis=0).max() == 0 and np.abs(forward - forward[0]).max() < 1e-12
+    assert float(rotation_angle(forward_turn(roll)[None])[0]) == pytest.approx(0.3)
+    pedestal, crane = path("pedestal", amount=0.6), path("crane", amount=1.0)
+    assert pedestal.position[-1, 1] - pedestal.position[0, 1] == pytest.approx(0.6)
+    assert np.abs(forward_turn(pedestal) - np.eye(3)).max() < 1e-12
+    assert crane.position[-1, 1] - crane.position[0, 1] == pytest.approx(1.0)
+    aim = crane.T_camera_world @ [*target[0], 1.0]
+    assert np.abs(aim[:, :2]).max() < 1e-9, "a crane keeps looking at its target"
+    zoom = path("zoom", amount=1.0)
+    assert zoom.K[-1, 0, 0] / zoom.K[0, 0, 0] == pytest.approx(2.0)
+    assert (zoom.T_world_camera == zoom.T_world_camera[0]).all()
+    vertigo = path("dolly_zoom", amount=1.5)
+    depth = (vertigo.T_camera_world @ [*target[0], 1.0])[:, 2]
+    assert depth[0] - depth[-1] > 1.2 and np.ptp(vertigo.K[:, 0, 0] / depth) < 0.02 * (vertigo.K[0, 0, 0] / depth[0])
+
+
+def forward_turn(camera):
+    R = camera.T_world_camera[:, :3, :3]
+    return R[0].T @ R[-1]
+
+
+@pytest.mark.parametrize("name", MOVE_KINDS)
+def test_every_move_has_a_usual_amount_in_its_range_and_starts_gently(name):
+    kind = MOVE_KINDS[name]
+    assert kind.least <= kind.usual <= kind.most
+    target = np.linspace([0, 0.9, 0], [0.5, 0.9, 0], 48)
+    for amount in (kind.least, kind.most):
+        camera = camera_path(CameraMove(name, amount=amount, ease=1.0), target, 320, 180, RATE)
+        steps = np.linalg.norm(np.diff(camera.position, axis=0), axis=1)
+        assert name in ("handheld", "follow") or steps[0] <= 0.3 * steps.max() + 1e-12
+
+
+@pytest.mark.parametrize("move", [CameraMove("static", follow=1.0), CameraMove("follow")])
+def test_a_following_camera_keeps_its_distance(move):
     target = np.linspace([0, 0.9, 0], [3, 0.9, 0], 49)
-    camera = camera_path(CameraMove("static", follow=1.0), target, 320, 180, RATE)
+    camera = camera_path(move, target, 320, 180, RATE)
     across = np.linalg.norm((camera.position - target)[:, [0, 2]], axis=1)
     assert np.ptp(across) < 0.35
     assert np.linalg.norm(camera.position[-1] - camera.position[0]) > 2.0

@@ -150,7 +150,9 @@ def slerp(
 
 
 def look_at(
-    position: Float[np.ndarray, "*#batch 3"], target: Float[np.ndarray, "*#batch 3"], roll_rad: float = 0.0
+    position: Float[np.ndarray, "*#batch 3"],
+    target: Float[np.ndarray, "*#batch 3"],
+    roll_rad: float | Float[np.ndarray, "*#batch"] = 0.0,
 ) -> Float[np.ndarray, "*#batch 4 4"]:
     """`T_world_camera` of a camera (OpenCV axes) at `position` that looks at `target`, the world's +Y up.
 
@@ -165,7 +167,7 @@ def look_at(
         raise ValueError("the camera looks straight up or down: give its rotation instead of a target")
     right = right / length
     down = np.cross(forward, right)
-    c, s = np.cos(roll_rad), np.sin(roll_rad)
+    c, s = np.cos(roll_rad)[..., None], np.sin(roll_rad)[..., None]
     T = np.zeros((*forward.shape[:-1], 4, 4))
     T[..., :3, 0] = c * right + s * down
     T[..., :3, 1] = c * down - s * right

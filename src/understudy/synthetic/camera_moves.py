@@ -12,9 +12,12 @@ from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at
 
-__all__ = ["CameraMove", "CameraMoveName", "camera_path"]
+__all__ = ["MOVE_KINDS", "CameraMove", "CameraMoveName", "MoveKind", "camera_path"]
 
-CameraMoveName = Literal["static", "pan", "tilt", "push_in", "pull_out", "truck", "arc", "handheld"]
+CameraMoveName = Literal[
+    "static", "pan", "tilt", "roll", "push_in", "pull_out", "truck", "pedestal", "crane", "follow", "arc", "zoom",
+    "dolly_zoom", "handheld",
+]  # fmt: skip
 FOLLOW_S = 0.35
 """How long a following operator takes to react."""
 
@@ -31,17 +34,43 @@ class CameraMove:
     azimuth_rad: float = 0.0
     """From where it looks: 0 is from +Z, a quarter turn from +X."""
     amount: float | None = None
-    """How far it goes from end to end: radians for pan, tilt and arc; metres for push_in, pull_out and truck; how far a
-    handheld camera sways, in metres; None: a usual amount."""
+    """How far it goes from end to end, in the unit of MOVE_KINDS; negative: the other way; None: the usual."""
     follow: float = 0.0
-    """How much of the target's way the camera goes along, on top of its move: 0 … 1."""
+    """How much of the target's way the camera goes along, on top of its move: 0 … 1; "follow" goes all of it."""
     ease: float = 0.6
     """0: constant speed; 1: starts and ends at rest."""
     focal_px: float | None = None
     """None: 1.15 times the picture's width."""
 
 
-_USUAL = {"pan": 0.22, "tilt": 0.14, "push_in": 1.4, "pull_out": 1.4, "truck": 1.8, "arc": 0.7, "handheld": 0.06}
+@dataclass(frozen=True)
+class MoveKind:
+    """What a move changes from its start to its end, and how far operators usually go."""
+
+    unit: Literal["none", "radians", "metres", "octaves"]
+    """Of its amount; an octave of zoom doubles the focal length."""
+    usual: float
+    least: float
+    most: float
+
+
+MOVE_KINDS: dict[CameraMoveName, MoveKind] = {
+    "static": MoveKind("none", 0.0, 0.0, 0.0),
+    "pan": MoveKind("radians", 0.22, 0.1, 1.0),
+    "tilt": MoveKind("radians", 0.14, 0.06, 0.5),
+    "roll": MoveKind("radians", 0.2, 0.08, 0.6),
+    "push_in": MoveKind("metres", 1.4, 0.5, 2.5),
+    "pull_out": MoveKind("metres", 1.4, 0.5, 2.5),
+    "truck": MoveKind("metres", 1.8, 0.6, 3.0),
+    "pedestal": MoveKind("metres", 0.7, 0.3, 1.2),
+    "crane": MoveKind("metres", 1.2, 0.5, 2.2),
+    "follow": MoveKind("none", 0.0, 0.0, 0.0),
+    "arc": MoveKind("radians", 0.7, 0.3, 1.3),
+    "zoom": MoveKind("octaves", 0.5, 0.2, 1.0),
+    "dolly_zoom": MoveKind("metres", 1.6, 0.6, 2.5),
+    "handheld": MoveKind("metres", 0.06, 0.02, 0.12),
+}
+"""The vocabulary: pan and truck to the right, tilt, pedestal and crane up, zoom in are positive."""
 
 
 def camera_path(
@@ -57,33 +86,37 @@ def camera_path(
     share = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
     eased = share * share * (3 - 2 * share)
     swing = (move.ease * eased + (1 - move.ease) * share) - 0.5
-    amount = _USUAL.get(move.name, 0.0) if move.amount is None else move.amount
+    amount = MOVE_KINDS[move.name].usual if move.amount is None else move.amount
+    along = amount * swing
     middle = 0.5 * (target_m.min(0) + target_m.max(0))
     calm = gaussian_filter1d(target_m, max(FOLLOW_S * float(frame_rate), 0.5), axis=0, mode="nearest")
-    aim = middle + move.follow * (calm - middle)
-    azimuth = np.full(frames, move.azimuth_rad)
-    distance = np.full(frames, move.distance_m)
-    right = np.array([np.cos(move.azimuth_rad), 0.0, -np.sin(move.azimuth_rad)])
-    shift = np.zeros((frames, 3))
-    if move.name == "arc":
-        azimuth = azimuth + amount * swing
-    elif move.name in ("push_in", "pull_out"):
-        distance = distance + (-amount if move.name == "push_in" else amount) * swing
-    elif move.name == "truck":
-        shift = amount * swing[:, None] * right
-    position = aim + distance[:, None] * np.stack([np.sin(azimuth), np.zeros(frames), np.cos(azimuth)], 1) + shift
+    aim = middle + (1.0 if move.name == "follow" else move.follow) * (calm - middle)
+    azimuth = move.azimuth_rad + (along if move.name == "arc" else np.zeros(frames))
+    away = {"push_in": -1.0, "pull_out": 1.0, "dolly_zoom": -1.0}.get(move.name, 0.0)
+    distance = move.distance_m + away * along
+    right, up = np.array([np.cos(move.azimuth_rad), 0.0, -np.sin(move.azimuth_rad)]), np.array([0.0, 1.0, 0.0])
+    position = aim + distance[:, None] * np.stack([np.sin(azimuth), np.zeros(frames), np.cos(azimuth)], 1)
     position[:, 1] = move.height_m
-    if move.name == "truck":
-        aim = aim + shift
-    elif move.name == "pan":
-        aim = aim + (move.distance_m * np.tan(amount * swing))[:, None] * right
-    elif move.name == "tilt":
-        aim = aim + (move.distance_m * np.tan(amount * swing))[:, None] * [0.0, 1.0, 0.0]
+    roll, focal = np.zeros(frames), np.full(frames, move.focal_px or 1.15 * width)
+    if move.name in ("truck", "pedestal"):
+        shift = along[:, None] * (right if move.name == "truck" else up)
+        position, aim = position + shift, aim + shift
+    elif move.name == "crane":
+        position = position + along[:, None] * up
+    elif move.name in ("pan", "tilt"):
+        aim = aim + (move.distance_m * np.tan(along))[:, None] * (right if move.name == "pan" else up)
+    elif move.name == "roll":
+        roll = along
+    elif move.name == "zoom":
+        focal = focal * 2.0**along
+    elif move.name == "dolly_zoom":
+        # What is as far away as the target keeps its size.
+        focal = focal * distance / move.distance_m
     elif move.name == "handheld":
         position = position + amount * _sway(seed, frames, frame_rate)
         aim = aim + 0.7 * amount * _sway(seed + 1, frames, frame_rate)
-    K = intrinsics(move.focal_px or 1.15 * width, width, height)
-    return CameraPath(look_at(position, aim), np.repeat(K[None], frames, 0), width, height, frame_rate)
+    K = np.stack([intrinsics(float(pixels), width, height) for pixels in focal])
+    return CameraPath(look_at(position, aim, roll), K, width, height, frame_rate)
 
 
 def _sway(seed: int, frames: int, frame_rate: Fraction) -> Float[np.ndarray, "time 3"]:

@@ -21,10 +21,11 @@ from understudy.geometry.rotations import (
 )
 from understudy.synthetic.legs import FootTrack, leg_rotations
 
-__all__ = ["Action", "ActionKind", "act"]
+__all__ = ["EXERCISES", "Action", "ActionKind", "Exercise", "act"]
 
-ActionKind = Literal["walk", "turn", "wave", "dance", "walk_and_wave"]
+ActionKind = Literal["walk", "turn", "wave", "dance", "walk_and_wave", "squat", "bow", "stretch", "jump"]
 SIDES = (("Left", 1.0), ("Right", -1.0))
+GRAVITY_M_S2 = 9.81
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,53 @@ def act(
     time_s = np.arange(frames) / float(frame_rate)
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
     walking = action.kind in ("walk", "turn", "walk_and_wave")
-    stance = _walk(rest, action, time_s) if walking else _stand(rest, action, time_s)
+    exercise = EXERCISES.get(action.kind)
+    if exercise is not None:
+        stance = _exercise(rest, action, exercise, time_s)
+    else:
+        stance = _walk(rest, action, time_s) if walking else _stand(rest, action, time_s)
     q = np.zeros((frames, len(BODY_JOINTS), 4))
     q[..., 0] = 1.0
     q[:, 0] = quaternion_from_matrix(stance.R_world_hips)
-    _swing_upper_body(q, stance, action, time_s)
+    if exercise is not None:
+        _bend_upper_body(q, exercise, _effort(exercise, time_s))
+    else:
+        _swing_upper_body(q, stance, action, time_s)
     if action.kind in ("wave", "walk_and_wave"):
         _wave(q, action, time_s)
     leg_rotations(q, skeleton, stance.hips_m, stance.R_world_hips, stance.feet)
     motion = Motion(skeleton, continuous(q), stance.hips_m, frame_rate)
     return motion, np.stack([foot.stands for foot in stance.feet], 1)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """Something done again and again on the spot: how the body is at its utmost, between which and standing it goes."""
+
+    every_s: float
+    hips_down: float = 0.0
+    """As a share of the legs' length."""
+    hips_back: float = 0.0
+    tilt_rad: float = 0.0
+    """Of the hips, forwards."""
+    spine_rad: float = 0.0
+    """Of the whole spine, forwards."""
+    arms_up_rad: float = 0.0
+    """From hanging, sideways."""
+    arms_forward_rad: float = 0.0
+    elbow_rad: float = 0.28
+    hop_m: float = 0.0
+    """How high the feet leave the ground after each utmost moment."""
+
+
+EXERCISES: dict[ActionKind, Exercise] = {
+    "squat": Exercise(2.2, hips_down=0.36, hips_back=0.14, tilt_rad=0.55, spine_rad=0.15, arms_forward_rad=1.35),
+    "bow": Exercise(2.6, hips_down=0.02, hips_back=0.12, tilt_rad=0.55, spine_rad=0.75),
+    "stretch": Exercise(2.4, spine_rad=-0.12, arms_up_rad=2.55, elbow_rad=0.15),
+    "jump": Exercise(
+        1.3, hips_down=0.16, hips_back=0.06, tilt_rad=0.3, spine_rad=0.1, arms_forward_rad=-0.5, hop_m=0.12
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -149,6 +187,56 @@ def _stand(rest: Float[np.ndarray, "22 3"], action: Action, time_s: Float[np.nda
     tilt[:, 2] = (-0.10 if dance else -0.01) * np.sin(beat)
     R = _turned(yaw + (0.22 * np.sin(beat + 0.6) if dance else 0.0), tilt)
     return _Stance(hips, R, (feet[0], feet[1]), beat)
+
+
+def _effort(exercise: Exercise, time_s: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+    """0 standing … 1 at the utmost; where it ends in a hop, the effort takes the first half of each round."""
+    phase = (time_s / exercise.every_s) % 1.0
+    phase = np.minimum(phase / 0.5, 1.0) if exercise.hop_m else phase
+    return 0.5 - 0.5 * np.cos(2 * np.pi * phase)
+
+
+def _flight(exercise: Exercise, time_s: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+    """How high the feet are: a ballistic hop of up to `hop_m` in the second half of each round, under gravity."""
+    air_s = 2 * np.sqrt(2 * exercise.hop_m / GRAVITY_M_S2)
+    since = time_s % exercise.every_s - 0.5 * exercise.every_s
+    height = 0.5 * GRAVITY_M_S2 * since * (air_s - since)
+    return np.where((since > 0) & (since < air_s), np.maximum(height, 0.0), 0.0)
+
+
+def _exercise(
+    rest: Float[np.ndarray, "22 3"], action: Action, exercise: Exercise, time_s: Float[np.ndarray, " time"]
+) -> _Stance:
+    """Hips that go down, back and up over feet that stand, or hop."""
+    effort, flight = _effort(exercise, time_s), _flight(exercise, time_s)
+    stance = _stand(rest, action, time_s)
+    leg_m = rest[BODY_JOINTS.index("Hips"), 1]
+    heading = np.array([np.sin(action.heading_rad), 0.0, np.cos(action.heading_rad)])
+    hips = stance.hips_m + flight[:, None] * [0.0, 1.0, 0.0]
+    hips = hips - leg_m * effort[:, None] * (
+        exercise.hips_down * np.array([0.0, 1.0, 0.0]) + exercise.hips_back * heading
+    )
+    tilt = np.zeros((len(time_s), 3))
+    tilt[:, 0] = exercise.tilt_rad * effort
+    feet = tuple(
+        FootTrack(foot.ankle_m + flight[:, None] * [0.0, 1.0, 0.0], foot.R_world_foot, foot.toe_bend_rad, flight == 0)
+        for foot in stance.feet
+    )
+    return _Stance(hips, _turned(np.full(len(time_s), action.heading_rad), tilt), (feet[0], feet[1]), stance.phase_rad)
+
+
+def _bend_upper_body(q: Float[np.ndarray, "time 22 4"], exercise: Exercise, effort: Float[np.ndarray, " time"]) -> None:
+    """Spine, head and arms of an exercise."""
+    for name in ("Spine", "Spine1", "Spine2"):
+        q[:, BODY_JOINTS.index(name)] = _vector("x", exercise.spine_rad / 3 * effort)
+    # Who bends forwards keeps looking ahead a little.
+    q[:, BODY_JOINTS.index("Neck")] = _vector("x", -0.35 * (exercise.spine_rad + exercise.tilt_rad) * effort)
+    for name, sign in SIDES:
+        hang = 1.24 - exercise.arms_up_rad * effort
+        forward = -exercise.arms_forward_rad * effort
+        # In the T-pose the arms point to ±X: down is a turn about Z, forwards then one about X.
+        q[:, BODY_JOINTS.index(f"{name}Arm")] = quaternion_multiply(_vector("x", forward), _vector("z", -sign * hang))
+        q[:, BODY_JOINTS.index(f"{name}ForeArm")] = _vector("y", np.full(len(effort), -sign * exercise.elbow_rad))
 
 
 def _vector(axis: str, angle_rad: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time 4"]:
