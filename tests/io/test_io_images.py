@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from understudy.core.errors import CharacterError
+from understudy.core.errors import PictureError
 from understudy.io.images import read_picture, write_png
 
 
@@ -78,16 +78,16 @@ def test_what_cannot_be_used_is_said_in_one_sentence(tmp_path):
     for name, (words, data) in files.items():
         if data is not None:
             (tmp_path / name).write_bytes(data)
-        with pytest.raises(CharacterError) as caught:
+        with pytest.raises(PictureError) as caught:
             read_picture(tmp_path / name)
         assert words in str(caught.value) and name in str(caught.value) and "\n" not in str(caught.value)
     frames = [Image.fromarray(gradient(channels=3) // k) for k in (1, 2)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(CharacterError, match="animated"):
+    with pytest.raises(PictureError, match="animated"):
         read_picture(tmp_path / "moving.gif")
-    with pytest.raises(CharacterError, match="no picture"):
+    with pytest.raises(PictureError, match="no picture"):
         read_picture(tmp_path / "absent.png")
-    with pytest.raises(CharacterError, match="folder"):
+    with pytest.raises(PictureError, match="folder"):
         read_picture(tmp_path)
 
 

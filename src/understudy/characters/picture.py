@@ -60,7 +60,8 @@ def character_from_picture(
     the world's axes.
 
     Raises:
-        CharacterError: the picture cannot be read, is too small, or shows no figure whose joints can be found.
+        PictureError: the picture cannot be read.
+        CharacterError: it shows no figure whose joints can be found.
     """
     picture = read_picture(path)
     mask = None if config.mask is None else _read_mask(config.mask, picture.shape[:2])

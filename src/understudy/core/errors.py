@@ -4,7 +4,8 @@ UnderstudyError                 everything that we raise on purpose; its text is
 ├── InputError                  what the user gave cannot be used: exit code 2
 │   ├── FootageError            a shot: missing, truncated, not a video, too large
 │   │   └── NobodyInShot        a shot in which no person was found
-│   ├── CharacterError          a picture or a rig: corrupt, too small, without skin
+│   ├── PictureError            a still picture: missing, corrupt, too small, too large
+│   ├── CharacterError          a picture without a figure, or a rig: corrupt, without skin
 │   └── FileFormatError         any other file: a camera, a motion, a manifest
 └── BackendUnavailable          a backend's package or weights are absent: says what to install; exit code 3
 """
@@ -16,6 +17,7 @@ __all__ = [
     "FootageError",
     "InputError",
     "NobodyInShot",
+    "PictureError",
     "UnderstudyError",
 ]
 
@@ -40,8 +42,12 @@ class NobodyInShot(FootageError):
     """No person was found in a shot."""
 
 
+class PictureError(InputError):
+    """A still picture cannot be read."""
+
+
 class CharacterError(InputError):
-    """A character's picture or rig cannot be used."""
+    """A character's picture shows no figure, or its rig cannot be used."""
 
 
 class FileFormatError(InputError):

@@ -1,4 +1,4 @@
-"""Pictures on disk: characters' pictures in, PNG out."""
+"""Still pictures on disk: any kind in, PNG out."""
 
 import os
 import warnings
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from understudy.core.errors import CharacterError
+from understudy.core.errors import PictureError
 
 __all__ = ["read_picture", "write_png"]
 
@@ -22,12 +22,12 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
     The size is checked before pixels are decoded.
 
     Raises:
-        CharacterError: no such file, no picture, animated, cut off, under 64 pixels a side, or over 64 million pixels.
+        PictureError: no such file, no picture, animated, cut off, under 64 pixels a side, or over 64 million pixels.
     """
     if not path.exists():
-        raise CharacterError(f"There is no picture {path}: check the name.")
+        raise PictureError(f"There is no picture {path}: check the name.")
     if path.is_dir():
-        raise CharacterError(f"{path} is a folder; give the picture itself.")
+        raise PictureError(f"{path} is a folder; give the picture itself.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Our own limit follows.
@@ -36,11 +36,11 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
                 upright = ImageOps.exif_transpose(image)
                 return np.array(_rgba(upright))
     except UnidentifiedImageError as error:
-        raise CharacterError(f"{path} is not a picture that can be read; give a PNG, JPEG or WebP file.") from error
+        raise PictureError(f"{path} is not a picture that can be read; give a PNG, JPEG or WebP file.") from error
     except Image.DecompressionBombError as error:
-        raise CharacterError(f"{path} has far too many pixels; scale it to 4000 pixels or less a side.") from error
+        raise PictureError(f"{path} has far too many pixels; scale it to 4000 pixels or less a side.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise CharacterError(f"{path} is damaged or cut off ({error}); export it again.") from error
+        raise PictureError(f"{path} is damaged or cut off ({error}); export it again.") from error
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -56,16 +56,16 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 def _check(path: Path, image: Image.Image) -> None:
-    """Raise CharacterError unless the header promises a still picture of a workable size."""
+    """Raise PictureError unless the header promises a still picture of a workable size."""
     width, height = image.size
     if getattr(image, "is_animated", False):
-        raise CharacterError(f"{path} is animated ({image.n_frames} frames); give a still picture.")
+        raise PictureError(f"{path} is animated ({image.n_frames} frames); give a still picture.")
     if min(width, height) < MIN_SIDE_PX:
-        raise CharacterError(
-            f"{path} has {width}×{height} pixels; a character needs at least {MIN_SIDE_PX} a side, better 700 or more."
+        raise PictureError(
+            f"{path} has {width}×{height} pixels; pictures need at least {MIN_SIDE_PX} a side, characters better 700."
         )
     if width * height > MAX_PIXELS:
-        raise CharacterError(
+        raise PictureError(
             f"{path} has {width}×{height} pixels, more than {MAX_PIXELS // 10**6} million; scale it to 4000 a side."
         )
 
