@@ -11,9 +11,9 @@ PACKAGE = Path(understudy.__file__).parent
 LEVELS = [
     {"geometry"},
     {"core"},
-    {"io", "render", "metrics", "body"},
+    {"io", "render", "metrics", "body", "diffusion"},
     {"synthetic"},
-    {"decompose", "characters", "retarget", "cinematography", "refine"},
+    {"decompose", "characters", "retarget", "cinematography", "refine", "videogen"},
     {"studio"},
     {"cli"},
 ]

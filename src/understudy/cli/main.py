@@ -12,6 +12,8 @@ __all__ = ["VERBS", "main"]
 
 VERBS = {
     "recast": "re-shoot a film shot with your character in the actor's place",
+    "shoot": "film a new subject in a given set: pictures of it, a camera move, a few words",
+    "scene": "train and evaluate the video models that shoot, and render their data",
     "doctor": "say what is installed, what is in the cache, and what each backend still needs",
     "weights": "list, fetch and verify model weights",
 }

@@ -1,0 +1,37 @@
+"""`understudy shoot --set PICTURES --camera MOVE --prompt WORDS -o CLIP`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from understudy.cli.console import ConsoleNarrator
+from understudy.cli.needs import needs_torch
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse the arguments, shoot, and say where the result is."""
+    needs_torch()
+    from understudy.studio.shoot import ShootConfig, shoot_clip
+
+    @dataclass(frozen=True)
+    class Arguments:
+        """Film a new subject in a set: pictures of the set, a camera move and a few words become a clip."""
+
+        set: Path
+        """A folder of pictures from one place (the start view first by name), a panorama (.hdr too), or one picture."""
+        out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("clip.mp4")
+        """The clip; its camera and a preview are written beside it."""
+        camera: str = "static"
+        """A move with its amount ("arc:+60", "pan:-45", "dolly:1"; degrees or metres), or a camera .json."""
+        prompt: str = ""
+        """Who does what: "a man in a red coat dances in the middle, facing the camera"."""
+        config: tyro.conf.OmitArgPrefixes[ShootConfig] = field(default_factory=ShootConfig)
+
+    options = tyro.cli(Arguments, prog="understudy shoot", args=arguments)
+    result = shoot_clip(options.set, options.camera, options.prompt, options.out, options.config, ConsoleNarrator())
+    print(f"\nclip     {result.clip}\ncamera   {result.camera}\npreview  {result.preview}")

@@ -1,0 +1,1 @@
+"""Noise and sampling as functions: schedules, samplers and guidance. No networks, no files."""

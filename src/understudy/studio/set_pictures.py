@@ -1,0 +1,74 @@
+"""Pictures of a set as a video model wants them: squares from one place, the start view first."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from understudy.core.errors import InputError
+from understudy.geometry.panorama import level_views
+from understudy.io.images import MAX_PIXELS, read_picture
+
+__all__ = ["read_set"]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+CROP_PX = 256
+"""Crops of a panorama are made this large; a model scales them to its own size."""
+GREY = 0.18
+"""The linear light that a high-dynamic-range panorama's middle is brought to."""
+
+
+def read_set(path: Path, crops: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    """A folder of pictures in the order of their names, a panorama (twice as wide as high; .hdr too), or one picture.
+
+    A panorama gives `crops` pictures 90° wide at equal angles; its middle is the start view.
+
+    Raises:
+        InputError: nothing is there, or it is no picture.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        if not files:
+            raise InputError(f"the folder {path} holds no pictures ({', '.join(PICTURES)}); name the start view first")
+        return [_flat(file) for file in files]
+    picture = _developed(path) if path.suffix.lower() == ".hdr" else _flat(path)
+    height, width = picture.shape[:2]
+    if width == 2 * height:
+        views, _, _ = level_views(picture, crops, CROP_PX)
+        return list((views + 0.5).astype(np.uint8))
+    if path.suffix.lower() == ".hdr":
+        raise InputError(f"{path} has {width}×{height} pixels; a panorama is twice as wide as high")
+    return [picture]
+
+
+def _flat(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture without its transparency."""
+    return np.ascontiguousarray(read_picture(path)[..., :3])
+
+
+def _developed(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """A Radiance panorama, exposed so that its middle tone is middle grey. Size read before pixels are."""
+    if not path.is_file():
+        raise InputError(f"there is no panorama {path}: check the name")
+    with path.open("rb") as file:
+        size = re.search(rb"\n[-+]Y (\d+) [-+]X (\d+)\n", file.read(4096))
+    if size is None:
+        raise InputError(f"{path} is no Radiance picture (.hdr); export it again")
+    height, width = (int(number) for number in size.groups())
+    if not 0 < width * height <= MAX_PIXELS:
+        raise InputError(f"{path} has {width}×{height} pixels, more than {MAX_PIXELS // 10**6} million; scale it down")
+    light = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    if light is None:
+        raise InputError(f"{path} is damaged or cut off; export it again")
+    return _srgb(light[..., ::-1])
+
+
+def _srgb(light: Float[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    luminance = light @ np.float32([0.2126, 0.7152, 0.0722])
+    exposed = light * (GREY / max(float(np.exp(np.log(np.maximum(luminance, 1e-4)).mean())), 1e-4))
+    # Highlights roll off: x / (1 + x) above middle grey, as film does (Reinhard et al. 2002).
+    exposed = np.clip(exposed * (1 + exposed / 16) / (1 + exposed), 0, 1)
+    curve = np.where(exposed <= 0.0031308, 12.92 * exposed, 1.055 * exposed ** (1 / 2.4) - 0.055)
+    return (255 * curve + 0.5).astype(np.uint8)

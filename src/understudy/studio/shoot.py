@@ -1,0 +1,299 @@
+"""Films a new subject in a given set: pictures of the set, a camera move and a few words become a clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from understudy.core.camera import CameraPath
+from understudy.core.errors import BackendUnavailable, InputError
+from understudy.core.progress import Progress
+from understudy.geometry.projection import intrinsics
+from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.encoding import VideoWriter
+from understudy.io.images import write_png
+from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.set_pictures import read_set
+from understudy.studio.train_scene import WAN_PRESET
+from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
+from understudy.synthetic.scene_moves import MOVES, SceneMoves
+from understudy.videogen.checkpoints import WAN_JSON, load_model
+from understudy.videogen.presets import PRESETS
+from understudy.videogen.sample import Sampling, shoot
+from understudy.videogen.scene_encoder import SCENE_ENCODERS, SceneEncoder
+
+__all__ = ["CHECKPOINTS", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
+
+CHECKPOINTS = Path(__file__).parents[1] / "videogen" / "checkpoints"
+ANGLES = ("pan", "tilt", "arc", "arc_up")
+START_HEIGHT_M = 1.25
+SHOWN_PX = 384
+"""Small models' frames are enlarged by a whole factor to about this height."""
+WAN_GUIDE_WORDS = 5.0
+"""Wan hardly follows words without guidance."""
+
+
+@dataclass(frozen=True)
+class ShootConfig:
+    """How a clip is filmed."""
+
+    preset: str = "mini"
+    """Which bundled model films: mini or small; wan-1.3b needs a --model."""
+    model: Path | None = None
+    """A model of your own instead: a checkpoint folder of `understudy scene train`."""
+    seed: int = 0
+    """Another number, another take."""
+    steps: int = 20
+    """Of sampling."""
+    sampler: Literal["euler", "heun"] = "euler"
+    """Heun looks twice per step."""
+    distance_m: float = 3.0
+    """How far away the subject stands: arcs turn around it."""
+    guide_words: float | None = None
+    """Above 1: words count more (default: 1; 5 for wan-1.3b)."""
+    guide_set: float = 1.0
+    """Above 1: the pictures of the set count more."""
+    guide_camera: float = 1.0
+    """Above 1: the camera path counts more."""
+    device: str | None = None
+    """cpu or cuda; by default a GPU where there is one."""
+    wan: Path | None = None
+    """A folder of Wan's published parts; by default they are looked for where the model was trained with them."""
+
+    def __post_init__(self) -> None:
+        if self.model is None and self.preset not in (*PRESETS, WAN_PRESET):
+            raise InputError(f"there is no preset {self.preset!r}; choose from {', '.join(PRESETS)}, {WAN_PRESET}")
+        if not 1 <= self.steps <= 1000:
+            raise InputError(f"--steps is {self.steps}; give 1 to 1000")
+        if not 0.3 <= self.distance_m <= 100:
+            raise InputError(f"--distance-m is {self.distance_m:g}; give metres between 0.3 and 100")
+
+    def guidance(self, guide_words: float) -> dict[str, float]:
+        """Scales of all conditions that are not at 1; `guide_words` where nothing else is asked for."""
+        words = guide_words if self.guide_words is None else self.guide_words
+        scales = {"words": words, "set": self.guide_set, "camera": self.guide_camera}
+        return {name: scale for name, scale in scales.items() if scale != 1.0}
+
+
+@dataclass(frozen=True)
+class Shooting:
+    """What was written."""
+
+    clip: Path
+    camera: Path
+    preview: Path
+
+
+def shoot_clip(
+    set_path: Path,
+    camera: str,
+    prompt: str,
+    out: Path,
+    config: ShootConfig | None = None,
+    narrator: Narrator | None = None,
+) -> Shooting:
+    """Film `prompt` in a set along a camera path.
+
+    Beside the clip are written its camera (.camera.json) and a preview (.preview.png).
+
+    Args:
+        set_path: a folder of pictures taken from one place (the start view first), a panorama, or one picture.
+        camera: a move with its amount, such as "arc:+60", or a camera .json.
+
+    Raises:
+        InputError: the set, the camera or a setting cannot be used.
+        BackendUnavailable: the model has no checkpoint here.
+    """
+    config, narrator = config or ShootConfig(), narrator or SilentNarrator()
+    if out.suffix.lower() != ".mp4":
+        raise InputError(f"-o is {out}; name an .mp4 file")
+    path = camera_of_words(camera, config.distance_m)
+    device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = _model(config, device)
+    pictures = read_set(set_path, model.pictures)
+    with narrator.stage("shoot") as progress:
+        frames = model.film(pictures, path, prompt, progress=progress)
+    result = Shooting(out, out.with_suffix(".camera.json"), out.with_suffix(".preview.png"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shown = _enlarged(frames)
+    taken = _taken(path, len(frames), shown.shape[2], shown.shape[1], model.field_rad)
+    with VideoWriter(out, shown.shape[2], shown.shape[1], taken.frame_rate, "film") as writer:
+        for frame in shown:
+            writer.write(frame)
+    write_camera_json(result.camera, taken)
+    write_png(result.preview, preview(pictures, taken, shown))
+    height, width = frames.shape[1:3]
+    narrator.say(f"{len(frames)} frames of {width} × {height} pixels, shown {len(shown[0]) // height} times as large")
+    return result
+
+
+def camera_of_words(words: str, distance_m: float, moments: int = 81) -> CameraPath:
+    """A camera path from "MOVE:AMOUNT", or from a camera .json.
+
+    Amounts are degrees for pan, tilt, arc and arc_up, metres for dolly, truck and pedestal; positive is to the right,
+    up and forwards. The path starts at a level view, 1.25 m high, with the lens of the training clips (75°).
+
+    Raises:
+        InputError: an unknown move, no number, or an unreadable file.
+    """
+    if words.lower().endswith(".json"):
+        return read_camera_json(Path(words))
+    name, _, number = words.partition(":")
+    try:
+        amount = float(number or "0")
+    except ValueError:
+        amount = float("nan")
+    if name not in MOVES or not abs(amount) <= 360 or (name != "static" and not number):
+        raise InputError(
+            f'--camera is "{words}"; give a move with its amount, such as "arc:+60" (moves: {", ".join(MOVES)}), or a'
+            " camera .json"
+        )
+    kind = torch.tensor([MOVES.index(name)])
+    way = torch.tensor([np.radians(amount) if name in ANGLES else amount], dtype=torch.float64)
+    pivot = torch.tensor([[0.0, 0.0, distance_m]], dtype=torch.float64)
+    moves = SceneMoves(kind, way, torch.full((1,), 0.5, dtype=torch.float64), pivot)
+    T_start_camera = moves.T_start_camera(torch.linspace(0, 1, moments, dtype=torch.float64)[None])[0].numpy()
+    T_world_start = np.diag([1.0, -1.0, -1.0, 1.0])
+    T_world_start[1, 3] = START_HEIGHT_M
+    size = 1024
+    K = intrinsics(0.5 * size / np.tan(0.5 * CAMERA_FIELD_RAD), size, size)
+    return CameraPath(
+        T_world_start @ T_start_camera, np.repeat(K[None], moments, 0), size, size, _rate(moments)
+    )  # fmt: skip
+
+
+def preview(
+    pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], taken: CameraPath, shown: UInt8[np.ndarray, "frame _ _ 3"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The set's pictures, the path from above with what the camera sees, and five moments of the clip."""
+    moments = np.linspace(0, len(shown) - 1, 5).round().astype(int)
+    side = shown.shape[1]
+    bottom = np.concatenate([shown[moment] for moment in moments], 1)
+    across = bottom.shape[1]
+    small = min(side, across // max(len(pictures), 1))
+    strip = np.full((small, across, 3), 255, np.uint8)
+    for index, picture in enumerate(pictures[: across // small]):
+        cut = min(picture.shape[:2])
+        top, left = (picture.shape[0] - cut) // 2, (picture.shape[1] - cut) // 2
+        square = np.ascontiguousarray(picture[top : top + cut, left : left + cut])
+        strip[:, index * small : (index + 1) * small] = cv2.resize(square, (small, small), interpolation=cv2.INTER_AREA)
+    return np.concatenate([strip, _from_above(taken, moments, across, side), bottom])
+
+
+def _from_above(taken: CameraPath, moments: np.ndarray, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
+    """The path on the ground, one metre of view at each of some moments."""
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    position, forward = taken.position[:, [0, 2]], taken.T_world_camera[:, [0, 2], 2]
+    right = taken.T_world_camera[:, [0, 2], 0]
+    slope = 0.5 * taken.width / taken.K[0, 0, 0]
+    wings = np.concatenate([position + forward + slope * right, position + forward - slope * right])
+    everything = np.concatenate([position, wings])
+    low, high = everything.min(0), everything.max(0)
+    scale = 0.85 * min(width / max(high[0] - low[0], 0.5), height / max(high[1] - low[1], 0.5))
+
+    def pixel(point: np.ndarray) -> tuple[int, int]:
+        x, y = (point - 0.5 * (low + high)) * scale + [0.5 * width, 0.5 * height]
+        return round(float(x)), round(float(y))
+
+    for share, moment in enumerate(moments):
+        shade = (40 + 40 * share, 110, 220 - 40 * share)
+        corners = [position[moment] + forward[moment] + sign * slope * right[moment] for sign in (1, -1)]
+        outline = np.array([pixel(position[moment]), pixel(corners[0]), pixel(corners[1])], np.int32)
+        cv2.polylines(canvas, [outline], True, shade, 2, cv2.LINE_AA)
+    line = np.array([pixel(point) for point in position], np.int32)
+    cv2.polylines(canvas, [line], False, (30, 30, 30), 2, cv2.LINE_AA)
+    cv2.circle(canvas, pixel(position[0]), 5, (30, 30, 30), -1, cv2.LINE_AA)
+    return canvas
+
+
+@runtime_checkable
+class _Film(Protocol):
+    """A model's way to film."""
+
+    def __call__(
+        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], camera: CameraPath, words: str, *, progress: Progress
+    ) -> UInt8[np.ndarray, "frame height width 3"]:
+        """Words in a set along a path: the frames, sRGB."""
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model of any preset, ready to film."""
+
+    film: _Film
+    pictures: int
+    """How many are cut from a panorama."""
+    field_rad: float | None = None
+    """Of the lens, from left to right, where the model knows one only."""
+
+
+def _model(config: ShootConfig, device: str) -> _Model:
+    folder = config.model or CHECKPOINTS / config.preset
+    if config.model is None and not folder.is_dir():
+        raise BackendUnavailable(
+            f"the preset {config.preset} has no trained checkpoint yet; train it with `understudy scene train --preset"
+            f" {config.preset}` and name it with --model"
+        )
+    if config.preset == WAN_PRESET or (folder / WAN_JSON).is_file():
+        return _wan_model(folder, config, device)
+    saved = load_model(folder, device)
+    needs_geometry = saved.model.config.geometry != "none"
+    encoder = _encoder(folder, saved.geometry.source, device) if needs_geometry else None
+    sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(1.0))
+    film = partial(shoot, saved.model, seed=config.seed, encoder=encoder, sampling=sampling)
+    return _Model(film, PRESETS[config.preset].pictures)
+
+
+def _wan_model(folder: Path, config: ShootConfig, device: str) -> _Model:
+    """Wan with trained weights. Imported here, because Wan's parts take seconds to import."""
+    from understudy.videogen.sample_wan import load_trained_wan, shoot_wan
+
+    half = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    saved = load_trained_wan(folder, config.wan, half, device)
+    encoder = None if saved.origin.encoder is None else _encoder(folder, saved.origin.encoder, device)
+    guidance = config.guidance(WAN_GUIDE_WORDS)
+    sampling = Sampling(config.steps, saved.config.shift, config.sampler, guidance, half)
+    film = partial(shoot_wan, saved, seed=config.seed, encoder=encoder, sampling=sampling)
+    return _Model(film, saved.config.pictures, CAMERA_FIELD_RAD)
+
+
+def _encoder(folder: Path, source: str, device: str) -> SceneEncoder:
+    """The scene encoder that the model in a folder was trained with."""
+    if source not in SCENE_ENCODERS:
+        raise InputError(
+            f"{folder} was trained with geometry from {source!r}, which pictures alone do not give; train with one of"
+            f" {', '.join(SCENE_ENCODERS)}"
+        )
+    return SCENE_ENCODERS[source]().build(device)
+
+
+def _enlarged(frames: UInt8[np.ndarray, "frame height width 3"]) -> UInt8[np.ndarray, "frame _ _ 3"]:
+    height, width = frames.shape[1:3]
+    factor = max(1, round(SHOWN_PX / height))
+    size = (factor * width, factor * height)
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in frames])
+
+
+def _taken(path: CameraPath, frames: int, width_px: int, height_px: int, field_rad: float | None) -> CameraPath:
+    """The path at the moments and in the size in which it was filmed: the middle of its picture, or a lens's own."""
+    moments = np.linspace(0, len(path) - 1, frames).round().astype(int)
+    scale = min(path.width / width_px, path.height / height_px)
+    K = path.K[moments].copy()
+    K[:, 0, 2] -= (path.width - scale * width_px) / 2
+    K[:, 1, 2] -= (path.height - scale * height_px) / 2
+    K[:, :2] /= scale
+    if field_rad is not None:
+        K[:] = intrinsics(0.5 * width_px / np.tan(0.5 * field_rad), width_px, height_px)
+    return CameraPath(path.T_world_camera[moments], K, width_px, height_px, _rate(frames))
+
+
+def _rate(frames: int) -> Fraction:
+    """The rate at which so many frames last as long as a training clip."""
+    return Fraction(frames - 1, 1) / Fraction(CLIP_S).limit_denominator(10)

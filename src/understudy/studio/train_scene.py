@@ -1,0 +1,131 @@
+"""Trains a video model for scenes: preset, variant, geometry and data by name, resumed where it stopped."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from understudy.core.errors import InputError
+from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.videogen.checkpoints import GeometryOrigin
+from understudy.videogen.conditioning import GeometrySource, OracleGeometry
+from understudy.videogen.feed import EndlessSource, prepared
+from understudy.videogen.presets import PRESETS, Preset, varied
+from understudy.videogen.scene_encoder import SCENE_ENCODERS, EncodedGeometry
+from understudy.videogen.train import TrainingReport, train
+
+__all__ = ["WAN_PRESET", "TrainSceneConfig", "clip_sizes", "geometry_source", "train_scene"]
+
+HELD_OUT_CLIPS = 6
+WAN_PRESET = "wan-1.3b"
+WAN_VARIANTS = ("default", "no_geometry")
+WAN_ENCODER = "vggt"
+"""The only one that sees pictures wider than high."""
+
+
+@dataclass(frozen=True)
+class TrainSceneConfig:
+    """What is trained."""
+
+    preset: str = "mini"
+    """tiny, mini (two CPU cores, two hours), small (one GPU, 25 minutes) or wan-1.3b (Wan's weights, a large GPU)."""
+    variant: str = "default"
+    """The model as it is, or one of its baselines and ablations (see videogen/presets.py)."""
+    geometry: str | None = None
+    """Where the set's geometry comes from: correlation (bundled, the default), vggt (your own weights; the default and
+    only choice of wan-1.3b), or oracle (the truth)."""
+    wan: Path | None = None
+    """A folder of Wan's published parts; by default they are looked for in the local Hugging Face cache."""
+    minutes: float | None = None
+    """Stop after this long, with a checkpoint; the same command goes on from it."""
+    steps: int | None = None
+    """How many steps the whole training has (default: the preset's)."""
+    seed: int = 0
+    """Of weights, clips and noise."""
+
+    def __post_init__(self) -> None:
+        if self.preset not in (*PRESETS, WAN_PRESET):
+            raise InputError(f"there is no preset {self.preset!r}; choose from {', '.join(PRESETS)}, {WAN_PRESET}")
+        if self.geometry not in (None, "oracle", *SCENE_ENCODERS):
+            raise InputError(f"--geometry is {self.geometry!r}; choose from oracle, {', '.join(SCENE_ENCODERS)}")
+        if self.preset == WAN_PRESET and self.geometry not in (None, WAN_ENCODER):
+            raise InputError(f"--geometry is {self.geometry}; {WAN_PRESET} takes its set's geometry from {WAN_ENCODER}")
+        if self.preset == WAN_PRESET and self.variant not in WAN_VARIANTS:
+            raise InputError(f"--variant is {self.variant}; {WAN_PRESET} has {' and '.join(WAN_VARIANTS)}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise InputError(f"--minutes is {self.minutes:g}; give a number above 0")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"--steps is {self.steps}; give 1 or more")
+
+
+def train_scene(run: Path, config: TrainSceneConfig, narrator: Narrator | None = None) -> TrainingReport:
+    """Train in the folder `run`, or go on there: checkpoints, curves and sample pictures are in it.
+
+    Raises:
+        InputError: an unknown name, or the folder holds a training with other settings.
+        BackendUnavailable: the weights of the scene encoder or of Wan are absent.
+    """
+    narrator = narrator or SilentNarrator()
+    limit_s = float("inf") if config.minutes is None else 60 * config.minutes
+    trained = _train_wan if config.preset == WAN_PRESET else _train_ours
+    report = trained(run, config, limit_s, narrator)
+    narrator.say(
+        f"step {report.step} of {report.steps}, {report.samples_per_s:.1f} clips a second,"
+        f" {100 * report.waited_share:.0f} % of the time waiting for clips; in {run}"
+    )
+    return report
+
+
+def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Narrator) -> TrainingReport:
+    """A model of our own."""
+    preset = varied(PRESETS[config.preset], config.variant)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    source = config.geometry or "correlation"
+    geometry = geometry_source(preset, source, device)
+    model = preset.model if geometry is None else replace(preset.model, geometry_channels=geometry.channels)
+    training = replace(preset.training, seed=config.seed, steps=config.steps or preset.training.steps)
+    sizes = clip_sizes(preset)
+    held_out = prepared(
+        EndlessClips(config.seed, sizes, device, "held_out").clips(range(HELD_OUT_CLIPS)), model, geometry
+    )
+    with narrator.stage(f"train {config.preset} {config.variant}") as progress:
+        return train(
+            run, model, training, EndlessSource(EndlessClips(config.seed, sizes, device)), geometry,
+            GeometryOrigin(source, preset.geometry_part), held_out, limit_s, progress=progress,
+        )  # fmt: skip
+
+
+def _train_wan(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Narrator) -> TrainingReport:
+    """Wan under our conditions. Imported here, because Wan's parts take seconds to import."""
+    from accelerate import Accelerator
+
+    from understudy.videogen.train_wan import WAN_TRAINING, WanOrigin, train_wan
+    from understudy.videogen.wan import WAN_1_3B, load_wan
+
+    training = replace(WAN_TRAINING, seed=config.seed, steps=config.steps or WAN_TRAINING.steps)
+    device = str(Accelerator().device)
+    weights = WAN_1_3B if config.wan is None else str(config.wan.resolve())
+    wan = load_wan(weights, torch.bfloat16 if device.startswith("cuda") else torch.float32, device)
+    origin = WanOrigin(weights, None if config.variant == "no_geometry" else WAN_ENCODER)
+    encoder = None if origin.encoder is None else SCENE_ENCODERS[origin.encoder]().build(device)
+    longer_px = max(training.height, training.width)
+    sizes = ClipSizes(training.frames, training.height, training.width, training.pictures, longer_px)
+    source = EndlessSource(EndlessClips(config.seed, sizes, device))
+    with narrator.stage(f"train {config.preset} {config.variant}") as progress:
+        return train_wan(run, wan, training, source, encoder, origin, limit_s, progress)
+
+
+def clip_sizes(preset: Preset) -> ClipSizes:
+    """Clips as a preset wants them."""
+    px = preset.model.picture_px
+    return ClipSizes(preset.model.frames, px, px, preset.pictures, px)
+
+
+def geometry_source(preset: Preset, name: str, device: str) -> GeometrySource | None:
+    """Where F_t comes from; None for a model that uses none."""
+    if preset.model.geometry == "none":
+        return None
+    if name == "oracle":
+        return OracleGeometry(preset.geometry_part)
+    return EncodedGeometry(replace(SCENE_ENCODERS[name](), part=preset.geometry_part).build(device))

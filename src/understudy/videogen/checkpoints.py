@@ -1,0 +1,215 @@
+"""Video models on disk: safetensors and JSON, never pickled; every file checked before memory is taken for it.
+
+A model is a folder of `model.json` (its configuration) and `model.safetensors`. A checkpoint of a training run is such
+a folder (the averaged weights) with `training.safetensors` and `training.json`, from which training goes on exactly.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from understudy.core.errors import FileFormatError
+from understudy.videogen.conditioning import GeometryPart
+from understudy.videogen.model import ModelConfig, VideoTransformer
+from understudy.videogen.words import Vocabulary
+
+__all__ = [
+    "WAN_JSON",
+    "GeometryOrigin",
+    "SavedModel",
+    "latest_checkpoint",
+    "load_model",
+    "read_json",
+    "read_tensors",
+    "read_training_facts",
+    "read_training_state",
+    "save_model",
+    "write_checkpoint",
+    "write_json",
+    "write_resumable",
+    "write_tensors",
+]
+
+FORMAT = "understudy video model 1"
+TRAINING_FORMAT = "understudy training 1"
+MODEL_JSON, MODEL_WEIGHTS = "model.json", "model.safetensors"
+WAN_JSON = "wan.json"
+"""Stands in place of model.json where a folder holds trained weights for Wan."""
+TRAINING_JSON, TRAINING_STATE = "training.json", "training.safetensors"
+MAX_JSON_BYTES = 8 << 20
+MAX_CONFIG_NUMBER = 1 << 16
+MAX_LAYERS = 256
+KEPT_CHECKPOINTS = 2
+
+
+@dataclass(frozen=True)
+class GeometryOrigin:
+    """Where the geometry that a model was trained with came from."""
+
+    source: str
+    """A name of `scene_encoder.SCENE_ENCODERS`, or "oracle": the truth."""
+    part: GeometryPart = "whole"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model as read from disk."""
+
+    model: VideoTransformer
+    geometry: GeometryOrigin
+    step: int
+    """Of its training."""
+
+
+def save_model(
+    folder: Path,
+    config: ModelConfig,
+    weights: Mapping[str, Tensor],
+    step: int,
+    geometry: GeometryOrigin,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a model; bfloat16 halves the file at no visible loss. An existing folder's files are replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / MODEL_WEIGHTS, {name: tensor.to(dtype) for name, tensor in weights.items()})
+    document = {"format": FORMAT, "step": step, "geometry": asdict(geometry), "model": asdict(config)}
+    write_json(folder / MODEL_JSON, document)
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
+    """Read a model, in float32 and ready to sample.
+
+    Raises:
+        FileFormatError: a file is absent, damaged or of another kind, or the weights are not the configuration's.
+    """
+    document = read_json(folder / MODEL_JSON, FORMAT)
+    try:
+        config = _config_from(document["model"])
+        step, geometry = int(document["step"]), GeometryOrigin(**document["geometry"])
+        with torch.device("meta"):
+            model = VideoTransformer(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{folder / MODEL_JSON} describes no video model of ours: {error}") from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    weights = read_tensors(folder / MODEL_WEIGHTS, shapes)
+    # Copies: tensors of a file lie unaligned in memory, where products round otherwise.
+    model.load_state_dict({name: tensor.float().clone() for name, tensor in weights.items()}, assign=True)
+    return SavedModel(model.to(device).eval(), geometry, step)
+
+
+def write_checkpoint(
+    run: Path,
+    step: int,
+    config: ModelConfig,
+    averaged: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    geometry: GeometryOrigin,
+) -> Path:
+    """Write a checkpoint of a model of ours; see `write_resumable`."""
+    return write_resumable(run, step, lambda folder: save_model(folder, config, averaged, step, geometry), state, facts)
+
+
+def write_resumable(
+    run: Path, step: int, save: Callable[[Path], None], state: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> Path:
+    """Write a checkpoint under a temporary name, rename it, then delete all but the last KEPT_CHECKPOINTS.
+
+    `save` writes the model itself into a folder; `state` is everything that training goes on from, `facts` what else it
+    must find unchanged (JSON).
+    """
+    folder, partial = run / f"step_{step:08d}", run / f".step_{step:08d}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save(partial)
+    write_tensors(partial / TRAINING_STATE, state)
+    write_json(partial / TRAINING_JSON, {"format": TRAINING_FORMAT, "step": step, **facts})
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+    for old in sorted(run.glob("step_????????"))[:-KEPT_CHECKPOINTS]:
+        shutil.rmtree(old)
+    return folder
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """The last checkpoint that was written whole; None when there is none."""
+    return max((folder for folder in run.glob("step_????????") if folder.is_dir()), default=None)
+
+
+def read_training_facts(folder: Path) -> dict[str, Any]:
+    """The facts of a checkpoint, as `write_checkpoint` took them, and its step. Raises FileFormatError."""
+    return read_json(folder / TRAINING_JSON, TRAINING_FORMAT)
+
+
+def read_training_state(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The state of a checkpoint, as `write_checkpoint` took it. Raises FileFormatError."""
+    return read_tensors(folder / TRAINING_STATE, shapes)
+
+
+def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors of a file, which must be those of `shapes` and no other; shapes are checked before reading.
+
+    Raises:
+        FileFormatError: the file is absent or damaged, or a tensor is missing, unknown or of another shape.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            if found != dict(shapes):
+                wrong = sorted(name for name in found.keys() | shapes.keys() if found.get(name) != shapes.get(name))
+                raise FileFormatError(
+                    f"{path} holds other weights than expected, first at {wrong[0]!r}: got {found.get(wrong[0])},"
+                    f" expected {shapes.get(wrong[0])}; use a checkpoint of this configuration"
+                )
+            return {name: file.get_tensor(name) for name in shapes}
+    except (OSError, SafetensorError) as error:
+        raise FileFormatError(f"{path} is no readable file of weights ({error}); copy the checkpoint again") from error
+
+
+def _config_from(entry: dict[str, Any]) -> ModelConfig:
+    vocabulary = dict(entry["vocabulary"])
+    words = tuple(str(word) for word in vocabulary.pop("words"))
+    numbers = [value for value in (*entry.values(), *vocabulary.values()) if not isinstance(value, (str, bool, dict))]
+    if any(not isinstance(number, int) or not 0 <= number <= MAX_CONFIG_NUMBER for number in numbers):
+        raise ValueError(f"a number is not whole or not in 0 … {MAX_CONFIG_NUMBER}")
+    if entry["layers"] > MAX_LAYERS:
+        raise ValueError(f"{entry['layers']} layers; up to {MAX_LAYERS} are read")
+    return ModelConfig(**{**entry, "vocabulary": Vocabulary(words, **vocabulary)})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors."""
+    partial = path.with_name(f".{path.name}.partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    os.replace(partial, path)
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document; its "format" says what it is."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def read_json(path: Path, kind: str) -> dict[str, Any]:
+    """A document whose "format" is `kind`. Raises FileFormatError."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise FileFormatError(f"{path} is larger than {MAX_JSON_BYTES >> 20} MiB: it is no file of ours")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}; name the folder of a checkpoint") from error
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} is no readable JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != kind:
+        raise FileFormatError(f'{path} is no file of ours: it needs "format": "{kind}"')
+    return document

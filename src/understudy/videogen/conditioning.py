@@ -1,0 +1,244 @@
+"""What the video model is told, as tensors: camera path, pictures of the set, their geometry, and words.
+
+The world of a clip is its first camera (OpenCV axes, metres), which the first picture of the set must share.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from understudy.synthetic.clip_batch import ClipBatch
+
+__all__ = [
+    "CONDITIONS",
+    "RAY_FEATURES",
+    "CameraMode",
+    "Conditions",
+    "ContextMode",
+    "Geometry",
+    "GeometryPart",
+    "GeometrySource",
+    "GeometryUse",
+    "OracleGeometry",
+    "camera_numbers",
+    "joined",
+    "mapped",
+    "overwrite",
+    "plucker_rays",
+    "ray_features",
+]
+
+CONDITIONS = ("words", "set", "camera")
+"""What can be dropped in training and guided in sampling; the set is its pictures, their geometry and any guide."""
+
+CameraMode = Literal["none", "matrix", "rays"]
+"""How the path enters: not at all; 12 numbers [R|t] per frame, nothing on the context (CineScene, section 3); or a ray
+per patch, by one embedding for video and context."""
+
+ContextMode = Literal["none", "frames", "added"]
+"""How pictures I_t and geometry F_t enter: not at all; as two runs of tokens joined along the frames (CineScene); or
+F_t added to the tokens of the picture it belongs to."""
+
+GeometryUse = Literal["none", "input", "aligned"]
+"""Whether F_t is left out, given as context, or only the target that hidden states of I_t are drawn to."""
+
+GeometryPart = Literal["whole", "patches", "camera"]
+"""Which part of F_t is used: both, the patch tokens F_i alone, or the camera token F_c alone."""
+
+RAY_FREQUENCIES = (2.0, 4.0, 8.0)
+"""Of directions, in radians per unit: the shortest wave spans about 45°."""
+MOMENT_FREQUENCIES = (0.5, 1.0, 2.0)
+"""Of moments, in radians per metre."""
+RAY_FEATURES = 6 + 2 * 3 * (len(RAY_FREQUENCIES) + len(MOMENT_FREQUENCIES))
+FARTHEST_M = 100.0
+"""The sky and everything beyond."""
+
+Noun = TypeVar("Noun")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """F_t: what is known of the shape of the set, patch by patch of its pictures."""
+
+    features: Float[Tensor, "batch picture token channel"]
+    """On a grid of patches, row by row."""
+    rays: Float[Tensor, "batch picture token 6"] | None = None
+    """Plücker rays of the patches in the start frame, where the source knows them: they enter as the video's do."""
+
+
+@runtime_checkable
+class GeometrySource(Protocol):
+    """Makes F_t of the pictures of a batch."""
+
+    @property
+    def channels(self) -> int:
+        """Of its features."""
+
+    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> Geometry:
+        """F_t on a grid of patches."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Everything the model is told about a batch of clips."""
+
+    T_start_camera: Float[Tensor, "batch frame 4 4"]
+    K: Float[Tensor, "batch 3 3"]
+    """Intrinsics of the clip, in pixels of the clip."""
+    frame_number: Float[Tensor, "batch frame"]
+    """Which frames of the whole clip these are, from 0."""
+    pictures: Float[Tensor, "batch picture 3 height width"]
+    """Of the empty set, sRGB, −1 … 1; the first is the view from which the clip starts."""
+    word_ids: Int[Tensor, "batch word"]
+    absent: Bool[Tensor, "batch 3"]
+    """Which of CONDITIONS is not told."""
+    geometry: Geometry | None = None
+    guide: Float[Tensor, "batch frame 4 height width"] | None = None
+    """Explicit 3D: the pictures' point cloud seen along the path (sRGB −1 … 1) and where it has points (1) or none."""
+
+    def __len__(self) -> int:
+        return len(self.K)
+
+    def frames(self, index: Sequence[int] | Int[Tensor, " chosen"]) -> "Conditions":
+        """Some of the frames, in the order of `index`."""
+        chosen = torch.as_tensor(index, device=self.K.device)
+        return replace(
+            self,
+            T_start_camera=self.T_start_camera[:, chosen],
+            frame_number=self.frame_number[:, chosen],
+            guide=None if self.guide is None else self.guide[:, chosen],
+        )
+
+    def without(self, names: frozenset[str]) -> "Conditions":
+        """The same with some of CONDITIONS taken away from every clip.
+
+        Raises:
+            ValueError: a name that is not in CONDITIONS.
+        """
+        if unknown := names - set(CONDITIONS):
+            raise ValueError(f"{sorted(unknown)} are no conditions; known: {', '.join(CONDITIONS)}")
+        gone = torch.tensor([name in names for name in CONDITIONS], device=self.absent.device)
+        return replace(self, absent=self.absent | gone)
+
+    def dropped(self, probability: float, generator: torch.Generator) -> "Conditions":
+        """Each condition of each clip taken away by chance, so that guidance has something to compare with."""
+        chance = torch.rand(self.absent.shape, generator=generator).to(self.absent.device)
+        return replace(self, absent=self.absent | (chance < probability))
+
+    def shuffled(self, generator: torch.Generator) -> "Conditions":
+        """The pictures of each clip in an order of its own, geometry with them; the first stays (CineScene, 3.4)."""
+        batch, pictures = self.pictures.shape[:2]
+        rank = torch.rand((batch, pictures), generator=generator)
+        rank[:, 0] = -1.0
+        order = rank.argsort(1).to(self.pictures.device)
+        clip = torch.arange(batch, device=order.device)[:, None]
+        geometry = None if self.geometry is None else mapped(self.geometry, lambda tensor: tensor[clip, order])
+        return replace(self, pictures=self.pictures[clip, order], geometry=geometry)
+
+
+def mapped(noun: Noun, change: Callable[[Tensor], Tensor]) -> Noun:
+    """A dataclass of tensors, nested or absent ones included, with each tensor changed."""
+    changed = {}
+    for field in dataclasses.fields(noun):
+        value = getattr(noun, field.name)
+        if isinstance(value, Tensor):
+            changed[field.name] = change(value)
+        elif dataclasses.is_dataclass(value):
+            changed[field.name] = mapped(value, change)
+    return replace(noun, **changed)
+
+
+def joined(nouns: Sequence[Noun]) -> Noun:
+    """Dataclasses of tensors as one, along the batch."""
+    changed = {}
+    for field in dataclasses.fields(nouns[0]):
+        values = [getattr(noun, field.name) for noun in nouns]
+        if isinstance(values[0], Tensor):
+            changed[field.name] = torch.cat(values)
+        elif dataclasses.is_dataclass(values[0]):
+            changed[field.name] = joined(values)
+    return replace(nouns[0], **changed)
+
+
+def overwrite(noun: Noun, part: Noun, first: int) -> None:
+    """Copy the tensors of `part` into those of `noun`, along the batch from `first` on."""
+    for field in dataclasses.fields(noun):
+        whole, value = getattr(noun, field.name), getattr(part, field.name)
+        if isinstance(whole, Tensor):
+            whole[first : first + len(value)] = value
+        elif dataclasses.is_dataclass(whole):
+            overwrite(whole, value, first)
+
+
+def camera_numbers(T_start_camera: Float[Tensor, "batch frame 4 4"]) -> Float[Tensor, "batch frame 12"]:
+    """The paper's camera code: the rows of [R|t] of every frame, t in metres."""
+    return T_start_camera[..., :3, :].flatten(-2)
+
+
+def plucker_rays(
+    T_start_camera: Float[Tensor, "batch picture 4 4"],
+    K: Float[Tensor, "batch 3 3"],
+    rows: int,
+    columns: int,
+    patch_px: int,
+) -> Float[Tensor, "batch picture token 6"]:
+    """Rays through the centres of patches: unit direction, and moment origin × direction in metres; start frame.
+
+    Source: Plücker 1865; Zhang et al. 2024, Cameras as rays.
+    """
+    # Patch centres in pixels, where the centre of the first pixel is (0.5, 0.5).
+    x = (torch.arange(columns, device=K.device, dtype=K.dtype) + 0.5) * patch_px
+    y = (torch.arange(rows, device=K.device, dtype=K.dtype) + 0.5) * patch_px
+    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
+    pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
+    directions_camera = F.normalize(pixels @ torch.linalg.inv(K).mT, dim=-1)
+    directions = torch.einsum("bpij,btj->bpti", T_start_camera[..., :3, :3], directions_camera)
+    origins = T_start_camera[..., None, :3, 3].expand_as(directions)
+    return torch.cat([directions, torch.linalg.cross(origins, directions)], -1)
+
+
+def ray_features(rays: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch feature"]:
+    """RAY_FEATURES numbers per ray: its own six, and waves of them that tell neighbours apart."""
+    direction, moment = rays[..., :3], rays[..., 3:]
+    waves = [direction * frequency for frequency in RAY_FREQUENCIES]
+    waves += [moment * frequency for frequency in MOMENT_FREQUENCIES]
+    phases = torch.cat(waves, -1)
+    return torch.cat([rays, phases.sin(), phases.cos()], -1)
+
+
+@dataclass(frozen=True)
+class OracleGeometry:
+    """F_t from the truth: the upper bound of what an encoder could tell."""
+
+    part: GeometryPart = "whole"
+    """"patches" knows each patch's depth and place in its own picture, "camera" where each picture looks."""
+
+    @property
+    def channels(self) -> int:
+        """The ray's six, logarithm of depth, inverse depth, share of sky."""
+        return 9
+
+    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> Geometry:
+        """Rays of the patches, and means over them of what depth says."""
+        height = batch.context.shape[-2]
+        T_start_crop = batch.T_start_crop
+        if self.part == "patches":
+            T_start_crop = torch.eye(4, device=T_start_crop.device).expand_as(T_start_crop)
+        rays = plucker_rays(T_start_crop, batch.K_crop, rows, columns, height // rows)
+        if self.part == "camera":
+            forward = T_start_crop[..., None, :3, 2].expand_as(rays[..., :3])
+            origin = T_start_crop[..., None, :3, 3].expand_as(forward)
+            rays = torch.cat([forward, torch.linalg.cross(origin, forward)], -1)
+        depth_m = batch.context_depth_m.clamp(max=FARTHEST_M)
+        known = torch.stack([depth_m.log(), 1 / depth_m, (depth_m >= FARTHEST_M).float()], 2)
+        pooled = F.adaptive_avg_pool2d(known.flatten(0, 1), (rows, columns))
+        depths = pooled.reshape(*known.shape[:3], rows * columns).mT
+        if self.part == "camera":
+            depths = torch.zeros_like(depths)
+        return Geometry(torch.cat([rays, depths], -1), rays)

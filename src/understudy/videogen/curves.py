@@ -1,0 +1,89 @@
+"""What a training leaves to look at: curves as lines of JSON, and pictures of truth above sample."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from understudy.io.images import write_png
+from understudy.videogen.sample import frames_of
+
+__all__ = ["Curves", "read_curves", "write_contact_sheet"]
+
+
+class Curves:
+    """Appends a line per entry; lines of steps after the one that training goes on from are dropped."""
+
+    def __init__(self, path: Path, first: int, steps: int, samples_per_step: int) -> None:
+        self._path, self._first, self._steps, self._samples_per_step = path, first, steps, samples_per_step
+        self._kept = [line for line in read_curves(path) if line["step"] <= first]
+        self._started, self._waited_s = time.monotonic(), 0.0
+        self._begun = False
+
+    @property
+    def seconds(self) -> float:
+        """Since this was made."""
+        return time.monotonic() - self._started
+
+    @property
+    def waited_share(self) -> float:
+        """Of those seconds, spent `waiting`."""
+        return self._waited_s / max(self.seconds, 1e-9)
+
+    def samples_per_s(self, step: int) -> float:
+        """Since this was made."""
+        return (step - self._first) * self._samples_per_step / max(self.seconds, 1e-9)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count what happens within as time spent waiting for clips."""
+        before = time.monotonic()
+        yield
+        self._waited_s += time.monotonic() - before
+
+    def write(self, step: int, loss: float) -> None:
+        """Append where training stands: loss of this step, seconds of all its runs, rate, and time left."""
+        if not self._begun:
+            partial = self._path.with_name(f".{self._path.name}.partial")
+            partial.write_text("".join(json.dumps(line) + "\n" for line in self._kept), encoding="utf-8")
+            os.replace(partial, self._path)
+            self._begun = True
+        before_s = self._kept[-1]["seconds"] if self._kept else 0.0
+        line = {
+            "step": step,
+            "loss": loss,
+            "seconds": round(before_s + self.seconds, 2),
+            "samples_per_s": round(self.samples_per_s(step), 2),
+            "waited_share": round(self.waited_share, 4),
+            "seconds_left": round(self.seconds / max(step - self._first, 1) * (self._steps - step)),
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def read_curves(path: Path) -> list[dict[str, float | int]]:
+    """The lines of a training's curves; a last line that was cut off is left out."""
+    lines = []
+    if path.is_file():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                break
+    return lines
+
+
+def write_contact_sheet(
+    path: Path,
+    truth: Float[Tensor, "batch frame 3 height width"],
+    sampled: Float[Tensor, "batch frame 3 height width"],
+) -> None:
+    """A picture of clips as rows of frames, each truth above its sample."""
+    rows = [row for pair in zip(frames_of(truth), frames_of(sampled), strict=True) for row in pair]
+    write_png(path, np.concatenate([np.concatenate(list(row), 1) for row in rows]))

@@ -1,0 +1,158 @@
+"""Filming in a given set: camera moves by name, pictures of a set, and the whole job with a tiny model."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the scene extra: PyTorch")
+
+import torch
+
+from understudy.cli.main import main
+from understudy.core.errors import BackendUnavailable, InputError
+from understudy.io.cameras import read_camera_json
+from understudy.io.images import write_png
+from understudy.io.video import open_shot, read_frames
+from understudy.studio.set_pictures import read_set
+from understudy.studio.shoot import ShootConfig, camera_of_words, shoot_clip
+from understudy.videogen.checkpoints import GeometryOrigin, save_model
+from understudy.videogen.model import VideoTransformer
+from understudy.videogen.presets import PRESETS, varied
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """An untrained tiny model on disk that needs no geometry."""
+    folder = tmp_path_factory.mktemp("model")
+    config = varied(PRESETS["tiny"], "no_geometry").model
+    torch.manual_seed(0)
+    save_model(folder, config, VideoTransformer(config).state_dict(), 0, GeometryOrigin("oracle"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of three pictures of a set."""
+    folder = tmp_path_factory.mktemp("set")
+    for index in range(3):
+        rng = np.random.default_rng(index)
+        write_png(folder / f"{index}.png", rng.integers(0, 256, (80, 100 + 10 * index, 3), np.uint8))
+    return folder
+
+
+def relative(words: str, distance_m: float = 3.0) -> np.ndarray:
+    T = camera_of_words(words, distance_m).T_world_camera
+    return np.linalg.inv(T[0]) @ T[-1]
+
+
+def test_a_pan_turns_in_place_to_the_right():
+    T = relative("pan:+60")
+    assert np.allclose(T[:3, 3], 0, atol=1e-9)
+    assert np.allclose(T[:3, 2], [np.sin(np.pi / 3), 0, np.cos(np.pi / 3)])
+
+
+def test_an_arc_keeps_its_distance_and_looks_at_the_pivot():
+    path = camera_of_words("arc:-45", 2.0)
+    pivot = path.T_world_camera[0] @ [0, 0, 2.0, 1]
+    seen = path.T_camera_world @ pivot
+    assert np.allclose(seen[:, :3], [0, 0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("words", "step"), [("dolly:1", (0, 0, 1)), ("truck:-2", (-2, 0, 0)), ("pedestal:0.5", (0, -0.5, 0))]
+)
+def test_straight_moves_go_where_their_names_say(words, step):
+    T = relative(words)
+    assert np.allclose(T[:3, 3], step) and np.allclose(T[:3, :3], np.eye(3))
+
+
+def test_a_path_starts_level_in_a_world_whose_y_is_up():
+    T = camera_of_words("static", 3.0).T_world_camera[0]
+    assert np.allclose(T[:3, 1], [0, -1, 0]) and T[1, 3] > 0
+
+
+@pytest.mark.parametrize("words", ["swirl:3", "arc", "pan:far", "arc:1000", "pan:nan"])
+def test_unknown_moves_are_one_clear_sentence(words):
+    with pytest.raises(InputError, match="--camera is"):
+        camera_of_words(words, 3.0)
+
+
+def test_crops_of_a_panorama_look_where_they_should(tmp_path):
+    """A panorama whose colour is its longitude: each crop's middle column has the colour of its turn."""
+    longitude = (np.arange(720) + 0.5) / 720 * 2 * np.pi - np.pi
+    colour = np.stack([np.cos(longitude), np.sin(longitude), 0 * longitude], -1) * 100 + 128
+    panorama = np.broadcast_to(colour[None], (360, 720, 3)).astype(np.uint8).copy()
+    write_png(tmp_path / "pano.png", panorama)
+    for index, crop in enumerate(read_set(tmp_path / "pano.png", 6)):
+        turn = index * np.pi / 3
+        middle = crop[:, 127:129].astype(float).mean((0, 1))
+        assert np.abs(middle - [128 + 100 * np.cos(turn), 128 + 100 * np.sin(turn), 128]).max() < 3
+        edge = crop[:, -1].astype(float).mean(0)
+        right = turn + np.arctan(255 / 256)
+        assert np.abs(edge[:2] - [128 + 100 * np.cos(right), 128 + 100 * np.sin(right)]).max() < 4
+
+
+def test_a_wide_picture_is_a_panorama_and_a_radiance_file_is_developed(tmp_path):
+    import cv2
+
+    light = np.linspace(0.01, 8, 200 * 400 * 3, dtype=np.float32).reshape(200, 400, 3)
+    cv2.imwrite(str(tmp_path / "pano.hdr"), light)
+    crops = read_set(tmp_path / "pano.hdr", 5)
+    assert len(crops) == 5 and crops[0].dtype == np.uint8 and 60 < crops[0].mean() < 200
+    (tmp_path / "text.hdr").write_text("no picture")
+    with pytest.raises(InputError, match="Radiance"):
+        read_set(tmp_path / "text.hdr", 5)
+    (tmp_path / "huge.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 90000 +X 180000\n")
+    with pytest.raises(InputError, match="million"):
+        read_set(tmp_path / "huge.hdr", 5)
+
+
+def test_a_set_is_a_folder_in_the_order_of_names(pictures, tmp_path):
+    found = read_set(pictures, 6)
+    assert [picture.shape[1] for picture in found] == [100, 110, 120]
+    with pytest.raises(InputError, match="no pictures"):
+        read_set(tmp_path, 6)
+
+
+def test_a_clip_is_filmed_with_its_camera_and_preview(tiny, pictures, tmp_path):
+    config = ShootConfig(preset="tiny", model=tiny, steps=2)
+    shooting = shoot_clip(pictures, "arc:+30", "a man waves", tmp_path / "a.mp4", config)
+    shot = open_shot(shooting.clip)
+    assert len(shot) == PRESETS["tiny"].model.frames and shot.width == shot.height == 384
+    camera = read_camera_json(shooting.camera)
+    assert len(camera) == len(shot) and (camera.width, camera.height) == (384, 384)
+    assert shooting.preview.stat().st_size > 1000
+    again = shoot_clip(pictures, "arc:+30", "a man waves", tmp_path / "b.mp4", config)
+    pairs = zip(read_frames(shot), read_frames(open_shot(again.clip)), strict=True)
+    assert all((a == b).all() for a, b in pairs)
+    other = shoot_clip(pictures, "arc:+30", "a man waves", tmp_path / "c.mp4", ShootConfig("tiny", tiny, 1, 2))
+    assert any((a != b).any() for a, b in zip(read_frames(shot), read_frames(open_shot(other.clip)), strict=True))
+
+
+def test_what_is_absent_is_said(pictures, tmp_path):
+    with pytest.raises(BackendUnavailable, match="no trained checkpoint"):
+        shoot_clip(pictures, "static", "", tmp_path / "a.mp4", ShootConfig("tiny"))
+    with pytest.raises(InputError, match=r"\.mp4"):
+        shoot_clip(pictures, "static", "", tmp_path / "a.gif", ShootConfig("tiny"))
+
+
+def test_the_verb_gives_exit_codes(tiny, pictures, tmp_path, capsys):
+    out = tmp_path / "clip.mp4"
+    common = ["--set", str(pictures), "--model", str(tiny), "--preset", "tiny", "--steps", "1", "-o", str(out)]
+    assert main(["shoot", *common, "--camera", "pan:20"]) == 0 and out.exists()
+    assert "clip.preview.png" in capsys.readouterr().out
+    assert main(["shoot", *common, "--camera", "nowhere:1"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_training_by_name_resumes_and_can_be_filmed_with(pictures, tmp_path):
+    run = tmp_path / "run"
+    common = ["scene", "train", "--preset", "tiny", "--geometry", "oracle", "-o", str(run)]
+    assert main([*common, "--variant", "no_geometry", "--steps", "10"]) == 0
+    lines = [json.loads(line) for line in (run / "curves.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 10 and np.isfinite(lines[-1]["loss"])
+    newest = sorted(run.glob("**/model.json"))[-1].parent
+    config = ShootConfig(preset="tiny", model=newest, steps=1)
+    assert shoot_clip(pictures, "static", "", tmp_path / "clip.mp4", config).clip.exists()
+    assert main([*common, "--variant", "ordered"]) == 2

@@ -1,0 +1,101 @@
+"""Rays, oracle geometry and the rendered point cloud, against geometry that is known by construction."""
+
+import torch
+from random_clips import RandomClips, lens, turned
+
+from understudy.videogen.conditioning import (
+    RAY_FEATURES,
+    OracleGeometry,
+    camera_numbers,
+    joined,
+    mapped,
+    plucker_rays,
+    ray_features,
+)
+from understudy.videogen.point_cloud import render_point_cloud
+
+
+def test_rays_are_unit_lines_through_their_camera():
+    T = turned(torch.tensor([[0.0, 0.5]]))
+    T[0, 1, :3, 3] = torch.tensor([1.0, 2.0, 3.0])
+    rays = plucker_rays(T, lens(16, 90.0)[None], 2, 2, 8)
+    direction, moment = rays[..., :3], rays[..., 3:]
+    assert torch.allclose(direction.norm(dim=-1), torch.ones(1, 2, 4))
+    assert torch.allclose(moment[0, 0], torch.zeros(4, 3))
+    # A moment is the same for every point of the line.
+    point = T[0, 1, :3, 3] + 7.0 * direction[0, 1]
+    assert torch.allclose(torch.linalg.cross(point, direction[0, 1]), moment[0, 1], atol=1e-4)
+
+
+def test_the_ray_right_of_and_below_the_axis_points_right_and_down():
+    rays = plucker_rays(torch.eye(4)[None, None], lens(16, 90.0)[None], 2, 2, 8)
+    assert torch.allclose(rays[0, 0, 3, :3], torch.nn.functional.normalize(torch.tensor([0.5, 0.5, 1.0]), dim=0))
+
+
+def test_a_quarter_turn_to_the_right_looks_along_x():
+    rays = plucker_rays(turned(torch.tensor([[0.0, torch.pi / 2]])), lens(16, 90.0)[None], 1, 1, 16)
+    assert torch.allclose(rays[0, 1, 0, :3], torch.tensor([1.0, 0.0, 0.0]), atol=1e-6)
+
+
+def test_two_pictures_give_one_place_one_ray():
+    """A patch in the middle of a crop turned by 45° is the patch at 45° of the start view."""
+    T, K = turned(torch.tensor([[0.0, torch.pi / 4]])), lens(16, 90.0)[None]
+    start = plucker_rays(T, K, 16, 16, 1)[0, 0].reshape(16, 16, 6)
+    crop = plucker_rays(T, K, 16, 16, 1)[0, 1].reshape(16, 16, 6)
+    edge, middle = (start[7, 15] + start[8, 15]) / 2, crop[7:9, 7:9].mean((0, 1))
+    assert torch.rad2deg(torch.acos((edge[:3] * middle[:3]).sum() / edge[:3].norm() / middle[:3].norm())) < 3.0
+    assert ray_features(start).shape == (16, 16, RAY_FEATURES)
+
+
+def test_camera_numbers_are_the_rows_of_rotation_and_translation():
+    T = torch.arange(16.0).reshape(1, 1, 4, 4)
+    assert torch.equal(camera_numbers(T)[0, 0], torch.arange(12.0))
+
+
+def test_parts_of_oracle_geometry_know_only_their_part():
+    batch = RandomClips(crops=4)(0, 2)
+    whole, patches, camera = (OracleGeometry(part)(batch, 2, 2) for part in ("whole", "patches", "camera"))
+    assert whole.features.shape == (2, 4, 4, OracleGeometry().channels)
+    assert torch.allclose(patches.rays, patches.rays[:, :1].expand_as(patches.rays))  # not where crops look
+    assert torch.allclose(camera.rays, camera.rays[:, :, :1].expand_as(camera.rays))  # not where patches lie
+    assert (camera.features[..., 6:] == 0).all()
+    expected = batch.context_depth_m[:, :, :8, :8].log().mean((2, 3))
+    assert torch.allclose(whole.features[:, :, 0, 6], expected, atol=1e-5)
+
+
+def test_the_point_cloud_seen_from_where_it_was_taken_is_the_picture():
+    batch = RandomClips(size_px=16, crops=1)(0, 2)
+    K = batch.K_crop
+    guide = render_point_cloud(
+        batch.context, batch.context_depth_m, batch.T_start_crop, K, batch.T_start_crop, K, 16, 16
+    )
+    assert torch.equal(guide[:, 0, :3], batch.context[:, 0])
+    assert (guide[:, 0, 3] == 1).all()
+
+
+def test_the_nearest_point_wins_and_what_no_picture_shows_is_empty():
+    K = lens(8, 90.0)[None]
+    pictures = torch.stack([torch.full((3, 8, 8), -0.5), torch.full((3, 8, 8), 0.5)])[None]
+    depth_m = torch.stack([torch.full((8, 8), 2.0), torch.full((8, 8), 5.0)])[None]
+    still = torch.eye(4).expand(1, 2, 4, 4)
+    back = turned(torch.tensor([[0.0, torch.pi]]))
+    guide = render_point_cloud(pictures, depth_m, still, K, back, K, 8, 8)
+    assert (guide[0, 0, :3] == -0.5).all()
+    assert (guide[0, 1] == 0).all()
+
+
+def test_moving_forward_spreads_the_points_as_perspective_does():
+    K = lens(9, 90.0)[None]
+    picture = torch.zeros(1, 1, 3, 9, 9)
+    picture[..., 4, 6] = 1.0  # two pixels right of the middle, at 4 m
+    T = torch.eye(4).repeat(1, 1, 1, 1)
+    T[..., 2, 3] = 2.0
+    guide = render_point_cloud(picture, torch.full((1, 1, 9, 9), 4.0), torch.eye(4)[None, None], K, T, K, 9, 9)
+    assert guide[0, 0, 0, 4].argmax() == 8  # four pixels right, from 2 m
+
+
+def test_batches_are_joined_and_changed_whole():
+    batch = RandomClips()(0, 2)
+    known = OracleGeometry()(batch, 2, 2)
+    twice = joined([known, mapped(known, lambda tensor: 2 * tensor)])
+    assert torch.equal(twice.features[2:], 2 * known.features) and len(twice.rays) == 4

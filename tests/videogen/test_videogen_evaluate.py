@@ -1,0 +1,140 @@
+"""Measures of films must be perfect for the truth, and see what is wrong with anything else."""
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from understudy.geometry.rotations import rotation_angle
+from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
+from understudy.synthetic.clip_batch import ClipBatch
+from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
+from understudy.synthetic.scene_moves import MoveMix
+from understudy.videogen.checkpoints import GeometryOrigin, save_model
+from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, measure, psnr_by_frame
+from understudy.videogen.evaluate_models import BestContextCrop, CopyFirstCrop, PointCloud, Truth, covered
+from understudy.videogen.model import VideoTransformer
+from understudy.videogen.pose_search import candidate_poses, find_poses
+from understudy.videogen.presets import PRESETS
+from understudy.videogen.subject_check import find_silhouettes, movement, placed_as_said
+
+SIZES = ClipSizes(frames=3, height=48, width=48, crops=6, crop_size=48)
+FEW = Evaluation(clips=3, seeds=(0, 1), posed_clips=2)
+
+
+def clips(move: str, amount_deg: float, count: int = 4):
+    mix = ClipMix(moves=MoveMix({move: 1.0}, math.radians(amount_deg)), empty_share=0.0)
+    held_out = EndlessClips(3, SIZES, split="held_out", mix=mix)
+    return held_out, held_out.describe(range(count)), held_out.clips(range(count))
+
+
+@pytest.mark.parametrize("move", MEASURED_MOVES)
+def test_the_truth_is_perfect_on_every_measure(move):
+    figures, take = measure(Truth(), SIZES, MEASURED_MOVES[move], FEW)
+    assert figures.psnr_db.shape == (6, 3) and (figures.psnr_db > 90).all()
+    assert (figures.ssim > 0.999).all()
+    assert (figures.mirrored_gain_db > 40).all()
+    assert figures.camera.last_rotation_deg.shape == (4,) and figures.camera.last_rotation_deg.max() < 0.2
+    assert np.median(figures.camera.rotation_sum_rad) < 0.02
+    assert np.nanmean(figures.subject.present) > 0.8
+    assert np.isnan(figures.subject.unasked).all()
+    assert take.frames.shape == (3, 3, 48, 48, 3)
+
+
+def test_films_without_knowledge_are_worse_the_further_the_camera_goes():
+    pan = MEASURED_MOVES["pan 75°"]
+    evaluation = Evaluation(clips=6, seeds=(0,), posed_clips=0)
+    still, best, cloud = (
+        measure(film, SIZES, pan, evaluation, False)[0] for film in (CopyFirstCrop(), BestContextCrop(), PointCloud())
+    )
+    assert still.psnr_db[:, 0].mean() > still.psnr_db[:, -1].mean() + 5
+    assert best.psnr_db.mean() > still.psnr_db.mean()
+    assert cloud.psnr_db[:, -1].mean() > best.psnr_db[:, -1].mean() + 3
+    assert still.mirrored_gain_db.mean() < 1 < cloud.mirrored_gain_db.mean()
+
+
+def test_psnr_counts_only_where_it_is_told():
+    truth = torch.zeros(1, 2, 3, 4, 4)
+    made = truth.clone()
+    made[..., 0, 0] = 1.0
+    everywhere = psnr_by_frame(made, truth, torch.ones(1, 2, 4, 4, dtype=torch.bool))
+    assert everywhere[0].tolist() == pytest.approx([10 * math.log10(16 * 4)] * 2)
+    elsewhere = torch.ones(1, 2, 4, 4, dtype=torch.bool)
+    elsewhere[..., 0, 0] = False
+    assert (psnr_by_frame(made, truth, elsewhere) > 98).all()
+
+
+def test_a_camera_off_its_path_is_found_where_it_is():
+    held_out, scene, batch = clips("arc", 40)
+    turned = batch.T_start_camera.clone()
+    angle = math.radians(4.0)
+    turn = torch.tensor([[math.cos(angle), 0, math.sin(angle)], [0, 1, 0], [-math.sin(angle), 0, math.cos(angle)]])
+    turned[:, -1, :3, :3] = turned[:, -1, :3, :3] @ turn
+    frames, _ = held_out.empty_views(scene, turned)
+    background = torch.ones(4, 3, 48, 48, dtype=torch.bool)
+    candidates = candidate_poses(batch.T_start_camera, held_out.clips(range(4), mirrored=True).T_start_camera)
+    found = find_poses(scene, SIZES, frames, background, candidates).T_start_camera.double().numpy()
+
+    def angles_deg(true):
+        R = true.double().numpy()[:, -1, :3, :3]
+        return np.degrees(rotation_angle(np.swapaxes(found[:, -1, :3, :3], 1, 2) @ R))
+
+    assert np.median(angles_deg(turned)) < 0.6 and np.median(angles_deg(batch.T_start_camera)) > 3
+
+
+def test_what_no_picture_shows_is_not_covered():
+    _, _, batch = clips("pan", 60)
+    assert covered(batch).float().mean() > 0.9
+    one = ClipBatch(
+        **{name: getattr(batch, name) for name in ("video", "empty", "mask", "depth_m", "T_start_camera", "K")},
+        **{name: getattr(batch, name)[:, :1] for name in ("context", "context_depth_m", "T_start_crop")},
+        K_crop=batch.K_crop, words=batch.words,
+    )  # fmt: skip
+    assert covered(one)[:, 0].float().mean() > 0.9 > 0.6 > covered(one)[:, -1].float().mean()
+
+
+def test_silhouettes_tell_somebody_from_nobody():
+    _, scene, batch = clips("static", 0, 8)
+    there = find_silhouettes(batch.video, batch.empty, batch.mask)
+    gone = find_silhouettes(batch.empty, batch.empty, batch.mask)
+    asked = there.asked.any(1)
+    assert there.present[asked].float().mean() > 0.8 and not gone.present.any()
+    frozen = find_silhouettes(batch.video[:, :1].expand_as(batch.video), batch.empty, batch.mask)
+    assert np.nanmean(movement(there).numpy()) > np.nanmean(movement(frozen).numpy())
+    assert np.nanmean(placed_as_said(there, scene, batch.K).numpy()) > 0.85
+    mirrored = find_silhouettes(batch.video.flip(-1), batch.empty.flip(-1), batch.mask.flip(-1))
+    assert np.nanmean(placed_as_said(mirrored, scene, batch.K).numpy()) < 0.7
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A film of nothing."""
+
+    def __call__(self, batch: ClipBatch, seed: int) -> torch.Tensor:
+        return torch.randn(batch.video.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_noise_is_no_film():
+    figures, _ = measure(Noise(), SIZES, MEASURED_MOVES["pan 75°"], Evaluation(2, (0,), 0), False)
+    assert figures.psnr_db.max() < 12 and abs(figures.mirrored_gain_db).max() < 1
+
+
+def test_a_run_becomes_one_page_with_its_variants(tmp_path):
+    config = PRESETS["tiny"].model
+    for folder, geometry in (("", "input"), ("no_geometry", "none")):
+        torch.manual_seed(0)
+        model = VideoTransformer(
+            config if geometry == "input" else type(config)(**{**vars(config), "geometry": "none"})
+        )
+        save_model(tmp_path / folder, model.config, model.state_dict(), 0, GeometryOrigin("oracle"))
+    config = EvaluateSceneConfig(ablations=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2)
+    result = evaluate_scene(tmp_path, tmp_path / "out", config)
+    page = result.page.read_text()
+    assert "no_geometry" in page and "data:image/webp;base64," in page and "<script" not in page
+    tables = json.loads(result.figures.read_text())["tables"]
+    films = [row["film"] for row in tables["pan 75°: the set and the camera"]]
+    assert films[:2] == ["default", "no_geometry"] and "truth" in films
+    assert tables["Other pictures of the set"]

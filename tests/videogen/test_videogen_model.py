@@ -1,0 +1,231 @@
+"""The video transformer: shapes, what conditions may and may not change, overfitting, saving."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from random_clips import RandomClips
+
+from understudy.core.errors import FileFormatError, InputError
+from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
+from understudy.videogen.conditioning import Geometry, OracleGeometry, joined
+from understudy.videogen.feed import prepared
+from understudy.videogen.model import VideoTransformer
+from understudy.videogen.optimisers import build_optimisers
+from understudy.videogen.presets import PRESETS, VARIANTS, varied
+from understudy.videogen.train import training_loss
+from understudy.videogen.words import FILM_VOCABULARY, Vocabulary
+
+TINY = PRESETS["tiny"]
+ORIGIN = GeometryOrigin("oracle")
+
+
+def clips_for(preset, clips=2, crops=None):
+    batch = RandomClips(preset.model.picture_px, preset.model.frames, crops or preset.pictures)(0, clips)
+    return prepared(batch, preset.model, OracleGeometry(preset.geometry_part))
+
+
+def awake(config, seed=0) -> VideoTransformer:
+    """A model whose weights are all random: at its start many are zero, and then nothing depends on anything."""
+    torch.manual_seed(seed)
+    model = VideoTransformer(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model
+
+
+@torch.no_grad()
+def look(model, clips, conditions=None, time=0.4):
+    return model(clips.video, torch.full((len(clips),), time), conditions or clips.conditions).clip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_learns_from_a_batch(name):
+    preset = varied(TINY, name)
+    clips = clips_for(preset)
+    model = VideoTransformer(preset.model)
+    loss = training_loss(model, preset.model, clips, preset.training, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert model(clips.video, torch.zeros(2), clips.conditions).clip.shape == clips.video.shape
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("tiny", 0.0, 0.1), ("mini", 3.0, 3.6), ("small", 22.0, 30.0)])
+def test_presets_have_their_size(name, low, high):
+    with torch.device("meta"):
+        model = VideoTransformer(PRESETS[name].model)
+    assert low < sum(parameter.numel() for parameter in model.parameters()) / 1e6 < high
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(InputError, match="no variant 'upside_down'; known: default"):
+        varied(TINY, "upside_down")
+
+
+def test_a_batch_can_be_overfitted():
+    preset = varied(TINY, "default")
+    clips = clips_for(preset)
+    config = replace(preset.training, subject_weight=1.0)
+    torch.manual_seed(0)
+    model = VideoTransformer(preset.model)
+    optimisers = build_optimisers(model, 0.02, 3e-3)
+    losses = []
+    for step in range(150):
+        # Times and noise stay the same, so that what is left is what the network has not yet learned by heart.
+        loss = training_loss(model, preset.model, clips, config, torch.Generator().manual_seed(step % 2))
+        loss.backward()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_at_the_start_the_papers_camera_changes_nothing():
+    preset = varied(TINY, "paper")
+    torch.manual_seed(0)
+    model = VideoTransformer(preset.model)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not name.startswith("camera."):
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        model.no_camera.zero_()
+    clips = clips_for(preset)
+    moved = replace(clips.conditions, T_start_camera=clips.conditions.T_start_camera.flip(1))
+    assert torch.equal(look(model, clips), look(model, clips, moved))
+    with torch.no_grad():
+        model.camera.weight.normal_()
+    assert not torch.allclose(look(model, clips), look(model, clips, moved))
+
+
+def test_rays_do_change_what_is_seen():
+    clips, model = clips_for(TINY), awake(TINY.model)
+    moved = replace(clips.conditions, T_start_camera=clips.conditions.T_start_camera.flip(1))
+    assert not torch.allclose(look(model, clips), look(model, clips, moved), atol=1e-3)
+
+
+def test_the_order_of_pictures_means_nothing_when_geometry_is_added():
+    clips, model = clips_for(TINY, crops=4), awake(TINY.model)
+    shuffled = clips.conditions.shuffled(torch.Generator().manual_seed(1))
+    assert not torch.equal(shuffled.pictures, clips.conditions.pictures)
+    assert torch.allclose(look(model, clips), look(model, clips, shuffled), atol=1e-4)
+    # Geometry that is left behind does matter, and so does which picture is the first.
+    torn = replace(clips.conditions, pictures=shuffled.pictures)
+    assert not torch.allclose(look(model, clips), look(model, clips, torn), atol=1e-3)
+    known = clips.conditions.geometry
+    other_first = replace(
+        clips.conditions,
+        pictures=clips.conditions.pictures.roll(1, 1),
+        geometry=Geometry(known.features.roll(1, 1), known.rays.roll(1, 1)),
+    )
+    assert not torch.allclose(look(model, clips), look(model, clips, other_first), atol=1e-3)
+
+
+def test_shuffling_keeps_the_first_picture_and_carries_geometry_along():
+    conditions = clips_for(TINY, clips=3, crops=6).conditions
+    shuffled = conditions.shuffled(torch.Generator().manual_seed(0))
+    assert torch.equal(shuffled.pictures[:, 0], conditions.pictures[:, 0])
+    for clip in range(3):
+        order = [
+            next(i for i in range(6) if torch.equal(conditions.pictures[clip, i], picture))
+            for picture in shuffled.pictures[clip]
+        ]
+        assert sorted(order) == list(range(6))
+        assert torch.equal(shuffled.geometry.features[clip], conditions.geometry.features[clip, order])
+        assert torch.equal(shuffled.geometry.rays[clip], conditions.geometry.rays[clip, order])
+
+
+@pytest.mark.parametrize("name", ["words", "set", "camera"])
+def test_what_is_absent_has_no_influence(name):
+    clips, model = clips_for(TINY), awake(TINY.model)
+    conditions = clips.conditions
+    other = {
+        "words": replace(conditions, word_ids=conditions.word_ids.flip(1)),
+        "set": replace(conditions, pictures=-conditions.pictures, geometry=Geometry(-conditions.geometry.features)),
+        "camera": replace(conditions, T_start_camera=conditions.T_start_camera.flip(1)),
+    }[name]
+    assert not torch.allclose(look(model, clips, conditions), look(model, clips, other), atol=1e-3)
+    without = frozenset({name})
+    assert torch.equal(look(model, clips, conditions.without(without)), look(model, clips, other.without(without)))
+    with pytest.raises(ValueError, match="no conditions"):
+        conditions.without(frozenset({"weather"}))
+
+
+def test_conditions_are_dropped_as_often_as_asked():
+    conditions = joined([clips_for(TINY, clips=10).conditions] * 400)
+    share = conditions.dropped(0.1, torch.Generator().manual_seed(0)).absent.float().mean(0)
+    assert ((share > 0.08) & (share < 0.12)).all()
+
+
+def test_a_clip_does_not_depend_on_its_batch():
+    clips, model = clips_for(TINY, clips=3), awake(TINY.model)
+    alone = clips.clips(torch.tensor([1]))
+    assert torch.allclose(look(model, clips)[1:2], look(model, alone), atol=1e-5)
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    clips = clips_for(TINY)
+    found = []
+    for on in (False, True):
+        model = awake(TINY.model).train()
+        model.gradient_checkpointing = on
+        training_loss(model, TINY.model, clips, TINY.training, torch.Generator().manual_seed(0)).backward()
+        found.append([parameter.grad for parameter in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_bfloat16_is_close_to_float32():
+    clips, model = clips_for(TINY), awake(TINY.model)
+    with torch.no_grad():
+        half = model(clips.video.bfloat16(), torch.full((2,), 0.4), clips.conditions).clip
+    full = look(model, clips)
+    assert half.dtype == torch.float32
+    assert (half - full).norm() < 0.05 * full.norm()
+
+
+def test_a_saved_model_is_the_same_model(tmp_path):
+    clips, model = clips_for(TINY), awake(TINY.model)
+    save_model(tmp_path / "model", TINY.model, model.state_dict(), 12, ORIGIN)
+    saved = load_model(tmp_path / "model")
+    assert (saved.step, saved.geometry, saved.model.config) == (12, ORIGIN, TINY.model)
+    assert torch.equal(look(saved.model, clips), look(model, clips))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 64}, "other weights than expected"),
+        ({"width": 10**9}, "not in 0 …"),
+        ({"layers": 10**4}, "up to 256 are read"),
+        ({"colour": 1}, "describes no video model"),
+    ],
+)
+def test_a_model_whose_description_was_changed_is_refused(tmp_path, change, message):
+    save_model(tmp_path, TINY.model, awake(TINY.model).state_dict(), 0, ORIGIN)
+    document = json.loads((tmp_path / "model.json").read_text())
+    document["model"].update(change)
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    with pytest.raises(FileFormatError, match=message):
+        load_model(tmp_path)
+
+
+def test_a_cut_off_model_is_refused(tmp_path):
+    save_model(tmp_path, TINY.model, awake(TINY.model).state_dict(), 0, ORIGIN)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FileFormatError, match="no readable file of weights"):
+        load_model(tmp_path)
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        load_model(tmp_path / "elsewhere")
+
+
+def test_words_known_unknown_and_none():
+    ids = FILM_VOCABULARY.ids(["A man, in RED", "zyzzyva", "", "red " * 50])
+    assert ids.shape == (4, FILM_VOCABULARY.longest)
+    assert FILM_VOCABULARY.words[ids[0, 3] - 1] == "red" and (ids[0, 4:] == 0).all()
+    assert len(FILM_VOCABULARY.words) < ids[1, 0] < len(FILM_VOCABULARY)
+    assert (ids[2] == 0).all() and (ids[3] == ids[0, 3]).all()
+    assert torch.equal(Vocabulary((), 7, 2).ids(["never seen before"]), Vocabulary((), 7, 2).ids(["never seen"]))
