@@ -156,3 +156,13 @@ def test_training_by_name_resumes_and_can_be_filmed_with(pictures, tmp_path):
     config = ShootConfig(preset="tiny", model=newest, steps=1)
     assert shoot_clip(pictures, "static", "", tmp_path / "clip.mp4", config).clip.exists()
     assert main([*common, "--variant", "ordered"]) == 2
+
+
+def test_training_on_clips_from_disk(tmp_path):
+    data, run = str(tmp_path / "data"), str(tmp_path / "run")
+    size = ["--width", "64", "--height", "48", "--frames", "3", "--panorama-width", "128"]
+    assert main(["scene", "render-dataset", "--clips", "2", *size, "-o", data]) == 0
+    common = ["scene", "train", "--preset", "tiny", "--steps", "2", "--data", data, "-o", run]
+    assert main([*common, "--variant", "no_geometry"]) == 0
+    assert len((tmp_path / "run" / "curves.jsonl").read_text().splitlines()) == 2
+    assert main([*common, "--geometry", "oracle"]) == 2, "the truth about depth is not in such folders"

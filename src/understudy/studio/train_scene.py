@@ -9,15 +9,16 @@ from understudy.core.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
-from understudy.videogen.conditioning import GeometrySource, OracleGeometry
-from understudy.videogen.feed import EndlessSource, prepared
-from understudy.videogen.presets import PRESETS, Preset, varied
-from understudy.videogen.scene_encoder import SCENE_ENCODERS, EncodedGeometry
+from understudy.videogen.dataset_source import DatasetSource
+from understudy.videogen.feed import ClipSource, EndlessSource, prepared
+from understudy.videogen.presets import PRESETS, varied
+from understudy.videogen.scene_encoder import SCENE_ENCODERS, geometry_source
 from understudy.videogen.train import TrainingReport, train
 
-__all__ = ["WAN_PRESET", "TrainSceneConfig", "clip_sizes", "geometry_source", "train_scene"]
+__all__ = ["WAN_PRESET", "TrainSceneConfig", "train_scene"]
 
 HELD_OUT_CLIPS = 6
+ENDLESS = "endless"
 WAN_PRESET = "wan-1.3b"
 WAN_VARIANTS = ("default", "no_geometry")
 WAN_ENCODER = "vggt"
@@ -35,6 +36,8 @@ class TrainSceneConfig:
     geometry: str | None = None
     """Where the set's geometry comes from: correlation (bundled, the default), vggt (your own weights; the default and
     only choice of wan-1.3b), or oracle (the truth)."""
+    data: str = ENDLESS
+    """endless: clips are made while training; or a folder of clips in the Scene-Decoupled layout."""
     wan: Path | None = None
     """A folder of Wan's published parts; by default they are looked for in the local Hugging Face cache."""
     minutes: float | None = None
@@ -81,18 +84,20 @@ def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: N
     """A model of our own."""
     preset = varied(PRESETS[config.preset], config.variant)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = config.geometry or "correlation"
-    geometry = geometry_source(preset, source, device)
+    origin = GeometryOrigin(config.geometry or "correlation", preset.geometry_part)
+    geometry = None if preset.model.geometry == "none" else geometry_source(origin, device)
     model = preset.model if geometry is None else replace(preset.model, geometry_channels=geometry.channels)
     training = replace(preset.training, seed=config.seed, steps=config.steps or preset.training.steps)
-    sizes = clip_sizes(preset)
+    sizes = ClipSizes(model.frames, model.picture_px, model.picture_px, preset.pictures, model.picture_px)
+    if config.data != ENDLESS and (origin.source == "oracle" or model.guide):
+        raise InputError("--data holds no depth of the set's pictures; leave out --geometry oracle and explicit")
     held_out = prepared(
         EndlessClips(config.seed, sizes, device, "held_out").clips(range(HELD_OUT_CLIPS)), model, geometry
     )
     with narrator.stage(f"train {config.preset} {config.variant}") as progress:
         return train(
-            run, model, training, EndlessSource(EndlessClips(config.seed, sizes, device)), geometry,
-            GeometryOrigin(source, preset.geometry_part), held_out, limit_s, progress=progress,
+            run, model, training, _source(config, sizes, device), geometry, origin, held_out, limit_s,
+            progress=progress,
         )  # fmt: skip
 
 
@@ -111,21 +116,12 @@ def _train_wan(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Na
     encoder = None if origin.encoder is None else SCENE_ENCODERS[origin.encoder]().build(device)
     longer_px = max(training.height, training.width)
     sizes = ClipSizes(training.frames, training.height, training.width, training.pictures, longer_px)
-    source = EndlessSource(EndlessClips(config.seed, sizes, device))
+    source = _source(config, sizes, device)
     with narrator.stage(f"train {config.preset} {config.variant}") as progress:
         return train_wan(run, wan, training, source, encoder, origin, limit_s, progress)
 
 
-def clip_sizes(preset: Preset) -> ClipSizes:
-    """Clips as a preset wants them."""
-    px = preset.model.picture_px
-    return ClipSizes(preset.model.frames, px, px, preset.pictures, px)
-
-
-def geometry_source(preset: Preset, name: str, device: str) -> GeometrySource | None:
-    """Where F_t comes from; None for a model that uses none."""
-    if preset.model.geometry == "none":
-        return None
-    if name == "oracle":
-        return OracleGeometry(preset.geometry_part)
-    return EncodedGeometry(replace(SCENE_ENCODERS[name](), part=preset.geometry_part).build(device))
+def _source(config: TrainSceneConfig, sizes: ClipSizes, device: str) -> ClipSource:
+    if config.data != ENDLESS:
+        return DatasetSource.of_folder(Path(config.data), sizes, config.seed)
+    return EndlessSource(EndlessClips(config.seed, sizes, device))

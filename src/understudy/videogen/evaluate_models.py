@@ -1,6 +1,6 @@
 """What can be evaluated: trained models, the truth itself, and baselines that need no network."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from understudy.core.errors import InputError
 from understudy.synthetic.clip_batch import ClipBatch
-from understudy.videogen.checkpoints import GeometryOrigin, SavedModel, latest_checkpoint, load_model
-from understudy.videogen.conditioning import GeometrySource, OracleGeometry
+from understudy.videogen.checkpoints import SavedModel, latest_checkpoint, load_model
+from understudy.videogen.conditioning import GeometrySource
 from understudy.videogen.feed import prepared
 from understudy.videogen.point_cloud import render_point_cloud
 from understudy.videogen.sample import Sampling, sample_clips
-from understudy.videogen.scene_encoder import SCENE_ENCODERS, EncodedGeometry
+from understudy.videogen.scene_encoder import geometry_source
 
 __all__ = [
     "REFERENCES",
@@ -28,7 +28,6 @@ __all__ = [
     "Truth",
     "covered",
     "find_models",
-    "geometry_source",
 ]
 
 FILL_ROUNDS = 64
@@ -151,21 +150,6 @@ def find_models(
         raise InputError(f"there is no trained model in {run}: name the folder of a training, or train one first")
     first = {"default": models["default"]} if "default" in models else {}
     return first | models
-
-
-def geometry_source(origin: GeometryOrigin, device: torch.device | str = "cpu") -> GeometrySource:
-    """The source of geometry that a model was trained with.
-
-    Raises:
-        InputError: a name that is no source of ours.
-        BackendUnavailable: its weights are not there.
-    """
-    if origin.source == "oracle":
-        return OracleGeometry(origin.part)
-    if origin.source not in SCENE_ENCODERS:
-        raise InputError(f"there is no scene encoder {origin.source!r}; known: oracle, {', '.join(SCENE_ENCODERS)}")
-    backend = replace(SCENE_ENCODERS[origin.source](), part=origin.part)
-    return EncodedGeometry(backend.build(str(device)))
 
 
 def _guide(batch: ClipBatch) -> Float[Tensor, "batch frame 4 height width"]:

@@ -5,7 +5,7 @@ last layer CineScene takes, and a small one of the same class, trained on our ow
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.core.errors import BackendUnavailable
+from understudy.core.errors import BackendUnavailable, InputError
 from understudy.io.weights import cache_folder
 from understudy.synthetic.clip_batch import ClipBatch
-from understudy.videogen.conditioning import Geometry, GeometryPart, plucker_rays
+from understudy.videogen.checkpoints import GeometryOrigin
+from understudy.videogen.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry, plucker_rays
 from understudy.videogen.correlation_encoder import CorrelationEncoder, load_correlation_encoder
 from understudy.videogen.vggt import VGGT, VggtConfig, load_vggt
 
@@ -29,6 +30,7 @@ __all__ = [
     "SceneEncoder",
     "VggtBackend",
     "fuse",
+    "geometry_source",
     "resample",
 ]
 
@@ -218,3 +220,18 @@ SCENE_ENCODERS: dict[str, Callable[[], VggtBackend | CorrelationBackend]] = {
     "correlation": CorrelationBackend,
 }
 """By name, for command lines."""
+
+
+def geometry_source(origin: GeometryOrigin, device: torch.device | str = "cpu") -> GeometrySource:
+    """The source of geometry that a model was trained with.
+
+    Raises:
+        InputError: a name that is no source of ours.
+        BackendUnavailable: its weights are not there.
+    """
+    if origin.source == "oracle":
+        return OracleGeometry(origin.part)
+    if origin.source not in SCENE_ENCODERS:
+        raise InputError(f"there is no scene encoder {origin.source!r}; known: oracle, {', '.join(SCENE_ENCODERS)}")
+    backend = replace(SCENE_ENCODERS[origin.source](), part=origin.part)
+    return EncodedGeometry(backend.build(str(device)))
