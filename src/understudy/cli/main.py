@@ -14,6 +14,7 @@ VERBS = {
     "recast": "re-shoot a film shot with your character in the actor's place",
     "shoot": "film a new subject in a given set: pictures of it, a camera move, a few words",
     "scene": "train and evaluate the video models that shoot, and render their data",
+    "evaluate": "measure against known truth: motion, camera and silhouettes, shot by shot",
     "doctor": "say what is installed, what is in the cache, and what each backend still needs",
     "weights": "list, fetch and verify model weights",
 }

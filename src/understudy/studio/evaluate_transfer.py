@@ -1,0 +1,71 @@
+"""`understudy evaluate`: the transfer tables, shot by shot and resumed, and the score of one film's folder."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from understudy.characters.rig import character_from_rig
+from understudy.core.errors import InputError
+from understudy.core.film import Performance
+from understudy.io.cameras import read_camera_json, replace_text
+from understudy.io.motions import read_motion_npz
+from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.scoring import score_body, score_silhouettes
+from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, transfer_shots
+from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
+from understudy.studio.truth import read_truth
+
+__all__ = ["evaluate_film", "evaluate_transfer"]
+
+
+def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator: Narrator | None = None) -> str:
+    """Evaluate every shot that is not in `out` yet; gives the tables as text.
+
+    Raises:
+        InputError: `out` holds an evaluation with other settings.
+    """
+    config, narrator = config or TransferConfig(), narrator or SilentNarrator()
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[TransferRow] = []
+    for move, number, shot in transfer_shots(config):
+        rows += _kept(out / f"{move}_{number}.json", config, lambda m=move, n=number, s=shot: evaluate_shot(
+            m, n, s, config, out, narrator
+        ))  # fmt: skip
+    page, figures = write_transfer(out, rows, config)
+    texts = [as_text(table) for table in transfer_tables(rows)]
+    return "\n\n".join([*texts, f"page     {page}\nfigures  {figures}"])
+
+
+def _kept(path: Path, config: TransferConfig, measure: Callable[[], list[TransferRow]]) -> list[TransferRow]:
+    """The rows of a shot, measured unless they were."""
+    settings = json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}))
+    if path.is_file():
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["settings"] != settings:
+            raise InputError(f"{path} was measured with other settings; name another folder, or delete it")
+        return [TransferRow(**row) for row in document["rows"]]
+    rows = measure()
+    replace_text(path, json.dumps({"settings": settings, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+    return rows
+
+
+def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, float]:
+    """Score what `understudy recast` extracted from a shot of which the truth is known.
+
+    Raises:
+        InputError: a folder does not hold what it should, or the two are not of one length.
+    """
+    truth = read_truth(truth_folder)
+    folder = film / f"actors/{actor}"
+    if not (folder / "motion.npz").is_file():
+        raise InputError(f"{film} holds no actors/{actor}/motion.npz: name the folder of `understudy recast`")
+    body = Performance(character_from_rig(folder / "body.glb"), read_motion_npz(folder / "motion.npz"))
+    camera = read_camera_json(film / "camera/source.json")
+    if len(camera) != len(truth.camera):
+        raise InputError(f"the film has {len(camera)} frames and the truth {len(truth.camera)}: give those of one shot")
+    silhouettes = score_silhouettes(body, camera, truth)
+    figures = {name: float(np.mean(values)) for name, values in vars(silhouettes).items()}
+    return {name: round(value, 4) for name, value in (figures | asdict(score_body(body, camera, truth))).items()}

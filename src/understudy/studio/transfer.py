@@ -1,0 +1,175 @@
+"""DreamCinema's 3D tables, from pixels: the actor's own body, new bodies, ablation and perturbation."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from understudy.cinematography.camera_fit import fit_camera
+from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.errors import InputError
+from understudy.core.film import Performance
+from understudy.decompose.body import ActorFit, fit_actor
+from understudy.decompose.camera import solve_camera
+from understudy.decompose.people import find_people
+from understudy.geometry.rigid import invert, transform
+from understudy.io.video import open_shot
+from understudy.metrics.motion import mpjpe_mm
+from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.studio.narration import Narrator
+from understudy.studio.scoring import score_body, score_silhouettes
+from understudy.studio.transfer_bodies import new_body, perturbed
+from understudy.studio.truth import Truth, world_joints, write_truth
+from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.motions import Action, ActionKind
+from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
+
+__all__ = [
+    "MOVES",
+    "Ablation",
+    "TransferConfig",
+    "TransferRow",
+    "evaluate_shot",
+    "joint_errors",
+    "transfer_shots",
+]
+
+MOVES: tuple[CameraMoveName, ...] = ("push_in", "pull_out", "pan", "truck", "follow", "arc")
+"""The paper's; it calls truck "track"."""
+Ablation = Literal["adapt", "camera"]
+STATURES = (0.6, 0.8, 1.15, 1.3)
+"""Of the new bodies, of the actor's."""
+ACTIONS: tuple[ActionKind, ...] = ("walk", "wave", "dance", "walk_and_wave", "turn", "stretch", "squat", "bow")
+
+
+@dataclass(frozen=True)
+class TransferConfig:
+    """What is evaluated."""
+
+    moves: tuple[CameraMoveName, ...] = MOVES
+    """Camera moves, by name."""
+    ablate: tuple[Ablation, ...] = get_args(Ablation)
+    """What is switched off, one by one, for the new bodies: adapt (structure-guided animation), camera (its fit)."""
+    perturb: tuple[float, ...] = (0.0, 20.0, 40.0, 80.0)
+    """Millimetres of noise on the extracted motion."""
+    shots: int = 2
+    """Per move, with other actors, motions and sets."""
+    frames: int = 100
+    width: int = 960
+    height: int = 540
+
+    def __post_init__(self) -> None:
+        if min(self.perturb, default=0) < 0 or self.shots < 1 or self.frames < 8:
+            raise InputError("a perturbation is 0 mm or more, --shots 1 or more, --frames 8 or more")
+
+
+@dataclass(frozen=True)
+class TransferRow:
+    """One body in one shot; figures as in BodyScore and Silhouettes, means over frames."""
+
+    move: str
+    shot: int
+    body: str
+    """"reference", or a new body's stature as a share of the actor's."""
+    case: str
+    """"full", "without adapt", "without camera", or "40 mm, with camera"."""
+    figures: dict[str, float]
+
+
+def transfer_shots(config: TransferConfig) -> list[tuple[CameraMoveName, int, SyntheticShotConfig]]:
+    """Every shot of the evaluation: move, number, and what is filmed."""
+    shots = []
+    for move in config.moves:
+        for number in range(config.shots):
+            seed = 100 * MOVES.index(move) + number if move in MOVES else 1000 + number
+            action = Action(ACTIONS[(seed // 100 + 3 * number) % len(ACTIONS)])
+            shots.append((move, number, SyntheticShotConfig(
+                width=config.width, height=config.height, frames=config.frames, frame_rate=Fraction(24),
+                scenery=("courtyard", "room")[(seed // 100 + number) % 2], camera=CameraMove(move), action=action,
+                seed=seed,
+            )))  # fmt: skip
+    return shots
+
+
+def evaluate_shot(
+    move: CameraMoveName, number: int, shot: SyntheticShotConfig, config: TransferConfig, out: Path, narrator: Narrator
+) -> list[TransferRow]:
+    """Film one shot, take it apart, recast it, and score everything."""
+    folder = out / f"{move}_{number}"
+    with narrator.stage(f"{move} {number}: film") as progress:
+        truth = write_truth(folder, film_synthetic_shot(shot, folder, progress))
+    with narrator.stage(f"{move} {number}: people") as progress:
+        footage = open_shot(folder / "shot.mp4")
+        people = find_people(footage, folder / "people", progress=progress)
+    with narrator.stage(f"{move} {number}: camera") as progress:
+        solution = solve_camera(footage, people.masks, progress=progress)
+    with narrator.stage(f"{move} {number}: body") as progress:
+        fit = fit_actor(people.tracks[0], solution, progress=progress)
+    with narrator.stage(f"{move} {number}: bodies") as progress:
+        return _Scorer(move, number, fit, solution.move, truth).rows(config)
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """One extracted shot and its truth."""
+
+    move: str
+    number: int
+    fit: ActorFit
+    kind: CameraMoveKind
+    truth: Truth
+
+    def rows(self, config: TransferConfig) -> list[TransferRow]:
+        """All rows of the shot."""
+        actor = Performance(self.fit.body, self.fit.motion)
+        rows = [self._row("reference", "full", actor, self.fit.camera)]
+        for stature in STATURES:
+            rows += self._new_body(stature, config.ablate)
+        for noise_mm in config.perturb:
+            rows += self._perturbed(noise_mm)
+        return rows
+
+    def _new_body(self, stature: float, ablate: Sequence[Ablation]) -> list[TransferRow]:
+        actor = Performance(self.fit.body, self.fit.motion)
+        character = new_body(self.fit.body.height_m * stature)
+        rows = []
+        for case in ("full", *ablate):
+            adapted = RetargetConfig(adapt=case != "adapt")
+            motion = retarget(actor.motion, actor.character, character, adapted, self.fit.ground_contact)
+            understudy, camera = Performance(character, motion), self.fit.camera
+            if case != "camera":
+                camera = fit_camera(actor, understudy, camera, self.kind).camera
+            name = "full" if case == "full" else f"without {case}"
+            rows.append(self._row(f"{stature:g}", name, understudy, camera, stature))
+        return rows
+
+    def _perturbed(self, noise_mm: float) -> list[TransferRow]:
+        actor = Performance(self.fit.body, self.fit.motion)
+        shaken = replace(actor, motion=perturbed(actor, noise_mm, self.number))
+        fitted = fit_camera(actor, shaken, self.fit.camera, self.kind).camera
+        return [
+            self._row("reference", f"{noise_mm:g} mm, {case} camera", shaken, camera)
+            for case, camera in (("with", fitted), ("without", self.fit.camera))
+        ]
+
+    def _row(
+        self, body: str, case: str, performance: Performance, camera: CameraPath, stature: float = 1.0
+    ) -> TransferRow:
+        silhouettes = score_silhouettes(performance, camera, self.truth)
+        figures = {name: float(np.mean(values)) for name, values in vars(silhouettes).items()}
+        figures |= joint_errors(performance, camera, self.truth, stature)
+        if (body, case) == ("reference", "full"):
+            figures |= asdict(score_body(performance, camera, self.truth))
+        return TransferRow(self.move, self.number, body, case, {name: round(v, 3) for name, v in figures.items()})
+
+
+def joint_errors(performance: Performance, camera: CameraPath, truth: Truth, stature: float) -> dict[str, float]:
+    """How far joints are from the actor's true ones, both seen by their own camera and the body at the actor's size:
+    hips on hips (mpjpe_mm), and where they are in the frame (placed_mm)."""
+    made = transform(invert(camera.T_world_camera), world_joints(performance)) / stature
+    true = transform(invert(truth.camera.T_world_camera), truth.joints_m)
+    placed = 1000 * np.linalg.norm(made - true, axis=-1).mean()
+    return {"mpjpe_mm": float(mpjpe_mm(made, true).mean()), "placed_mm": float(placed)}

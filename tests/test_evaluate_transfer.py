@@ -1,0 +1,170 @@
+"""Scores against the truth: perfect for the truth itself, and right about errors that are put in."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from understudy.cli.main import main
+from understudy.core.errors import InputError
+from understudy.core.film import Performance
+from understudy.geometry.rotations import matrix_from_vector
+from understudy.io.cameras import write_camera_json
+from understudy.io.gltf import write_character
+from understudy.io.motions import write_motion_npz
+from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.studio.evaluate_transfer import evaluate_film, evaluate_transfer
+from understudy.studio.scoring import score_body, score_silhouettes
+from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors
+from understudy.studio.transfer_bodies import new_body, perturbed
+from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
+from understudy.studio.truth import read_truth, world_joints, write_truth
+from understudy.synthetic.camera_moves import CameraMove
+from understudy.synthetic.motions import Action
+from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
+
+
+@pytest.fixture(scope="module")
+def shot(tmp_path_factory):
+    config = SyntheticShotConfig(
+        width=320,
+        height=180,
+        frames=10,
+        frame_rate=Fraction(24),
+        camera=CameraMove("arc"),
+        action=Action("wave"),
+        seed=3,
+    )
+    folder = tmp_path_factory.mktemp("truth")
+    return film_synthetic_shot(config, folder)
+
+
+@pytest.fixture(scope="module")
+def truth(shot):
+    return write_truth(shot.path.parent, shot)
+
+
+@pytest.fixture
+def actor(shot):
+    return Performance(shot.scene.body, shot.scene.person.motion)
+
+
+def test_a_truth_comes_back_from_disk(shot, truth):
+    back = read_truth(shot.path.parent)
+    assert np.array_equal(back.joints_m, truth.joints_m) and np.array_equal(back.ground_contact, truth.ground_contact)
+    assert np.allclose(back.camera.T_world_camera, truth.camera.T_world_camera)
+    assert sum(1 for _ in back.silhouettes()) == 10
+
+
+def test_the_true_body_scores_perfectly(actor, truth):
+    score = score_body(actor, truth.camera, truth)
+    for name in ("mpjpe_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "root_error_percent", "camera_rotation_deg"):
+        assert getattr(score, name) < 1e-4, name
+    assert score.wrist_swing_percent == pytest.approx(100) and score.jitter == pytest.approx(score.true_jitter)
+    # Clothes and hair lie outside the bare body, so that the silhouettes are not the same.
+    silhouettes = score_silhouettes(actor, truth.camera, truth)
+    assert 0.7 < silhouettes.iou.mean() < 1 and silhouettes.pixel_agreement.mean() > 0.9
+    assert silhouettes.box_centre_percent.max() < 3
+
+
+def test_the_person_as_filmed_has_the_true_silhouette(shot, truth):
+    silhouettes = score_silhouettes(shot.scene.person, truth.camera, truth)
+    assert silhouettes.iou.min() > 0.93 and silhouettes.box_height_percent.max() < 1
+
+
+def test_errors_that_are_put_in_come_out(actor, truth):
+    moved = replace(actor, motion=replace(actor.motion, root_position_m=actor.motion.root_position_m + [0.1, 0, 0]))
+    assert score_body(moved, truth.camera, truth).mpjpe_mm < 1e-4, "hips stand on hips"
+    assert joint_errors(moved, truth.camera, truth, 1.0)["placed_mm"] == pytest.approx(100)
+    turn = np.tile(np.eye(4), (10, 1, 1))
+    turn[5:, :3, :3] = matrix_from_vector(np.radians([0.0, 2.0, 0.0]))
+    turned = replace(truth.camera, T_world_camera=truth.camera.T_world_camera @ turn)
+    assert score_body(actor, turned, truth).camera_rotation_deg == pytest.approx(1.0, abs=1e-6)
+    assert (
+        score_silhouettes(actor, turned, truth, every=9).iou[1]
+        < score_silhouettes(actor, truth.camera, truth, 9).iou[1]
+    )
+    with pytest.raises(ValueError, match="frames"):
+        score_body(actor, replace(turned, T_world_camera=turn[:4], K=turned.K[:4]), truth)
+
+
+def test_a_body_out_of_frame_scores_nothing(actor, truth):
+    away = replace(actor, motion=replace(actor.motion, root_position_m=actor.motion.root_position_m + [0, 50, 0]))
+    silhouettes = score_silhouettes(away, truth.camera, truth)
+    assert silhouettes.iou.max() == 0 and silhouettes.box_centre_percent.min() == 100
+
+
+@pytest.mark.parametrize("noise_mm", [20.0, 80.0])
+def test_a_perturbation_is_as_large_as_it_says(actor, noise_mm):
+    shaken = replace(actor, motion=perturbed(actor, noise_mm, 5))
+    moved = np.linalg.norm(shaken.motion.root_position_m - actor.motion.root_position_m, axis=1)
+    assert np.sqrt((moved**2).mean()) == pytest.approx(noise_mm / 1000, rel=0.05)
+    assert np.abs(world_joints(shaken) - world_joints(actor)).max() > noise_mm / 1000
+    assert np.allclose(world_joints(replace(actor, motion=perturbed(actor, 0.0, 5))), world_joints(actor))
+
+
+def test_new_bodies_stand_in_another_rest_pose(actor):
+    for height_m in (0.7, 1.2, 2.4):
+        body = new_body(height_m)
+        assert body.height_m == pytest.approx(height_m, rel=0.02)
+        hand = body.skeleton.names.index("LeftHand")
+        rest = world_joints(Performance(body, replace(
+            actor.motion, skeleton=body.skeleton, q_parent_joint=np.tile([1.0, 0, 0, 0], (10, 22, 1)),
+            root_position_m=np.tile(body.skeleton.T_parent_joint[0, :3, 3], (10, 1)),
+        )))  # fmt: skip
+        assert rest[0, hand, 1] < rest[0, body.skeleton.names.index("LeftArm"), 1] - 0.15 * height_m
+    adapted, copied = (
+        retarget(actor.motion, actor.character, new_body(1.7), RetargetConfig(adapt=adapt)) for adapt in (True, False)
+    )
+    bodies = [world_joints(Performance(new_body(1.7), motion)) for motion in (adapted, copied)]
+    true = world_joints(actor)
+    errors = [np.linalg.norm((b - b[:, :1]) - (true - true[:, :1]), axis=-1).mean() for b in bodies]
+    assert errors[0] < 0.05 < errors[1]
+
+
+def test_tables_are_text_json_and_a_page(tmp_path):
+    figures = dict.fromkeys((
+        "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "root_error_percent", "jitter",
+        "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent", "box_centre_percent",
+        "box_height_percent",
+    ), 0.5)  # fmt: skip
+    cases = [("reference", "full"), ("0.6", "full"), ("0.6", "without camera"), ("reference", "20 mm, with camera"),
+             ("reference", "20 mm, without camera")]  # fmt: skip
+    rows = [TransferRow("arc", 0, body, case, figures) for body, case in cases]
+    tables = transfer_tables(rows)
+    assert [table.title for table in tables] == ["The actor's own body", "New bodies", "Ablation", "Perturbed motion"]
+    assert "95.2 / 94.9 / 66.3" in as_text(tables[0])
+    page, figures_file = write_transfer(tmp_path, rows, TransferConfig())
+    assert "Perturbed motion" in page.read_text() and '"20 mm, with camera"' in figures_file.read_text()
+
+
+def test_a_film_is_scored_against_its_truth(actor, shot, truth, tmp_path, capsys):
+    folder = tmp_path / "film"
+    (folder / "actors/1").mkdir(parents=True)
+    (folder / "camera").mkdir()
+    write_character(folder / "actors/1/body.glb", actor.character)
+    write_motion_npz(folder / "actors/1/motion.npz", actor.motion)
+    write_camera_json(folder / "camera/source.json", truth.camera)
+    assert evaluate_film(folder, shot.path.parent)["mpjpe_mm"] < 0.1
+    assert main(["evaluate", str(folder), "--truth", str(shot.path.parent)]) == 0
+    assert '"iou"' in capsys.readouterr().out
+    assert main(["evaluate", str(folder), "--truth", str(tmp_path)]) == 2
+    assert main(["evaluate", str(tmp_path), "--truth", str(shot.path.parent)]) == 2
+    assert "understudy recast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bad", [{"frames": 3}, {"shots": 0}, {"perturb": (-3.0,)}])
+def test_unknown_settings_are_refused(bad):
+    with pytest.raises(InputError):
+        TransferConfig(**bad)
+
+
+@pytest.mark.slow
+def test_the_whole_evaluation_of_one_short_shot(tmp_path):
+    config = TransferConfig(moves=("arc",), perturb=(40.0,), shots=1, frames=24, width=480, height=270)
+    text = evaluate_transfer(tmp_path, config)
+    assert "arc" in text and (tmp_path / "transfer.html").is_file()
+    rows = (tmp_path / "arc_0.json").stat().st_mtime
+    evaluate_transfer(tmp_path, config)
+    assert (tmp_path / "arc_0.json").stat().st_mtime == rows, "what was measured is not measured again"
