@@ -58,7 +58,7 @@ def measure(name: str, seed: int, frames: int, out: Path) -> dict:
     shot = open_shot(truth.path)
     people = find_people(shot, out / "people")
     solution = solve_camera(shot, people.masks)
-    fit = fit_actor(people.tracks[0], solution)
+    fit = fit_actor(people.tracks[0], solution, mask=people.masks[0])
     scene = truth.scene
     body = Performance(fit.body, fit.motion)
     predicted, true = world_joints(body), world_joints(scene.person)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,6 +14,7 @@ from understudy.core.motion import Motion
 from understudy.core.progress import Progress, silent
 from understudy.decompose.align import T_WORLD_CAMERA, camera_in_world, motion_in_world
 from understudy.decompose.body_finish import bend_toes, spread_twist
+from understudy.decompose.body_outline import Surface
 from understudy.decompose.body_pose import Pose
 from understudy.decompose.body_terms import State, project_landmarks
 from understudy.decompose.body_window import BodyFitConfig, BodyProblem, WindowFit, fit_window
@@ -42,6 +44,7 @@ def fit_actor(
     track: LandmarkTrack,
     solution: CameraSolution,
     height_m: float | None = None,
+    mask: Path | None = None,
     config: BodyFitConfig | None = None,
     progress: Progress = silent,
 ) -> ActorFit:
@@ -49,6 +52,8 @@ def fit_actor(
 
     Args:
         height_m: how tall the actor is; sets the scale of everything. None: an adult of usual height.
+        mask: the actor's (a grey video, a frame per frame of the track): shows where limbs are, and what is worn. The
+            body's surface then holds clothes and hair; its joints stay those of the person.
     """
     if len(track) != len(solution.camera):
         raise ValueError(f"{len(track)} frames of landmarks but {len(solution.camera)} of the camera")
@@ -75,8 +80,8 @@ def fit_actor(
         camera = replace(
             solution.camera, T_world_camera=solution.camera.T_world_camera[window], K=solution.camera.K[window]
         )
-        fits[window.start] = fit_window(problem, part, camera, solution.points, known)
-        known = known or fits[window.start].state
+        fits[window.start] = fit_window(problem, part, camera, solution.points, known, mask, window.start)
+        known = known or fits[window.start]
         progress(sum(len(fit.seen) for fit in fits.values()), len(track))
     return _result(problem, solution, _joined(problem, fits, len(track)))
 
@@ -97,6 +102,7 @@ class _Whole:
     error_px: Float[np.ndarray, " time"]
     person_px: Float[np.ndarray, " time"]
     exchanged: int
+    surface: Surface | None
 
 
 def _joined(problem: BodyProblem, fits: dict[int, WindowFit], time: int) -> _Whole:
@@ -118,8 +124,10 @@ def _joined(problem: BodyProblem, fits: dict[int, WindowFit], time: int) -> _Who
         done[frames] = True
     nearest = np.flatnonzero(done)
     nearest = nearest[np.abs(np.arange(time)[:, None] - nearest).argmin(1)] if not done.all() else np.arange(time)
-    state = replace(next(iter(fits.values())).state, pose=Pose(root[nearest], matrix_from_quaternion(q[nearest])))
-    return _Whole(state, contact, error_px, person_px, sum(fit.exchanged for fit in fits.values()))
+    first = next(iter(fits.values()))  # the one that all others share with
+    state = replace(first.state, pose=Pose(root[nearest], matrix_from_quaternion(q[nearest])))
+    exchanged = sum(fit.exchanged for fit in fits.values())
+    return _Whole(state, contact, error_px, person_px, exchanged, first.surface)
 
 
 def _error_px(problem: BodyProblem, fit: WindowFit) -> Float[np.ndarray, " time"]:
@@ -135,6 +143,8 @@ def _result(problem: BodyProblem, solution: CameraSolution, whole: _Whole) -> Ac
     shape = np.zeros(problem.model.components)
     shape[: len(state.shape)] = state.shape
     body = problem.model.character(shape, "actor")
+    if whole.surface is not None:
+        body = replace(body, mesh=replace(body.mesh, vertices=whole.surface.vertices))
     state = replace(state, pose=spread_twist(bend_toes(problem, state)))
     shares = (whole.error_px / whole.person_px)[np.isfinite(whole.error_px)]
     return ActorFit(
@@ -145,7 +155,7 @@ def _result(problem: BodyProblem, solution: CameraSolution, whole: _Whole) -> Ac
         camera=camera_in_world(state, solution.camera, T_WORLD_CAMERA),
         reprojection_px=whole.error_px,
         diagnostics={
-            "height_m": body.height_m,
+            "height_m": problem.model.shaped(shape).height_m,
             "reprojection_share": float(np.median(shares)) if len(shares) else float("nan"),
             "exchanged_sides": float(whole.exchanged),
             "landmark_lean_rad": state.depth_tilt,

@@ -30,6 +30,7 @@ __all__ = [
     "place",
     "pose_jacobian",
     "shape_jacobian",
+    "turned_jacobian",
 ]
 
 JOINT = {name: joint for joint, name in enumerate(BODY_JOINTS)}
@@ -192,13 +193,19 @@ def place(points: BodyPoints, pose: Pose, shape: Float[np.ndarray, " component"]
 
 def pose_jacobian(points: BodyPoints, placed: PlacedBody) -> Float[np.ndarray, "time point 3 freedom"]:
     """How every point moves with every freedom of its frame."""
+    return turned_jacobian(placed, placed.points_m, np.broadcast_to(points.point_joint, placed.points_m.shape[:2]))
+
+
+def turned_jacobian(
+    placed: PlacedBody, points_m: Float[np.ndarray, "time point 3"], joint: Int[np.ndarray, "time point"]
+) -> Float[np.ndarray, "time point 3 freedom"]:
+    """How any points of a placed body, each of which moves with a joint, move with every freedom of their frame."""
     axis = np.einsum("teij,ej->tei", placed.R_world_joint[:, _ENTRY_JOINT], _ENTRY_AXIS)
     pivot = placed.joints_m[:, _ENTRY_JOINT]
-    moves = _BELOW[_ENTRY_JOINT][:, points.point_joint].T.astype(np.float64)
-    lever = placed.points_m[:, :, :, None] - pivot.transpose(0, 2, 1)[:, None]
-    lever *= moves[:, None]
+    lever = points_m[:, :, :, None] - pivot.transpose(0, 2, 1)[:, None]
+    lever *= _BELOW[_ENTRY_JOINT].T.astype(np.float64)[joint][:, :, None]
     ax, ay, az = (axis[:, None, :, k] for k in range(3))
-    time, count = placed.points_m.shape[:2]
+    time, count = points_m.shape[:2]
     entries = np.empty((time, count, 3, len(_ENTRIES)))
     entries[:, :, 0] = ay * lever[:, :, 2] - az * lever[:, :, 1]
     entries[:, :, 1] = az * lever[:, :, 0] - ax * lever[:, :, 2]

@@ -1,6 +1,7 @@
 """Fits the body over one window of frames: from the landmarks to a pose that stands on the ground."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,6 +17,15 @@ from understudy.decompose.align import (
     likely_scale,
     standing_feet,
     start_scale,
+)
+from understudy.decompose.body_outline import (
+    Outline,
+    OutlineConfig,
+    Surface,
+    find_outline,
+    fit_surface,
+    outline_rows,
+    read_masks,
 )
 from understudy.decompose.body_pose import POINT, SOLES, BodyPoints, PlacedBody, place
 from understudy.decompose.body_priors import balance, pose_prior, shared_priors, upright
@@ -64,6 +74,8 @@ class BodyFitConfig:
     """Longer shots are fitted in windows of about this length."""
     overlap_frames: int = 32
     """Over which windows are faded into each other."""
+    outline: OutlineConfig = field(default_factory=OutlineConfig)
+    """How the actor's mask is used."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,8 @@ class WindowFit:
     contact: Bool[np.ndarray, "time 2"]
     exchanged: int
     """In how many limbs and frames left and right were exchanged."""
+    surface: Surface | None
+    """The body with what it wears; None: no mask was given."""
 
 
 def fit_window(
@@ -113,13 +127,18 @@ def fit_window(
     track: LandmarkTrack,
     camera: CameraPath,
     set_points: Float[np.ndarray, "point 3"],
-    known: State | None,
+    known: "WindowFit | None",
+    mask: Path | None = None,
+    first: int = 0,
 ) -> WindowFit:
-    """Fit the frames of `track` and `camera`; shape, scale, gravity and ground are those of `known`, if given."""
+    """Fit the frames of `track` and `camera`; shape, surface, scale, gravity and ground are those of `known`, if given.
+
+    The mask's frame `first` is the window's first.
+    """
     config = problem.config
     shared = known is None
     seen = observe(track, camera, T_WORLD_CAMERA)
-    state = _start(problem, track, camera, set_points, seen, known)
+    state = _start(problem, track, camera, set_points, seen, None if known is None else known.state)
     smooth = replace(config.terms, acceleration=0.25 * config.terms.acceleration)
     state = _solve(problem, seen, state, None, None, smooth, config.smooth_iterations, shared)
     body_px, _ = project_landmarks(seen, state, problem.place(state))
@@ -127,7 +146,7 @@ def fit_window(
     track, exchanged = exchange_sides(track, seen, body_px, sigma_px, config.terms.pixel_kernel)
 
     seen = observe(track, camera, T_WORLD_CAMERA)
-    state = _start(problem, track, camera, set_points, seen, known)
+    state = _start(problem, track, camera, set_points, seen, None if known is None else known.state)
     state = _solve(problem, seen, state, None, None, config.terms, config.free_iterations, shared)
     ground = None
     if shared:
@@ -144,7 +163,20 @@ def fit_window(
     firm = replace(support, planted=stands, grounded=stands)
     terms = replace(config.terms, speed_sigma=0.02, contact_sigma_m=0.005)
     state = _solve(problem, seen, state, firm, ground, terms, config.firm_iterations, False)
-    return WindowFit(state, seen, contact, exchanged)
+    surface = None if known is None else known.surface
+    if mask is not None:
+        masks = read_masks(mask, first, seen, config.outline)
+        picture = (camera.width, camera.height)
+        for _ in range(config.outline.rounds):
+            if shared:
+                surface = fit_surface(problem.model, state, problem.place(state), seen, masks, picture, config.outline)
+            outline = find_outline(
+                problem.model, surface, state, problem.place(state), seen, masks, picture, config.outline
+            )
+            state = _solve(problem, seen, state, firm, ground, terms, config.outline.iterations, False, outline)
+        if shared:
+            surface = fit_surface(problem.model, state, problem.place(state), seen, masks, picture, config.outline)
+    return WindowFit(state, seen, contact, exchanged, surface)
 
 
 def _start(
@@ -204,6 +236,7 @@ def _solve(
     terms: TermConfig,
     iterations: int,
     shared: bool,
+    outline: Outline | None = None,
 ) -> State:
     """A better state under all terms: without a ground where `support` is None; `shared`: all unknowns may change."""
 
@@ -214,6 +247,8 @@ def _solve(
             *pose_prior(state, terms),
             *upright(state, lin, terms),
         ]
+        if outline is not None:
+            result.append(outline_rows(seen, state, lin, outline, problem.config.outline))
         if support is not None:
             result += ground_contacts(state, lin, support.grounded, terms)
             result.append(balance(state, lin, support, terms))

@@ -145,7 +145,7 @@ def mask_stage(cut: Cut) -> None:
 def body_stage(cut: Cut) -> None:
     """The actor's body and motion, and the camera, in one metric world with the ground at y = 0."""
     config = BodyFitConfig()
-    landmarks = landmarks_file(cut)
+    landmarks, mask = landmarks_file(cut), f"{cut.actor}/mask.mkv"
     outputs = [
         *(f"{cut.actor}/{name}" for name in ("motion.npz", "motion.bvh", "body.glb", "fit.npz")),
         *camera_files("source"),
@@ -153,7 +153,7 @@ def body_stage(cut: Cut) -> None:
 
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         track, solution = read_landmarks_npz(cut.path(landmarks)), load_solution(cut.path("camera/solution.npz"))
-        fit = fit_actor(track, solution, cut.config.height_m, config, progress)
+        fit = fit_actor(track, solution, cut.config.height_m, cut.path(mask), config, progress)
         write_motion_npz(folder / cut.actor / "motion.npz", fit.motion)
         write_bvh(folder / cut.actor / "motion.bvh", fit.motion)
         write_character(folder / cut.actor / "body.glb", fit.body)
@@ -161,13 +161,13 @@ def body_stage(cut: Cut) -> None:
         write_camera_files(folder, "source", fit.camera)
         return {
             "reprojection_px": round(float(np.nanmedian(fit.reprojection_px)), 2),
-            "height_m": round(fit.body.height_m, 3),
+            "height_m": round(fit.diagnostics["height_m"], 3),
         }
 
     def adopt(edits: list[str]) -> list[str]:
         return [*adopt_motion(cut, cut.actor, edits), *adopt_camera(cut, "source", edits)]
 
-    reads = [landmarks, "camera/solution.npz"]
+    reads = [landmarks, mask, "camera/solution.npz"]
     cut.run("body", reads, asdict(config) | {"height_m": cut.config.height_m}, outputs, work, adopt)
 
 

@@ -107,7 +107,7 @@ def evaluate_shot(
     with narrator.stage(f"{move} {number}: camera") as progress:
         solution = solve_camera(footage, people.masks, progress=progress)
     with narrator.stage(f"{move} {number}: body") as progress:
-        fit = fit_actor(people.tracks[0], solution, progress=progress)
+        fit = fit_actor(people.tracks[0], solution, mask=people.masks[0], progress=progress)
     with narrator.stage(f"{move} {number}: bodies") as progress:
         return _Scorer(move, number, fit, solution.move, truth).rows(config)
 
@@ -134,7 +134,7 @@ class _Scorer:
 
     def _new_body(self, stature: float, ablate: Sequence[Ablation]) -> list[TransferRow]:
         actor = Performance(self.fit.body, self.fit.motion)
-        character = new_body(self.fit.body.height_m * stature)
+        character = new_body(self.fit.diagnostics["height_m"] * stature)
         rows = []
         for case in ("full", *ablate):
             adapted = RetargetConfig(adapt=case != "adapt")
