@@ -1,5 +1,6 @@
 """Synthetic people: dressed bodies and what they do."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import matrix_from_quaternion
 from understudy.synthetic.legs import HEEL_BEHIND_M
-from understudy.synthetic.motions import Action, act
+from understudy.synthetic.motions import Action, act, ground_contact
 from understudy.synthetic.people import Outfit, dressed, random_outfit
 from understudy.synthetic.sound import SAMPLE_RATE_HZ, soundtrack
 from understudy.synthetic.wardrobe import garment
@@ -86,6 +87,19 @@ def test_exercises_do_what_their_names_say(body):
     feet = joint(jump[0], "RightFoot")[:, 1]
     standing = jump[1][:, 1]
     assert 0.09 < feet.max() - feet[standing].max() < 0.125 and 0.1 < 1 - standing.mean() < 0.5
+
+
+@pytest.mark.parametrize("kind", ["walk", "turn", "dance", "squat", "jump"])
+def test_ground_contact_is_found_from_the_motion(body, kind):
+    motion, stands = act(body.skeleton, Action(kind), 96, RATE)
+    found = ground_contact(motion)
+    assert found.shape == stands.shape and (found == stands).mean() > 0.93
+    # The moments of touching down and leaving are off by two frames at most.
+    for side in range(2):
+        true, seen = (np.flatnonzero(np.diff(x[:, side].astype(int))) for x in (stands, found))
+        assert all(np.abs(seen - moment).min() <= 2 for moment in true)
+    flying = replace(motion, root_position_m=motion.root_position_m + [0.0, 0.5, 0.0])
+    assert not ground_contact(flying).any()
 
 
 def test_a_walk_covers_its_distance_and_turns_as_told(body):

@@ -103,6 +103,21 @@ def test_the_same_seed_films_the_same_shot(exposures):
     assert np.abs(other.picture.astype(int) - exposures[0].picture).mean() > 3
 
 
+def test_a_given_motion_is_done_as_given_and_filmed_with_its_contacts(shot):
+    own = shot.scene.person.motion
+    given = replace(own, root_position_m=own.root_position_m + [0.3, 0.0, 0.1])
+    scene = set_up(replace(SMALL, motion=given))
+    assert scene.person.motion is given and np.array_equal(scene.shape, shot.scene.shape)
+    assert np.array_equal(scene.person.character.mesh.vertices, shot.scene.person.character.mesh.vertices)
+    assert scene.ground_contact.shape == (4, 2) and scene.ground_contact.any(0).all()
+    assert scene.camera.position - shot.scene.camera.position == pytest.approx(
+        np.tile([0.3, 0.0, 0.1], (4, 1)), abs=1e-9
+    )
+    for wrong in ({"frames": 5}, {"frame_rate": Fraction(25)}, {"actor": "child"}):
+        with pytest.raises(ValueError, match="the motion"):
+            set_up(replace(SMALL, motion=given, **wrong))
+
+
 def test_pictures_have_detail_to_track(exposures):
     grey = cv2.cvtColor(exposures[0].clean_plate, cv2.COLOR_RGB2GRAY)
     corners = cv2.goodFeaturesToTrack(grey, 400, 0.01, 3)

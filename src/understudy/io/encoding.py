@@ -56,18 +56,23 @@ class VideoWriter:
     """Writes one image stream at an exact, constant rate; use it as a context manager.
 
     The file appears under its name when the block ends well, and not at all when it ends with an error.
-    Suffixes: .mp4, .mov or .mkv for "film" and "plate", .mkv for the others.
+    Suffixes: .mp4, .mov or .mkv for "film" and "plate", .mkv for the others. `crf` is the quality of those two: the
+    more, the smaller and the worse (x264: 0 … 51); None is good quality.
     """
 
-    def __init__(self, path: Path, width: int, height: int, frame_rate: Fraction, kind: VideoKind) -> None:
+    def __init__(
+        self, path: Path, width: int, height: int, frame_rate: Fraction, kind: VideoKind, crf: int | None = None
+    ) -> None:
         allowed = (".mp4", ".mov", ".mkv") if kind in ("film", "plate") else (".mkv",)
         if path.suffix.lower() not in allowed:
             raise ValueError(f"{path.name}: a {kind} video needs the suffix {' or '.join(allowed)}")
         if width < 1 or height < 1 or frame_rate <= 0:
             raise ValueError(f"a video needs a size and a rate; got {width}×{height} at {frame_rate}")
+        if crf is not None and (kind not in ("film", "plate") or not 0 <= crf <= 51):
+            raise ValueError(f"crf is a quality of film and plate videos, 0 … 51; got {crf} for {kind}")
         self.path = path
         self.width, self.height, self.kind, self.count = width, height, kind, 0
-        self._frame_rate = Fraction(frame_rate)
+        self._frame_rate, self._crf = Fraction(frame_rate), crf
         self._temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         self._container: OutputContainer | None = None
 
@@ -79,7 +84,9 @@ class VideoWriter:
             self._container.metadata["DESCRIPTION"] = (
                 "Depth along +Z: code 65535 is nothing; else metres = near * (far / near) ** (code / 65534)"
             )
-        self._stream = add_film_stream(self._container, self.width, self.height, self._frame_rate, self.kind)
+        self._stream = add_film_stream(
+            self._container, self.width, self.height, self._frame_rate, self.kind, crf=self._crf
+        )
         return self
 
     def write(self, frame: np.ndarray) -> None:
@@ -126,10 +133,15 @@ def add_film_stream(
     frame_rate: Fraction,
     kind: VideoKind,
     time_base: Fraction | None = None,
+    crf: int | None = None,
 ) -> VideoStream:
-    """A picture stream of this kind, ready for what `film_frame` gives; `time_base` is 1 / rate by default."""
+    """A picture stream of this kind, ready for what `film_frame` gives; `time_base` is 1 / rate by default.
+
+    `crf`: H.264's quality, 0 (no loss) … 51; None: the kind's own.
+    """
     codec = _CODECS[kind]
-    stream = container.add_stream(codec.name, rate=frame_rate, options=codec.options)
+    quality = {} if crf is None else {"crf": str(crf)}
+    stream = container.add_stream(codec.name, rate=frame_rate, options=codec.options | quality)
     stream.width, stream.height = _stored_size(width, height, kind)
     stream.pix_fmt = _stored_pixels(width, height, kind)
     stream.codec_context.thread_count = min(4, os.cpu_count() or 1)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_sho
 from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
 from understudy.studio.truth import read_truth
 
-__all__ = ["evaluate_film", "evaluate_transfer"]
+__all__ = ["evaluate_film", "evaluate_transfer", "measured_rows"]
 
 
 def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator: Narrator | None = None) -> str:
@@ -29,27 +30,41 @@ def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator:
     """
     config, narrator = config or TransferConfig(), narrator or SilentNarrator()
     out.mkdir(parents=True, exist_ok=True)
-    rows: list[TransferRow] = []
     for move, number, shot in transfer_shots(config):
-        rows += _kept(out / f"{move}_{number}.json", config, lambda m=move, n=number, s=shot: evaluate_shot(
+        _measure_once(out / f"{move}_{number}.json", config, lambda m=move, n=number, s=shot: evaluate_shot(
             m, n, s, config, out, narrator
         ))  # fmt: skip
+    rows = measured_rows(out, config)
     page, figures = write_transfer(out, rows, config)
     texts = [as_text(table) for table in transfer_tables(rows)]
     return "\n\n".join([*texts, f"page     {page}\nfigures  {figures}"])
 
 
-def _kept(path: Path, config: TransferConfig, measure: Callable[[], list[TransferRow]]) -> list[TransferRow]:
-    """The rows of a shot, measured unless they were."""
-    settings = json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}))
+def measured_rows(out: Path, config: TransferConfig) -> list[TransferRow]:
+    """What is in `out` of an evaluation: the rows of every shot that was measured, in order."""
+    paths = [out / f"{move}_{number}.json" for move, number, _ in transfer_shots(config)]
+    return [row for path in paths if path.is_file() for row in _rows(path, config)]
+
+
+def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["settings"] != _settings(config):
+        raise InputError(f"{path} was measured with other settings; name another folder, or delete it")
+    return [TransferRow(**row) for row in document["rows"]]
+
+
+def _settings(config: TransferConfig) -> dict[str, Any]:
+    """What the rows of one shot depend on."""
+    return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}))
+
+
+def _measure_once(path: Path, config: TransferConfig, measure: Callable[[], list[TransferRow]]) -> None:
+    """Measure a shot unless that was done."""
     if path.is_file():
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["settings"] != settings:
-            raise InputError(f"{path} was measured with other settings; name another folder, or delete it")
-        return [TransferRow(**row) for row in document["rows"]]
-    rows = measure()
-    replace_text(path, json.dumps({"settings": settings, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
-    return rows
+        _rows(path, config)
+        return
+    content = {"settings": _settings(config), "rows": [asdict(row) for row in measure()]}
+    replace_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, float]:

@@ -16,6 +16,7 @@ from understudy.decompose.body import ActorFit, fit_actor
 from understudy.decompose.camera import solve_camera
 from understudy.decompose.people import find_people
 from understudy.geometry.rigid import invert, transform
+from understudy.io.motions import write_landmarks_npz
 from understudy.io.video import open_shot
 from understudy.metrics.motion import mpjpe_mm
 from understudy.retarget.retarget import RetargetConfig, retarget
@@ -104,6 +105,7 @@ def evaluate_shot(
     with narrator.stage(f"{move} {number}: people") as progress:
         footage = open_shot(folder / "shot.mp4")
         people = find_people(footage, folder / "people", progress=progress)
+        write_landmarks_npz(folder / "people/landmarks_1.npz", people.tracks[0])
     with narrator.stage(f"{move} {number}: camera") as progress:
         solution = solve_camera(footage, people.masks, progress=progress)
     with narrator.stage(f"{move} {number}: body") as progress:

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
-from understudy.geometry.kinematics import rest_pose
+from understudy.geometry.kinematics import forward_kinematics, rest_pose
 from understudy.geometry.rotations import (
     continuous,
     matrix_from_vector,
@@ -19,13 +19,17 @@ from understudy.geometry.rotations import (
     quaternion_multiply,
     slerp,
 )
-from understudy.synthetic.legs import FootTrack, leg_rotations
+from understudy.synthetic.legs import HEEL_BEHIND_M, FootTrack, leg_rotations
 
-__all__ = ["EXERCISES", "Action", "ActionKind", "Exercise", "act"]
+__all__ = ["EXERCISES", "Action", "ActionKind", "Exercise", "act", "ground_contact"]
 
 ActionKind = Literal["walk", "turn", "wave", "dance", "walk_and_wave", "squat", "bow", "stretch", "jump"]
 SIDES = (("Left", 1.0), ("Right", -1.0))
 GRAVITY_M_S2 = 9.81
+STANDING_LOW, STANDING_SLOW_PER_S = 0.045, 0.35
+"""A standing foot's lowest point is no higher over the ground and no faster than this, in lengths of the leg."""
+SHORTEST_S = 0.08
+"""Of a contact, or of a gap between two."""
 
 
 @dataclass(frozen=True)
@@ -286,3 +290,25 @@ def _wave(q: Float[np.ndarray, "time 22 4"], action: Action, time_s: Float[np.nd
     q[:, arm] = slerp(q[:, arm], up, share)
     q[:, forearm] = slerp(q[:, forearm], _vector("z", -1.20 - 0.33 * to_and_fro), share)
     q[:, hand] = slerp(q[:, hand], _vector("z", -0.22 * to_and_fro), share)
+
+
+def ground_contact(motion: Motion) -> Bool[np.ndarray, "time 2"]:
+    """Whether the left and the right foot stands on y = 0, found from any motion of BODY_JOINTS.
+
+    A foot stands while its heel or its ball is low and slow, for longer than a moment.
+    """
+    skeleton, rate = motion.skeleton, float(motion.frame_rate)
+    offsets = skeleton.T_parent_joint[:, :3, 3]
+    rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
+    T = forward_kinematics(skeleton.parents, offsets, motion.q_parent_joint, motion.root_position_m)
+    leg_m = rest[BODY_JOINTS.index("Hips"), 1]
+    stands = np.zeros((len(motion), 2), bool)
+    for side, (name, _) in enumerate(SIDES):
+        foot, toes = BODY_JOINTS.index(f"{name}Foot"), BODY_JOINTS.index(f"{name}ToeBase")
+        for joint, behind_m in ((foot, HEEL_BEHIND_M), (toes, 0.0)):
+            sole = T[:, joint, :3, 3] + T[:, joint, :3, :3] @ np.array([0.0, -rest[joint, 1], -behind_m])
+            speed = np.linalg.norm(np.gradient(sole, axis=0), axis=1) * rate if len(sole) > 1 else np.zeros(1)
+            stands[:, side] |= (sole[:, 1] < STANDING_LOW * leg_m) & (speed < STANDING_SLOW_PER_S * leg_m)
+    brief = np.ones((max(1, round(SHORTEST_S * rate)), 1))
+    padded = np.pad(stands, ((len(brief), len(brief)), (0, 0)), mode="edge")
+    return binary_opening(binary_closing(padded, brief), brief)[len(brief) : -len(brief)]

@@ -16,7 +16,7 @@ from understudy.synthetic.faces import eye_texture, face_paint
 from understudy.synthetic.textures import Texture, noise, to_texture
 from understudy.synthetic.wardrobe import Piece, garment, joined, shoe, skin_piece, smooth_normals, smoothed
 
-__all__ = ["Outfit", "dressed", "random_outfit"]
+__all__ = ["Colour", "Outfit", "dressed", "random_outfit"]
 
 Colour = tuple[float, float, float]
 """sRGB, 0 … 1."""
@@ -125,6 +125,14 @@ def _with_face(model: BodyModel, body: ShapedBody, outfit: Outfit) -> ShapedBody
     return ShapedBody(changed(body.vertices, weight), body.joints, changed(body.landmarks, on_head))
 
 
+def _neckline_m(model: BodyModel, body: ShapedBody) -> float:
+    """The radius of a shirt's opening: wider only on a heavy neck."""
+    neck = _joint(body, "Neck")
+    level = _in_segments(model, "neck", "torso", "head") & (np.abs(body.vertices[:, 1] - neck[1]) < 0.015)
+    x, z = body.vertices[level, 0], body.vertices[level, 2]
+    return max(0.072, float(np.percentile(np.hypot(x, 0.8 * (z - neck[2] + 0.01)), 90)) - 0.014)
+
+
 def _landmark(body: ShapedBody, name: str) -> Float[np.ndarray, "3"]:
     return body.landmarks[LANDMARKS.index(name)]
 
@@ -151,7 +159,8 @@ def _pieces(model: BodyModel, body: ShapedBody, outfit: Outfit) -> list[tuple[st
     long = outfit.long_sleeves or jacket
     sleeve_end_m = wrist[0] - 0.03 if long else 0.72 * elbow[0] + 0.28 * neck[0]
     collar = np.maximum(
-        np.hypot(x, 0.8 * (z - neck[2] + 0.01)) - 0.072, neck[1] - 0.015 - np.clip(z - neck[2], 0, 0.05) * 0.5 - y
+        np.hypot(x, 0.8 * (z - neck[2] + 0.01)) - _neckline_m(model, body),
+        neck[1] - 0.015 - np.clip(z - neck[2], 0, 0.05) * 0.5 - y,
     )
     top = np.minimum.reduce([y - (waist_m - (0.07 if jacket else 0.02)), sleeve_end_m - x, collar, neck[1] + 0.06 - y])
     top = np.where(_in_segments(model, "head", "scalp", "eyes", "tongue"), -0.1, top)

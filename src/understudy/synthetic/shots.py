@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
@@ -19,18 +17,19 @@ from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
 from understudy.core.progress import Progress, silent
 from understudy.io.encoding import VideoKind, VideoWriter
-from understudy.render.backends.opengl import OpenGL
+from understudy.synthetic.actors import ACTORS, ActorName, actor_outfit, shape_for_build
 from understudy.synthetic.camera_moves import CameraMove, camera_path
-from understudy.synthetic.motions import Action, act
+from understudy.synthetic.lens import camera_at, developed, exposure_instants, motion_at
+from understudy.synthetic.motions import Action, act, ground_contact
 from understudy.synthetic.people import Outfit, dressed, random_outfit
 from understudy.synthetic.sets import SETS, SetKind
+from understudy.synthetic.stage import PERSON, SHADOW_MAP_PX, Sight, Stage
 from understudy.synthetic.textures import Texture
 
-__all__ = ["SyntheticScene", "SyntheticShot", "SyntheticShotConfig", "film_synthetic_shot", "set_up"]
-
-SHADOW_MAP_PX = 2048
-SET, PERSON = 1, 2
-"""Ids of the performances."""
+__all__ = [
+    "PERSON", "SHADOW_MAP_PX", "Exposure", "SyntheticScene", "SyntheticShot", "SyntheticShotConfig", "expose",
+    "film_synthetic_shot", "set_up",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,11 @@ class SyntheticShotConfig:
     frame_rate: Fraction = Fraction(24)
     scenery: SetKind = "courtyard"
     action: Action = field(default_factory=Action)
+    motion: Motion | None = None
+    """Done instead of the action: of these frames and this rate, on the skeleton of the body that the shot has."""
     camera: CameraMove = field(default_factory=CameraMove)
+    actor: ActorName | None = None
+    """Who: gives shape and, by dice, outfit."""
     height_m: float | None = None
     """How tall the person is; None: by dice, 1.60 … 1.85 m."""
     shape: tuple[float, ...] | None = None
@@ -54,6 +57,20 @@ class SyntheticShotConfig:
     """Standard deviation of the camera's noise in sRGB shares; different in every frame."""
     seed: int = 0
     """The same seed films the same shot."""
+    shutter: float = 0.0
+    """How long the shutter is open, as a share of the time from frame to frame: 0.5 is film's usual half turn."""
+    aperture_m: float = 0.0
+    """Diameter of the lens's opening, which is focused on the person's hips; 0: everything is sharp."""
+    crf: int | None = None
+    """H.264's quality of shot.mp4, 0 … 51: 28 is what the web looks like; None: good."""
+    shadow_map_px: int = SHADOW_MAP_PX
+    """Side of the picture from which shadows are cast; half is enough, and quicker, for pictures 256 px wide."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shutter <= 1 or self.aperture_m < 0:
+            raise ValueError(f"shutter is a share 0 … 1, aperture_m ≥ 0; got {self.shutter} and {self.aperture_m}")
+        if self.actor is not None and (self.shape is not None or self.height_m is not None):
+            raise ValueError(f"the actor {self.actor!r} has a shape and a height: give no others")
 
 
 @dataclass(frozen=True)
@@ -90,14 +107,21 @@ class SyntheticShot:
 
 
 def set_up(config: SyntheticShotConfig) -> SyntheticScene:
-    """Build set, person, motion and camera; films nothing."""
+    """Build set, person, motion and camera; films nothing.
+
+    Raises:
+        ValueError: the given motion is of another body, another rate or other frames than the shot.
+    """
     rng = np.random.default_rng([config.seed, 7])
     model = BodyModel.load()
-    shape = _shape(model, config.height_m, rng) if config.shape is None else np.array(config.shape)
+    shape, outfit = _person(model, config, rng)
     height_m = model.shaped(shape).height_m
     body = model.character(shape, "body")
-    character = dressed(model, shape, config.outfit or random_outfit(rng), config.seed)
-    motion, contact = act(body.skeleton, config.action, config.frames, config.frame_rate)
+    character = dressed(model, shape, outfit, config.seed)
+    if config.motion is None:
+        motion, contact = act(body.skeleton, config.action, config.frames, config.frame_rate)
+    else:
+        motion, contact = _given(config.motion, body, config), ground_contact(config.motion)
     film_set = SETS[config.scenery](config.seed)
     target = motion.root_position_m * [1, 0, 1] + [0, 0.52 * height_m, 0]
     camera = camera_path(config.camera, target, config.width, config.height, config.frame_rate, config.seed)
@@ -111,6 +135,29 @@ def set_up(config: SyntheticShotConfig) -> SyntheticScene:
         Performance(film_set.scenery, standing), Performance(character, motion), body, shape, contact, camera,
         film_set.light, film_set.sky,
     )  # fmt: skip
+
+
+def _given(motion: Motion, body: Character, config: SyntheticShotConfig) -> Motion:
+    """The motion, if it fits."""
+    if len(motion) != config.frames or motion.frame_rate != config.frame_rate:
+        raise ValueError(
+            f"the motion has {len(motion)} frames at {motion.frame_rate} a second, the shot {config.frames} "
+            f"at {config.frame_rate}: resample it, or set the shot's frames and frame_rate"
+        )
+    own, given = body.skeleton, motion.skeleton
+    if own.names != given.names or not np.allclose(own.T_parent_joint, given.T_parent_joint, atol=1e-3):
+        raise ValueError("the motion is on another skeleton than the shot's person: retarget it to `scene.body` first")
+    return motion
+
+
+def _person(
+    model: BodyModel, config: SyntheticShotConfig, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, " component"], Outfit]:
+    """Shape and clothes, as told or by dice."""
+    if config.actor is not None:
+        return shape_for_build(model, ACTORS[config.actor]), config.outfit or actor_outfit(config.actor, rng)
+    shape = _shape(model, config.height_m, rng) if config.shape is None else np.array(config.shape)
+    return shape, config.outfit or random_outfit(rng)
 
 
 def _shape(model: BodyModel, height_m: float | None, rng: np.random.Generator) -> Float[np.ndarray, " component"]:
@@ -135,8 +182,9 @@ def film_synthetic_shot(config: SyntheticShotConfig, out: Path, progress: Progre
         (shot.path, "film"), (shot.clean_plate, "lossless"), (shot.masks, "mask"), (shot.depth, "depth"),
     )  # fmt: skip
     with ExitStack() as stack:
+        size = config.width, config.height, config.frame_rate
         film, plate, masks, depth = (
-            stack.enter_context(VideoWriter(path, config.width, config.height, config.frame_rate, kind))
+            stack.enter_context(VideoWriter(path, *size, kind, config.crf if kind == "film" else None))
             for path, kind in kinds
         )
         for frame, exposed in enumerate(expose(scene, config)):
@@ -159,70 +207,36 @@ class Exposure:
 
 
 def expose(scene: SyntheticScene, config: SyntheticShotConfig) -> Iterator[Exposure]:
-    """Every frame of a scene, in order."""
+    """Every frame of a scene, in order.
+
+    With an open shutter, picture, clean plate and mask are means over it; depth is that of the frame's own instant.
+    """
     whole = Take((scene.scenery, scene.person), scene.camera, scene.light)
-    empty = replace(whole, performances=(scene.scenery,))
-    alone = replace(whole, performances=(scene.person,))
-    with ExitStack() as stack:
-        # One renderer each, so that what stands still stays on the device; the cut-out's colours are not used.
-        with_person, without, cut_out = (
-            stack.enter_context(OpenGL(shadow_map_px=side, ground_shadow=False).build())
-            for side in (SHADOW_MAP_PX, SHADOW_MAP_PX, 16)
-        )
-        still = _is_still(scene.camera)
-        background: np.ndarray | None = None
-        for frame in range(len(scene.camera)):
-            if background is None or not still:
-                plate, sky = without(empty, frame), _sky(scene, frame)
-                background = plate.colour + (1 - plate.alpha)[..., None] * sky
+    with Stage(scene.sky, config.aperture_m, config.shadow_map_px) as stage:
+        for frame in range(len(whole)):
+            seen = _exposed(stage, whole, frame, config.shutter)
             grain = np.random.default_rng([config.seed, 11, frame]).normal(
                 0, config.grain, (config.height, config.width, 1)
             )
-            passes, person = with_person(whole, frame), cut_out(alone, frame)
-            # The person's own coverage, where nothing of the set stands in front.
-            visible = person.depth_m <= passes.depth_m * 1.01
-            share = np.where((passes.ids == PERSON) | visible, person.alpha, 0.0)
-            outside = (1 - passes.alpha)[..., None] * sky
             yield Exposure(
-                _developed(passes.colour + outside, grain),
-                _developed(background, grain),
-                (share * 255 + 0.5).astype(np.uint8),
-                passes.depth_m,
+                developed(seen.picture, grain),
+                developed(seen.background, grain),
+                (seen.share * 255 + 0.5).astype(np.uint8),
+                seen.depth_m,
             )
 
 
-def _is_still(camera: CameraPath) -> bool:
-    return bool((camera.T_world_camera == camera.T_world_camera[0]).all() and (camera.K[0] == camera.K).all())
-
-
-def _sky(scene: SyntheticScene, frame: int) -> Float[np.ndarray, "height width 3"]:
-    """Linear light from behind everything, in the direction of each pixel."""
-    camera = scene.camera
-    columns, rows = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-    pixels = np.stack([columns, rows, np.ones_like(rows)], -1)
-    rays = pixels @ np.linalg.inv(camera.K[frame]).T @ camera.T_world_camera[frame, :3, :3].T
-    rows, columns = scene.sky.shape[:2]
-    around = (np.arctan2(rays[..., 0], -rays[..., 2]) / (2 * np.pi)) % 1.0 * columns
-    up = np.clip(np.arctan2(rays[..., 1], np.hypot(rays[..., 0], rays[..., 2])) / (np.pi / 2), 0, 1)
-    seen = cv2.remap(
-        scene.sky[..., :3], around.astype(np.float32), ((1 - up) * (rows - 1)).astype(np.float32), cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
-    )  # fmt: skip
-    return (seen / np.float32(255)) ** np.float32(2.2)
-
-
-def _developed(
-    light: Float[np.ndarray, "height width 3"], grain: Float[np.ndarray, "height width 1"]
-) -> UInt8[np.ndarray, "height width 3"]:
-    """sRGB bytes of linear light, highlights rolled off, with grain."""
-    coded = _film_curve()[np.clip(light * 1024 + 0.5, 0, 4095).astype(np.uint16)]
-    return np.clip(coded + (grain * 255 + 0.5).astype(np.float32), 0, 255).astype(np.uint8)
-
-
-@cache
-def _film_curve() -> Float[np.ndarray, " code"]:
-    """sRGB (0 … 255) of linear light in steps of 1/1024: IEC 61966-2-1 up to 0.7, then rolling off towards white."""
-    light = np.arange(4096) / 1024
-    over = np.maximum(light - 0.7, 0)
-    light = np.minimum(light, 0.7) + 0.3 * over / (over + 0.3)
-    return (255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(np.float32)
+def _exposed(stage: Stage, whole: Take, frame: int, shutter: float) -> Sight:
+    """What falls on the film while the shutter is open."""
+    instants = exposure_instants(whole.performances[1].motion, whole.camera, frame, shutter)
+    if len(instants) == 1:
+        return stage.see(whole, frame)
+    performances = tuple(Performance(one.character, motion_at(one.motion, instants)) for one in whole.performances)
+    take = Take(performances, camera_at(whole.camera, instants), whole.light)
+    seen = [stage.see(take, number) for number in range(len(instants))]
+    return Sight(
+        np.mean([one.picture for one in seen], 0),
+        np.mean([one.background for one in seen], 0),
+        np.mean([one.share for one in seen], 0),
+        seen[len(seen) // 2].depth_m,
+    )

@@ -41,7 +41,7 @@ PRESETS = {
             picture_px=48, patch_px=8, frames=9, width=192, layers=6, heads=3, hidden=512, bottleneck=64, text_width=96,
             vocabulary=FILM_VOCABULARY,
         ),
-        TrainingConfig(steps=8000, batch=16, frames_per_step=4),
+        TrainingConfig(steps=5000, batch=16, frames_per_step=4),
         pictures=6,
     ),
     "small": Preset(

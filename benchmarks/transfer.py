@@ -1,0 +1,51 @@
+"""DreamCinema's 3D tables, from pixels, with the default backends: `understudy evaluate transfer`, kept as a result.
+
+    python benchmarks/transfer.py [--out build/transfer] [--shots 2]
+
+Writes `results/transfer.json`: the tables, every row, and how often the landmark model sees the synthetic actors.
+"""
+
+import argparse
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from record import save
+
+from understudy.cli.console import ConsoleNarrator
+from understudy.io.motions import read_landmarks_npz
+from understudy.studio.evaluate_transfer import evaluate_transfer, measured_rows
+from understudy.studio.transfer import TransferConfig, TransferRow
+
+
+def main() -> None:
+    """Run the evaluation, and save it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("build/transfer"))
+    parser.add_argument("--shots", type=int, default=2)
+    options = parser.parse_args()
+    config = TransferConfig(shots=options.shots)
+    print(evaluate_transfer(options.out, config, ConsoleNarrator()))
+    rows = measured_rows(options.out, config)
+    seen = [read_landmarks_npz(path).seen.mean() for path in sorted(options.out.glob("*/people/landmarks_1.npz"))]
+    print(save("transfer", {
+        "config": asdict(config),
+        "reference": by_move(rows),
+        "detected_share": round(float(np.mean(seen)), 4) if seen else None,
+        "rows": [asdict(row) for row in rows],
+    }))  # fmt: skip
+
+
+def by_move(rows: list[TransferRow]) -> dict[str, dict[str, float]]:
+    """Means over the shots of each move, of the actor's own body."""
+    figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if (row.body, row.case) == ("reference", "full"):
+            for name, value in row.figures.items():
+                figures[row.move][name].append(value)
+    return {move: {name: round(float(np.mean(v)), 3) for name, v in one.items()} for move, one in figures.items()}
+
+
+if __name__ == "__main__":
+    main()
