@@ -59,3 +59,9 @@ def test_importing_the_package_is_light():
     code = f"import sys, understudy; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_recasting_needs_no_torch():
+    modules = "understudy.studio.recast, understudy.studio.evaluate_transfer, understudy.cli.doctor"
+    code = f"import sys; sys.modules['torch'] = None; import {modules}"
+    subprocess.run([sys.executable, "-c", code], check=True)
