@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stick_people import cameras, film_camera, scaled_character, stick_character, walk
 
-from understudy.cinematography.camera_fit import CAMERA_FITTERS, CameraFitConfig, fit_camera
+from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter, fit_camera
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
 from understudy.cinematography.fit_terms import UNKNOWNS, View, picture_of
 from understudy.cinematography.normal_equations import NormalEquations
@@ -263,15 +263,12 @@ def test_lengths_must_agree(actor):
         fit_camera(actor, walk(CHILD, FRAMES - 1, 0.5), cameras(actor)["static"], "static")
 
 
-@pytest.mark.parametrize("name", CAMERA_FITTERS)
-def test_every_backend_builds_and_tells_its_progress(actor, name):
+def test_the_default_backend_builds_and_tells_its_progress(actor):
     told: list[tuple[int, int]] = []
 
     def progress(done: int, total: int) -> None:
         told.append((done, total))
 
-    fit = CAMERA_FITTERS[name]().build()(
-        actor, walk(CHILD, FRAMES, 0.5), cameras(actor)["rotation"], "rotation", progress
-    )
+    fit = PointCameraFitter().build()(actor, walk(CHILD, FRAMES, 0.5), cameras(actor)["rotation"], "rotation", progress)
     assert fit.iterations > 0 and told[-1][0] == told[-1][1]
     assert [done for done, _ in told] == sorted(done for done, _ in told)

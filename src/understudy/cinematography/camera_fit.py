@@ -27,7 +27,7 @@ from understudy.core.progress import Progress, silent
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 
-__all__ = ["CAMERA_FITTERS", "CameraFitConfig", "PointCameraFitter", "fit_camera"]
+__all__ = ["CameraFitConfig", "PointCameraFitter", "fit_camera"]
 
 _TURN, _SHIFT, _FOCAL = [0, 1, 2], [3, 4, 5], [6]
 _ROLE_WEIGHT = {"Head": 1.5, "Neck": 1.0, "Hips": 1.5, "Foot": 0.7, "ToeBase": 0.7, "UpLeg": 0.7, "Hand": 0.4}
@@ -67,10 +67,6 @@ class PointCameraFitter:
             return fit_camera(actor, understudy, camera, move, self.config, progress)
 
         return fit
-
-
-CAMERA_FITTERS: dict[str, type[PointCameraFitter]] = {"points": PointCameraFitter}
-"""The backends of the camera re-fit by name."""
 
 
 def fit_camera(

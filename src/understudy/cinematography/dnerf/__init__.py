@@ -1,0 +1,1 @@
+"""The reference for the camera re-fit: a deformable radiance field of the new body, inverted for the camera."""
