@@ -185,7 +185,7 @@ def _stand(rest: Float[np.ndarray, "22 3"], action: Action, time_s: Float[np.nda
         feet.append(FootTrack.standing(len(time_s), ground, action.heading_rad + 0.18 * sign, ankle[1], toe))
     leg_m = rest[BODY_JOINTS.index("Hips"), 1]
     sway = (0.085 if dance else 0.012) * np.sin(beat)
-    height = leg_m * (0.915 if dance else 0.985) + (0.028 if dance else 0.002) * np.cos(2 * beat)
+    height = leg_m * (0.955 if dance else 0.998) + (0.028 if dance else 0.002) * np.cos(2 * beat)
     hips = np.array([action.start_m[0], 0.0, action.start_m[1]]) + sway[:, None] * right + height[:, None] * [0, 1, 0]
     tilt = np.zeros((len(time_s), 3))
     tilt[:, 2] = (-0.10 if dance else -0.01) * np.sin(beat)
