@@ -179,6 +179,9 @@ def outline_rows(seen: Observations, state: State, lin: Linearised, outline: Out
     d_point = (per_camera / (z * sigma)[..., None]) @ seen.R_camera_world
     d_pose = np.einsum("tni,tnif->tnf", d_point, turned_jacobian(lin.placed, points, outline.joint))
     d_shared = shared_zeros(lin, residual.shape[1], 1)
+    # The surface is held: of what all frames share, only the scale of the camera's path matters.
+    scale = np.exp(state.log_scale)
+    d_shared[:, :, 0, lin.d_shape.shape[-1]] = -scale * np.einsum("tni,ti->tn", d_point, seen.camera_position)
     return Rows(residual[..., None], d_pose[:, :, None], d_shared, outline.weight, "cauchy", 2.0)
 
 

@@ -157,25 +157,27 @@ def fit_window(
     for _ in range(config.ground_rounds):
         support = find_support(problem.place(state), state, seen)
         state = _solve(problem, seen, state, support, ground, config.terms, config.ground_iterations, shared)
+    surface, outline = None if known is None else known.surface, None
+    if mask is not None:
+        masks = read_masks(mask, first, seen, config.outline)
+        picture = (camera.width, camera.height)
+        for _ in range(config.outline.rounds):
+            placed = problem.place(state)
+            if shared:
+                surface = fit_surface(problem.model, state, placed, seen, masks, picture, config.outline)
+            outline = find_outline(problem.model, surface, state, placed, seen, masks, picture, config.outline)
+            support = find_support(placed, state, seen)
+            state = _solve(
+                problem, seen, state, support, ground, config.terms, config.outline.iterations, shared, outline
+            )
     support = find_support(problem.place(state), state, seen)
     contact = standing_feet(support.planted, seen.frame_rate)
     stands = support.planted * np.repeat(contact, 2, axis=1)
     firm = replace(support, planted=stands, grounded=stands)
     terms = replace(config.terms, speed_sigma=0.02, contact_sigma_m=0.005)
-    state = _solve(problem, seen, state, firm, ground, terms, config.firm_iterations, False)
-    surface = None if known is None else known.surface
-    if mask is not None:
-        masks = read_masks(mask, first, seen, config.outline)
-        picture = (camera.width, camera.height)
-        for _ in range(config.outline.rounds):
-            if shared:
-                surface = fit_surface(problem.model, state, problem.place(state), seen, masks, picture, config.outline)
-            outline = find_outline(
-                problem.model, surface, state, problem.place(state), seen, masks, picture, config.outline
-            )
-            state = _solve(problem, seen, state, firm, ground, terms, config.outline.iterations, False, outline)
-        if shared:
-            surface = fit_surface(problem.model, state, problem.place(state), seen, masks, picture, config.outline)
+    state = _solve(problem, seen, state, firm, ground, terms, config.firm_iterations, False, outline)
+    if mask is not None and shared:
+        surface = fit_surface(problem.model, state, problem.place(state), seen, masks, picture, config.outline)
     return WindowFit(state, seen, contact, exchanged, surface)
 
 
