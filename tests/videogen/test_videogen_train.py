@@ -115,6 +115,20 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
         train(tmp_path, TINY.model, config, RandomClips(), OracleGeometry(), beside=False)
 
 
+def test_a_scene_encoder_may_see_finer_pictures_than_the_model():
+    batch = EndlessClips(0, ClipSizes(2, 16, 16, 3, 32)).clips([0])
+    finer = replace(TINY.model, frames=2, finer_px=32)
+    clips = prepared(batch, finer, OracleGeometry())
+    assert clips.conditions.pictures.shape == (1, 3, 3, 16, 16)
+    coarse = batch.context.unfold(3, 2, 2).unfold(4, 2, 2).mean((-1, -2))
+    assert (clips.conditions.pictures - coarse).abs().mean() < 0.1
+    assert clips.conditions.geometry.features.shape[:3] == (1, 3, finer.side**2)
+    with pytest.raises(ValueError, match="pictures of 16 px"):
+        prepared(batch, replace(finer, finer_px=0), OracleGeometry())
+    with pytest.raises(ValueError, match="finer"):
+        replace(finer, finer_px=8)
+
+
 def test_the_learning_rate_rises_stays_and_falls_to_zero():
     shares = [learning_rate_share(step, 100, 10, 0.35) for step in range(101)]
     assert shares[0] == 0.1 and shares[9:66] == [1.0] * 57

@@ -134,8 +134,8 @@ def evaluate_scene(
 
 
 def _sizes(model: TrainedModel, pictures: int) -> ClipSizes:
-    px = model.saved.model.config.picture_px
-    return ClipSizes(model.saved.model.config.frames, px, px, pictures, px)
+    config = model.saved.model.config
+    return ClipSizes(config.frames, config.picture_px, config.picture_px, pictures, config.set_px)
 
 
 def _asides(

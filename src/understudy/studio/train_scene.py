@@ -88,7 +88,7 @@ def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: N
     geometry = None if preset.model.geometry == "none" else geometry_source(origin, device)
     model = preset.model if geometry is None else replace(preset.model, geometry_channels=geometry.channels)
     training = replace(preset.training, seed=config.seed, steps=config.steps or preset.training.steps)
-    sizes = ClipSizes(model.frames, model.picture_px, model.picture_px, preset.pictures, model.picture_px)
+    sizes = ClipSizes(model.frames, model.picture_px, model.picture_px, preset.pictures, model.set_px)
     if config.data != ENDLESS and (origin.source == "oracle" or model.guide):
         raise InputError("--data holds no depth of the set's pictures; leave out --geometry oracle and explicit")
     held_out = prepared(

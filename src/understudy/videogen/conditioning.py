@@ -26,6 +26,7 @@ __all__ = [
     "GeometrySource",
     "GeometryUse",
     "OracleGeometry",
+    "at_size",
     "camera_numbers",
     "joined",
     "mapped",
@@ -174,6 +175,16 @@ def overwrite(noun: Noun, part: Noun, first: int) -> None:
             whole[first : first + len(value)] = value
         elif dataclasses.is_dataclass(whole):
             overwrite(whole, value, first)
+
+
+def at_size(
+    pictures: Float[Tensor, "batch picture 3 height width"], size_px: int
+) -> Float[Tensor, "batch picture 3 size_px size_px"]:
+    """Pictures at the size that a model takes, each of its pixels the mean of those that it stands for."""
+    if pictures.shape[-1] == size_px:
+        return pictures
+    sized = F.interpolate(pictures.flatten(0, 1), size=(size_px, size_px), mode="bilinear", antialias=True)
+    return sized.unflatten(0, pictures.shape[:2])
 
 
 def camera_numbers(T_start_camera: Float[Tensor, "batch frame 4 4"]) -> Float[Tensor, "batch frame 12"]:

@@ -17,7 +17,16 @@ from torch import Tensor
 from understudy.core.errors import UnderstudyError
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import EndlessClips
-from understudy.videogen.conditioning import CONDITIONS, Conditions, Geometry, GeometrySource, joined, mapped, overwrite
+from understudy.videogen.conditioning import (
+    CONDITIONS,
+    Conditions,
+    Geometry,
+    GeometrySource,
+    at_size,
+    joined,
+    mapped,
+    overwrite,
+)
 from understudy.videogen.model import ModelConfig
 from understudy.videogen.point_cloud import render_point_cloud
 
@@ -77,8 +86,8 @@ def prepared(batch: ClipBatch, config: ModelConfig, geometry: GeometrySource | N
         ValueError: the model needs geometry and there is no source of it, or pictures are of another size.
     """
     size = tuple(batch.video.shape[-2:]) + tuple(batch.context.shape[-2:])
-    if size != (config.picture_px,) * 4:
-        raise ValueError(f"the model takes clips and pictures of {config.picture_px} px; got {size}")
+    if size != (config.picture_px, config.picture_px, config.set_px, config.set_px):
+        raise ValueError(f"the model takes clips of {config.picture_px} px, pictures of {config.set_px} px; got {size}")
     known: Geometry | None = None
     if config.geometry != "none":
         if geometry is None or geometry.channels != config.geometry_channels:
@@ -98,7 +107,7 @@ def prepared(batch: ClipBatch, config: ModelConfig, geometry: GeometrySource | N
         T_start_camera=batch.T_start_camera,
         K=batch.K,
         frame_number=torch.arange(frames, device=device).float().expand(clips, -1).contiguous(),
-        pictures=batch.context,
+        pictures=at_size(batch.context, config.picture_px),
         word_ids=config.vocabulary.ids(batch.words).to(device),
         absent=torch.zeros((clips, len(CONDITIONS)), dtype=torch.bool, device=device),
         geometry=known,

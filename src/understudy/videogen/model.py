@@ -61,6 +61,8 @@ class ModelConfig:
     """Pictures get a learned place by their number, up to this one; 0: only the first differs from the others."""
     guide: bool = False
     """Whether a rendered point cloud is told (explicit 3D)."""
+    finer_px: int = 0
+    """Width and height of the set's pictures as a scene encoder sees them; 0: as the model does, at picture_px."""
     prediction: Prediction = "clean"
     readings: int = 8
     """Tokens that carry the words."""
@@ -71,8 +73,15 @@ class ModelConfig:
                 f"pictures of {self.picture_px} px need whole patches (got {self.patch_px} px), and a width of"
                 f" {self.width} whole heads (got {self.heads})"
             )
+        if 0 < self.finer_px < self.picture_px:
+            raise ValueError(f"a scene encoder sees pictures as fine as the model's or finer; got {self.finer_px} px")
         if self.context == "none" and self.geometry != "none":
             raise ValueError('geometry belongs to the pictures: context "none" needs geometry "none"')
+
+    @property
+    def set_px(self) -> int:
+        """Width and height of the set's pictures as they are given."""
+        return self.finer_px or self.picture_px
 
     @property
     def side(self) -> int:

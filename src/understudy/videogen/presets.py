@@ -38,10 +38,10 @@ PRESETS = {
     ),
     "mini": Preset(
         ModelConfig(
-            picture_px=48, patch_px=8, frames=9, width=192, layers=6, heads=3, hidden=512, bottleneck=64, text_width=96,
-            vocabulary=FILM_VOCABULARY,
+            picture_px=32, patch_px=8, frames=9, width=192, layers=6, heads=3, hidden=512, bottleneck=64, text_width=96,
+            vocabulary=FILM_VOCABULARY, finer_px=48,
         ),
-        TrainingConfig(steps=5000, batch=16, frames_per_step=4),
+        TrainingConfig(steps=3300, batch=16, frames_per_step=4),
         pictures=6,
     ),
     "small": Preset(

@@ -16,7 +16,7 @@ from understudy.diffusion.guidance import guided
 from understudy.diffusion.samplers import SAMPLERS, SamplerName
 from understudy.diffusion.schedule import sampling_times, velocity_from_prediction
 from understudy.geometry.rigid import invert
-from understudy.videogen.conditioning import CONDITIONS, Conditions
+from understudy.videogen.conditioning import CONDITIONS, Conditions, at_size
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.scene_encoder import SceneEncoder
 
@@ -105,7 +105,7 @@ def conditions_for(
         raise InputError("a set needs a picture or more; give the view from which the clip starts first")
     if config.numbered_pictures and len(pictures) > config.numbered_pictures:
         raise InputError(f"this model takes up to {config.numbered_pictures} pictures of a set; got {len(pictures)}")
-    shown = pictures_for(pictures, config.picture_px).to(device)
+    shown = pictures_for(pictures, config.set_px).to(device)
     known = None
     if config.geometry != "none":
         if encoder is None or encoder.channels != config.geometry_channels:
@@ -121,7 +121,7 @@ def conditions_for(
         T_start_camera=T_start_camera.to(device),
         K=K.to(device),
         frame_number=torch.arange(config.frames, device=device).float()[None],
-        pictures=shown,
+        pictures=at_size(shown, config.picture_px),
         word_ids=config.vocabulary.ids([words]).to(device),
         absent=torch.tensor([[not words.strip(), False, False]], device=device),
         geometry=known,
