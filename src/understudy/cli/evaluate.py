@@ -1,6 +1,7 @@
 """`understudy evaluate transfer | FILM --truth TRUTH`: how far results are from the truth."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Annotated
 import tyro
 
 from understudy.cli.console import ConsoleNarrator
-from understudy.studio.transfer import TransferConfig
 
 __all__ = ["main"]
 
@@ -20,18 +20,6 @@ USAGE = """usage: understudy evaluate transfer [options]
   FILM      the folder of a film of `understudy recast`, scored against a folder with the truth
 
 Each explains itself: understudy evaluate transfer --help"""
-
-
-@dataclass(frozen=True)
-class _Transfer:
-    """Film shots with known truth, recast them, and print DreamCinema's 3D tables.
-
-    The same command goes on where it was cut off.
-    """
-
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("transfer")
-    """Folder for the shots, the page and the figures."""
-    config: tyro.conf.OmitArgPrefixes[TransferConfig] = field(default_factory=TransferConfig)
 
 
 @dataclass(frozen=True)
@@ -48,17 +36,29 @@ def main(arguments: Sequence[str]) -> None:
     """Run one of the parts."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
-    elif arguments[0] == "transfer":
+        sys.exit(0)
+    if arguments[0] == "transfer":
         _transfer(list(arguments[1:]))
     else:
         _film(list(arguments))
 
 
 def _transfer(arguments: list[str]) -> None:
-    # Several values may be joined by commas: --moves arc,pan.
-    options = tyro.cli(_Transfer, prog="understudy evaluate transfer", args=_split(arguments))
     from understudy.studio.evaluate_transfer import evaluate_transfer
+    from understudy.studio.transfer import TransferConfig
 
+    @dataclass(frozen=True)
+    class Arguments:
+        """Film shots with known truth, recast them, and print DreamCinema's 3D tables.
+
+        The same command goes on where it was cut off. Several values may be joined by commas: --moves arc,pan.
+        """
+
+        out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("transfer")
+        """Folder for the shots, the page and the figures."""
+        config: tyro.conf.OmitArgPrefixes[TransferConfig] = field(default_factory=TransferConfig)
+
+    options = tyro.cli(Arguments, prog="understudy evaluate transfer", args=_split(arguments))
     print(evaluate_transfer(options.out, options.config, ConsoleNarrator()))
 
 

@@ -1,5 +1,6 @@
 """`understudy scene train | evaluate | render-dataset`: video models for scenes."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run one of the parts."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
-        return
+        sys.exit(0)
     part, *rest = arguments
     parts = {"train": _train, "evaluate": _evaluate, "render-dataset": _render_dataset}
     if part not in parts:
