@@ -15,7 +15,7 @@ from understudy.io.cameras import read_camera_json
 from understudy.io.images import write_png
 from understudy.io.video import open_shot, read_frames
 from understudy.studio.set_pictures import read_set
-from understudy.studio.shoot import ShootConfig, camera_of_words, shoot_clip
+from understudy.studio.shoot import CHECKPOINTS, ShootConfig, camera_of_words, shoot_clip
 from understudy.videogen.checkpoints import GeometryOrigin, save_model
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.presets import PRESETS, varied
@@ -166,3 +166,12 @@ def test_training_on_clips_from_disk(tmp_path):
     assert main([*common, "--variant", "no_geometry"]) == 0
     assert len((tmp_path / "run" / "curves.jsonl").read_text().splitlines()) == 2
     assert main([*common, "--geometry", "oracle"]) == 2, "the truth about depth is not in such folders"
+
+
+def test_the_bundled_model_films_at_once(pictures, tmp_path):
+    shooting = shoot_clip(
+        pictures, "pan:+40", "a woman in a green coat waves", tmp_path / "a.mp4", ShootConfig(steps=2)
+    )
+    assert len(open_shot(shooting.clip)) == PRESETS["mini"].model.frames
+    folder = CHECKPOINTS / "mini"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 12 << 20
