@@ -41,7 +41,7 @@ def by_move(rows: list[TransferRow]) -> dict[str, dict[str, float]]:
     """Means over the shots of each move, of the actor's own body."""
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        if (row.body, row.case) == ("reference", "full"):
+        if row.stature is None and row.noise_mm is None:
             for name, value in row.figures.items():
                 figures[row.move][name].append(value)
     return {move: {name: round(float(np.mean(v)), 3) for name, v in one.items()} for move, one in figures.items()}

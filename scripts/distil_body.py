@@ -208,6 +208,20 @@ def pick_face_and_feet(
     return picks
 
 
+def principal_components(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of all rows, and COMPONENTS columns of which one unit is one standard deviation."""
+    mean = data.mean(0)
+    # The small Gram matrix gives the same components as the huge covariance.
+    centred = data - mean
+    values, vectors = np.linalg.eigh(centred @ centred.T / len(data))
+    order = np.argsort(values)[::-1][:COMPONENTS]
+    basis = centred.T @ vectors[:, order] / np.sqrt(len(data))
+    left = centred - (centred @ (basis / (basis**2).sum(0))) @ basis.T
+    print(f"left over {1000 * np.sqrt((left**2).mean() * 3):.1f} mm RMS")
+    print("share of variance", np.round(np.cumsum(values[order]) / values.sum(), 4))
+    return mean, basis
+
+
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     model = anny.Anny(rig="mixamo", topology="anny", skinning_method="lbs", local_changes="none", phenotypes="all").to(
@@ -251,16 +265,8 @@ def main(out: Path) -> None:
         marks = symmetric(landmarks(vertices, bones, picks), mirror_landmark)
         joints = symmetric(np.array([bones[name] for name in BODY_JOINTS]), other)
         rows.append(np.concatenate([vertices, joints, marks]).ravel())
-    data = np.array(rows)
-    mean = data.mean(0)
-    # The small Gram matrix gives the same components as the huge covariance.
-    centred = data - mean
-    values, vectors = np.linalg.eigh(centred @ centred.T / len(data))
-    order = np.argsort(values)[::-1][:COMPONENTS]
-    basis = centred.T @ vectors[:, order] / np.sqrt(len(data))  # one unit is one standard deviation
-    left = centred - (centred @ (basis / (basis**2).sum(0))) @ basis.T
-    print(f"twist {np.degrees(np.mean(twists)):.0f}°; left over {1000 * np.sqrt((left**2).mean() * 3):.1f} mm RMS")
-    print("share of variance", np.round(np.cumsum(values[order]) / values.sum(), 4))
+    print(f"twist {np.degrees(np.mean(twists)):.0f}°")
+    mean, basis = principal_components(np.array(rows))
 
     count = len(template)
     split = [count, count + len(BODY_JOINTS)]

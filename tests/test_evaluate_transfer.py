@@ -19,7 +19,7 @@ from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors
 from understudy.studio.transfer_bodies import new_body, perturbed
 from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
-from understudy.studio.truth import read_truth, world_joints, write_truth
+from understudy.studio.truth import read_truth, write_truth
 from understudy.synthetic.camera_moves import CameraMove
 from understudy.synthetic.motions import Action
 from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
@@ -100,8 +100,8 @@ def test_a_perturbation_is_as_large_as_it_says(actor, noise_mm):
     shaken = replace(actor, motion=perturbed(actor, noise_mm, 5))
     moved = np.linalg.norm(shaken.motion.root_position_m - actor.motion.root_position_m, axis=1)
     assert np.sqrt((moved**2).mean()) == pytest.approx(noise_mm / 1000, rel=0.05)
-    assert np.abs(world_joints(shaken) - world_joints(actor)).max() > noise_mm / 1000
-    assert np.allclose(world_joints(replace(actor, motion=perturbed(actor, 0.0, 5))), world_joints(actor))
+    assert np.abs(shaken.joints_m() - actor.joints_m()).max() > noise_mm / 1000
+    assert np.allclose(replace(actor, motion=perturbed(actor, 0.0, 5)).joints_m(), actor.joints_m())
 
 
 def test_new_bodies_stand_in_another_rest_pose(actor):
@@ -109,16 +109,16 @@ def test_new_bodies_stand_in_another_rest_pose(actor):
         body = new_body(height_m)
         assert body.height_m == pytest.approx(height_m, rel=0.02)
         hand = body.skeleton.names.index("LeftHand")
-        rest = world_joints(Performance(body, replace(
+        rest = Performance(body, replace(
             actor.motion, skeleton=body.skeleton, q_parent_joint=np.tile([1.0, 0, 0, 0], (10, 22, 1)),
             root_position_m=np.tile(body.skeleton.T_parent_joint[0, :3, 3], (10, 1)),
-        )))  # fmt: skip
+        )).joints_m()  # fmt: skip
         assert rest[0, hand, 1] < rest[0, body.skeleton.names.index("LeftArm"), 1] - 0.15 * height_m
     adapted, copied = (
         retarget(actor.motion, actor.character, new_body(1.7), RetargetConfig(adapt=adapt)) for adapt in (True, False)
     )
-    bodies = [world_joints(Performance(new_body(1.7), motion)) for motion in (adapted, copied)]
-    true = world_joints(actor)
+    bodies = [Performance(new_body(1.7), motion).joints_m() for motion in (adapted, copied)]
+    true = actor.joints_m()
     errors = [np.linalg.norm((b - b[:, :1]) - (true - true[:, :1]), axis=-1).mean() for b in bodies]
     assert errors[0] < 0.05 < errors[1]
 
@@ -129,14 +129,15 @@ def test_tables_are_text_json_and_a_page(tmp_path):
         "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent", "box_centre_percent",
         "box_height_percent",
     ), 0.5)  # fmt: skip
-    cases = [("reference", "full"), ("0.6", "full"), ("0.6", "without camera"), ("reference", "20 mm, with camera"),
-             ("reference", "20 mm, without camera")]  # fmt: skip
-    rows = [TransferRow("arc", 0, body, case, figures) for body, case in cases]
+    own = [TransferRow("arc", 0, None, None, True, False, figures)]
+    new = [TransferRow("arc", 0, 0.6, None, True, fitted, figures) for fitted in (True, False)]
+    shaken = [TransferRow("arc", 0, None, 20.0, True, fitted, figures) for fitted in (True, False)]
+    rows = own + new + shaken
     tables = transfer_tables(rows)
     assert [table.title for table in tables] == ["The actor's own body", "New bodies", "Ablation", "Perturbed motion"]
     assert "95.2 / 94.9 / 66.3" in as_text(tables[0])
     page, figures_file = write_transfer(tmp_path, rows, TransferConfig())
-    assert "Perturbed motion" in page.read_text() and '"20 mm, with camera"' in figures_file.read_text()
+    assert "Perturbed motion" in page.read_text() and '"noise_mm": 20.0' in figures_file.read_text()
 
 
 def test_a_film_is_scored_against_its_truth(actor, shot, truth, tmp_path, capsys):

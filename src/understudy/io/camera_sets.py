@@ -18,7 +18,7 @@ from jaxtyping import Float
 from understudy.core.camera import CameraPath
 from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import invert, transform_from
-from understudy.io.cameras import replace_text
+from understudy.io.text import read_json, replace_text
 
 __all__ = [
     "cameras_from_unreal_text",
@@ -45,14 +45,7 @@ def read_unreal_cameras(path: Path) -> dict[str, Float[np.ndarray, "time 4 4"]]:
     Raises:
         FileFormatError: the file is absent, too large, no such JSON, or a matrix is no rigid transform.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileFormatError(f"{path.name} is larger than {MAX_FILE_BYTES >> 20} MiB: it is no camera file")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"the cameras {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path.name} is no readable JSON: {error}") from error
+    document = read_json(path, "camera file", MAX_FILE_BYTES)
     try:
         return cameras_from_unreal_text(document)
     except (ValueError, TypeError, AttributeError) as error:

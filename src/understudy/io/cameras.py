@@ -1,7 +1,6 @@
 """Camera paths as our own editable JSON, and for other tools: USD, COLMAP, nerfstudio."""
 
 import json
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import continuous, matrix_from_quaternion, quaternion_from_matrix
+from understudy.io.text import read_json, replace_text
 
 __all__ = [
     "read_camera_json",
@@ -37,13 +37,6 @@ SENSOR_WIDTH_MM = 36.0
 OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns our camera axes into OpenGL's: +Y up, looking along −Z."""
 CENTIMETRES_PER_METRE = 100.0
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def numbers(values: np.ndarray, digits: int) -> list[float]:
@@ -83,14 +76,7 @@ def read_camera_json(path: Path) -> CameraPath:
     Raises:
         FileFormatError: the file is absent, no JSON, or of another format, or a frame is incomplete.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileFormatError(f"{path.name} is larger than {MAX_FILE_BYTES >> 20} MiB: it is no camera of ours")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"the camera {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path.name} is no readable JSON: {error}") from error
+    document = read_json(path, "camera", MAX_FILE_BYTES)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise FileFormatError(f'{path.name} is no camera of ours: it needs "format": "{FORMAT}"')
     try:

@@ -26,8 +26,8 @@ from understudy.core.clip import SceneClip
 from understudy.core.errors import FileFormatError
 from understudy.geometry.projection import intrinsics
 from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
-from understudy.io.cameras import replace_text
 from understudy.io.encoding import VideoKind, VideoWriter
+from understudy.io.text import replace_text
 from understudy.io.video import read_video
 
 __all__ = [

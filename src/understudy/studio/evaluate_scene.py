@@ -1,7 +1,6 @@
 """Measures trained video models on held-out scenes, and writes one page with clips, curves and tables."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from understudy.core.errors import InputError
+from understudy.io.text import replace_text
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.synthetic.clip_batch import ClipBatch
@@ -127,9 +127,9 @@ def evaluate_scene(
     )
     out.mkdir(parents=True, exist_ok=True)
     result = SceneEvaluation(out / "evaluation.html", out / "evaluation.json", measured)
-    _write(result.page, render_evaluation("Scenes filmed by models", facts, tables, plots, clips))
+    replace_text(result.page, render_evaluation("Scenes filmed by models", facts, tables, plots, clips))
     document = {"facts": facts, "tables": {table.title: list(table.rows) for table in tables}}
-    _write(result.figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    replace_text(result.figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return result
 
 
@@ -264,9 +264,3 @@ def _clips(move: str, takes: Mapping[str, Take]) -> Clips:
     side = takes["truth"].frames.shape[2]
     rows = {name: takes[name].frames[:SHOWN_CLIPS] for name in names if takes[name].frames.shape[2] == side}
     return Clips(move, rows, takes["truth"].words[:SHOWN_CLIPS])
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

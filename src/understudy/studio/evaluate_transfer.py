@@ -11,8 +11,9 @@ import numpy as np
 from understudy.characters.rig import character_from_rig
 from understudy.core.errors import InputError
 from understudy.core.film import Performance
-from understudy.io.cameras import read_camera_json, replace_text
+from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_motion_npz
+from understudy.io.text import read_json, replace_text
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, transfer_shots
@@ -20,6 +21,8 @@ from understudy.studio.transfer_page import as_text, transfer_tables, write_tran
 from understudy.studio.truth import read_truth
 
 __all__ = ["evaluate_film", "evaluate_transfer", "measured_rows"]
+
+MAX_ROWS_BYTES = 16 << 20
 
 
 def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator: Narrator | None = None) -> str:
@@ -47,7 +50,7 @@ def measured_rows(out: Path, config: TransferConfig) -> list[TransferRow]:
 
 
 def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path, "evaluation", MAX_ROWS_BYTES)
     if document["settings"] != _settings(config):
         raise InputError(f"{path} was measured with other settings; name another folder, or delete it")
     return [TransferRow(**row) for row in document["rows"]]

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from understudy.core.film import Performance, Take
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
-from understudy.geometry.kinematics import forward_kinematics
 from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_landmarks_npz
 from understudy.io.video import read_video
@@ -47,7 +46,7 @@ def measure(cut: Cut) -> Quality:
     actor = actor_performance(cut)
     reprojection_px, contact = load_fit(cut.path(f"{cut.actor}/fit.npz"))
     track = read_landmarks_npz(cut.path(landmarks_file(cut)))
-    joints = _joints(actor)
+    joints = actor.joints_m()
     time = len(joints)
     slide = np.full(time, np.nan)
     feet = joints[:, [BODY_JOINTS.index("LeftToeBase"), BODY_JOINTS.index("RightToeBase")]]
@@ -66,13 +65,6 @@ def measure(cut: Cut) -> Quality:
         jitter=shake,
         camera_residual_px=load_solution(cut.path("camera/solution.npz")).residual_px,
     )
-
-
-def _joints(actor: Performance) -> Float[np.ndarray, "time joint 3"]:
-    motion = actor.motion
-    offsets = motion.skeleton.T_parent_joint[:, :3, 3]
-    T = forward_kinematics(motion.skeleton.parents, offsets, motion.q_parent_joint, motion.root_position_m)
-    return T[..., :3, 3]
 
 
 def _height_px(landmarks_px: Float[np.ndarray, "time 33 2"]) -> Float[np.ndarray, " time"]:

@@ -17,8 +17,8 @@ from understudy.core.clip import SceneClip
 from understudy.core.errors import InputError
 from understudy.core.progress import Progress, silent
 from understudy.geometry.projection import intrinsics
-from understudy.io.cameras import replace_text
 from understudy.io.scene_dataset import LENS_MM, SENSOR_MM, finished_scenes, write_scene_clip
+from understudy.io.text import replace_text
 from understudy.synthetic.endless import ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl
 from understudy.synthetic.world_words import action_words

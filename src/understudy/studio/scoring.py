@@ -22,7 +22,7 @@ from understudy.metrics.motion import (
 )
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.filming import FLAT_LIGHT
-from understudy.studio.truth import Truth, world_joints
+from understudy.studio.truth import Truth
 
 __all__ = ["BodyScore", "Silhouettes", "score_body", "score_silhouettes"]
 
@@ -63,7 +63,7 @@ def score_body(body: Performance, camera: CameraPath, truth: Truth) -> BodyScore
     """Score a performance on the canonical skeleton. Raises ValueError unless it is as long as the truth."""
     if len(camera) != len(truth.camera):
         raise ValueError(f"the film has {len(camera)} frames, the truth {len(truth.camera)}")
-    predicted, true = world_joints(body), truth.joints_m
+    predicted, true = body.joints_m(), truth.joints_m
     rate = float(truth.camera.frame_rate)
     in_camera = [
         transform(invert(view.T_world_camera), joints) for view, joints in ((camera, predicted), (truth.camera, true))

@@ -23,7 +23,7 @@ from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.studio.narration import Narrator
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer_bodies import new_body, perturbed
-from understudy.studio.truth import Truth, world_joints, write_truth
+from understudy.studio.truth import Truth, write_truth
 from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
 from understudy.synthetic.motions import Action, ActionKind
 from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
@@ -73,10 +73,14 @@ class TransferRow:
 
     move: str
     shot: int
-    body: str
-    """"reference", or a new body's stature as a share of the actor's."""
-    case: str
-    """"full", "without adapt", "without camera", or "40 mm, with camera"."""
+    stature: float | None
+    """Of a new body, as a share of the actor's; None: the actor's own body."""
+    noise_mm: float | None
+    """On the extracted motion; None: the motion as it was extracted."""
+    adapt: bool
+    """Whether the motion was adapted to the body, or copied joint by joint."""
+    camera_fit: bool
+    """Whether the camera was fitted to the body."""
     figures: dict[str, float]
 
 
@@ -126,52 +130,62 @@ class _Scorer:
 
     def rows(self, config: TransferConfig) -> list[TransferRow]:
         """All rows of the shot."""
-        actor = Performance(self.fit.body, self.fit.motion)
-        rows = [self._row("reference", "full", actor, self.fit.camera)]
+        rows = [self._row(self.actor, self.fit.camera)]
         for stature in STATURES:
             rows += self._new_body(stature, config.ablate)
         for noise_mm in config.perturb:
             rows += self._perturbed(noise_mm)
         return rows
 
+    @property
+    def actor(self) -> Performance:
+        """As extracted."""
+        return Performance(self.fit.body, self.fit.motion)
+
     def _new_body(self, stature: float, ablate: Sequence[Ablation]) -> list[TransferRow]:
-        actor = Performance(self.fit.body, self.fit.motion)
         character = new_body(self.fit.diagnostics["height_m"] * stature)
         rows = []
-        for case in ("full", *ablate):
-            adapted = RetargetConfig(adapt=case != "adapt")
-            motion = retarget(actor.motion, actor.character, character, adapted, self.fit.ground_contact)
-            understudy, camera = Performance(character, motion), self.fit.camera
-            if case != "camera":
-                camera = fit_camera(actor, understudy, camera, self.kind).camera
-            name = "full" if case == "full" else f"without {case}"
-            rows.append(self._row(f"{stature:g}", name, understudy, camera, stature))
+        for without in (None, *ablate):
+            adapt, camera_fit = without != "adapt", without != "camera"
+            config = RetargetConfig(adapt=adapt)
+            motion = retarget(self.actor.motion, self.actor.character, character, config, self.fit.ground_contact)
+            understudy = Performance(character, motion)
+            camera = self._fitted(understudy) if camera_fit else self.fit.camera
+            rows.append(self._row(understudy, camera, stature, adapt=adapt, camera_fit=camera_fit))
         return rows
 
     def _perturbed(self, noise_mm: float) -> list[TransferRow]:
-        actor = Performance(self.fit.body, self.fit.motion)
-        shaken = replace(actor, motion=perturbed(actor, noise_mm, self.number))
-        fitted = fit_camera(actor, shaken, self.fit.camera, self.kind).camera
+        shaken = replace(self.actor, motion=perturbed(self.actor, noise_mm, self.number))
         return [
-            self._row("reference", f"{noise_mm:g} mm, {case} camera", shaken, camera)
-            for case, camera in (("with", fitted), ("without", self.fit.camera))
+            self._row(shaken, self._fitted(shaken), noise_mm=noise_mm, camera_fit=True),
+            self._row(shaken, self.fit.camera, noise_mm=noise_mm),
         ]
 
+    def _fitted(self, understudy: Performance) -> CameraPath:
+        return fit_camera(self.actor, understudy, self.fit.camera, self.kind).camera
+
     def _row(
-        self, body: str, case: str, performance: Performance, camera: CameraPath, stature: float = 1.0
+        self,
+        performance: Performance,
+        camera: CameraPath,
+        stature: float | None = None,
+        noise_mm: float | None = None,
+        adapt: bool = True,
+        camera_fit: bool = False,
     ) -> TransferRow:
         silhouettes = score_silhouettes(performance, camera, self.truth)
         figures = {name: float(np.mean(values)) for name, values in vars(silhouettes).items()}
-        figures |= joint_errors(performance, camera, self.truth, stature)
-        if (body, case) == ("reference", "full"):
+        figures |= joint_errors(performance, camera, self.truth, stature or 1.0)
+        if stature is None and noise_mm is None:
             figures |= asdict(score_body(performance, camera, self.truth))
-        return TransferRow(self.move, self.number, body, case, {name: round(v, 3) for name, v in figures.items()})
+        rounded = {name: round(value, 3) for name, value in figures.items()}
+        return TransferRow(self.move, self.number, stature, noise_mm, adapt, camera_fit, rounded)
 
 
 def joint_errors(performance: Performance, camera: CameraPath, truth: Truth, stature: float) -> dict[str, float]:
     """How far joints are from the actor's true ones, both seen by their own camera and the body at the actor's size:
     hips on hips (mpjpe_mm), and where they are in the frame (placed_mm)."""
-    made = transform(invert(camera.T_world_camera), world_joints(performance)) / stature
+    made = transform(invert(camera.T_world_camera), performance.joints_m()) / stature
     true = transform(invert(truth.camera.T_world_camera), truth.joints_m)
     placed = 1000 * np.linalg.norm(made - true, axis=-1).mean()
     return {"mpjpe_mm": float(mpjpe_mm(made, true).mean()), "placed_mm": float(placed)}

@@ -1,13 +1,14 @@
 """The transfer tables: rows as text, as JSON and as one HTML page with plots."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from understudy.io.text import replace_text
 from understudy.studio.evaluation_page import Plot, Table, render_evaluation
 from understudy.studio.transfer import TransferConfig, TransferRow
 
@@ -20,15 +21,21 @@ PAPER = {
 """DreamCinema, table I: PA %, IoU %, MPJPE mm."""
 
 
+CASES = {"full": (True, True), "without adapt": (False, True), "without camera": (True, False)}
+"""Of new bodies: whether the motion was adapted and the camera fitted."""
+
+
 def transfer_tables(rows: Sequence[TransferRow]) -> list[Table]:
     """Reference body, new bodies, ablation, perturbation: means over the shots of each move."""
-    tables = [_reference(rows)]
-    new = [row for row in rows if row.body != "reference"]
-    shaken = [row for row in rows if " mm, " in row.case]
-    if any(row.case == "without camera" for row in new):
+    own = [row for row in rows if row.stature is None]
+    new = [row for row in rows if row.stature is not None]
+    shaken = [row for row in own if row.noise_mm is not None]
+    tables = [_reference([row for row in own if row.noise_mm is None])]
+    if new:
         note = "The silhouette's box against the actor's, of the picture's height; means over all moves."
-        tables.append(Table("New bodies", note, _new_bodies(new)))
-    tables.append(Table("Ablation", "Means over the new bodies, which stand at the actor's size.", _ablation(new)))
+        tables.append(Table("New bodies", note, _by_case(new, "stature", FRAMING)))
+        note = "Means over the new bodies, which stand at the actor's size."
+        tables.append(Table("Ablation", note, _by_case(new, "move", BODIES)))
     if shaken:
         note = "Noise on the extracted motion of the actor's own body; means over all moves."
         tables.append(Table("Perturbed motion", note, _perturbation(shaken)))
@@ -52,16 +59,26 @@ def write_transfer(out: Path, rows: Sequence[TransferRow], config: TransferConfi
         " The fit knows nothing of the generator's body, motion or set."
     )
     page, figures = out / "transfer.html", out / "transfer.json"
-    _write(page, render_evaluation("Motion and camera against the truth", facts, tables, plots, []))
+    replace_text(page, render_evaluation("Motion and camera against the truth", facts, tables, plots, []))
     document = {"config": asdict(config), "rows": [asdict(row) for row in rows]}
-    _write(figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    replace_text(figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return page, figures
+
+
+Figure = tuple[str, str, str, float]
+"""A column's name, the figure in it, how it is written, and what it is multiplied by."""
+IOU: Figure = ("IoU %", "iou", ".1f", 100.0)
+PLACED: Figure = ("joints in the frame, mm", "placed_mm", ".0f", 1.0)
+FRAMING: tuple[Figure, ...] = (
+    ("box centre %", "box_centre_percent", ".2f", 1.0), ("box height %", "box_height_percent", ".2f", 1.0), PLACED,
+)  # fmt: skip
+BODIES: tuple[Figure, ...] = (IOU, ("MPJPE mm", "mpjpe_mm", ".0f", 1.0), PLACED)
 
 
 def _reference(rows: Sequence[TransferRow]) -> Table:
     lines = []
     for move in dict.fromkeys(row.move for row in rows):
-        mean = _mean([row for row in rows if row.move == move and row.body == "reference" and row.case == "full"])
+        mean = _mean([row for row in rows if row.move == move])
         paper = PAPER.get(move)
         lines.append({
             "move": move,
@@ -80,40 +97,28 @@ def _reference(rows: Sequence[TransferRow]) -> Table:
     return Table("The actor's own body", "DreamCinema's own PA, IoU and MPJPE beside ours, from its table I.", lines)
 
 
-def _new_bodies(rows: Sequence[TransferRow]) -> list[dict[str, str]]:
+def _by_case(rows: Sequence[TransferRow], what: Literal["stature", "move"], figures: Sequence[Figure]) -> list[dict]:
+    """A line per stature or move, and in it the figures of every case that was measured."""
+    measured = {(row.adapt, row.camera_fit) for row in rows}
+    cases = {name: case for name, case in CASES.items() if case in measured}
     lines = []
-    for stature in dict.fromkeys(row.body for row in rows):
-        line = {"stature": stature}
-        for case in ("full", "without camera"):
-            mean = _mean([row for row in rows if (row.body, row.case) == (stature, case)])
-            line[f"{case}: box centre %"] = f"{mean('box_centre_percent'):.2f}"
-            line[f"{case}: box height %"] = f"{mean('box_height_percent'):.2f}"
-            line[f"{case}: joints in the frame, mm"] = f"{mean('placed_mm'):.0f}"
-        lines.append(line)
-    return lines
-
-
-def _ablation(rows: Sequence[TransferRow]) -> list[dict[str, str]]:
-    lines = []
-    for move in dict.fromkeys(row.move for row in rows):
-        line = {"move": move}
-        for case in dict.fromkeys(row.case for row in rows):
-            mean = _mean([row for row in rows if (row.move, row.case) == (move, case)])
-            line[f"{case}: IoU %"] = f"{100 * mean('iou'):.1f}"
-            line[f"{case}: MPJPE mm"] = f"{mean('mpjpe_mm'):.0f}"
-            line[f"{case}: joints in the frame, mm"] = f"{mean('placed_mm'):.0f}"
+    for value in dict.fromkeys(getattr(row, what) for row in rows):
+        line = {what: value if what == "move" else f"{value:g}"}
+        for name, case in cases.items():
+            mean = _mean([r for r in rows if getattr(r, what) == value and (r.adapt, r.camera_fit) == case])
+            line |= {f"{name}: {title}": f"{by * mean(key):{form}}" for title, key, form, by in figures}
         lines.append(line)
     return lines
 
 
 def _perturbation(rows: Sequence[TransferRow]) -> list[dict[str, str]]:
     lines = []
-    for noise in dict.fromkeys(row.case.partition(",")[0] for row in rows):
-        line = {"noise": noise}
-        for case in ("with", "without"):
-            mean = _mean([row for row in rows if row.case == f"{noise}, {case} camera"])
-            line[f"{case} camera fit: IoU %"] = f"{100 * mean('iou'):.1f}"
-            line[f"{case}: joints in the frame, mm"] = f"{mean('placed_mm'):.0f}"
+    for noise_mm in dict.fromkeys(row.noise_mm for row in rows):
+        line = {"noise": f"{noise_mm:g} mm"}
+        for fitted, name in ((True, "with"), (False, "without")):
+            mean = _mean([row for row in rows if (row.noise_mm, row.camera_fit) == (noise_mm, fitted)])
+            line[f"{name} camera fit: IoU %"] = f"{100 * mean('iou'):.1f}"
+            line[f"{name}: joints in the frame, mm"] = f"{mean('placed_mm'):.0f}"
         lines.append(line)
     return lines
 
@@ -125,20 +130,10 @@ def _mean(rows: Sequence[TransferRow]) -> Callable[[str], float]:
 def _plots(rows: Sequence[TransferRow]) -> list[Plot]:
     """IoU over the noise on the motion."""
     lines = {}
-    for case in ("with", "without"):
-        points = []
-        for row in rows:
-            noise, _, rest = row.case.partition(" mm, ")
-            if rest == f"{case} camera":
-                points.append((float(noise), 100 * row.figures["iou"]))
-        if points:
-            noises = sorted({noise for noise, _ in points})
-            means = [(noise, np.mean([iou for at, iou in points if at == noise])) for noise in noises]
-            lines[f"{case} the camera fit"] = np.array(means)
+    for fitted, name in ((True, "with"), (False, "without")):
+        shaken = [row for row in rows if row.noise_mm is not None and row.camera_fit == fitted]
+        noises = sorted({row.noise_mm for row in shaken})
+        means = [(noise, 100 * _mean([row for row in shaken if row.noise_mm == noise])("iou")) for noise in noises]
+        if means:
+            lines[f"{name} the camera fit"] = np.array(means)
     return [Plot("IoU % over noise on the motion", "mm", "IoU %", lines)] if lines else []
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -16,14 +16,12 @@ from jaxtyping import Bool, Float
 from understudy.core.camera import CameraPath
 from understudy.core.checks import check_shape
 from understudy.core.errors import FileFormatError
-from understudy.core.film import Performance
-from understudy.geometry.kinematics import forward_kinematics
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.video import read_video
 from understudy.synthetic.shots import SyntheticShot
 
-__all__ = ["Truth", "read_truth", "world_joints", "write_truth"]
+__all__ = ["Truth", "read_truth", "write_truth"]
 
 _KIND = "understudy truth 1"
 _MASKS = "masks.mkv"
@@ -54,7 +52,7 @@ class Truth:
 def write_truth(folder: Path, shot: SyntheticShot) -> Truth:
     """Write the truth of a synthetic shot that was filmed into `folder`."""
     scene, rate = shot.scene, shot.scene.camera.frame_rate
-    truth = Truth(world_joints(scene.person), scene.ground_contact, scene.camera, shot.masks)
+    truth = Truth(scene.person.joints_m(), scene.ground_contact, scene.camera, shot.masks)
     write_camera_json(folder / "camera.json", truth.camera)
     write_arrays(
         folder / "joints.npz",
@@ -85,11 +83,3 @@ def read_truth(folder: Path) -> Truth:
         return Truth(arrays["joints_m"], arrays["ground_contact"].astype(bool), camera, folder / _MASKS)
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise FileFormatError(f"{folder} holds no usable truth: {error}") from error
-
-
-def world_joints(performance: Performance) -> Float[np.ndarray, "time joint 3"]:
-    """A performance's joints over time, in the world."""
-    motion = performance.motion
-    offsets = motion.skeleton.T_parent_joint[:, :3, 3]
-    T = forward_kinematics(motion.skeleton.parents, offsets, motion.q_parent_joint, motion.root_position_m)
-    return T[..., :3, 3]

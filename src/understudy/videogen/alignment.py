@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.videogen.matching import cell_directions, pairs_of, rotation_about
+from understudy.videogen.matching import cell_directions, cross_matrix, pairs_of, rotation_about
 
 __all__ = ["align_rotations"]
 
@@ -92,15 +92,20 @@ def _put_where_they_agree(
     sets = torch.arange(batch, device=R.device)
     for _ in range(count - 1):
         errors = torch.stack(
-            [_errors_elsewhere(pictures, mine, directions, R, turns, one, half_width) for one in range(1, count)], 1
+            [
+                _errors_elsewhere(pictures[sets], mine[sets], directions, R[sets], turns, one, half_width)
+                for one in range(1, count)
+            ],
+            1,
         )
         least, where = errors.min(2)
         gain, one = (errors[..., 0] - least).max(1)
         moved = gain > LEAST_GAIN
-        if not moved.any():
+        turn = turns[where.gather(1, one[:, None])[:, 0]][moved]
+        sets, one = sets[moved], one[moved] + 1  # only where something moved can another picture gain now
+        if not len(sets):
             break
-        turn = turns[where[sets, one]]
-        R[sets[moved], one[moved] + 1] = (turn @ R[sets, one + 1])[moved]
+        R[sets, one] = turn @ R[sets, one]
     return R
 
 
@@ -147,7 +152,7 @@ def _step(
     to_place = torch.stack(
         [1 / z, none, -there[..., 0] / z**2, none, 1 / z, -there[..., 1] / z**2], -1
     ).unflatten(-1, (2, 3)) / half_width  # fmt: skip
-    A = slope @ to_place @ _cross(there)
+    A = slope @ to_place @ cross_matrix(there)
     A, difference = A.flatten(2, 3), difference.flatten(2)
     weighted = A * weight.repeat_interleave(3, 2)[..., None]
     H, g = weighted.mT @ A, (weighted.mT @ difference[..., None])[..., 0]
@@ -213,19 +218,15 @@ def _with_slopes(pictures: Float[Tensor, "batch picture 3 size size"]) -> Float[
 def _blurred(
     pictures: Float[Tensor, "batch picture 3 size size"], sigma_px: float
 ) -> Float[Tensor, "batch picture 3 size size"]:
-    reach = max(1, math.ceil(2.5 * sigma_px))
-    x = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
-    kernel = torch.exp(-0.5 * (x / sigma_px) ** 2)
-    kernel = kernel / kernel.sum()
-    flat = F.pad(pictures.flatten(0, 2)[:, None], (reach, reach, reach, reach), mode="replicate")
-    flat = F.conv2d(F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None])
-    return flat.view(pictures.shape)
-
-
-def _cross(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    x, y, z = v.unbind(-1)
-    none = torch.zeros_like(x)
-    return torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).unflatten(-1, (3, 3))
+    """As two products with a matrix: a convolution with a few channels is many times slower on CPUs."""
+    reach, size = max(1, math.ceil(2.5 * sigma_px)), pictures.shape[-1]
+    x = torch.arange(-reach, reach + 1, device=pictures.device)
+    kernel = torch.exp(-0.5 * (x / sigma_px) ** 2).to(pictures.dtype)
+    row = torch.arange(size, device=pictures.device)[:, None]
+    mix = pictures.new_zeros(size, size).index_put_(
+        (row.expand(-1, len(x)), (row + x).clamp(0, size - 1)), (kernel / kernel.sum()).expand(size, -1), True
+    )
+    return mix @ pictures @ mix.T
 
 
 def _turn_of(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:

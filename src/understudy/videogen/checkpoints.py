@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from understudy.core.errors import FileFormatError
+from understudy.io.text import read_json, replace_text
 from understudy.videogen.conditioning import GeometryPart
 from understudy.videogen.model import ModelConfig, VideoTransformer
 from understudy.videogen.words import Vocabulary
@@ -28,13 +29,13 @@ __all__ = [
     "SavedModel",
     "latest_checkpoint",
     "load_model",
-    "read_json",
+    "read_document",
     "read_tensors",
     "read_training_facts",
     "read_training_state",
     "save_model",
     "write_checkpoint",
-    "write_json",
+    "write_document",
     "write_resumable",
     "write_tensors",
 ]
@@ -82,7 +83,7 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / MODEL_WEIGHTS, {name: tensor.to(dtype) for name, tensor in weights.items()})
     document = {"format": FORMAT, "step": step, "geometry": asdict(geometry), "model": asdict(config)}
-    write_json(folder / MODEL_JSON, document)
+    write_document(folder / MODEL_JSON, document)
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
@@ -91,7 +92,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
     Raises:
         FileFormatError: a file is absent, damaged or of another kind, or the weights are not the configuration's.
     """
-    document = read_json(folder / MODEL_JSON, FORMAT)
+    document = read_document(folder / MODEL_JSON, FORMAT)
     try:
         config = _config_from(document["model"])
         step, geometry = int(document["step"]), GeometryOrigin(**document["geometry"])
@@ -132,7 +133,7 @@ def write_resumable(
     partial.mkdir(parents=True)
     save(partial)
     write_tensors(partial / TRAINING_STATE, state)
-    write_json(partial / TRAINING_JSON, {"format": TRAINING_FORMAT, "step": step, **facts})
+    write_document(partial / TRAINING_JSON, {"format": TRAINING_FORMAT, "step": step, **facts})
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     for old in sorted(run.glob("step_????????"))[:-KEPT_CHECKPOINTS]:
@@ -147,7 +148,7 @@ def latest_checkpoint(run: Path) -> Path | None:
 
 def read_training_facts(folder: Path) -> dict[str, Any]:
     """The facts of a checkpoint, as `write_checkpoint` took them, and its step. Raises FileFormatError."""
-    return read_json(folder / TRAINING_JSON, TRAINING_FORMAT)
+    return read_document(folder / TRAINING_JSON, TRAINING_FORMAT)
 
 
 def read_training_state(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
@@ -186,30 +187,22 @@ def _config_from(entry: dict[str, Any]) -> ModelConfig:
     return ModelConfig(**{**entry, "vocabulary": Vocabulary(words, **vocabulary)})
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors; `header` is text that goes with them."""
     partial = path.with_name(f".{path.name}.partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, partial, None if header is None else dict(header))
     os.replace(partial, path)
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document; its "format" says what it is."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    replace_text(path, json.dumps(document, indent=1) + "\n")
 
 
-def read_json(path: Path, kind: str) -> dict[str, Any]:
+def read_document(path: Path, kind: str) -> dict[str, Any]:
     """A document whose "format" is `kind`. Raises FileFormatError."""
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise FileFormatError(f"{path} is larger than {MAX_JSON_BYTES >> 20} MiB: it is no file of ours")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}; name the folder of a checkpoint") from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path} is no readable JSON: {error}") from error
+    document = read_json(path, "checkpoint", MAX_JSON_BYTES)
     if not isinstance(document, dict) or document.get("format") != kind:
         raise FileFormatError(f'{path} is no file of ours: it needs "format": "{kind}"')
     return document

@@ -7,7 +7,6 @@ first, the rotations that follow are synchronised, and every token starts with t
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -15,12 +14,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from understudy.core.errors import FileFormatError
 from understudy.videogen.alignment import align_rotations
-from understudy.videogen.checkpoints import read_tensors
+from understudy.videogen.checkpoints import read_tensors, write_tensors
 from understudy.videogen.matching import (
     Matches,
     cell_directions,
@@ -280,10 +278,7 @@ def load_correlation_encoder(path: Path) -> CorrelationEncoder:
 
 def save_correlation_encoder(path: Path, model: CorrelationEncoder) -> None:
     """Write an encoder's weights, its configuration in the file's header."""
-    partial = path.with_name(f".{path.name}.partial")
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, partial, {"config": json.dumps(asdict(model.config))})
-    os.replace(partial, path)
+    write_tensors(path, model.state_dict(), {"config": json.dumps(asdict(model.config))})
 
 
 def _config_from(path: Path, entry: object) -> EncoderConfig:

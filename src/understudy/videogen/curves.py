@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
+from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor
 
+from understudy.core.errors import UnderstudyError
+from understudy.core.progress import Progress
 from understudy.io.images import write_png
 from understudy.videogen.sample import frames_of
 
@@ -46,6 +50,27 @@ class Curves:
         before = time.monotonic()
         yield
         self._waited_s += time.monotonic() - before
+
+    def after_step(
+        self, accelerator: Accelerator, step: int, loss: Tensor, log_every: int, time_limit_s: float, progress: Progress
+    ) -> bool:
+        """Tell and log where training stands; whether this was the last step, for all processes alike.
+
+        Raises:
+            UnderstudyError: the loss is no longer finite.
+        """
+        finished = step == self._steps
+        logged = finished or step % log_every == 0
+        # All processes must agree on when to stop.
+        late = torch.tensor([self.seconds > time_limit_s], device=accelerator.device)
+        stopped = logged and bool(accelerator.gather(late).any())
+        if accelerator.is_main_process:
+            progress(step, self._steps)
+        if logged and not torch.isfinite(loss):
+            raise UnderstudyError(f"the loss is no number at step {step}: start again with lower learning rates")
+        if logged and accelerator.is_main_process:
+            self.write(step, float(loss))
+        return finished or stopped
 
     def write(self, step: int, loss: float) -> None:
         """Append where training stands: loss of this step, seconds of all its runs, rate, and time left."""

@@ -16,6 +16,7 @@ __all__ = [
     "YAWS",
     "Matches",
     "cell_directions",
+    "cross_matrix",
     "matching_loss",
     "pairs_of",
     "rotation_about",
@@ -65,13 +66,18 @@ def cell_directions(side: int, half_width: float) -> Float[Tensor, "cell 3"]:
     return F.normalize(torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3), dim=-1)
 
 
+def cross_matrix(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The matrix that takes a vector's cross product: `cross_matrix(v) @ p = v × p`."""
+    x, y, z = v.unbind(-1)
+    none = torch.zeros_like(x)
+    return torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).unflatten(-1, (3, 3))
+
+
 def rotation_about(turn: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """The rotation about a vector by its length in radians (Rodrigues)."""
     squared = turn.square().sum(-1)[..., None, None] + 1e-12
     angle = squared.sqrt()
-    x, y, z = turn.unbind(-1)
-    none = torch.zeros_like(x)
-    cross = torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).unflatten(-1, (3, 3))
+    cross = cross_matrix(turn)
     identity = torch.eye(3, device=turn.device)
     return identity + angle.sin() / angle * cross + (1 - angle.cos()) / squared * (cross @ cross)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from understudy.synthetic.endless import ClipSizes, SceneDescription
 from understudy.synthetic.raycast import expose
 from understudy.synthetic.raycast_views import View, pinhole_view
+from understudy.videogen.matching import rotation_about
 
 __all__ = ["FoundPoses", "candidate_poses", "find_poses"]
 
@@ -240,10 +241,6 @@ def _error(residual: Float[Tensor, "n 3 height width"], weight: Float[Tensor, "n
 
 def _moved(step: Float[Tensor, "*n 6"]) -> Float[Tensor, "*n 4 4"]:
     """A camera turned by a rotation vector and moved by metres, both in its own axes."""
-    turn, shift = step[..., :3], step[..., 3:]
-    x, y, z = turn.unbind(-1)
-    none = torch.zeros_like(x)
-    cross = torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).unflatten(-1, (3, 3))
     T = torch.zeros((*step.shape[:-1], 4, 4), device=step.device)
-    T[..., :3, :3], T[..., :3, 3], T[..., 3, 3] = torch.linalg.matrix_exp(cross), shift, 1.0
+    T[..., :3, :3], T[..., :3, 3], T[..., 3, 3] = rotation_about(step[..., :3]), step[..., 3:], 1.0
     return T

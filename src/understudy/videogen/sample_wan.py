@@ -16,7 +16,7 @@ from understudy.diffusion.guidance import guided
 from understudy.diffusion.samplers import SAMPLERS
 from understudy.diffusion.schedule import sampling_times
 from understudy.geometry.rigid import invert
-from understudy.videogen.checkpoints import WAN_JSON, read_json
+from understudy.videogen.checkpoints import WAN_JSON, read_document
 from understudy.videogen.conditioning import CONDITIONS
 from understudy.videogen.sample import Sampling, frames_of
 from understudy.videogen.scene_encoder import SceneEncoder
@@ -55,7 +55,7 @@ def load_trained_wan(
         FileFormatError: a file is absent, damaged or of another kind.
         BackendUnavailable: Wan itself is not on this machine.
     """
-    document = read_json(folder / WAN_JSON, WAN_FORMAT)
+    document = read_document(folder / WAN_JSON, WAN_FORMAT)
     try:
         entry = dict(document["training"])
         config = WanTrainingConfig(**entry | {"drop_probability": tuple(entry["drop_probability"])})

@@ -16,7 +16,6 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.core.errors import UnderstudyError
 from understudy.core.progress import Progress, silent
 from understudy.diffusion.schedule import TimeSampling, noised, velocity_error
 from understudy.videogen.checkpoints import GeometryOrigin, write_checkpoint
@@ -150,16 +149,7 @@ def train(
             learner.step(decay=min(config.average_decay, step / (step + 9)))
             loss = loss.detach()
 
-            logged = step == config.steps or step % config.log_every == 0
-            # All processes must agree on when to stop.
-            late = torch.tensor([curves.seconds > time_limit_s], device=device)
-            done = step == config.steps or (logged and bool(accelerator.gather(late).any()))
-            if accelerator.is_main_process:
-                progress(step, config.steps)
-            if logged and not torch.isfinite(loss):
-                raise UnderstudyError(f"the loss is no number at step {step}: start again with lower learning rates")
-            if logged and accelerator.is_main_process:
-                curves.write(step, float(loss))
+            done = curves.after_step(accelerator, step, loss, config.log_every, time_limit_s, progress)
             if held_out is not None and (step % config.picture_every == 0 or step == config.steps):
                 _write_samples(run, step, accelerator, learner, held_out.to(device), config)
             if step % config.checkpoint_every == 0 or done:

@@ -9,23 +9,19 @@ and started again has the losses of one that was never interrupted. The bundled 
 import argparse
 import json
 import math
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
-from torch.optim import Optimizer
 
-from understudy.core.errors import FileFormatError, InputError, UnderstudyError
+from understudy.core.errors import UnderstudyError
 from understudy.core.progress import Progress, silent
-from understudy.videogen.checkpoints import read_tensors
+from understudy.videogen.checkpoints import write_resumable
 from understudy.videogen.correlation_encoder import (
     DEEPEST_M,
     CorrelationEncoder,
@@ -33,6 +29,7 @@ from understudy.videogen.correlation_encoder import (
     Sight,
     save_correlation_encoder,
 )
+from understudy.videogen.learner import Learner, resume
 from understudy.videogen.matching import Matches, matching_loss, pairs_of
 from understudy.videogen.optimisers import build_optimisers, learning_rate_share, set_learning_rates
 from understudy.videogen.set_pictures import LookingAround, PictureSource, SetPictures
@@ -45,8 +42,6 @@ __all__ = [
     "measure_scene_encoder",
     "train_scene_encoder",
 ]
-
-STATE, FACTS = "training.safetensors", "training.json"
 
 
 @dataclass(frozen=True)
@@ -113,9 +108,9 @@ def train_scene_encoder(
     torch.manual_seed(training.seed)
     model = CorrelationEncoder(config).to(device)
     optimisers = build_optimisers(model, training.muon_rate, training.adamw_rate)
-    average = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    learner = Learner.begin(model, optimisers)
     facts = {"encoder": asdict(config), "training": asdict(training)}
-    first = _resume(run, model, optimisers, average, facts)
+    first = resume(run, learner, facts)
     losses: list[float] = []
     kept: tuple[int, SetPictures] | None = None
     for step in range(first, training.steps):
@@ -129,20 +124,17 @@ def train_scene_encoder(
         loss = _loss_of_step(model, batch.to(device), step, training)
         loss.backward()
         _fill_gradients(model)
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad()
+        learner.step(decay=min(training.average_decay, (step + 1) / (step + 10)))
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
             raise UnderstudyError(f"the loss is no number at step {step}: start again with lower learning rates")
-        _follow(average, model, min(training.average_decay, (step + 1) / (step + 10)))
         done = step + 1 == training.steps or time.monotonic() - started > time_limit_s
         if done or (step + 1) % training.checkpoint_every == 0:
-            _save(run, step + 1, model, optimisers, average, facts)
+            _save(run, step + 1, model, learner, facts)
         progress(step + 1, training.steps)
         if done:
             break
-    model.load_state_dict(average, strict=True)
+    model.load_state_dict(learner.average)
     return model.eval().requires_grad_(False), losses
 
 
@@ -242,77 +234,12 @@ def _angles_deg(R: Float[Tensor, "*batch 3 3"], truth: Float[Tensor, "*batch 3 3
     return torch.rad2deg(2 * torch.asin(chord.clamp(max=1)))
 
 
-@torch.no_grad()
-def _follow(average: dict[str, Tensor], model: CorrelationEncoder, decay: float) -> None:
-    for name, parameter in model.named_parameters():
-        average[name].lerp_(parameter, 1 - decay)
+def _save(run: Path, step: int, model: CorrelationEncoder, learner: Learner, facts: dict[str, Any]) -> None:
+    def save(folder: Path) -> None:
+        with learner.averaged():
+            save_correlation_encoder(folder / "encoder.safetensors", model)
 
-
-def _state(model: CorrelationEncoder, optimisers: list[Optimizer], average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Everything that training goes on from."""
-    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    state |= {f"average.{name}": tensor for name, tensor in average.items()}
-    moments = get_optimizer_state_dict(model, optimisers)["state"]
-    return state | {f"moment.{name}/{key}": value for name, entry in moments.items() for key, value in entry.items()}
-
-
-def _save(
-    run: Path,
-    step: int,
-    model: CorrelationEncoder,
-    optimisers: list[Optimizer],
-    average: dict[str, Tensor],
-    facts: dict,
-) -> None:
-    """Write a checkpoint whole or not at all: the step and the settings are in the header of the one file."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model, optimisers, average).items()}
-    partial = run / f".{STATE}.partial"
-    save_file(state, partial)
-    os.replace(partial, run / f"{step:08d}.{STATE}")
-    facts_partial = run / f".{FACTS}.partial"
-    facts_partial.write_text(json.dumps({"step": step, **facts}, indent=1) + "\n", encoding="utf-8")
-    os.replace(facts_partial, run / FACTS)
-    # The facts name the weights that belong to them: older ones go last.
-    for old in run.glob(f"????????.{STATE}"):
-        if old.name != f"{step:08d}.{STATE}":
-            old.unlink()
-
-
-def _resume(
-    run: Path,
-    model: CorrelationEncoder,
-    optimisers: list[Optimizer],
-    average: dict[str, Tensor],
-    facts: dict,
-) -> int:
-    """Load the checkpoint of a folder into everything; the number of steps done, 0 without one."""
-    path = run / FACTS
-    if not path.exists():
-        return 0
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        step = int(found["step"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{path} is damaged ({error}); delete the folder to start anew") from error
-    if {name: found.get(name) for name in facts} != json.loads(json.dumps(facts)):
-        raise InputError(
-            f"{run} holds a training with other settings; name another folder, or use the settings in {path}"
-        )
-    shapes = {name: tuple(tensor.shape) for name, tensor in _state(model, optimisers, average).items()}
-    state = read_tensors(run / f"{step:08d}.{STATE}", shapes)
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "moment": {}}
-    for name, tensor in state.items():
-        kind, _, rest = name.partition(".")
-        parts[kind][rest] = tensor
-    model.load_state_dict(parts["model"])
-    for name, mean in average.items():
-        mean.copy_(parts["average"][name])
-    moments = get_optimizer_state_dict(model, optimisers)
-    for key, tensor in parts["moment"].items():
-        name, _, kind = key.rpartition("/")
-        moments["state"][name][kind] = tensor
-    set_optimizer_state_dict(model, optimisers, moments)
-    return step
+    write_resumable(run, step, save, learner.state(), facts)
 
 
 def held_out_figures(model: CorrelationEncoder, sets: int = 96) -> dict[str, EncoderFigures]:

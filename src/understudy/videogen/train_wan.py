@@ -17,10 +17,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from understudy.core.errors import InputError, UnderstudyError
+from understudy.core.errors import InputError
 from understudy.core.progress import Progress, silent
 from understudy.diffusion.schedule import noised
-from understudy.videogen.checkpoints import WAN_JSON, write_json, write_resumable, write_tensors
+from understudy.videogen.checkpoints import WAN_JSON, write_document, write_resumable, write_tensors
 from understudy.videogen.conditioning import CONDITIONS
 from understudy.videogen.curves import Curves
 from understudy.videogen.feed import ClipSource
@@ -159,16 +159,7 @@ def train_wan(
         learner.step(decay=min(AVERAGE_DECAY, step / (step + 9)))
         loss = loss.detach()
 
-        logged = step == config.steps or step % config.log_every == 0
-        # All processes must agree on when to stop.
-        late = torch.tensor([curves.seconds > time_limit_s], device=device)
-        done = step == config.steps or (logged and bool(accelerator.gather(late).any()))
-        if accelerator.is_main_process:
-            progress(step, config.steps)
-        if logged and not torch.isfinite(loss):
-            raise UnderstudyError(f"the loss is no number at step {step}: start again with a lower learning rate")
-        if logged and accelerator.is_main_process:
-            curves.write(step, float(loss))
+        done = curves.after_step(accelerator, step, loss, config.log_every, time_limit_s, progress)
         if step % config.checkpoint_every == 0 or done:
             checkpoints.write(accelerator, step, learner)
         if done:
@@ -208,7 +199,7 @@ class _Checkpoints:
 
         def save(folder: Path) -> None:
             write_tensors(folder / WAN_WEIGHTS, averaged_weights(state))
-            write_json(folder / WAN_JSON, document)
+            write_document(folder / WAN_JSON, document)
 
         if accelerator.is_main_process:
             write_resumable(self.run, step, save, state, self.facts)

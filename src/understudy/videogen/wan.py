@@ -6,7 +6,6 @@ published model's output as it is. Sources: CineScene (arXiv 2602.06959, section
 sections 3.2 and 3.3), from which the camera's layers are taken; Wan (arXiv 2503.20314).
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from jaxtyping import Float, Int
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5EncoderModel
 
@@ -33,7 +31,7 @@ __all__ = [
     "latent_cameras",
     "load_trained",
     "load_wan",
-    "save_trained",
+    "trained_weights",
     "weights_from_recammaster",
 ]
 
@@ -293,20 +291,13 @@ def latent_cameras(T_start_camera: Float[Tensor, "batch frame 4 4"]) -> Float[Te
     return camera_numbers(T_start_camera[:, ::FRAMES_PER_LATENT])
 
 
-def save_trained(path: Path, model: CineSceneWan) -> None:
-    """Write the weights that are trained: all of them, or new layers and low-rank changes only."""
-    partial = path.with_name(f".{path.name}.partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _trained(model).items()}, partial)
-    os.replace(partial, path)
-
-
 def load_trained(path: Path, model: CineSceneWan) -> None:
-    """Read what `save_trained` wrote into a model built with the same settings.
+    """Read trained weights (`trained_weights`) into a model built with the same settings.
 
     Raises:
         FileFormatError: the file is absent or damaged, or belongs to other settings.
     """
-    trained = _trained(model)
+    trained = trained_weights(model)
     tensors = read_tensors(path, {name: tuple(tensor.shape) for name, tensor in trained.items()})
     with torch.no_grad():
         for name, tensor in tensors.items():
@@ -351,7 +342,8 @@ _RENAMED = (
 )
 
 
-def _trained(model: CineSceneWan) -> dict[str, nn.Parameter]:
+def trained_weights(model: CineSceneWan) -> dict[str, nn.Parameter]:
+    """The weights that are trained, by name: all of them, or new layers and low-rank changes only."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
