@@ -6,6 +6,7 @@ Writes `results/transfer.json`: the tables, every row, and how often the landmar
 """
 
 import argparse
+import json
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +31,7 @@ def main() -> None:
     rows = measured_rows(options.out, config)
     seen = [read_landmarks_npz(path).seen.mean() for path in sorted(options.out.glob("*/people/landmarks_1.npz"))]
     print(save("transfer", {
-        "config": asdict(config),
+        "config": json.loads(json.dumps(asdict(config), default=str)),
         "reference": by_move(rows),
         "detected_share": round(float(np.mean(seen)), 4) if seen else None,
         "rows": [asdict(row) for row in rows],

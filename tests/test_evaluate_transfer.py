@@ -70,7 +70,8 @@ def test_the_true_body_scores_perfectly(actor, truth):
 
 def test_the_person_as_filmed_has_the_true_silhouette(shot, truth):
     silhouettes = score_silhouettes(shot.scene.person, truth.camera, truth)
-    assert silhouettes.iou.min() > 0.93 and silhouettes.box_height_percent.max() < 1
+    one_pixel_percent = 100 / truth.camera.height  # by which each end of a box may be off: edges are rounded
+    assert silhouettes.iou.min() > 0.93 and silhouettes.box_height_percent.max() < 2.01 * one_pixel_percent
 
 
 def test_errors_that_are_put_in_come_out(actor, truth):

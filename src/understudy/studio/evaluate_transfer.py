@@ -58,7 +58,7 @@ def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
 
 def _settings(config: TransferConfig) -> dict[str, Any]:
     """What the rows of one shot depend on."""
-    return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}))
+    return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}, default=str))
 
 
 def _measure_once(path: Path, config: TransferConfig, measure: Callable[[], list[TransferRow]]) -> None:

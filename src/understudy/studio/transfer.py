@@ -20,13 +20,15 @@ from understudy.io.motions import write_landmarks_npz
 from understudy.io.video import open_shot
 from understudy.metrics.motion import mpjpe_mm
 from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.studio.mocap import captured_motion
 from understudy.studio.narration import Narrator
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer_bodies import new_body, perturbed
 from understudy.studio.truth import Truth, write_truth
+from understudy.synthetic.actors import ActorName
 from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
 from understudy.synthetic.motions import Action, ActionKind
-from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot, set_up
 
 __all__ = [
     "MOVES",
@@ -43,6 +45,13 @@ MOVES: tuple[CameraMoveName, ...] = ("push_in", "pull_out", "pan", "truck", "fol
 Ablation = Literal["adapt", "camera"]
 STATURES = (0.6, 0.8, 1.15, 1.3)
 """Of the new bodies, of the actor's."""
+FRAME_RATE = Fraction(24)
+CAST: tuple[ActorName, ...] = (
+    "woman", "man", "teenager", "heavy_man", "old_man", "athlete", "small_woman", "heavy_woman", "thin_tall_man",
+    "girl", "child",
+)  # fmt: skip
+"""Who acts, in turn."""
+WALKS = ("walk", "walk_and_wave")
 ACTIONS: tuple[ActionKind, ...] = ("walk", "wave", "dance", "walk_and_wave", "turn", "stretch", "squat", "bow")
 
 
@@ -56,6 +65,8 @@ class TransferConfig:
     """What is switched off, one by one, for the new bodies: adapt (structure-guided animation), camera (its fit)."""
     perturb: tuple[float, ...] = (0.0, 20.0, 40.0, 80.0)
     """Millimetres of noise on the extracted motion."""
+    motions: tuple[Path, ...] = ()
+    """BVH files whose motions the actors do, in turn; none: our own."""
     shots: int = 2
     """Per move, with other actors, motions and sets."""
     frames: int = 100
@@ -90,13 +101,26 @@ def transfer_shots(config: TransferConfig) -> list[tuple[CameraMoveName, int, Sy
     for move in config.moves:
         for number in range(config.shots):
             seed = 100 * MOVES.index(move) + number if move in MOVES else 1000 + number
-            action = Action(ACTIONS[(seed // 100 + 3 * number) % len(ACTIONS)])
-            shots.append((move, number, SyntheticShotConfig(
-                width=config.width, height=config.height, frames=config.frames, frame_rate=Fraction(24),
-                scenery=("courtyard", "room")[(seed // 100 + number) % 2], camera=CameraMove(move), action=action,
-                seed=seed,
-            )))  # fmt: skip
+            shot = SyntheticShotConfig(
+                width=config.width, height=config.height, frames=config.frames, frame_rate=FRAME_RATE,
+                scenery=("courtyard", "room")[(seed // 100 + number) % 2], camera=CameraMove(move),
+                action=_action(config, seed, number), actor=CAST[len(shots) % len(CAST)], seed=seed,
+            )  # fmt: skip
+            if config.motions:
+                path = config.motions[len(shots) % len(config.motions)]
+                motion = captured_motion(path, set_up(shot).body, FRAME_RATE, config.frames)
+                shot = replace(shot, motion=motion, frames=len(motion))
+            shots.append((move, number, shot))
     return shots
+
+
+def _action(config: TransferConfig, seed: int, number: int) -> Action:
+    """What is done, in a direction by dice; who walks is over the origin, which cameras watch, half way."""
+    action = Action(ACTIONS[(seed // 100 + 3 * number) % len(ACTIONS)])
+    heading_rad = float(np.random.default_rng([seed, 31]).uniform(-np.pi, np.pi))
+    half_m = 0.5 * action.speed_m_s * config.frames / float(FRAME_RATE) if action.kind in WALKS else 0.0
+    start_m = (-half_m * float(np.sin(heading_rad)), -half_m * float(np.cos(heading_rad)))
+    return replace(action, heading_rad=heading_rad, start_m=start_m)
 
 
 def evaluate_shot(

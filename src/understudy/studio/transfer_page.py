@@ -61,7 +61,7 @@ def write_transfer(out: Path, rows: Sequence[TransferRow], config: TransferConfi
     page, figures = out / "transfer.html", out / "transfer.json"
     replace_text(page, render_evaluation("Motion and camera against the truth", facts, tables, plots, []))
     document = {"config": asdict(config), "rows": [asdict(row) for row in rows]}
-    replace_text(figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    replace_text(figures, json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
     return page, figures
 
 

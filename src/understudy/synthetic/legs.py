@@ -11,7 +11,7 @@ from understudy.geometry.rotations import matrix_from_vector, quaternion_from_ma
 
 __all__ = ["FootTrack", "leg_rotations"]
 
-STRIKE_RAD, PUSH_RAD = -0.30, 0.75
+STRIKE_RAD, PUSH_RAD = -0.30, 1.0
 """How far the toes are up when the heel strikes, and the heel when the toes push off."""
 HEEL_BEHIND_M = 0.04
 """How far the heel's lowest point lies behind the ankle."""
@@ -60,7 +60,9 @@ class FootTrack:
         stands = since < stance_s
         phase = np.clip(since / stance_s, 0, 1)
         strike = STRIKE_RAD * (1 - _smooth(phase / 0.24))
-        push = PUSH_RAD * _smooth((phase - 0.55) / 0.45)
+        # The heel rises late and ever faster: knees bend by about 15 degrees while the foot stands, 45 as it leaves
+        # (Winter 2009, Biomechanics and motor control of human movement, table A.4).
+        push = PUSH_RAD * _smooth((phase - 0.5) / 0.5) ** 3
         pitch = strike + push
 
         def ankle(index: np.ndarray, pitch: np.ndarray) -> np.ndarray:
@@ -100,13 +102,13 @@ def leg_rotations(
     index = {name: BODY_JOINTS.index(name) for name in BODY_JOINTS}
     lowered = np.zeros(len(hips_m))
     for side, foot in zip(("Left", "Right"), feet, strict=True):
-        reach = 0.998 * sum(np.linalg.norm(offset[index[f"{side}{part}"]]) for part in ("Leg", "Foot"))
+        reach = 0.999 * sum(np.linalg.norm(offset[index[f"{side}{part}"]]) for part in ("Leg", "Foot"))
         hip = hips_m + R_world_hips @ offset[index[f"{side}UpLeg"]]
         across = np.linalg.norm((foot.ankle_m - hip)[:, [0, 2]], axis=1)
         highest = foot.ankle_m[:, 1] + np.sqrt(np.maximum(reach**2 - across**2, 0.01))
         lowered = np.maximum(lowered, hip[:, 1] - highest)
     # The widest frames are spread by as much as the filter then looks around, so it never lifts the hips too high.
-    hips_m[:, 1] -= gaussian_filter1d(maximum_filter1d(lowered, 7, mode="nearest"), 1.0, truncate=3.0, mode="nearest")
+    hips_m[:, 1] -= gaussian_filter1d(maximum_filter1d(lowered, 3, mode="nearest"), 1.0, truncate=3.0, mode="nearest")
     for side, foot in zip(("Left", "Right"), feet, strict=True):
         thigh, shin = offset[index[f"{side}Leg"]], offset[index[f"{side}Foot"]]
         a, b = np.linalg.norm(thigh), np.linalg.norm(shin)

@@ -151,7 +151,7 @@ def _walk(rest: Float[np.ndarray, "22 3"], action: Action, time_s: Float[np.ndar
         toe = rest[BODY_JOINTS.index(f"{name}ToeBase")] - ankle
         steps = np.arange(-4 + side, int(time_s[-1] / step_s) + 6, 2)
         touch_s = steps * step_s
-        middle_s = touch_s + 0.62 * step_s
+        middle_s = touch_s + 0.55 * step_s
         toes_out = yaw(middle_s) + sign * 0.10
         out = np.stack([np.cos(yaw(middle_s)), -np.sin(yaw(middle_s))], 1)
         # The ankle lies behind the middle of the foot.
@@ -160,8 +160,8 @@ def _walk(rest: Float[np.ndarray, "22 3"], action: Action, time_s: Float[np.ndar
     phase = np.pi * time_s / step_s
     sway = 0.022 * np.sin(phase - 0.12 * np.pi)
     over = path(time_s) + sway[:, None] * np.stack([np.cos(yaw(time_s)), -np.sin(yaw(time_s))], 1)
-    bob = 0.016 * np.cos(2 * (phase - 0.62 * np.pi))
-    hips = np.stack([over[:, 0], 0.968 * leg_m + bob, over[:, 1]], 1)
+    bob = 0.02 * np.cos(2 * (phase - 0.62 * np.pi))
+    hips = np.stack([over[:, 0], 0.995 * leg_m + bob, over[:, 1]], 1)
     twist = -0.10 * np.cos(phase - 0.1)
     tilt = np.zeros((len(time_s), 3))
     tilt[:, 2] = 0.045 * np.sin(phase - 0.12 * np.pi)
