@@ -74,7 +74,7 @@ def test_derivatives_of_the_outline(walk: Pose, mask: Path) -> None:
     seen = replace(seen, camera_position=np.random.default_rng(1).normal(0, 0.01, (FRAMES, 3)))
     pose = start_pose(track, seen, points, shape)
     state = State(pose, shape, 0.1, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
-    config = OutlineConfig()
+    config = OutlineConfig(every=2)
     masks = read_masks(mask, 0, seen, config)
     assert sorted(masks) == list(range(0, FRAMES, config.every))
     surface = Surface.bare(BodyModel.load(), shape)

@@ -36,8 +36,8 @@ Masks = Mapping[int, Bool[np.ndarray, "height width"]]
 class OutlineConfig:
     """How the mask is used."""
 
-    every: int = 2
-    """Only every so many frames are looked at: motion is smooth."""
+    every: int = 1
+    """Only every so many frames are looked at."""
     surface_frames: int = 24
     """How many of them tell of the surface."""
     surface_rounds: int = 3
@@ -45,7 +45,7 @@ class OutlineConfig:
     """How tall the person is drawn."""
     farthest_m: float = 0.09
     """What stands off further is no cloth: a bag, a pose that is wrong."""
-    smoothness: float = 6.0
+    smoothness: float = 3.0
     """How much neighbouring vertices should agree, against one frame's wish."""
     edge_px: float = 1.6
     """How near the drawn outline a vertex is part of it."""
@@ -53,7 +53,7 @@ class OutlineConfig:
     """Of the outline, per frame."""
     sigma: float = 0.006
     """Standard deviation of the mask's edge, as a share of the person's height in the picture."""
-    counts_as: float = 16.0
+    counts_as: float = 20.0
     """As how many of its samples an outline counts: neighbouring ones err alike."""
     rounds: int = 2
     """How often the outline is found anew."""

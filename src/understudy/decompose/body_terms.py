@@ -61,7 +61,7 @@ class TermConfig:
     """Of landmarks in the picture, as a share of the person's height there."""
     pixel_kernel: float = 2.5
     """From how many sigmas on a landmark counts less and less."""
-    depth_sigma: float = 1.0
+    depth_sigma: float = 2.2
     """Factor of the spreads of BONES: errors last for many frames, and do not average out."""
     tilt_sigma: float = 0.2
     """Radians by which the landmark model may lean every body, forwards or backwards."""
@@ -75,11 +75,11 @@ class TermConfig:
     """Distance of a standing foot's sole from the ground."""
     below_sigma_m: float = 0.03
     """Of any foot below the ground."""
-    prior_weight: float = 0.5
+    prior_weight: float = 0.6
     """Factor of the residuals of the pose prior."""
     balance_sigma_m: float = 0.06
     """Distance of the body's weight from above the feet, while it is still."""
-    upright_sigma: float = 0.12
+    upright_sigma: float = 0.06
     """Radians by which the mean torso leans."""
     roll_sigma: float = 0.02
     """Radians of a film camera's roll."""
