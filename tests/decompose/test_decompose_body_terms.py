@@ -21,7 +21,7 @@ from understudy.decompose.body_pose import (
     pose_jacobian,
     shape_jacobian,
 )
-from understudy.decompose.body_priors import balance, pose_prior, shared_priors, upright
+from understudy.decompose.body_priors import SWING_SHARE, arm_swing, balance, pose_prior, shared_priors, upright
 from understudy.decompose.body_solver import Objective, minimise, normal_equations, solve_step
 from understudy.decompose.body_start import observe, start_pose
 from understudy.decompose.body_terms import (
@@ -168,6 +168,51 @@ def test_gradients_between_frames_and_of_priors(problem: tuple[BodyProblem, Obse
 
     stencils: list[Stencil] = [accelerations(seen, config), foot_speeds(seen, support.planted, config)]
     check_gradient(Objective(lambda s, lin: [], stencils, priors, np.ones(15, bool)), body, state, 2e-4)
+
+
+def standing(thigh_rad: float, arm_rad: float) -> State:
+    """Upright, arms down; the left thigh lifted forwards and the left arm swung forwards by so much."""
+    R = np.tile(np.eye(3), (1, 22, 1, 1))
+    x, z = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    for side, sign in (("Left", -1.0), ("Right", 1.0)):
+        R[:, JOINT[f"{side}Arm"]] = matrix_from_vector(sign * 0.5 * np.pi * z)
+    R[:, JOINT["LeftArm"]] = matrix_from_vector(-arm_rad * x) @ R[:, JOINT["LeftArm"]]
+    R[:, JOINT["LeftUpLeg"]] = matrix_from_vector(-thigh_rad * x)
+    _, shape = actor.body_points()
+    return State(Pose(np.zeros((1, 3)), R), shape, 0.0, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
+
+
+def test_hanging_arms_swing_against_the_legs() -> None:
+    points, _ = actor.body_points()
+    config = TermConfig()
+    lean = 0.5
+    against = -np.arcsin(SWING_SHARE * np.sin(lean))
+    left = []
+    for thigh_rad, arm_rad in ((0.0, 0.0), (lean, against), (lean, -against), (-lean, -against), (1.5, 0.0)):
+        state = standing(thigh_rad, arm_rad)
+        rows = arm_swing(state, linearise(points, state), config)
+        left.append((float(rows.residual[0, 0, 0]) * config.swing_sigma, float(rows.weight[0, 0])))
+    (still, _), (opposite, weight), (alike, _), (back, _), (_, sitting) = left
+    # The landmark model's shoulders and hips are not quite over its elbows and knees.
+    assert max(abs(still), abs(opposite), abs(back)) < 0.1 and weight > 0.2
+    assert alike - opposite == pytest.approx(2 * SWING_SHARE * np.sin(lean), rel=0.1)
+    assert sitting < 1e-3
+
+
+def test_derivatives_of_the_arms_swing() -> None:
+    points, _ = actor.body_points()
+    state, config = standing(0.4, 0.2), TermConfig()
+    rows = arm_swing(state, linearise(points, state), config)
+    for name in ("LeftUpLeg.x", "LeftArm.x", "LeftArm.z", "RightArm.x"):
+        direction = np.zeros((1, FREEDOMS))
+        direction[0, freedom(name)] = 1.0
+        values = [
+            arm_swing(moved, linearise(points, moved), config).residual[0, :, 0]
+            for moved in (state.moved(sign * STEP * direction, np.zeros(15)) for sign in (1, -1))
+        ]
+        numeric = (values[0] - values[1]) / (2 * STEP)
+        # Bones keep their length; as landmarks have it, not exactly.
+        assert np.allclose(rows.d_pose[0, :, 0] @ direction[0], numeric, atol=0.05 * np.abs(rows.d_pose).max())
 
 
 def test_solver_equals_dense_algebra(problem: tuple[BodyProblem, Observations, State]) -> None:

@@ -81,6 +81,8 @@ class TermConfig:
     """Distance of the body's weight from above the feet, while it is still."""
     upright_sigma: float = 0.06
     """Radians by which the mean torso leans."""
+    swing_sigma: float = 0.25
+    """Sine of the angle by which a hanging arm is not where the leg's swing has it."""
     roll_sigma: float = 0.02
     """Radians of a film camera's roll."""
     pitch_sigma: float = 0.25

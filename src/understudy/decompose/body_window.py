@@ -28,7 +28,7 @@ from understudy.decompose.body_outline import (
     read_masks,
 )
 from understudy.decompose.body_pose import POINT, SOLES, BodyPoints, PlacedBody, place
-from understudy.decompose.body_priors import balance, pose_prior, shared_priors, upright
+from understudy.decompose.body_priors import arm_swing, balance, pose_prior, shared_priors, upright
 from understudy.decompose.body_solver import Objective, minimise
 from understudy.decompose.body_start import exchange_sides, observe, start_pose
 from understudy.decompose.body_terms import (
@@ -248,6 +248,7 @@ def _solve(
             bone_depths(seen, state, lin, terms),
             *pose_prior(state, terms),
             *upright(state, lin, terms),
+            arm_swing(state, lin, terms),
         ]
         if outline is not None:
             result.append(outline_rows(seen, state, lin, outline, problem.config.outline))
