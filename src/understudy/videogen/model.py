@@ -149,6 +149,7 @@ class VideoTransformer(nn.Module):
         self.video_patches = Patches(3, config)
         self.place = nn.Parameter(torch.randn(tokens, width) * 0.02)
         self.frame_place = Linear(2 * FRAME_WAVES, width, bias=False)
+        nn.init.zeros_(self.frame_place.weight)
         self.words = WordEncoder(config.vocabulary, config.text_width, width, config.readings)
         self.words_to_modulation = Linear(width, width)
         self.time_in = Linear(2 * TIME_WAVES, width)
@@ -162,6 +163,7 @@ class VideoTransformer(nn.Module):
         elif config.camera == "rays":
             self.ray_in = Linear(RAY_FEATURES, width)
             self.ray_out = Linear(width, width)
+            self.ray_gain = nn.Parameter(torch.ones(width))
         if config.camera != "none":
             self.no_camera = nn.Parameter(torch.zeros(width))
         if config.context != "none":
@@ -172,6 +174,8 @@ class VideoTransformer(nn.Module):
             self.no_set = nn.Parameter(torch.randn(width) * 0.02)
         if config.geometry == "input":
             self.geometry_in = Linear(config.geometry_channels, width)
+            nn.init.zeros_(self.geometry_in.weight)
+            nn.init.zeros_(self.geometry_in.bias)
             if config.context == "frames":
                 self.geometry_kind = nn.Parameter(torch.randn(width) * 0.02)
         elif config.geometry == "aligned":
@@ -252,12 +256,17 @@ class VideoTransformer(nn.Module):
     def ray(
         self, rays: Float[Tensor, "batch picture token 6"], dtype: torch.dtype
     ) -> Float[Tensor, "batch picture token feature"]:
-        """The one embedding of rays, for patches of the video and of the context alike."""
-        return self.ray_out(F.silu(self.ray_in(ray_features(rays).to(dtype))))
+        """The one embedding of rays, for patches of the video and of the context alike.
+
+        It starts as the largest part of every token, and F_t at nothing: so patches find those that see the same place
+        from the first step on. With small rays beside a large F_t that took some ten times as many clips.
+        """
+        embedded = rms_norm(self.ray_out(F.silu(self.ray_in(ray_features(rays).to(dtype)))))
+        return embedded * self.ray_gain.to(dtype)
 
     def geometry_tokens(self, geometry: Geometry, dtype: torch.dtype) -> Float[Tensor, "batch picture token feature"]:
         """F_t at the model's width; rays that the source knows enter as the video's do."""
-        tokens = rms_norm(self.geometry_in(geometry.features.to(dtype)))
+        tokens = self.geometry_in(rms_norm(geometry.features.to(dtype)))
         if geometry.rays is not None and self.config.camera == "rays":
             tokens = tokens + self.ray(geometry.rays, dtype)
         return tokens

@@ -41,7 +41,7 @@ PRESETS = {
             picture_px=32, patch_px=8, frames=9, width=192, layers=6, heads=3, hidden=512, bottleneck=64, text_width=96,
             vocabulary=FILM_VOCABULARY, finer_px=48,
         ),
-        TrainingConfig(steps=3300, batch=16, frames_per_step=4),
+        TrainingConfig(steps=9000, batch=16, frames_per_step=4, reuse=6),
         pictures=6,
     ),
     "small": Preset(
@@ -74,7 +74,10 @@ VARIANTS = {
         "as CineScene: [R|t] per frame; I_t and F_t joined along the frames; shuffled",
         {"camera": "matrix", "context": "frames"}, numbered=True,
     ),
-    "frames": Variant("geometry joined along the frames instead of added", {"context": "frames"}),
+    "frames": Variant(
+        "geometry joined along the frames instead of added; their number tells which belong together",
+        {"context": "frames"}, numbered=True,
+    ),
     "matrix": Variant("[R|t] per frame instead of rays", {"camera": "matrix"}),
     "no_geometry": Variant("pictures of the set alone", {"geometry": "none"}),
     "image_tokens": Variant("F_t without its camera token", geometry_part="patches"),
