@@ -128,7 +128,7 @@ def test_tables_are_text_json_and_a_page(tmp_path):
     figures = dict.fromkeys((
         "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "root_error_percent", "jitter",
         "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent", "box_centre_percent",
-        "box_height_percent",
+        "box_height_percent", "told_mpjpe_mm",
     ), 0.5)  # fmt: skip
     own = [TransferRow("arc", 0, None, None, True, False, figures)]
     new = [TransferRow("arc", 0, 0.6, None, True, fitted, figures) for fitted in (True, False)]

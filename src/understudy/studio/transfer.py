@@ -138,8 +138,10 @@ def evaluate_shot(
         solution = solve_camera(footage, people.masks, progress=progress)
     with narrator.stage(f"{move} {number}: body") as progress:
         fit = fit_actor(people.tracks[0], solution, mask=people.masks[0], progress=progress)
+        # As where the user says how tall the actor is, without which no single camera knows the scale.
+        told = fit_actor(people.tracks[0], solution, set_up(shot).body.height_m, people.masks[0])
     with narrator.stage(f"{move} {number}: bodies") as progress:
-        return _Scorer(move, number, fit, solution.move, truth).rows(config)
+        return _Scorer(move, number, fit, told, solution.move, truth).rows(config)
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class _Scorer:
     move: str
     number: int
     fit: ActorFit
+    told: ActorFit
+    """With the actor's height given; everything else is measured on `fit`."""
     kind: CameraMoveKind
     truth: Truth
 
@@ -202,6 +206,8 @@ class _Scorer:
         figures |= joint_errors(performance, camera, self.truth, stature or 1.0)
         if stature is None and noise_mm is None:
             figures |= asdict(score_body(performance, camera, self.truth))
+            told = Performance(self.told.body, self.told.motion)
+            figures["told_mpjpe_mm"] = score_body(told, self.told.camera, self.truth).mpjpe_mm
         rounded = {name: round(value, 3) for name, value in figures.items()}
         return TransferRow(self.move, self.number, stature, noise_mm, adapt, camera_fit, rounded)
 
