@@ -11,9 +11,11 @@ with the same weights and pictures. Each figure is the least of several runs; bo
 import argparse
 import time
 from collections.abc import Callable
+from itertools import accumulate
 
 import torch
 from record import save, table
+from torch.profiler import ProfilerActivity, profile
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from understudy.videogen.vggt import VGGT, VggtConfig
@@ -79,7 +81,7 @@ def measure(name: str, device: torch.device, runs: int) -> dict:
         "encoder_ms": 1e3 * encoder_s,
         "encoder_reference_ms": 1e3 * reference_s,
         "encoder_time_ratio": encoder_s / reference_s,
-        "encoder_memory_ratio": encoder_mb / reference_mb if encoder_mb else None,
+        "encoder_memory_ratio": encoder_mb / reference_mb,
         "encoder_relative_difference": float(difference),
         "last_tokens_ms": 1e3 * tokens_s,
         "all_heads_ms": 1e3 * whole_s,
@@ -135,10 +137,14 @@ def best_of(functions: list[Callable[[], object]], device: torch.device, runs: i
     return [min(taken) for taken in times]
 
 
-def peak_mb(function: Callable[[], object], device: torch.device) -> float | None:
-    """What a run takes on a GPU beyond what lies there already; None on a CPU."""
+def peak_mb(function: Callable[[], object], device: torch.device) -> float:
+    """The most memory that tensors take beyond what is held before."""
     if device.type != "cuda":
-        return None
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+            function()
+        events = profiled.profiler.kineto_results.events()
+        changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+        return max(accumulate(nbytes for _, nbytes in changes)) / 2**20
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     function()
