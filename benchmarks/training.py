@@ -17,9 +17,9 @@ from record import save, table
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.endless import EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
-from understudy.videogen.feed import EndlessSource, TrainingClips, joined, prepared
+from understudy.videogen.feed import EndlessSource, TrainingClips, clip_sizes, joined, prepared
 from understudy.videogen.learner import Learner
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.optimisers import build_optimisers
@@ -49,7 +49,7 @@ def measure(preset: Preset, device: str, steps: int) -> dict:
     """Seconds of every part of a step, samples per second, and the share of the matrix rate."""
     geometry = geometry_source(GeometryOrigin("correlation"), device)
     config, training = replace(preset.model, geometry_channels=geometry.channels), preset.training
-    sizes = ClipSizes(config.frames, config.picture_px, config.picture_px, preset.pictures, config.set_px)
+    sizes = clip_sizes(config, preset.pictures)
     source = EndlessSource(EndlessClips(0, sizes, device))
     render_s = best(lambda: source(1, training.batch), device, 3)
     batch = source(2, training.batch)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from understudy.io.motions import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.studio.evaluate_transfer import evaluate_film, evaluate_transfer
 from understudy.studio.scoring import score_body, score_silhouettes
-from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors
+from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors, shots_of, transfer_shot
 from understudy.studio.transfer_bodies import new_body, perturbed
 from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
 from understudy.studio.truth import read_truth, write_truth
-from understudy.synthetic.camera_moves import CameraMove
+from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
 from understudy.synthetic.motions import Action
 from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
 
@@ -122,6 +123,15 @@ def test_new_bodies_stand_in_another_rest_pose(actor):
     true = actor.joints_m()
     errors = [np.linalg.norm((b - b[:, :1]) - (true - true[:, :1]), axis=-1).mean() for b in bodies]
     assert errors[0] < 0.05 < errors[1]
+
+
+def test_a_shot_depends_on_its_move_and_number_alone():
+    every, two = TransferConfig(moves=get_args(CameraMoveName), shots=3), TransferConfig(moves=("handheld", "arc"))
+    for move, number in shots_of(two):
+        assert transfer_shot(two, move, number) == transfer_shot(every, move, number)
+    shots = [transfer_shot(every, move, number) for move, number in shots_of(every)]
+    assert len({shot.seed for shot in shots}) == len(shots) == 3 * len(get_args(CameraMoveName))
+    assert len({transfer_shot(TransferConfig(), *shot).actor for shot in shots_of(TransferConfig())}) == 11
 
 
 def test_tables_are_text_json_and_a_page(tmp_path):

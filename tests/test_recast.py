@@ -233,6 +233,20 @@ def test_nobody_in_the_shot(tmp_path):
         understudy.recast(empty, CHARACTER, tmp_path / "film")
 
 
+def test_nobody_in_any_of_several_cuts(tmp_path):
+    empty = tmp_path / "walls.mp4"
+    rng = np.random.default_rng(0)
+    walls = [
+        np.kron(rng.integers(low, low + 90, (9, 16, 3)), np.ones((20, 20, 1))).astype(np.uint8) for low in (10, 150)
+    ]
+    with VideoWriter(empty, 320, 180, Fraction(24), "film") as writer:
+        for wall in walls:
+            for _ in range(12):
+                writer.write(wall)
+    with pytest.raises(NobodyInShot, match=r"any of the 2 cuts of .*walls\.mp4"):
+        understudy.recast(empty, CHARACTER, tmp_path / "film", quality="draft")
+
+
 def test_sound_is_copied(folder):
     with av.open(str(folder / "film.mp4")) as film, av.open(str(SHOT)) as source:
         assert [stream.codec_context.name for stream in film.streams.audio] == [

@@ -9,7 +9,6 @@ from understudy.core.camera import CameraPath
 from understudy.core.character import Character
 from understudy.core.environment import Light
 from understudy.core.motion import Motion
-from understudy.geometry.kinematics import forward_kinematics
 
 __all__ = ["Performance", "Take"]
 
@@ -23,10 +22,7 @@ class Performance:
 
     def joints_m(self) -> Float[np.ndarray, "time joint 3"]:
         """The joints over time, in the world, in metres."""
-        skeleton = self.motion.skeleton
-        offsets = skeleton.T_parent_joint[:, :3, 3]
-        T = forward_kinematics(skeleton.parents, offsets, self.motion.q_parent_joint, self.motion.root_position_m)
-        return T[..., :3, 3]
+        return self.motion.T_world_joint()[..., :3, 3]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.core.checks import check_finite, check_rigid, check_shape
+from understudy.geometry.kinematics import forward_kinematics
 
 __all__ = ["BODY_JOINTS", "BODY_PARENTS", "Motion", "Skeleton"]
 
@@ -71,3 +72,9 @@ class Motion:
 
     def __len__(self) -> int:
         return len(self.root_position_m)
+
+    def T_world_joint(self) -> Float[np.ndarray, "time joint 4 4"]:
+        """Every joint in the world, over time."""
+        skeleton = self.skeleton
+        offsets_m = skeleton.T_parent_joint[:, :3, 3]
+        return forward_kinematics(skeleton.parents, offsets_m, self.q_parent_joint, self.root_position_m)

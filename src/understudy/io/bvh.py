@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from understudy.core.errors import FileFormatError
 from understudy.core.motion import Motion, Skeleton
-from understudy.geometry.kinematics import forward_kinematics, rest_pose
+from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import similarity
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.frame_rates import frame_rate_from_period
@@ -345,9 +345,7 @@ def write_bvh(path: Path, motion: Motion, unit_m: float = CENTIMETRE_M, rotation
         raise ValueError(f"a rotation order is made of X, Y and Z; got {rotation_order!r}")
     skeleton = motion.skeleton
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
-    T = forward_kinematics(
-        skeleton.parents, skeleton.T_parent_joint[:, :3, 3], motion.q_parent_joint, motion.root_position_m
-    )
+    T = motion.T_world_joint()
     R = T[..., :3, :3] @ rest[:, :3, :3].swapaxes(1, 2)
     order = depth_first(skeleton.parents)
     columns = [motion.root_position_m / unit_m]

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 
 from understudy.core.character import Character
 from understudy.core.motion import BODY_JOINTS, Motion
-from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import (
     continuous,
     matrix_from_quaternion,
@@ -73,12 +72,7 @@ def retarget(
     if lacking:
         raise ValueError(f"{character.name} has no {', '.join(lacking)}: a motion needs hips and legs")
     actor, body = measure(actor_body), measure(character)
-    T_actor = forward_kinematics(
-        motion.skeleton.parents,
-        motion.skeleton.T_parent_joint[:, :3, 3],
-        motion.q_parent_joint,
-        motion.root_position_m,
-    )
+    T_actor = motion.T_world_joint()
     turns = role_turns(T_actor[..., :3, :3], actor, body, config.adapt)
     hips_m = hips_path(T_actor, actor, body, turns["Hips"]) if config.adapt else motion.root_position_m
     pose = Pose.build(body, turns, hips_m)

@@ -14,10 +14,10 @@ from understudy.io.text import replace_text
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipSizes
 from understudy.videogen.curves import read_curves
 from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, measure
 from understudy.videogen.evaluate_models import REFERENCES, Film, TrainedModel, Truth, find_models
+from understudy.videogen.feed import clip_sizes
 from understudy.videogen.sample import Sampling
 
 __all__ = ["EvaluateSceneConfig", "SceneEvaluation", "evaluate_scene"]
@@ -103,7 +103,8 @@ def evaluate_scene(
     models = found if config.ablations else {main_name: found[main_name]}
     references = REFERENCES if config.ablations else {"truth": Truth()}
     films: dict[str, Film] = {**models, **references}
-    sizes = {name: _sizes(models.get(name, found[main_name]), config.pictures) for name in films}
+    configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
+    sizes = {name: clip_sizes(config_of, config.pictures) for name, config_of in configs.items()}
     evaluation = Evaluation(config.clips, tuple(range(config.seeds)), config.posed_clips)
 
     measured: dict[str, dict[str, ClipFigures]] = {}
@@ -133,11 +134,6 @@ def evaluate_scene(
     return result
 
 
-def _sizes(model: TrainedModel, pictures: int) -> ClipSizes:
-    config = model.saved.model.config
-    return ClipSizes(config.frames, config.picture_px, config.picture_px, pictures, config.set_px)
-
-
 def _asides(
     model: TrainedModel, config: EvaluateSceneConfig, evaluation: Evaluation, narrator: Narrator
 ) -> list[dict[str, str]]:
@@ -152,7 +148,8 @@ def _asides(
         row = {"pictures of the set": name}
         for move, mix in MEASURED_MOVES.items():
             with narrator.stage(f"{move}, {name}") as progress:
-                figures, _ = measure(film, _sizes(model, count), mix, evaluation, False, progress)
+                sizes = clip_sizes(model.saved.model.config, count)
+                figures, _ = measure(film, sizes, mix, evaluation, False, progress)
             row |= {f"{move}: PSNR": _text(figures.psnr_db.mean(1), config.seeds)}
             row |= {f"{move}: last frame": _text(figures.psnr_db[:, -1], config.seeds)}
         rows.append(row)

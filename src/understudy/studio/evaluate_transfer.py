@@ -1,7 +1,6 @@
 """`understudy evaluate`: the transfer tables, shot by shot and resumed, and the score of one film's folder."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from understudy.io.motions import read_motion_npz
 from understudy.io.text import read_json, replace_text
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.scoring import score_body, score_silhouettes
-from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, transfer_shots
+from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, shots_of
 from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
 from understudy.studio.truth import read_truth
 
@@ -33,10 +32,13 @@ def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator:
     """
     config, narrator = config or TransferConfig(), narrator or SilentNarrator()
     out.mkdir(parents=True, exist_ok=True)
-    for move, number, shot in transfer_shots(config):
-        _measure_once(out / f"{move}_{number}.json", config, lambda m=move, n=number, s=shot: evaluate_shot(
-            m, n, s, config, out, narrator
-        ))  # fmt: skip
+    for move, number in shots_of(config):
+        path = out / f"{move}_{number}.json"
+        if path.is_file():
+            _rows(path, config)
+            continue
+        rows = [asdict(row) for row in evaluate_shot(move, number, config, out, narrator)]
+        replace_text(path, json.dumps({"settings": _settings(config), "rows": rows}, indent=1) + "\n")
     rows = measured_rows(out, config)
     page, figures = write_transfer(out, rows, config)
     texts = [as_text(table) for table in transfer_tables(rows)]
@@ -45,7 +47,7 @@ def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator:
 
 def measured_rows(out: Path, config: TransferConfig) -> list[TransferRow]:
     """What is in `out` of an evaluation: the rows of every shot that was measured, in order."""
-    paths = [out / f"{move}_{number}.json" for move, number, _ in transfer_shots(config)]
+    paths = [out / f"{move}_{number}.json" for move, number in shots_of(config)]
     return [row for path in paths if path.is_file() for row in _rows(path, config)]
 
 
@@ -59,15 +61,6 @@ def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
 def _settings(config: TransferConfig) -> dict[str, Any]:
     """What the rows of one shot depend on."""
     return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}, default=str))
-
-
-def _measure_once(path: Path, config: TransferConfig, measure: Callable[[], list[TransferRow]]) -> None:
-    """Measure a shot unless that was done."""
-    if path.is_file():
-        _rows(path, config)
-        return
-    content = {"settings": _settings(config), "rows": [asdict(row) for row in measure()]}
-    replace_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, float]:

@@ -16,9 +16,9 @@ from understudy.characters.rig_roles import find_roles, missing_roles
 from understudy.core.character import Character
 from understudy.core.errors import FileFormatError, InputError
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
-from understudy.geometry.kinematics import forward_kinematics, rest_pose
+from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, matrix_from_vector, quaternion_from_matrix, quaternion_multiply
-from understudy.io.bvh import read_bvh
+from understudy.io.bvh import local_quaternions, read_bvh
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.synthetic.lens import motion_at
 
@@ -28,7 +28,7 @@ LOWEST_PERCENT = 5.0
 """The ground is where the soles are in this share of the frames or below."""
 STRAIGHT = 0.02
 """How much the sides of hips or shoulders count against the bend (a sine) of knees and elbows."""
-X, Y, Z = np.eye(3)
+X, Y, _ = np.eye(3)
 
 
 def captured_motion(path: Path, body: Character, frame_rate: Fraction, most_frames: int) -> Motion:
@@ -47,12 +47,8 @@ def captured_motion(path: Path, body: Character, frame_rate: Fraction, most_fram
         raise FileFormatError(f"{path.name} has no joints for {', '.join(missing)}: name them as usual (LeftArm …)")
     seen = _Seen.of(motion, roles)
     R = np.stack([seen.R(role) @ _fixed_turn(seen, role) for role in BODY_JOINTS], 1)
-    local = R.copy()
-    for joint, parent in enumerate(BODY_PARENTS):
-        if parent >= 0:
-            local[:, joint] = R[:, parent].swapaxes(1, 2) @ R[:, joint]
     root = seen.p("Hips") * (_leg_length(body.skeleton) / seen.leg_length)
-    done = Motion(body.skeleton, continuous(quaternion_from_matrix(local)), root, frame_rate)
+    done = Motion(body.skeleton, local_quaternions(BODY_PARENTS, R), root, frame_rate)
     # The body's legs are not the performer's: feet that stand are put where they stood.
     return _begun_at_the_origin(retarget(_on_the_ground(done), body, body, RetargetConfig(clear_arms=False)))
 
@@ -77,7 +73,7 @@ class _Seen:
         joint: dict[str, int] = {}
         for role, parent in zip(BODY_JOINTS, BODY_PARENTS, strict=True):
             joint[role] = roles[role] if role in roles else joint[BODY_JOINTS[parent]]
-        return _Seen(_world(motion), joint)
+        return _Seen(motion.T_world_joint(), joint)
 
     def R(self, role: str) -> Float[np.ndarray, "time 3 3"]:
         return self.T[:, self.joint[role], :3, :3]
@@ -166,12 +162,6 @@ def _unit(v: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
     return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
 
 
-def _world(motion: Motion) -> Float[np.ndarray, "time joint 4 4"]:
-    skeleton = motion.skeleton
-    offsets = skeleton.T_parent_joint[:, :3, 3]
-    return forward_kinematics(skeleton.parents, offsets, motion.q_parent_joint, motion.root_position_m)
-
-
 def _leg_length(skeleton: Skeleton) -> float:
     offsets = skeleton.T_parent_joint[:, :3, 3]
     return float(sum(np.linalg.norm(offsets[BODY_JOINTS.index(name)]) for name in ("LeftLeg", "LeftFoot")))
@@ -182,12 +172,12 @@ def _on_the_ground(motion: Motion) -> Motion:
     skeleton = motion.skeleton
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, 1, 3]
     feet = [BODY_JOINTS.index(f"{side}{part}") for side in ("Left", "Right") for part in ("Foot", "ToeBase")]
-    above = (_world(motion)[:, feet, 1, 3] - rest[feet]).min(1)
+    above = (motion.T_world_joint()[:, feet, 1, 3] - rest[feet]).min(1)
     return replace(motion, root_position_m=motion.root_position_m - [0.0, np.percentile(above, LOWEST_PERCENT), 0.0])
 
 
 def _begun_at_the_origin(motion: Motion) -> Motion:
-    ahead = _world(motion)[0, 0, :3, 2]
+    ahead = motion.T_world_joint()[0, 0, :3, 2]
     R = matrix_from_vector(np.array([0.0, -np.arctan2(ahead[0], ahead[2]), 0.0]))
     root = (motion.root_position_m - motion.root_position_m[0] * [1.0, 0.0, 1.0]) @ R.T
     q = motion.q_parent_joint.copy()

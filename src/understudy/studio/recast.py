@@ -76,7 +76,7 @@ def _recast(shot: Shot, character_path: Path, out: Path, config: RecastConfig, n
         played = [cut for cut in cuts if _recast_cut(cut, alone=len(cuts) == 1)]
         if not played:
             raise NobodyInShot(
-                f"nobody was found in any of the {len(cuts)} cuts of {shot_path}; give a shot with a person in it"
+                f"nobody was found in any of the {len(cuts)} cuts of {shot.path}; give a shot with a person in it"
             )
         film_stage(project, shot, cuts, played, narrator)
         report_stage(project, shot, cuts, played, narrator)

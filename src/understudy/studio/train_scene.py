@@ -10,7 +10,7 @@ from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.dataset_source import DatasetSource
-from understudy.videogen.feed import ClipSource, EndlessSource, prepared
+from understudy.videogen.feed import ClipSource, EndlessSource, clip_sizes, prepared
 from understudy.videogen.presets import PRESETS, varied
 from understudy.videogen.scene_encoder import SCENE_ENCODERS, geometry_source
 from understudy.videogen.train import TrainingReport, train
@@ -88,7 +88,7 @@ def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: N
     geometry = None if preset.model.geometry == "none" else geometry_source(origin, device)
     model = preset.model if geometry is None else replace(preset.model, geometry_channels=geometry.channels)
     training = replace(preset.training, seed=config.seed, steps=config.steps or preset.training.steps)
-    sizes = ClipSizes(model.frames, model.picture_px, model.picture_px, preset.pictures, model.set_px)
+    sizes = clip_sizes(model, preset.pictures)
     if config.data != ENDLESS and (origin.source == "oracle" or model.guide):
         raise InputError("--data holds no depth of the set's pictures; leave out --geometry oracle and explicit")
     held_out = prepared(

@@ -37,7 +37,8 @@ __all__ = [
     "TransferRow",
     "evaluate_shot",
     "joint_errors",
-    "transfer_shots",
+    "shots_of",
+    "transfer_shot",
 ]
 
 MOVES: tuple[CameraMoveName, ...] = ("push_in", "pull_out", "pan", "truck", "follow", "arc")
@@ -95,28 +96,32 @@ class TransferRow:
     figures: dict[str, float]
 
 
-def transfer_shots(config: TransferConfig) -> list[tuple[CameraMoveName, int, SyntheticShotConfig]]:
-    """Every shot of the evaluation: move, number, and what is filmed."""
-    shots = []
-    for move in config.moves:
-        for number in range(config.shots):
-            seed = 100 * MOVES.index(move) + number if move in MOVES else 1000 + number
-            shot = SyntheticShotConfig(
-                width=config.width, height=config.height, frames=config.frames, frame_rate=FRAME_RATE,
-                scenery=("courtyard", "room")[(seed // 100 + number) % 2], camera=CameraMove(move),
-                action=_action(config, seed, number), actor=CAST[len(shots) % len(CAST)], seed=seed,
-            )  # fmt: skip
-            if config.motions:
-                path = config.motions[len(shots) % len(config.motions)]
-                motion = captured_motion(path, set_up(shot).body, FRAME_RATE, config.frames)
-                shot = replace(shot, motion=motion, frames=len(motion))
-            shots.append((move, number, shot))
-    return shots
+def shots_of(config: TransferConfig) -> list[tuple[CameraMoveName, int]]:
+    """Every shot of the evaluation, by move and number."""
+    return [(move, number) for move in config.moves for number in range(config.shots)]
 
 
-def _action(config: TransferConfig, seed: int, number: int) -> Action:
+def transfer_shot(config: TransferConfig, move: CameraMoveName, number: int) -> SyntheticShotConfig:
+    """What is filmed: the same for a move and a number, whatever else is evaluated."""
+    others = [name for name in get_args(CameraMoveName) if name not in MOVES]
+    place = MOVES.index(move) if move in MOVES else len(MOVES) + others.index(move)
+    seed, turn = 100 * place + number, 2 * place + number
+    shot = SyntheticShotConfig(
+        width=config.width, height=config.height, frames=config.frames, frame_rate=FRAME_RATE,
+        scenery=("courtyard", "room")[(place + number) % 2], camera=CameraMove(move),
+        action=_action(config, seed, ACTIONS[(place + 3 * number) % len(ACTIONS)]), actor=CAST[turn % len(CAST)],
+        seed=seed,
+    )  # fmt: skip
+    if not config.motions:
+        return shot
+    path = config.motions[turn % len(config.motions)]
+    motion = captured_motion(path, set_up(shot).body, FRAME_RATE, config.frames)
+    return replace(shot, motion=motion, frames=len(motion))
+
+
+def _action(config: TransferConfig, seed: int, kind: ActionKind) -> Action:
     """What is done, in a direction by dice; who walks is over the origin, which cameras watch, half way."""
-    action = Action(ACTIONS[(seed // 100 + 3 * number) % len(ACTIONS)])
+    action = Action(kind)
     heading_rad = float(np.random.default_rng([seed, 31]).uniform(-np.pi, np.pi))
     half_m = 0.5 * action.speed_m_s * config.frames / float(FRAME_RATE) if action.kind in WALKS else 0.0
     start_m = (-half_m * float(np.sin(heading_rad)), -half_m * float(np.cos(heading_rad)))
@@ -124,12 +129,13 @@ def _action(config: TransferConfig, seed: int, number: int) -> Action:
 
 
 def evaluate_shot(
-    move: CameraMoveName, number: int, shot: SyntheticShotConfig, config: TransferConfig, out: Path, narrator: Narrator
+    move: CameraMoveName, number: int, config: TransferConfig, out: Path, narrator: Narrator
 ) -> list[TransferRow]:
     """Film one shot, take it apart, recast it, and score everything."""
     folder = out / f"{move}_{number}"
     with narrator.stage(f"{move} {number}: film") as progress:
-        truth = write_truth(folder, film_synthetic_shot(shot, folder, progress))
+        filmed = film_synthetic_shot(transfer_shot(config, move, number), folder, progress)
+        truth = write_truth(folder, filmed)
     with narrator.stage(f"{move} {number}: people") as progress:
         footage = open_shot(folder / "shot.mp4")
         people = find_people(footage, folder / "people", progress=progress)
@@ -139,7 +145,7 @@ def evaluate_shot(
     with narrator.stage(f"{move} {number}: body") as progress:
         fit = fit_actor(people.tracks[0], solution, mask=people.masks[0], progress=progress)
         # As where the user says how tall the actor is, without which no single camera knows the scale.
-        told = fit_actor(people.tracks[0], solution, set_up(shot).body.height_m, people.masks[0])
+        told = fit_actor(people.tracks[0], solution, filmed.scene.body.height_m, people.masks[0])
     with narrator.stage(f"{move} {number}: bodies") as progress:
         return _Scorer(move, number, fit, told, solution.move, truth).rows(config)
 

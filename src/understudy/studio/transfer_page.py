@@ -19,14 +19,20 @@ PAPER = {
     "truck": (95.0, 94.6, 55.1), "follow": (92.4, 90.7, 61.7), "arc": (95.2, 94.9, 66.3),
 }  # fmt: skip
 """DreamCinema, table I: PA %, IoU %, MPJPE mm."""
-
-
 NOTE = (
     "DreamCinema's own PA, IoU and MPJPE beside ours, from its table I. One camera does not tell how tall anybody is:"
     " the fit takes 1.7 m, for a child too. Beside it, MPJPE with the height told, as users may."
 )
 CASES = {"full": (True, True), "without adapt": (False, True), "without camera": (True, False)}
 """Of new bodies: whether the motion was adapted and the camera fitted."""
+Figure = tuple[str, str, str, float]
+"""A column's name, the figure in it, how it is written, and what it is multiplied by."""
+IOU: Figure = ("IoU %", "iou", ".1f", 100.0)
+PLACED: Figure = ("joints in the frame, mm", "placed_mm", ".0f", 1.0)
+FRAMING: tuple[Figure, ...] = (
+    ("box centre %", "box_centre_percent", ".2f", 1.0), ("box height %", "box_height_percent", ".2f", 1.0), PLACED,
+)  # fmt: skip
+BODIES: tuple[Figure, ...] = (IOU, ("MPJPE mm", "mpjpe_mm", ".0f", 1.0), PLACED)
 
 
 def transfer_tables(rows: Sequence[TransferRow]) -> list[Table]:
@@ -67,16 +73,6 @@ def write_transfer(out: Path, rows: Sequence[TransferRow], config: TransferConfi
     document = {"config": asdict(config), "rows": [asdict(row) for row in rows]}
     replace_text(figures, json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
     return page, figures
-
-
-Figure = tuple[str, str, str, float]
-"""A column's name, the figure in it, how it is written, and what it is multiplied by."""
-IOU: Figure = ("IoU %", "iou", ".1f", 100.0)
-PLACED: Figure = ("joints in the frame, mm", "placed_mm", ".0f", 1.0)
-FRAMING: tuple[Figure, ...] = (
-    ("box centre %", "box_centre_percent", ".2f", 1.0), ("box height %", "box_height_percent", ".2f", 1.0), PLACED,
-)  # fmt: skip
-BODIES: tuple[Figure, ...] = (IOU, ("MPJPE mm", "mpjpe_mm", ".0f", 1.0), PLACED)
 
 
 def _reference(rows: Sequence[TransferRow]) -> Table:

@@ -108,7 +108,7 @@ def leg_rotations(
         highest = foot.ankle_m[:, 1] + np.sqrt(np.maximum(reach**2 - across**2, 0.01))
         lowered = np.maximum(lowered, hip[:, 1] - highest)
     # The widest frames are spread by as much as the filter then looks around, so it never lifts the hips too high.
-    hips_m[:, 1] -= gaussian_filter1d(maximum_filter1d(lowered, 3, mode="nearest"), 1.0, truncate=3.0, mode="nearest")
+    hips_m[:, 1] -= gaussian_filter1d(maximum_filter1d(lowered, 3, mode="nearest"), 0.8, radius=1, mode="nearest")
     for side, foot in zip(("Left", "Right"), feet, strict=True):
         thigh, shin = offset[index[f"{side}Leg"]], offset[index[f"{side}Foot"]]
         a, b = np.linalg.norm(thigh), np.linalg.norm(shin)

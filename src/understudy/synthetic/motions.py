@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
-from understudy.geometry.kinematics import forward_kinematics, rest_pose
+from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import (
     continuous,
     matrix_from_vector,
@@ -298,9 +298,8 @@ def ground_contact(motion: Motion) -> Bool[np.ndarray, "time 2"]:
     A foot stands while its heel or its ball is low and slow, for longer than a moment.
     """
     skeleton, rate = motion.skeleton, float(motion.frame_rate)
-    offsets = skeleton.T_parent_joint[:, :3, 3]
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
-    T = forward_kinematics(skeleton.parents, offsets, motion.q_parent_joint, motion.root_position_m)
+    T = motion.T_world_joint()
     leg_m = rest[BODY_JOINTS.index("Hips"), 1]
     stands = np.zeros((len(motion), 2), bool)
     for side, (name, _) in enumerate(SIDES):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from understudy.core.errors import UnderstudyError
 from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import EndlessClips
+from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.conditioning import (
     CONDITIONS,
     Conditions,
@@ -30,7 +30,7 @@ from understudy.videogen.conditioning import (
 from understudy.videogen.model import ModelConfig
 from understudy.videogen.point_cloud import render_point_cloud
 
-__all__ = ["ClipSource", "EndlessSource", "Feed", "RenderProcess", "TrainingClips", "prepared"]
+__all__ = ["ClipSource", "EndlessSource", "Feed", "RenderProcess", "TrainingClips", "clip_sizes", "prepared"]
 
 
 @runtime_checkable
@@ -77,6 +77,11 @@ class TrainingClips:
     def to(self, device: torch.device) -> "TrainingClips":
         """The same on another device."""
         return mapped(self, lambda tensor: tensor.to(device))
+
+
+def clip_sizes(config: ModelConfig, pictures: int) -> ClipSizes:
+    """Of the clips that a model of this configuration learns from and is measured on."""
+    return ClipSizes(config.frames, config.picture_px, config.picture_px, pictures, config.set_px)
 
 
 def prepared(batch: ClipBatch, config: ModelConfig, geometry: GeometrySource | None) -> TrainingClips:
