@@ -12,6 +12,8 @@ RATE = 30.0
 LEG_NAMES = ("hip", "knee", "ankle", "heel", "foot_index")
 LEFT_LEG = [LANDMARKS.index(f"left_{name}") for name in LEG_NAMES]
 RIGHT_LEG = [LANDMARKS.index(f"right_{name}") for name in LEG_NAMES]
+LEFT = [index for index, name in enumerate(LANDMARKS) if "left" in name]
+RIGHT = [LANDMARKS.index(LANDMARKS[index].replace("left", "right")) for index in LEFT]
 WRIST = LANDMARKS.index("right_wrist")
 
 
@@ -62,6 +64,21 @@ def test_legs_that_the_network_confused_are_put_right(first, last):
     assert report.swapped_arms == 0
     np.testing.assert_array_equal(track.landmarks_px, points)
     np.testing.assert_array_equal(track.landmarks_m, points_m)
+
+
+def test_somebody_who_leaps_round_while_entering_the_picture_is_turned_back():
+    # Widths (right to left) and headings as the landmark model gave them for a woman who walks in from the left, seen
+    # from behind: at first, half outside, as if from the front. The widths alone show no leap.
+    half_width_px = np.array([4.0, 15.0, 26.0, 34.0, -7.0, -46.0, -48.0, -46.0] + [-46.0] * 22)
+    heading = np.radians([-85.0, -85.0, -74.0, -67.0, 153.0, 117.0, 119.0, 125.0] + [125.0] * 22)
+    side = np.array([1.0 if "left" in name else -1.0 if "right" in name else 0.0 for name in LANDMARKS])
+    points, points_m = np.full((30, 33, 2), 300.0), np.zeros((30, 33, 3))
+    points[..., 0] += half_width_px[:, None] * side
+    points_m[..., 0] = 0.15 * np.cos(heading)[:, None] * side
+    points_m[..., 2] = 0.15 * np.sin(heading)[:, None] * side
+    track, report = repair_track(sightings(points, points_m), 30, RATE)
+    assert report.swapped_legs == report.swapped_arms == 4
+    np.testing.assert_array_equal(track.landmarks_m[:4, LEFT], points_m[:4, RIGHT])
 
 
 def test_a_dancer_who_really_turns_is_not_unturned():

@@ -27,6 +27,12 @@ SWAPPED_COST = 0.006
 """Of each swapped frame: the network is right unless a lot speaks against it."""
 TWIST_COST = 0.1
 """Of hips and shoulders that face opposite ways."""
+TURN_COST = 0.1
+"""Of hips or shoulders that turn at twice TURN_RAD_S, between two sightings."""
+TURN_RAD_S = 8.0
+"""How fast a quick spin turns a body."""
+MOST_TURNS = 3.0
+"""From how far above TURN_RAD_S, in its multiples, on a turn costs no more."""
 SPIKE_SPEED = 6.0
 """Body sizes per second: out and back again faster than this is a mistake."""
 
@@ -56,7 +62,7 @@ def repair_track(
     visibility = np.stack([s.visibility for s in found])
     size_px = np.array([s.next_crop.size_px for s in found])
 
-    swapped_legs, swapped_arms = find_swaps(frames, points, points_m, size_px)
+    swapped_legs, swapped_arms = find_swaps(frames, points, points_m, size_px, frames_per_second)
     for swapped, left in ((swapped_legs, _LEGS), (swapped_arms, _ARMS)):
         for values in (points, points_m, visibility):
             swap_sides(values, swapped, left)
@@ -84,12 +90,13 @@ def find_swaps(
     points: Float[np.ndarray, "sighting 33 2"],
     points_m: Float[np.ndarray, "sighting 33 3"],
     size_px: Float[np.ndarray, " sighting"],
+    frames_per_second: float,
 ) -> tuple[Bool[np.ndarray, " sighting"], Bool[np.ndarray, " sighting"]]:
     """In which sightings left and right are exchanged in the legs, and in arms and head.
 
-    The labels with the least acceleration along time, in the picture and in metres, and with hips and shoulders turned
-    the same way, found by dynamic programming over pairs of consecutive sightings; each swapped sighting and each
-    change costs a little.
+    The labels with the least acceleration along time, in the picture and in metres, with hips and shoulders turned the
+    same way and no faster than a body can turn, found by dynamic programming over pairs of consecutive sightings; each
+    swapped sighting and each change costs a little.
     """
     count = len(points)
     if count < 3:
@@ -102,11 +109,14 @@ def find_swaps(
         for part, left in ((legs, _LEGS), (arms, _ARMS))
     )
     alone = SWAPPED_COST * (legs + arms) + _twists(points_m)[:, (legs != arms).astype(int)]
-    change = SWAP_COST * ((legs[:, None] != legs[None]).astype(float) + (arms[:, None] != arms[None]))
-    best = alone[0][:, None] + alone[1][None] + change
+    changed = [(part[:, None] != part[None]).astype(int) for part in (legs, arms)]
+    change = SWAP_COST * sum(changed)
+    for part, turns in zip(changed, _turns(frames / frames_per_second, points_m), strict=True):
+        change = change + turns[:, part]
+    best = alone[0][:, None] + alone[1][None] + change[0]
     origin = np.zeros((count, 4, 4), int)
     for t in range(2, count):
-        total = best[:, :, None] + bend[t - 2] + (change + alone[t][None])[None]
+        total = best[:, :, None] + bend[t - 2] + (change[t - 1] + alone[t][None])[None]
         origin[t], best = total.argmin(0), total.min(0)
     states = np.zeros(count, int)
     states[-2], states[-1] = np.unravel_index(best.argmin(), best.shape)
@@ -132,12 +142,29 @@ def _bends(
 
 def _twists(points_m: Float[np.ndarray, "sighting 33 3"]) -> Float[np.ndarray, "sighting 2"]:
     """Cost of hips and shoulders that face apart, as labelled and with one of them exchanged."""
-    axes = []
-    for name in ("hip", "shoulder"):
-        axis = points_m[:, LANDMARKS.index(f"left_{name}")] - points_m[:, LANDMARKS.index(f"right_{name}")]
-        axes.append(axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-6))
-    along = (axes[0] * axes[1]).sum(-1)
+    hips, shoulders = (_axis(points_m, part) for part in ("hip", "shoulder"))
+    along = (hips * shoulders).sum(-1)
     return TWIST_COST * np.stack([np.maximum(-along, 0.0), np.maximum(along, 0.0)], axis=1)
+
+
+def _turns(
+    time_s: Float[np.ndarray, " sighting"], points_m: Float[np.ndarray, "sighting 33 3"]
+) -> list[Float[np.ndarray, "sighting-1 2"]]:
+    """Cost of turns from one sighting to the next that no body can do, of hips and of shoulders: as labelled, and with
+    one of the two sightings exchanged."""
+    costs = []
+    for part in ("hip", "shoulder"):
+        axis = _axis(points_m, part)
+        turn = np.arccos(np.clip((axis[1:] * axis[:-1]).sum(-1), -1.0, 1.0))
+        times = np.stack([turn, np.pi - turn], 1) / (TURN_RAD_S * np.diff(time_s))[:, None]
+        costs.append(TURN_COST * np.clip(times - 1.0, 0.0, MOST_TURNS))
+    return costs
+
+
+def _axis(points_m: Float[np.ndarray, "sighting 33 3"], part: str) -> Float[np.ndarray, "sighting 3"]:
+    """Unit vectors from the right to the left of a pair of landmarks."""
+    axis = points_m[:, LANDMARKS.index(f"left_{part}")] - points_m[:, LANDMARKS.index(f"right_{part}")]
+    return axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-6)
 
 
 def swap_sides(

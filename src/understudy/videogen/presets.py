@@ -41,7 +41,7 @@ PRESETS = {
             picture_px=32, patch_px=8, frames=9, width=192, layers=6, heads=3, hidden=512, bottleneck=64, text_width=96,
             vocabulary=FILM_VOCABULARY, finer_px=48,
         ),
-        TrainingConfig(steps=9000, batch=16, frames_per_step=4, reuse=6),
+        TrainingConfig(steps=12_500, batch=16, frames_per_step=4, subject_weight=3.5, reuse=6),
         pictures=6,
     ),
     "small": Preset(
