@@ -29,6 +29,7 @@ def frame(seed: int) -> Passes:
         depth_m=np.where(inside, rng.uniform(1, 20, alpha.shape), np.inf).astype(np.float32),
         normals=(normals * inside[..., None]).astype(np.float32),
         ids=inside.astype(np.uint8),
+        id_share=0.5 * alpha,
         shadow=rng.uniform(0, 1, alpha.shape).astype(np.float32),
     )
 
@@ -43,6 +44,7 @@ def test_passes_come_back(tmp_path):
         assert np.abs(got.colour - wrote.colour).max() < 0.015
         assert np.allclose(got.depth_m, wrote.depth_m, rtol=3e-4)
         assert np.array_equal(got.ids, wrote.ids)
+        assert np.abs(got.id_share - wrote.id_share).max() <= 0.5 / 255 + 1e-6
         assert np.abs(got.shadow - wrote.shadow).max() <= 0.5 / 255 + 1e-6
         assert np.abs(got.normals - wrote.normals).max() < 0.01
         assert (got.normals[wrote.ids == 0] == 0).all()

@@ -27,7 +27,9 @@ def passes(alpha: np.ndarray, light: np.ndarray | float, shadow: np.ndarray | No
     alpha = alpha.astype(np.float32)
     colour = (alpha[..., None] * np.broadcast_to(light, (*alpha.shape, 3))).astype(np.float32)
     shadow = np.zeros_like(alpha) if shadow is None else shadow.astype(np.float32)
-    return Passes(colour, alpha, np.ones_like(alpha), np.zeros_like(colour), (alpha > 0).astype(np.uint8), shadow)
+    return Passes(
+        colour, alpha, np.ones_like(alpha), np.zeros_like(colour), (alpha > 0).astype(np.uint8), alpha, shadow
+    )
 
 
 def disc(soft: float = 0.0) -> np.ndarray:

@@ -37,7 +37,7 @@ def sample(
     colour = linear_from_srgb_bytes(own) * gain * alpha[..., None]
     plate = np.full((HEIGHT, WIDTH, 3), 110, np.uint8)
     rendered = Passes(
-        colour.astype(np.float32), alpha, alpha, np.zeros_like(colour), matte // 255, np.zeros_like(alpha)
+        colour.astype(np.float32), alpha, alpha, np.zeros_like(colour), matte // 255, alpha, np.zeros_like(alpha)
     )
     return LookSample(frame, plate, matte, rendered)
 

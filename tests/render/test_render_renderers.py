@@ -140,6 +140,8 @@ def test_renderers_agree(both):
     assert np.abs(opengl.alpha - reference.alpha).mean() < 2e-3
     inside = (reference.alpha == 1) & (opengl.ids == reference.ids)
     assert (opengl.ids != reference.ids).mean() < 2e-3
+    assert np.abs(opengl.id_share - reference.id_share)[opengl.ids == reference.ids].mean() < 2e-3
+    assert (opengl.id_share <= opengl.alpha + 0.01).all()
     relative = np.abs(opengl.depth_m - reference.depth_m)[inside] / reference.depth_m[inside]
     assert np.percentile(relative, 99) < 1e-4
     assert np.percentile(np.abs(opengl.normals - reference.normals)[inside], 99) < 1e-3

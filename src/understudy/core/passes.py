@@ -21,6 +21,8 @@ class Passes:
     normals: Float[np.ndarray, "height width 3"]
     """Unit, world frame; zero in the background."""
     ids: UInt8[np.ndarray, "height width"]
-    """0 background, n the n-th performance."""
+    """Of the nearest surface: 0 background, n the n-th performance."""
+    id_share: Float[np.ndarray, "height width"]
+    """How much of the pixel the performance of `ids` covers, 0 … 1: its matte, with smooth edges; 0 background."""
     shadow: Float[np.ndarray, "height width"]
     """Share of the key light that the characters take from the ground plane, 0 … 1; zero where there is no ground."""

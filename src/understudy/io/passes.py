@@ -24,6 +24,7 @@ PASS_FILES = {
     "depth.mkv": "depth along the camera's axis, in metres",
     "normals.mkv": "world normals, 0 … 255 for −1 … 1",
     "ids.mkv": "which performance a pixel shows, 0 for none",
+    "id_share.mkv": "how much of a pixel that performance covers: its matte",
     "shadow.mkv": "share of the key light that is taken from the ground",
 }
 """The videos of the passes, and what each holds."""
@@ -55,6 +56,7 @@ class PassWriter:
         self._depth = writer("depth.mkv", "depth")
         self._normals = writer("normals.mkv", "lossless")
         self._ids = writer("ids.mkv", "mask")
+        self._id_share = writer("id_share.mkv", "mask")
         self._shadow = writer("shadow.mkv", "mask")
         return self
 
@@ -69,6 +71,7 @@ class PassWriter:
         self._depth.write(passes.depth_m)
         self._normals.write(normals)
         self._ids.write(passes.ids)
+        self._id_share.write(_bytes(passes.id_share))
         self._shadow.write(_bytes(passes.shadow))
         if self.kind == "png":
             write_png(self.folder / f"png/colour.{self.count:05d}.png", colour)
@@ -85,7 +88,7 @@ class PassWriter:
 def read_passes(folder: Path, start: int = 0, stop: int | None = None) -> Iterator[Passes]:
     """The passes that a PassWriter wrote, frame by frame, as exactly as their bytes hold them."""
     videos = [read_video(folder / name, start, stop) for name in PASS_FILES]
-    for colour, depth_m, normals, ids, shadow in zip(*videos, strict=True):
+    for colour, depth_m, normals, ids, id_share, shadow in zip(*videos, strict=True):
         height, width = ids.shape
         box = _box(colour[..., 3])
         alpha = np.zeros((height, width), np.float32)
@@ -96,7 +99,8 @@ def read_passes(folder: Path, start: int = 0, stop: int | None = None) -> Iterat
         lengths = np.sqrt((inside**2).sum(-1, keepdims=True))
         # No normal is stored as zero, which bytes cannot hold: its length tells.
         directions[box] = np.where(lengths > 0.5, inside / np.maximum(lengths, 1e-6), 0.0)
-        yield Passes(light, alpha, depth_m, directions, ids, shadow * np.float32(1 / 255))
+        share, dark = (values * np.float32(1 / 255) for values in (id_share, shadow))
+        yield Passes(light, alpha, depth_m, directions, ids, share, dark)
 
 
 def _box(alpha: np.ndarray) -> tuple[slice, slice]:
@@ -119,12 +123,13 @@ def _straight_srgb(
 
 
 def _write_exr(path: Path, passes: Passes) -> None:
-    """One multi-channel EXR: premultiplied scene-linear RGBA, Z, N, id and shadow; half floats, Z and id float."""
+    """One multi-channel EXR: premultiplied scene-linear RGBA, N, shadow and id.share in halves, Z and id in floats."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = {
         **{name: passes.colour[..., i] for i, name in enumerate("RGB")},
         "A": passes.alpha,
         **{f"N.{name}": passes.normals[..., i] for i, name in enumerate("XYZ")},
+        "id.share": passes.id_share,
         "shadow": passes.shadow,
     }
     channels = {name: np.ascontiguousarray(values, np.float16) for name, values in half.items()}

@@ -69,7 +69,7 @@ def pixel_box(
         return Box(0, 0, 0, 0)
     if z.min() <= near_m:
         return Box(0, 0, width, height)
-    u, v = (points_camera @ K[:2].T / z[:, None]).T
+    u, v = K[:2] @ points_camera.T / z
     reach_u, reach_v = np.abs(K[0, 0]) * radius_m / z + 1.0, np.abs(K[1, 1]) * radius_m / z + 1.0
     left, right = np.clip([(u - reach_u).min(), (u + reach_u).max()], 0, width)
     top, bottom = np.clip([(v - reach_v).min(), (v + reach_v).max()], 0, height)
@@ -94,7 +94,8 @@ def light_view(to_light: Float[np.ndarray, "3"], points: Float[np.ndarray, "n 3"
     x = np.cross(helper, z)
     x /= np.linalg.norm(x)
     R = np.stack([x, np.cross(z, x), z])
-    low, high = (points @ R.T).min(0), (points @ R.T).max(0)
+    across = R @ points.T
+    low, high = across.min(1), across.max(1)
     side = 1.05 * max(float((high - low)[:2].max()), 1e-3) + 2.0 * margin_m
     depth = 1.05 * max(float(high[2] - low[2]), 1e-3) + 2.0 * margin_m
     scale = np.array([2.0 / side, 2.0 / side, 2.0 / depth])

@@ -49,10 +49,10 @@ class Stage:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Stage":
-        # One renderer each, so that what stands still stays on the device; the cut-out's colours are not used.
-        self._with_person, self._without, self._cut_out = (
-            self._stack.enter_context(OpenGL(shadow_map_px=side, ground_shadow=False).build())
-            for side in (self._shadow_map_px, self._shadow_map_px, 16)
+        # One renderer each, so that what stands still stays on the device.
+        self._with_person, self._without = (
+            self._stack.enter_context(OpenGL(shadow_map_px=self._shadow_map_px, ground_shadow=False).build())
+            for _ in range(2)
         )
         return self
 
@@ -65,17 +65,15 @@ class Stage:
         """A frame of a take whose performances are the set and the person, in this order."""
         scenery, person = take.performances
         plate, sky, background = self._empty(replace(take, performances=(scenery,)), frame)
-        whole, alone = self._with_person(take, frame), self._cut_out(replace(take, performances=(person,)), frame)
-        # The person's own coverage, where nothing of the set stands in front.
-        visible = alone.depth_m <= whole.depth_m * 1.01
-        share = np.where((whole.ids == PERSON) | visible, alone.alpha, 0.0)
+        whole = self._with_person(take, frame)
+        share = np.where(whole.ids == PERSON, whole.id_share, 0.0)
         picture = whole.colour + (1 - whole.alpha)[..., None] * sky
         if self.aperture_m > 0:
             camera, root_m = take.camera, person.motion.root_position_m[frame]
             focus_m = max(float((camera.T_camera_world[frame] @ [*root_m, 1.0])[2]), NEAREST_FOCUS_M)
             set_px, person_px = (
                 circle_of_confusion(passes.depth_m, focus_m, self.aperture_m, float(camera.K[frame, 0, 0]))
-                for passes in (plate, alone)
+                for passes in (plate, whole)
             )
             picture, share = out_of_focus(picture, background, share, person_px, set_px)
             background = defocused(background, set_px)

@@ -42,10 +42,9 @@ def film_with_opengl(
     capsules = subject_capsules(scene.subject, scene.T_world_start, times.to(scene.T_world_start.device))
     light, scenery = world_light(scene.world, clip), _still(world_mesh(scene.world, clip))
     with ExitStack() as stack:
-        # One renderer each, so that the set stays on the device; the cut-out's colours are not used.
-        with_person, without, cut_out = (
-            stack.enter_context(OpenGL(shadow_map_px=side, ground_shadow=False).build())
-            for side in (SHADOW_MAP_PX, SHADOW_MAP_PX, 16)
+        # One renderer each, so that the set stays on the device.
+        with_person, without = (
+            stack.enter_context(OpenGL(shadow_map_px=SHADOW_MAP_PX, ground_shadow=False).build()) for _ in range(2)
         )
         for frame in range(len(camera)):
             now = _one(camera, frame)
@@ -58,9 +57,7 @@ def film_with_opengl(
                 continue
             person = _still(subject)
             whole = with_person(Take((scenery, person), now, light), 0)
-            alone = cut_out(Take((person,), now, light), 0)
-            seen = (whole.ids == PERSON) | (alone.depth_m <= whole.depth_m * 1.01)
-            mask = (np.where(seen, alone.alpha, 0.0) * 255 + 0.5).astype(np.uint8)
+            mask = (np.where(whole.ids == PERSON, whole.id_share, 0.0) * 255 + 0.5).astype(np.uint8)
             yield Exposure(_developed(whole, sky), empty, mask, plate.depth_m)
 
 

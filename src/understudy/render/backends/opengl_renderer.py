@@ -1,5 +1,6 @@
 """The OpenGL renderer's passes: the key light's view, the characters, the ground's shadow."""
 
+from functools import cached_property
 from types import TracebackType
 
 import moderngl
@@ -23,6 +24,8 @@ TILE_PX = 512
 CONTACT_MAP_PX = 256
 TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES = range(7)
 """Texture units."""
+Drawn = tuple[bytes | PosedMesh | None, ...]
+"""What a light's target shows: the view, then what was drawn."""
 
 
 class OpenGLRenderer:
@@ -45,7 +48,8 @@ class OpenGLRenderer:
         self._catcher_screen = context.vertex_array(self._catcher, [])
         self._make_targets()
         self._meshes: list[DeviceMesh] = []
-        self._light_drawn: tuple[bytes | PosedMesh | None, ...] = ()
+        self._light_drawn: Drawn = ()
+        self._still_drawn: Drawn = ()
         self._surfaces = context.texture((1, 2), 4, dtype="f4")
 
     def _program(self, vertex: str, fragment: str, **units: int) -> moderngl.Program:
@@ -73,7 +77,7 @@ class OpenGLRenderer:
         self._geometries = context.texture(samples, 4, dtype="f4")
         self._sample_target = context.framebuffer([self._bases, self._geometries], context.depth_renderbuffer(samples))
         self._pixel_target = context.framebuffer(
-            [context.texture(tile, components, dtype=kind) for components, kind in ((4, "f4"), (4, "f4"), (1, "f1"))]
+            [context.texture(tile, components, dtype=kind) for components, kind in ((4, "f4"), (4, "f4"), (2, "f1"))]
         )
         self._ground_target = context.framebuffer([context.texture(tile, 1, dtype="f4")])
 
@@ -133,22 +137,44 @@ class OpenGLRenderer:
     def _draw_light(self, meshes: list[DeviceMesh], view: LightView, light: Light) -> None:
         """Fill the shadow map and the blockers' pyramid, unless they already show just this."""
         drawn = (view.clip_from_world.tobytes(), *(mesh.posed for mesh in meshes))
-        if len(drawn) == len(self._light_drawn) and all(
-            a is b or (isinstance(a, bytes) and a == b) for a, b in zip(drawn, self._light_drawn, strict=True)
-        ):
+        if _same(drawn, self._light_drawn):
             return
+        before = self._light_drawn[1:] if self._light_drawn[:1] == drawn[:1] else ()
+        still = [mesh for mesh in meshes if any(mesh.posed is posed for posed in before)]
         self._light_drawn = drawn
-        context = self._context
-        self._light_target.use()
-        context.enable(moderngl.DEPTH_TEST)
-        self._light_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        self._context.enable(moderngl.DEPTH_TEST)
         _write(self._light, "clip_from_world", view.clip_from_world)
         self._light["to_key"].value = tuple(light.key_direction / np.linalg.norm(light.key_direction))
-        for mesh in meshes:
-            mesh.draw(context, "light", self._light, shadows=True)
+        if still:
+            # What stands still, such as a set, is kept: only what moves is drawn anew each frame.
+            kept = (drawn[0], *(mesh.posed for mesh in still))
+            if not _same(kept, self._still_drawn):
+                self._fill(self._still_target, still)
+                self._still_drawn = kept
+            self._context.copy_framebuffer(self._light_target, self._still_target)
+            self._light_target.use()
+            for mesh in meshes:
+                if mesh not in still:
+                    mesh.draw(self._context, "light", self._light, shadows=True)
+        else:
+            self._fill(self._light_target, meshes)
         if self.config.ground_shadow:
             self._blockers.build_mipmaps()
             self._blockers.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+
+    def _fill(self, target: moderngl.Framebuffer, meshes: list[DeviceMesh]) -> None:
+        """Draw what the key light sees of some meshes, and nothing else."""
+        target.use()
+        target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        for mesh in meshes:
+            mesh.draw(self._context, "light", self._light, shadows=True)
+
+    @cached_property
+    def _still_target(self) -> moderngl.Framebuffer:
+        """Like `_light_target`, of what stands still; most takes have nothing that does."""
+        size = self._light_target.size
+        blockers = [self._context.texture(size, 2, dtype="f2")] if self.config.ground_shadow else []
+        return self._context.framebuffer(blockers, self._context.depth_texture(size))
 
     def _set_light(self, take: Take, frame: int, view: LightView | None) -> None:
         light, program = take.light, self._shade
@@ -204,7 +230,8 @@ class OpenGLRenderer:
         passes.colour[part], passes.alpha[part] = colour[..., :3], colour[..., 3]
         passes.normals[part] = surface[..., :3]
         passes.depth_m[part] = np.where(surface[..., 3] > 0, surface[..., 3], np.inf)
-        passes.ids[part] = _read(self._pixel_target, tile, 2, 1, np.uint8)[..., 0]
+        ids = _read(self._pixel_target, tile, 2, 2, np.uint8)
+        passes.ids[part], passes.id_share[part] = ids[..., 0], ids[..., 1] / np.float32(255)
 
     def _draw_ground(
         self,
@@ -300,8 +327,13 @@ def _empty_passes(width: int, height: int) -> Passes:
         depth_m=np.full((height, width), np.inf, np.float32),
         normals=np.zeros((height, width, 3), np.float32),
         ids=np.zeros((height, width), np.uint8),
+        id_share=np.zeros((height, width), np.float32),
         shadow=np.zeros((height, width), np.float32),
     )
+
+
+def _same(a: Drawn, b: Drawn) -> bool:
+    return len(a) == len(b) and a[:1] == b[:1] and all(x is y for x, y in zip(a[1:], b[1:], strict=True))
 
 
 def _write(program: moderngl.Program, name: str, matrix: Float[np.ndarray, "rows columns"]) -> None:

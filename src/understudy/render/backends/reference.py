@@ -169,13 +169,14 @@ class _Samples:
         front: Bool[np.ndarray, "height width sample"] = (depth <= SAME_SURFACE * nearest[..., None]) & (ids > 0)
         count = np.maximum(front.sum(2), 1)
         depth_m = np.where(nearest < np.inf, np.where(front, depth, 0.0).sum(2) / count, np.inf)
-        first = depth.argmin(2)[..., None]
+        nearest_ids = np.take_along_axis(ids, depth.argmin(2)[..., None], 2)
         return Passes(
             colour=blocks(self.colour).mean(2).astype(np.float32),
             alpha=(ids > 0).mean(2).astype(np.float32),
             depth_m=depth_m.astype(np.float32),
             normals=_unit(np.where(front[..., None], normals, 0.0).sum(2)).astype(np.float32),
-            ids=np.take_along_axis(ids, first, 2)[..., 0],
+            ids=nearest_ids[..., 0],
+            id_share=((ids == nearest_ids) & (ids > 0)).mean(2).astype(np.float32),
             shadow=blocks(self.shadow).mean(2).astype(np.float32),
         )
 

@@ -1,7 +1,8 @@
 #version 330
 // Samples lit and averaged to pixels. Where all samples of a pixel lie on one smooth surface it is lit once, elsewhere
 // each sample is. Colour and alpha are means over the samples, so colour comes out premultiplied; depth, normal and id
-// are those of the nearest surface: samples more than 2 % behind it belong to another one.
+// are those of the nearest surface: samples more than 2 % behind it belong to another one. Beside the id stands the share
+// of the samples that have it.
 // Diffuse: Lambert. Specular: GGX with Smith's visibility and Schlick's Fresnel term (Walter et al. 2007; Karis 2013),
 // its lobe widened by the key's size so that small highlights do not flicker.
 uniform sampler2D bases;
@@ -26,7 +27,7 @@ uniform bool key_blocked;
 
 layout(location = 0) out vec4 out_colour;
 layout(location = 1) out vec4 out_surface;
-layout(location = 2) out float out_id;
+layout(location = 2) out vec2 out_id;
 
 const int TAPS = 8;
 const float GOLDEN_ANGLE = 2.399963;
@@ -88,9 +89,11 @@ void main() {
     float nearest = 1e30;
     float farthest = 0.0;
     float covered = 0.0;
+    int first = 0;
     for (int y = 0; y < factor; y++) for (int x = 0; x < factor; x++) {
         vec4 geometry = texelFetch(geometries, corner + ivec2(x, y), 0);
         if (geometry.w == 0.0) continue;
+        if (geometry.z < nearest) first = int(geometry.w);
         nearest = min(nearest, geometry.z);
         farthest = max(farthest, geometry.z);
         covered += 1.0;
@@ -102,11 +105,15 @@ void main() {
     vec3 normal = vec3(0.0);
     float depth = 0.0;
     float count = 0.0;
+    float id = texelFetch(surfaces, ivec2(first, 0), 0).a;
+    float same_id = 0.0;
     int surface = 0;
     bool mixed = farthest > 1.02 * nearest;
     for (int y = 0; y < factor; y++) for (int x = 0; x < factor; x++) {
         vec4 geometry = texelFetch(geometries, corner + ivec2(x, y), 0);
-        if (geometry.w == 0.0 || geometry.z > 1.02 * nearest) continue;
+        if (geometry.w == 0.0) continue;
+        if (texelFetch(surfaces, ivec2(int(geometry.w), 0), 0).a == id) same_id += 1.0;
+        if (geometry.z > 1.02 * nearest) continue;
         vec3 root = texelFetch(bases, corner + ivec2(x, y), 0).rgb;
         base += root * root;
         normal += unfolded(geometry.xy);
@@ -134,5 +141,5 @@ void main() {
     float samples = float(factor * factor);
     out_colour = vec4(colour, covered) / samples;
     out_surface = vec4(normal, depth);
-    out_id = texelFetch(surfaces, ivec2(surface, 0), 0).a / 255.0;
+    out_id = vec2(id / 255.0, same_id / samples);
 }
