@@ -1,8 +1,9 @@
 """DreamCinema's 3D tables, from pixels, with the default backends: `understudy evaluate transfer`, kept as a result.
 
-    python benchmarks/transfer.py [--out build/transfer] [--shots 2]
+    python benchmarks/transfer.py [--out build/transfer] [--shots 2] [--real build/recast]
 
-Writes `results/transfer.json`: the tables, every row, and how often the landmark model sees the synthetic actors.
+Writes `results/transfer.json`: the tables, every row, in how many frames the landmark model sees the synthetic actors
+and how sure it is of them, and the same for real shots if `--real` names the films of `benchmarks/recast.py`.
 """
 
 import argparse
@@ -25,15 +26,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/transfer"))
     parser.add_argument("--shots", type=int, default=2)
+    parser.add_argument("--real", type=Path)
     options = parser.parse_args()
     config = TransferConfig(shots=options.shots)
     print(evaluate_transfer(options.out, config, ConsoleNarrator()))
     rows = measured_rows(options.out, config)
-    seen = [read_landmarks_npz(path).seen.mean() for path in sorted(options.out.glob("*/people/landmarks_1.npz"))]
     print(save("transfer", {
         "config": json.loads(json.dumps(asdict(config), default=str)),
         "reference": by_move(rows),
-        "detected_share": round(float(np.mean(seen)), 4) if seen else None,
+        "detection": detection(options.out),
+        "detection_real": detection(options.real) if options.real else None,
         "rows": [asdict(row) for row in rows],
     }))  # fmt: skip
 
@@ -46,6 +48,14 @@ def by_move(rows: list[TransferRow]) -> dict[str, dict[str, float]]:
             for name, value in row.figures.items():
                 figures[row.move][name].append(value)
     return {move: {name: round(float(np.mean(v)), 3) for name, v in one.items()} for move, one in figures.items()}
+
+
+def detection(films: Path) -> dict[str, float]:
+    """How the landmark model sees the main actor of every film in a folder: means over frames, then over films."""
+    tracks = [read_landmarks_npz(path) for path in sorted(films.glob("*/people/landmarks_1.npz"))]
+    shares = [(track.seen.mean(), track.visibility[track.seen].mean()) for track in tracks]
+    seen, visibility = np.round(np.mean(shares, 0), 4)
+    return {"films": len(tracks), "frames_seen": float(seen), "visibility": float(visibility)}
 
 
 if __name__ == "__main__":
