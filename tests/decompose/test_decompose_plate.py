@@ -192,14 +192,19 @@ def test_turning_camera_shows_what_was_behind(tmp_path):
     assert report.seen_share > 0.95
 
 
-def parallax_scene(folder: Path, count: int) -> tuple[Shot, Path, list, list, CameraSolution]:
+def parallax_scene(
+    folder: Path,
+    count: int,
+    actor: Callable[[int], tuple[float, float]] = lambda time: (160 + 70 * np.sin(time / 12), 112),
+    shadow: bool = False,
+) -> tuple[Shot, Path, list, list, CameraSolution]:
     pictures = [texture(1200, 5), texture(1200, 6), texture(1200, 7)]
     share = np.linspace(-1, 1, count)
     position = np.stack([1.6 * share, 0.1 * np.sin(3 * share), 0.5 * share], -1)
     turn = np.stack([0.02 * share, -0.12 * share, 0.0 * share], -1)
     camera = camera_path(matrix_from_vector(turn), position)
     shot, mask, truths, blobs = write_shot(
-        folder, count, lambda time: room(camera, time, pictures), lambda time: (160 + 70 * np.sin(time / 12), 112)
+        folder, count, lambda time: room(camera, time, pictures), actor, shadow=shadow
     )
     rng = np.random.default_rng(8)
     wall = np.stack([rng.uniform(-6, 6, 250), rng.uniform(-4, 1.4, 250), np.full(250, 9.0)], -1)
@@ -214,6 +219,17 @@ def test_travelling_camera_shows_what_was_behind(tmp_path):
     scores, _, report = clean_and_compare(shot, mask, solution, truths, blobs)
     assert np.median(scores) > 42 and scores.min() > 28
     assert report.seen_share > 0.95
+
+
+def test_travelling_camera_leaves_no_shadow_of_other_moments(tmp_path):
+    shot, mask, truths, blobs, solution = parallax_scene(tmp_path, 48, across(48), shadow=True)
+    _, plate, _ = clean_and_compare(shot, mask, solution, truths, blobs)
+    darker = []
+    for time in range(0, 48, 4):
+        x = round(across(48)(time)[0])
+        band = np.s_[142:162, max(x - 30, 0) : x + 90]
+        darker.append((truths[time][band] - plate[time][band] > 12).all(-1).mean())
+    assert np.mean(darker) < 0.03 and max(darker) < 0.15
 
 
 def test_never_uncovered_place_is_made_up_without_a_seam(tmp_path):

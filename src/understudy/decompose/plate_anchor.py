@@ -16,15 +16,17 @@ from understudy.core.camera import CameraPath
 from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.infill import InfillConfig, infill
-from understudy.decompose.plate_blend import BlendConfig, Box, box_of, spread_inwards
+from understudy.decompose.plate_blend import BlendConfig, Box, box_of, in_shadow, spread_inwards
 from understudy.decompose.plate_depth import Source, carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
-from understudy.decompose.plate_holes import grown_by_what_moved, holes_of, read_masks, reduced
+from understudy.decompose.plate_holes import foot_row, grown_by_what_moved, holes_of, read_masks, reduced
 from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
 from understudy.io.video import read_frames, read_video
 
 _SEEK_FROM = 400
 """Frames from which on it is quicker to seek far sources than to read all that lies between."""
+_SAMPLES = 12
+"""Sources that tell what the clean set looks like."""
 _AGREED = 10.0
 """Sources whose 8-bit levels spread less than this agree on what the clean set looks like."""
 
@@ -200,7 +202,11 @@ class AnchorMaker:
         others = target.others[box.slices]
         small, known = self._small(target.small, box), self._small(target.small_free, box) > 0
         views = _Views(self._solution.camera, target.time, box, depth, small, known, self.scale)
-        clean, sure = _clean_small(sources, views)
+        clean, sure, lit = _clean_small(sources, views)
+        # Shadows are looked for on the ground: elsewhere, what is darker in some frames may be another thing.
+        lit[: foot_row(self._small(reduced(target.hole.astype(np.float32), self.scale), box) > 0)] = 0.0
+        views.lit, known_lit = lit, lit.any(-1)
+        clean, sure = np.where(known_lit[..., None], views.lit, clean), sure | known_lit
         hole = grown_by_what_moved(small, clean, target.hole[box.slices], others, sure, self._blend, below=True)
         inner = box_of(hole, 8)
         if inner is None:
@@ -273,7 +279,10 @@ class AnchorMaker:
     def _vote(
         self, hole: Bool[np.ndarray, "height width"], sources: Sequence[Source], views: "_Views", inner: Box
     ) -> tuple[Float[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
-        """The mean of the nearest sources' agreeing votes in the hole, and where there was agreement."""
+        """The mean of the nearest sources' agreeing votes in the hole, and where there was agreement.
+
+        What a source shows in shadow is no vote: the actor's shadow walks along, and lies there in all frames near.
+        """
         rows, columns = np.nonzero(hole)
         votes = np.full((len(rows), self._config.votes, 3), np.nan, np.float32)
         count = np.zeros(len(rows), np.int64)
@@ -303,6 +312,8 @@ class AnchorMaker:
                 free = (state & 127) > clearance
                 if not allow_others:
                     free &= state < 128
+                cells = (rows[wanting] + inner.top) // self.scale, (columns[wanting] + inner.left) // self.scale
+                free &= ~views.shaded(source, self._blend)[cells]
                 who = np.flatnonzero(inside & free)
                 if len(who) == 0:
                     continue
@@ -332,6 +343,9 @@ class _Views:
         self._small, self._known, self.scale = small, known, scale
         self._maps: dict[int, np.ndarray] = {}
         self._fits: dict[int, Fit] = {}
+        self._shaded: dict[int, np.ndarray] = {}
+        self.lit = np.zeros_like(small)
+        """The set without shadows that come and go; 0 where that is not known."""
 
     def map(self, time: int) -> Float[np.ndarray, "rows columns 2"]:
         """Where the small box's pixels lie in frame `time`: full-size indices."""
@@ -344,6 +358,15 @@ class _Views:
         if time not in self._fits:
             self._fits[time] = fit(small, self.map(time), self._small, self._known, self.scale)
         return self._fits[time]
+
+    def shaded(self, source: Source, config: BlendConfig) -> Bool[np.ndarray, "rows columns"]:
+        """Where a source shows the set in shadow."""
+        if source.time not in self._shaded:
+            dark = in_shadow(self.fit(source.time, source.small).small, self.lit, config).astype(np.uint8)
+            # Specks are texture, a little beside its place.
+            dark = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+            self._shaded[source.time] = cv2.dilate(dark, np.ones((3, 3), np.uint8)) > 0
+        return self._shaded[source.time]
 
     def sees(self, source: Source, rows: np.ndarray, columns: np.ndarray, clearance: int) -> int:
         """About how many of these pixels of the box the source sees past the actor."""
@@ -396,10 +419,12 @@ def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float[np.ndarray, 
 
 def _clean_small(
     sources: Sequence[Source], views: _Views
-) -> tuple[Float[np.ndarray, "rows columns 3"], Bool[np.ndarray, "rows columns"]]:
-    """The set at reduced size, the median of a few sources; sure where at least four see it and nearly all agree."""
+) -> tuple[Float[np.ndarray, "rows columns 3"], Bool[np.ndarray, "rows columns"], Float[np.ndarray, "rows columns 3"]]:
+    """The set at reduced size, the median of a few sources, and where it is sure: at least four see it and nearly all
+    agree. Then the set without what darkens it for a while: what the brighter sources agree on, 0 where they do not.
+    """
     values, free = [], []
-    for source in sources[:: max(1, len(sources) // 7)]:
+    for source in sources[:: max(1, len(sources) // _SAMPLES)]:
         found = views.fit(source.time, source.small)
         at = (found.coarse + 0.5) / views.scale - 0.5
         seen = cv2.remap(source.small_free, at, None, cv2.INTER_NEAREST, borderValue=0.0) > 0
@@ -414,8 +439,9 @@ def _clean_small(
 
     middle = np.where(count[..., None] > 0, quantile(0.5), 0.0).astype(np.float32)
     with np.errstate(invalid="ignore"):
-        spread = (quantile(0.8) - quantile(0.2)).max(-1)
-    return middle, (count >= 4) & (spread < _AGREED)
+        spread, brighter = ((quantile(a) - quantile(b)).max(-1) for a, b in ((0.8, 0.2), (0.85, 0.55)))
+        lit = np.where(((count >= 4) & (brighter < 2 * _AGREED))[..., None], quantile(0.7), 0.0)
+    return middle, (count >= 4) & (spread < _AGREED), lit.astype(np.float32)
 
 
 def _decide(

@@ -177,11 +177,7 @@ def what_moved(
     """
     frame, clean = cv2.GaussianBlur(frame, (0, 0), 0.8), cv2.GaussianBlur(clean, (0, 0), 0.8)
     differs = np.abs(frame - clean).max(-1) > config.moved_levels
-    # A shadow takes about the same share from all channels.
-    ratio = (frame + 6.0) / (clean + 6.0)
-    mean = ratio.mean(-1)
-    dark = (mean < 0.93) & (mean > 0.2) & (np.ptp(ratio, axis=-1) < 0.22 * (1.3 - mean) + 0.05)
-    shaded = dark & (np.abs(frame - clean).max(-1) > 0.5 * config.moved_levels)
+    shaded = in_shadow(frame, clean, config)
     side = max(np.ptp(np.flatnonzero(hole.any(1))), np.ptp(np.flatnonzero(hole.any(0))))
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
     moved = (differs & (distance <= config.reach * side)) | (shaded & (distance <= config.shadow_reach * side))
@@ -189,6 +185,16 @@ def what_moved(
     _, labels = cv2.connectedComponents(cv2.dilate(moved, np.ones((3, 3), np.uint8)) | hole.astype(np.uint8))
     attached = np.unique(labels[hole])
     return hole | (np.isin(labels, attached[attached > 0]) & free)
+
+
+def in_shadow(
+    frame: Float[np.ndarray, "height width 3"], clean: Float[np.ndarray, "height width 3"], config: BlendConfig
+) -> Bool[np.ndarray, "height width"]:
+    """Where a frame may show the clean set in shadow: darker, about the same share taken from all channels."""
+    ratio = (frame + 6.0) / (clean + 6.0)
+    mean = ratio.mean(-1)
+    dark = (mean < 0.93) & (mean > 0.2) & (np.ptp(ratio, axis=-1) < 0.22 * (1.3 - mean) + 0.05)
+    return dark & (np.abs(frame - clean).max(-1) > 0.5 * config.moved_levels)
 
 
 def blend(

@@ -12,7 +12,9 @@ from understudy.core.camera import CameraMoveKind
 from understudy.decompose.plate_blend import BlendConfig, hole_of, match_tone, what_moved
 from understudy.io.video import read_video
 
-__all__ = ["HoleTally", "PlateReport", "grown_by_what_moved", "holes_of", "read_holes", "read_masks", "reduced"]
+__all__ = [
+    "HoleTally", "PlateReport", "foot_row", "grown_by_what_moved", "holes_of", "read_holes", "read_masks", "reduced",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,12 @@ def reduced(picture: np.ndarray, scale: int) -> np.ndarray:
     return cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
+def foot_row(hole: Bool[np.ndarray, "rows columns"]) -> int:
+    """From which row on a person's hole stands before the ground, and shadows lie there; 0 without a hole."""
+    rows = np.flatnonzero(hole.any(1))
+    return int(rows[0]) + round(0.6 * (int(rows[-1]) + 1 - int(rows[0]))) if len(rows) else 0
+
+
 def grown_by_what_moved(
     small: Float[np.ndarray, "rows columns 3"],
     small_clean: Float[np.ndarray, "rows columns 3"],
@@ -104,8 +112,7 @@ def grown_by_what_moved(
     gain, offset = match_tone(small_clean, small, free & ~small_hole)
     clean = small_clean * gain.astype(np.float32) + offset.astype(np.float32)
     if below:
-        rows = np.flatnonzero(small_hole.any(1))
-        free[: rows[0] + round(0.6 * (rows[-1] + 1 - rows[0]))] = False
+        free[: foot_row(small_hole)] = False
     moved = what_moved(small, clean, small_hole, free, config) & ~small_hole
     if not moved.any():
         return hole
