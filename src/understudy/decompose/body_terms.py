@@ -67,7 +67,7 @@ class TermConfig:
     """Radians by which the landmark model may lean every body, forwards or backwards."""
     acceleration: float = 1.0
     """Factor of the accelerations that a body is expected to have; less is smoother."""
-    acceleration_kernel: float = 1.0
+    acceleration_kernel: float = 1.3
     """From how many of these on a burst counts less and less."""
     speed_sigma: float = 0.1
     """Metres per second of a standing foot."""
