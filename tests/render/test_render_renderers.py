@@ -291,6 +291,24 @@ def test_a_mesh_that_moves_takes_its_shadow_along(both):
     assert second - first == pytest.approx(90 / 3.7, abs=4)
 
 
+@pytest.mark.parametrize("ground_shadow", [True, False])
+def test_what_moves_before_a_set_leaves_no_shadow_behind(ground_shadow):
+    set_mesh, ball = quad(3.0), sphere(0.4)
+    identity = np.tile([1.0, 0.0, 0.0, 0.0], (4, 1, 1))
+    path = np.array([[x, 0.9, 1.2] for x in (-1.0, -0.4, 0.2, 0.8)])
+    view = camera((0.5, 1.5, 6.0), (0.0, 0.8, 0.0))
+    view = CameraPath(np.repeat(view.T_world_camera, 4, 0), np.repeat(view.K, 4, 0), view.width, view.height, RATE)
+    moving = Performance(ball, Motion(ball.skeleton, identity, path, RATE))
+    standing = Performance(set_mesh, Motion(set_mesh.skeleton, identity, np.zeros((4, 3)), RATE))
+    take, config = Take((standing, moving), view, LIGHT), OpenGL(ground_shadow=ground_shadow)
+    with config.build() as kept:
+        for frame in range(4):
+            with config.build() as fresh:
+                found, expected = kept(take, frame), fresh(take, frame)
+            assert np.array_equal(found.colour, expected.colour)
+            assert np.array_equal(found.shadow, expected.shadow)
+
+
 def test_nobody_in_sight_gives_empty_passes(renderer):
     for performances in ((), (still(quad(0.2), (0, 0, 9.0)),)):
         passes = renderer(Take(performances, camera((0, 0, 3), (0, 0, 0)), LIGHT), 0)

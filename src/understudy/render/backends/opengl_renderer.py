@@ -60,14 +60,13 @@ class OpenGLRenderer:
 
     def _make_targets(self) -> None:
         context, side = self._context, self.config.shadow_map_px
-        self._blockers = context.texture((side, side) if self.config.ground_shadow else (1, 1), 2, dtype="f2")
+        self._blockers = self._blockers_texture()
         self._blockers.repeat_x = self._blockers.repeat_y = False
         self._shadow_map = context.depth_texture((side, side))
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
         self._shadow_map.compare_func = "<="
         self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        blockers = [self._blockers] if self.config.ground_shadow else []
-        self._light_target = context.framebuffer(blockers, self._shadow_map)
+        self._light_target = context.framebuffer([self._blockers], self._shadow_map)
         contact_size = (CONTACT_MAP_PX, CONTACT_MAP_PX)
         self._contact_map = context.texture(contact_size, 1, dtype="f2")
         self._contact_map.repeat_x = self._contact_map.repeat_y = False
@@ -172,9 +171,14 @@ class OpenGLRenderer:
     @cached_property
     def _still_target(self) -> moderngl.Framebuffer:
         """Like `_light_target`, of what stands still; most takes have nothing that does."""
-        size = self._light_target.size
-        blockers = [self._context.texture(size, 2, dtype="f2")] if self.config.ground_shadow else []
-        return self._context.framebuffer(blockers, self._context.depth_texture(size))
+        depth = self._context.depth_texture(self._light_target.size)
+        return self._context.framebuffer([self._blockers_texture()], depth)
+
+    def _blockers_texture(self) -> moderngl.Texture:
+        """What throws a shadow on the ground; without one, next to nothing: depth alone would not be copied."""
+        side = self.config.shadow_map_px
+        components, kind = (2, "f2") if self.config.ground_shadow else (1, "f1")
+        return self._context.texture((side, side), components, dtype=kind)
 
     def _set_light(self, take: Take, frame: int, view: LightView | None) -> None:
         light, program = take.light, self._shade
