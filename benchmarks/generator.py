@@ -61,8 +61,9 @@ def measure_ours(config: SyntheticShotConfig, folder: Path) -> dict[str, float]:
     film_synthetic_shot(config, folder / "ours")
     filmed = time.perf_counter() - start
     cores = os.cpu_count()
-    os.environ["LP_NUM_THREADS"] = "1"  # read by Mesa when a process first draws
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+    # Mesa reads how many threads it may start when a process first draws.
+    one_thread = {"initializer": os.putenv, "initargs": ("LP_NUM_THREADS", "1")}
+    with ProcessPoolExecutor(cores, get_context("spawn"), **one_thread) as pool:
         every = [config] * cores
         list(pool.map(seconds_to_expose, every))  # starts the processes
         together = min(max(pool.map(seconds_to_expose, every)) for _ in range(3))

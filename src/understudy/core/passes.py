@@ -23,6 +23,10 @@ class Passes:
     ids: UInt8[np.ndarray, "height width"]
     """Of the nearest surface: 0 background, n the n-th performance."""
     id_share: Float[np.ndarray, "height width"]
-    """How much of the pixel the performance of `ids` covers, 0 … 1: its matte, with smooth edges; 0 background."""
+    """How much of the pixel the performance of `ids` covers, 0 … 1; 0 background."""
     shadow: Float[np.ndarray, "height width"]
     """Share of the key light that the characters take from the ground plane, 0 … 1; zero where there is no ground."""
+
+    def matte(self, number: int) -> Float[np.ndarray, "height width"]:
+        """How much of each pixel the performance of this number (from 1) covers, where nothing stands before it."""
+        return np.where(self.ids == number, self.id_share, np.float32(0))

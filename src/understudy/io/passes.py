@@ -24,7 +24,7 @@ PASS_FILES = {
     "depth.mkv": "depth along the camera's axis, in metres",
     "normals.mkv": "world normals, 0 … 255 for −1 … 1",
     "ids.mkv": "which performance a pixel shows, 0 for none",
-    "id_share.mkv": "how much of a pixel that performance covers: its matte",
+    "id_share.mkv": "how much of the pixel that performance covers",
     "shadow.mkv": "share of the key light that is taken from the ground",
 }
 """The videos of the passes, and what each holds."""
@@ -123,13 +123,13 @@ def _straight_srgb(
 
 
 def _write_exr(path: Path, passes: Passes) -> None:
-    """One multi-channel EXR: premultiplied scene-linear RGBA, N, shadow and id.share in halves, Z and id in floats."""
+    """One multi-channel EXR: premultiplied scene-linear RGBA, N, shadow and id_share in halves, Z and id in floats."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = {
         **{name: passes.colour[..., i] for i, name in enumerate("RGB")},
         "A": passes.alpha,
         **{f"N.{name}": passes.normals[..., i] for i, name in enumerate("XYZ")},
-        "id.share": passes.id_share,
+        "id_share": passes.id_share,
         "shadow": passes.shadow,
     }
     channels = {name: np.ascontiguousarray(values, np.float16) for name, values in half.items()}

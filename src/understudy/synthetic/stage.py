@@ -66,7 +66,7 @@ class Stage:
         scenery, person = take.performances
         plate, sky, background = self._empty(replace(take, performances=(scenery,)), frame)
         whole = self._with_person(take, frame)
-        share = np.where(whole.ids == PERSON, whole.id_share, 0.0)
+        share = whole.matte(PERSON)
         picture = whole.colour + (1 - whole.alpha)[..., None] * sky
         if self.aperture_m > 0:
             camera, root_m = take.camera, person.motion.root_position_m[frame]

@@ -57,7 +57,7 @@ def film_with_opengl(
                 continue
             person = _still(subject)
             whole = with_person(Take((scenery, person), now, light), 0)
-            mask = (np.where(whole.ids == PERSON, whole.id_share, 0.0) * 255 + 0.5).astype(np.uint8)
+            mask = (whole.matte(PERSON) * 255 + 0.5).astype(np.uint8)
             yield Exposure(_developed(whole, sky), empty, mask, plate.depth_m)
 
 
