@@ -60,7 +60,7 @@ def test_a_truth_comes_back_from_disk(shot, truth):
 
 def test_the_true_body_scores_perfectly(actor, truth):
     score = score_body(actor, truth.camera, truth)
-    for name in ("mpjpe_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "root_error_percent", "camera_rotation_deg"):
+    for name in ("mpjpe_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "wa_mpjpe_mm", "root_error_percent", "camera_rotation_deg"):
         assert getattr(score, name) < 1e-4, name
     assert score.wrist_swing_percent == pytest.approx(100) and score.jitter == pytest.approx(score.true_jitter)
     # Clothes and hair lie outside the bare body, so that the silhouettes are not the same.
@@ -136,9 +136,9 @@ def test_a_shot_depends_on_its_move_and_number_alone():
 
 def test_tables_are_text_json_and_a_page(tmp_path):
     figures = dict.fromkeys((
-        "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "root_error_percent", "jitter",
-        "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent", "box_centre_percent",
-        "box_height_percent", "told_mpjpe_mm",
+        "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "wa_mpjpe_mm", "jitter",
+        "root_error_percent", "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent",
+        "box_centre_percent", "box_height_percent", "told_mpjpe_mm",
     ), 0.5)  # fmt: skip
     own = [TransferRow("arc", 0, None, None, True, False, figures)]
     new = [TransferRow("arc", 0, 0.6, None, True, fitted, figures) for fitted in (True, False)]

@@ -19,6 +19,7 @@ from understudy.metrics.motion import (
     pa_mpjpe_mm,
     root_translation_error_percent,
     w_mpjpe_mm,
+    wa_mpjpe_mm,
 )
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.filming import FLAT_LIGHT
@@ -39,7 +40,9 @@ class BodyScore:
     """In the coordinates of each one's own camera, hips on hips in every frame."""
     pa_mpjpe_mm: float
     w_mpjpe_mm: float
-    """Over 100 frames, aligned by the first two."""
+    """Over 100 frames, aligned by the first two, in which an actor who enters later is a guess."""
+    wa_mpjpe_mm: float
+    """Over 100 frames, aligned by all of them."""
     root_error_percent: float
     """RTE."""
     camera_rotation_deg: float
@@ -75,6 +78,7 @@ def score_body(body: Performance, camera: CameraPath, truth: Truth) -> BodyScore
         mpjpe_mm=float(mpjpe_mm(*in_camera).mean()),
         pa_mpjpe_mm=float(pa_mpjpe_mm(*in_camera).mean()),
         w_mpjpe_mm=float(w_mpjpe_mm(predicted, true).mean()),
+        wa_mpjpe_mm=float(wa_mpjpe_mm(predicted, true).mean()),
         root_error_percent=float(root_translation_error_percent(predicted[:, HIPS], true[:, HIPS]).mean()),
         camera_rotation_deg=float(rotation_error_deg(camera.T_world_camera, truth.camera.T_world_camera).mean()),
         camera_path_percent=100 * relative_trajectory_error(camera.T_world_camera, truth.camera.T_world_camera),
