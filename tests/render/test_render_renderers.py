@@ -142,7 +142,7 @@ def test_renderers_agree(both):
     assert (opengl.ids != reference.ids).mean() < 2e-3
     assert np.abs(opengl.id_share - reference.id_share)[opengl.ids == reference.ids].mean() < 2e-3
     assert (opengl.id_share <= opengl.alpha + 0.01).all()
-    relative = np.abs(opengl.depth_m - reference.depth_m)[inside] / reference.depth_m[inside]
+    relative = np.abs(opengl.depth_m[inside] - reference.depth_m[inside]) / reference.depth_m[inside]
     assert np.percentile(relative, 99) < 1e-4
     assert np.percentile(np.abs(opengl.normals - reference.normals)[inside], 99) < 1e-3
     # Self-shadows are the OpenGL renderer's alone: compare where the key does not reach or nothing stands between.
