@@ -21,7 +21,15 @@ from understudy.decompose.body_pose import (
     pose_jacobian,
     shape_jacobian,
 )
-from understudy.decompose.body_priors import SWING_SHARE, arm_swing, balance, pose_prior, shared_priors, upright
+from understudy.decompose.body_priors import (
+    FOREARM_SHARE,
+    SWING_SHARE,
+    arm_swing,
+    balance,
+    pose_prior,
+    shared_priors,
+    upright,
+)
 from understudy.decompose.body_solver import Objective, minimise, normal_equations, solve_step
 from understudy.decompose.body_start import observe, start_pose
 from understudy.decompose.body_terms import (
@@ -199,11 +207,21 @@ def test_hanging_arms_swing_against_the_legs() -> None:
     assert sitting < 1e-3
 
 
+def test_hanging_forearms_swing_ahead_of_their_arms() -> None:
+    points, _ = actor.body_points()
+    config, ahead = TermConfig(), []
+    for arm_rad in (-0.3, 0.3):
+        state = standing(0.0, arm_rad)
+        ahead.append(float(arm_swing(state, linearise(points, state), config).residual[0, 1, 0]) * config.swing_sigma)
+    # The elbow is straight here: the forearm lacks as much as the upper arm swings.
+    assert ahead[1] - ahead[0] == pytest.approx(2 * (1 - FOREARM_SHARE) * np.sin(0.3), rel=0.1)
+
+
 def test_derivatives_of_the_arms_swing() -> None:
     points, _ = actor.body_points()
     state, config = standing(0.4, 0.2), TermConfig()
     rows = arm_swing(state, linearise(points, state), config)
-    for name in ("LeftUpLeg.x", "LeftArm.x", "LeftArm.z", "RightArm.x"):
+    for name in ("LeftUpLeg.x", "LeftArm.x", "LeftArm.z", "LeftForeArm.y", "RightArm.x"):
         direction = np.zeros((1, FREEDOMS))
         direction[0, freedom(name)] = 1.0
         values = [

@@ -3,6 +3,8 @@
 Residuals as in body_terms: a residual of one is one standard deviation.
 """
 
+from itertools import product
+
 import numpy as np
 from jaxtyping import Float
 
@@ -22,7 +24,7 @@ from understudy.decompose.body_terms import (
 )
 from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
 
-__all__ = ["HABITS", "SWING_SHARE", "arm_swing", "balance", "pose_prior", "shared_priors", "upright"]
+__all__ = ["FOREARM_SHARE", "HABITS", "SWING_SHARE", "arm_swing", "balance", "pose_prior", "shared_priors", "upright"]
 
 
 def _repeats(time: int) -> float:
@@ -83,35 +85,46 @@ def balance(state: State, lin: Linearised, support: Support, config: TermConfig)
 SWING_SHARE = 0.75
 """An arm's arc over that of the leg on its own side, which it goes against: 31 over 42 degrees in a free walk (Murray
 1967, Gait as a total pattern of movement)."""
+FOREARM_SHARE = 2.0
+"""A forearm's arc over the upper arm's: as that swings forwards and back, the elbow bends and opens by as much again
+(30 degrees: Kang et al. 2023, The elbow is the load-bearing joint during arm swing)."""
+BEND = 0.35
+"""How far forwards of the upper arm a hanging forearm leans, as a sine; the elbow's mean in HABITS."""
+_SWINGS = (
+    ("shoulder", "elbow", "hip", "knee", SWING_SHARE, 0.0),
+    ("elbow", "wrist", "shoulder", "elbow", -FOREARM_SHARE, BEND),
+)
+"""A bone, the bone that it swings with, the share of that one's swing (as a sine) against it, and what is left."""
 
 
 def arm_swing(state: State, lin: Linearised, config: TermConfig) -> Rows:
-    """Arms that hang swing against the leg on their side; over legs that stand they hang straight down.
+    """Arms that hang swing against the leg on their side, forearms ahead; over legs that stand they hang down.
 
     The landmark model does not see this in people who walk towards the camera or away from it.
     """
     placed = lin.placed
-    time = len(placed.points_m)
+    time, rows = len(placed.points_m), 2 * len(_SWINGS)
     forward = placed.R_world_joint[:, JOINT["Hips"], :, 2]
     forward = forward - (forward @ state.up)[:, None] * state.up
     forward /= np.maximum(np.linalg.norm(forward, axis=1, keepdims=True), 1e-9)
-    mixture = np.zeros((time, 2, placed.points_m.shape[1]))
-    weight = np.ones((time, 2))
-    for row, side in enumerate(("left", "right")):
-        for top, bottom, share in (("shoulder", "elbow", 1.0), ("hip", "knee", SWING_SHARE)):
-            ends = [POINT[f"{side}_{name}"] for name in (top, bottom)]
-            span = placed.points_m[:, ends[1]] - placed.points_m[:, ends[0]]
+    mixture = np.zeros((time, rows, placed.points_m.shape[1]))
+    weight, lean = np.ones((time, rows)), np.zeros(rows)
+    for row, (side, swing) in enumerate(product(("left", "right"), _SWINGS)):
+        *ends, share, lean[row] = swing
+        for top, bottom, factor in ((*ends[:2], 1.0), (*ends[2:], share)):
+            points = [POINT[f"{side}_{name}"] for name in (top, bottom)]
+            span = placed.points_m[:, points[1]] - placed.points_m[:, points[0]]
             length = np.maximum(np.linalg.norm(span, axis=1), 1e-3)
-            mixture[:, row, ends] = (share / length)[:, None] * [-1.0, 1.0]
-            # Who sits or lifts an arm does something else.
-            weight[:, row] *= np.clip(-(span @ state.up) / length, 0.0, 1.0) ** 4
+            mixture[:, row, points] += (factor / length)[:, None] * [-1.0, 1.0]
+            # Who sits or lifts an arm does something else; an elbow bends while the arm hangs.
+            weight[:, row] *= np.clip(-(span @ state.up) / length, 0.0, 1.0) ** (2 if bottom == "wrist" else 4)
     span = np.einsum("tnp,tpi->tni", mixture, placed.points_m)
     used = np.flatnonzero(mixture.any((0, 1)))
     d_pose = np.einsum("tnp,tpif,ti->tnf", mixture[:, :, used], lin.d_pose[:, used], forward)
     d_shape = np.einsum("tnp,tpik,ti->tnk", mixture[:, :, used], lin.d_shape[:, used], forward)
-    d_shared = shared_zeros(lin, 2, 1)
+    d_shared = shared_zeros(lin, rows, 1)
     d_shared[:, :, 0, : d_shape.shape[-1]] = d_shape
-    residual = np.einsum("tni,ti->tn", span, forward)[..., None]
+    residual = (np.einsum("tni,ti->tn", span, forward) - lean)[..., None]
     sigma = config.swing_sigma
     return Rows(residual / sigma, d_pose[:, :, None] / sigma, d_shared / sigma, weight, "cauchy", 2.0)
 

@@ -82,7 +82,7 @@ class TermConfig:
     upright_sigma: float = 0.06
     """Radians by which the mean torso leans."""
     swing_sigma: float = 0.25
-    """Sine of the angle by which a hanging arm is not where the leg's swing has it."""
+    """Sine of the angle by which a hanging arm, or its forearm, is not where the walk's swing has it."""
     roll_sigma: float = 0.02
     """Radians of a film camera's roll."""
     pitch_sigma: float = 0.25
