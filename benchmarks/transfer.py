@@ -47,7 +47,7 @@ def by_move(rows: list[TransferRow]) -> dict[str, dict[str, float]]:
         if row.stature is None and row.noise_mm is None:
             for name, value in row.figures.items():
                 figures[row.move][name].append(value)
-    return {move: {name: round(float(np.mean(v)), 3) for name, v in one.items()} for move, one in figures.items()}
+    return {move: {name: round(float(np.mean(v)), 4) for name, v in one.items()} for move, one in figures.items()}
 
 
 def detection(films: Path) -> dict[str, float]:

@@ -88,13 +88,13 @@ SWING_SHARE = 0.75
 FOREARM_SHARE = 2.0
 """A forearm's arc over the upper arm's: as that swings forwards and back, the elbow bends and opens by as much again
 (30 degrees: Kang et al. 2023, The elbow is the load-bearing joint during arm swing)."""
-BEND = 0.35
-"""How far forwards of the upper arm a hanging forearm leans, as a sine; the elbow's mean in HABITS."""
+_BEND = 0.35
+"""How far forwards a forearm leans under an upper arm that hangs straight, as a sine: the mean elbow of HABITS."""
 _SWINGS = (
-    ("shoulder", "elbow", "hip", "knee", SWING_SHARE, 0.0),
-    ("elbow", "wrist", "shoulder", "elbow", -FOREARM_SHARE, BEND),
+    ((("shoulder", "elbow", 1.0), ("hip", "knee", SWING_SHARE)), 0.0),
+    ((("elbow", "wrist", 1.0), ("shoulder", "elbow", -FOREARM_SHARE)), _BEND),
 )
-"""A bone, the bone that it swings with, the share of that one's swing (as a sine) against it, and what is left."""
+"""Bones and factors; their leans forwards, as sines, times these add up to a number."""
 
 
 def arm_swing(state: State, lin: Linearised, config: TermConfig) -> Rows:
@@ -109,9 +109,8 @@ def arm_swing(state: State, lin: Linearised, config: TermConfig) -> Rows:
     forward /= np.maximum(np.linalg.norm(forward, axis=1, keepdims=True), 1e-9)
     mixture = np.zeros((time, rows, placed.points_m.shape[1]))
     weight, lean = np.ones((time, rows)), np.zeros(rows)
-    for row, (side, swing) in enumerate(product(("left", "right"), _SWINGS)):
-        *ends, share, lean[row] = swing
-        for top, bottom, factor in ((*ends[:2], 1.0), (*ends[2:], share)):
+    for row, (side, (bones, lean[row])) in enumerate(product(("left", "right"), _SWINGS)):
+        for top, bottom, factor in bones:
             points = [POINT[f"{side}_{name}"] for name in (top, bottom)]
             span = placed.points_m[:, points[1]] - placed.points_m[:, points[0]]
             length = np.maximum(np.linalg.norm(span, axis=1), 1e-3)
