@@ -3,16 +3,17 @@
 import torch
 from random_clips import RandomClips, lens, turned
 
-from understudy.videogen.conditioning import (
+from understudy.videogen.conditioning import OracleGeometry, camera_numbers, joined, mapped
+from understudy.videogen.point_cloud import render_point_cloud
+from understudy.videogen.rays import (
+    ASIDE_NUMBERS,
     RAY_FEATURES,
-    OracleGeometry,
-    camera_numbers,
-    joined,
-    mapped,
+    passing_numbers,
+    patch_points,
     plucker_rays,
+    point_numbers,
     ray_features,
 )
-from understudy.videogen.point_cloud import render_point_cloud
 
 
 def test_rays_are_unit_lines_through_their_camera():
@@ -45,6 +46,37 @@ def test_two_pictures_give_one_place_one_ray():
     edge, middle = (start[7, 15] + start[8, 15]) / 2, crop[7:9, 7:9].mean((0, 1))
     assert torch.rad2deg(torch.acos((edge[:3] * middle[:3]).sum() / edge[:3].norm() / middle[:3].norm())) < 3.0
     assert ray_features(start).shape == (16, 16, RAY_FEATURES)
+
+
+def test_numbers_of_a_ray_and_a_point_say_how_far_one_passes_the_other_and_how_far_ahead_it_lies():
+    chance = torch.Generator().manual_seed(0)
+    T = turned(torch.tensor([[0.0, 0.7]]))
+    T[0, 1, :3, 3] = torch.tensor([1.0, -0.5, 2.0])
+    points = 4 * torch.randn(50, 3, generator=chance)
+    points = points[points.norm(dim=-1) > 0.5]
+    rays = plucker_rays(T, lens(16, 90.0)[None], 4, 4, 4)
+    products = passing_numbers(T, rays)[:, :, :, None] * point_numbers(points)
+    aside, ahead = products[..., :ASIDE_NUMBERS].sum(-1), products[..., ASIDE_NUMBERS:].sum(-1)
+
+    direction, distance = rays[..., None, :3], points.norm(dim=-1)
+    along = ((points - T[..., None, None, :3, 3]) * direction).sum(-1)
+    nearest = T[..., None, None, :3, 3] + along[..., None] * direction
+    assert torch.allclose(ahead, along / distance, atol=1e-5)
+    assert torch.allclose(aside, ((points - nearest).norm(dim=-1) / distance).square(), atol=1e-5)
+
+
+def test_the_points_of_a_patch_lie_on_the_rays_that_see_it_from_anywhere():
+    T = turned(torch.tensor([[0.0, 0.6, -0.4]]))
+    T[0, 1, :3, 3], T[0, 2, :3, 3] = torch.tensor([-1.0, 0.2, 0.5]), torch.tensor([0.8, 0.0, -0.3])
+    K = lens(16, 90.0)[None]
+    wall_m = torch.full((1, 1, 16, 16), 5.0)
+    points = patch_points(wall_m, K, T[:, :1], 16, 16)
+    seen = passing_numbers(T, plucker_rays(T, K, 16, 16, 1))
+    aside = seen[..., :ASIDE_NUMBERS] @ points[:, :, :, :ASIDE_NUMBERS].mT
+    assert aside[0, 0].diagonal().abs().max() < 1e-5
+    # Seen from the others, the nearest of the wall's points lies within a pixel of every ray that meets it.
+    pixel = (2 / 16) ** 2
+    assert (aside[0, 1:].amin(-1) < pixel).float().mean() > 0.5
 
 
 def test_camera_numbers_are_the_rows_of_rotation_and_translation():

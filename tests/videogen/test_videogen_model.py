@@ -9,11 +9,13 @@ from random_clips import RandomClips
 
 from understudy.core.errors import FileFormatError, InputError
 from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
-from understudy.videogen.conditioning import Geometry, OracleGeometry, joined
+from understudy.videogen.conditioning import Geometry, OracleGeometry, joined, mapped
 from understudy.videogen.feed import prepared
+from understudy.videogen.layers import Attention, Nearness
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.optimisers import build_optimisers
 from understudy.videogen.presets import PRESETS, VARIANTS, varied
+from understudy.videogen.rays import passing_numbers, point_numbers
 from understudy.videogen.train import training_loss
 from understudy.videogen.words import FILM_VOCABULARY, Vocabulary
 
@@ -119,7 +121,7 @@ def test_the_order_of_pictures_means_nothing_when_geometry_is_added():
     other_first = replace(
         clips.conditions,
         pictures=clips.conditions.pictures.roll(1, 1),
-        geometry=Geometry(known.features.roll(1, 1), known.rays.roll(1, 1)),
+        geometry=mapped(known, lambda tensor: tensor.roll(1, 1)),
     )
     assert not torch.allclose(look(model, clips), look(model, clips, other_first), atol=1e-3)
 
@@ -136,6 +138,40 @@ def test_shuffling_keeps_the_first_picture_and_carries_geometry_along():
         assert sorted(order) == list(range(6))
         assert torch.equal(shuffled.geometry.features[clip], conditions.geometry.features[clip, order])
         assert torch.equal(shuffled.geometry.rays[clip], conditions.geometry.rays[clip, order])
+        assert torch.equal(shuffled.geometry.points[clip], conditions.geometry.points[clip, order])
+
+
+def test_attention_goes_where_a_ray_passes_and_not_behind_it():
+    T_start_camera = torch.eye(4)[None, None].clone()
+    T_start_camera[..., :3, 3] = torch.tensor([2.0, 0.0, 0.0])
+    ray = torch.tensor([0.0, 0.0, 1.0, 0.0, -2.0, 0.0])[None, None, None]  # from there along +Z
+    points = torch.tensor([[2.0, 0.0, 5.0], [0.0, 0.0, 5.0], [2.0, 0.0, -5.0]])
+    nearness = Nearness(torch.zeros(1, 4, 14), torch.zeros(1, 4, 14))
+    nearness.rays[:, :1] = passing_numbers(T_start_camera, ray)[:, 0]
+    nearness.points[:, 1:] = point_numbers(points)
+    attention = Attention(8, 2, nears=True)
+    with torch.no_grad():
+        attention.query.weight.zero_()
+        attention.value.weight.copy_(torch.eye(8))
+        attention.out.weight.copy_(torch.eye(8))
+        attention.aside.fill_(20.0)
+        attention.ahead.fill_(20.0)
+    x = torch.randn(1, 4, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(attention(x, nearness)[0, 0], x[0, 1], atol=1e-4)
+    # Tokens without a ray look everywhere.
+    assert torch.allclose(attention(x, nearness)[0, 1:], x.mean(1).expand(3, -1), atol=1e-4)
+
+
+def test_where_patches_of_the_set_lie_changes_what_is_seen_unless_the_camera_or_the_set_is_absent():
+    clips, model = clips_for(TINY), awake(TINY.model)
+    known = clips.conditions.geometry
+    elsewhere = replace(clips.conditions, geometry=replace(known, points=known.points.flip(2)))
+    assert not torch.allclose(look(model, clips), look(model, clips, elsewhere), atol=1e-4)
+    for absent in ("camera", "set"):
+        without = frozenset({absent})
+        assert torch.equal(
+            look(model, clips, clips.conditions.without(without)), look(model, clips, elsewhere.without(without))
+        )
 
 
 @pytest.mark.parametrize("name", ["words", "set", "camera"])

@@ -18,7 +18,7 @@ from understudy.videogen.curves import read_curves
 from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, measure
 from understudy.videogen.evaluate_models import REFERENCES, Film, TrainedModel, Truth, find_models
 from understudy.videogen.feed import clip_sizes
-from understudy.videogen.sample import Sampling
+from understudy.videogen.sample import GUIDE_SET, Sampling
 
 __all__ = ["EvaluateSceneConfig", "SceneEvaluation", "evaluate_scene"]
 
@@ -98,7 +98,7 @@ def evaluate_scene(
     """
     config, narrator = config or EvaluateSceneConfig(), narrator or SilentNarrator()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    found = find_models(run, device, Sampling(config.steps))
+    found = find_models(run, device, Sampling(config.steps, guidance={"set": GUIDE_SET}))
     main_name = next(iter(found))
     models = found if config.ablations else {main_name: found[main_name]}
     references = REFERENCES if config.ablations else {"truth": Truth()}
@@ -123,8 +123,8 @@ def evaluate_scene(
     clips = [_clips(move, takes[move]) for move in measured]
     facts = (
         f"{config.seeds} × {config.clips} held-out clips of each move at full amplitude, {config.steps} Euler steps,"
-        f" {config.pictures} pictures of the set. Numbers are means over clips, in brackets the lowest and the highest"
-        " of the seeds. Background figures leave out the subject and its shadow."
+        f" guidance by the set {GUIDE_SET:g}, {config.pictures} pictures of the set. Numbers are means over clips, in"
+        " brackets the lowest and the highest of the seeds. Background figures leave out the subject and its shadow."
     )
     out.mkdir(parents=True, exist_ok=True)
     result = SceneEvaluation(out / "evaluation.html", out / "evaluation.json", measured)

@@ -26,7 +26,7 @@ from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.synthetic.scene_moves import MOVES, SceneMoves
 from understudy.videogen.checkpoints import WAN_JSON, load_model
 from understudy.videogen.presets import PRESETS
-from understudy.videogen.sample import Sampling, shoot
+from understudy.videogen.sample import GUIDE_SET, Sampling, shoot
 from understudy.videogen.scene_encoder import SCENE_ENCODERS, SceneEncoder
 
 __all__ = ["CHECKPOINTS", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
@@ -58,8 +58,8 @@ class ShootConfig:
     """How far away the subject stands: arcs turn around it."""
     guide_words: float | None = None
     """Above 1: words count more (default: 1; 5 for wan-1.3b)."""
-    guide_set: float = 1.0
-    """Above 1: the pictures of the set count more."""
+    guide_set: float | None = None
+    """Above 1: the pictures of the set count more (default: 1.3; 1 for wan-1.3b)."""
     guide_camera: float = 1.0
     """Above 1: the camera path counts more."""
     device: str | None = None
@@ -75,11 +75,11 @@ class ShootConfig:
         if not 0.3 <= self.distance_m <= 100:
             raise InputError(f"--distance-m is {self.distance_m:g}; give metres between 0.3 and 100")
 
-    def guidance(self, guide_words: float) -> dict[str, float]:
-        """Scales of all conditions that are not at 1; `guide_words` where nothing else is asked for."""
+    def guidance(self, guide_words: float, guide_set: float) -> dict[str, float]:
+        """Scales of all conditions; `guide_words` and `guide_set` where nothing else is asked for."""
         words = guide_words if self.guide_words is None else self.guide_words
-        scales = {"words": words, "set": self.guide_set, "camera": self.guide_camera}
-        return {name: scale for name, scale in scales.items() if scale != 1.0}
+        known = guide_set if self.guide_set is None else self.guide_set
+        return {"words": words, "set": known, "camera": self.guide_camera}
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def _model(config: ShootConfig, device: str) -> _Model:
     saved = load_model(folder, device)
     needs_geometry = saved.model.config.geometry != "none"
     encoder = _encoder(folder, saved.geometry.source, device) if needs_geometry else None
-    sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(1.0))
+    sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(1.0, GUIDE_SET))
     film = partial(shoot, saved.model, seed=config.seed, encoder=encoder, sampling=sampling)
     return _Model(film, PRESETS[config.preset].pictures)
 
@@ -258,7 +258,7 @@ def _wan_model(folder: Path, config: ShootConfig, device: str) -> _Model:
     half = torch.bfloat16 if device.startswith("cuda") else torch.float32
     saved = load_trained_wan(folder, config.wan, half, device)
     encoder = None if saved.origin.encoder is None else _encoder(folder, saved.origin.encoder, device)
-    guidance = config.guidance(WAN_GUIDE_WORDS)
+    guidance = config.guidance(WAN_GUIDE_WORDS, 1.0)
     sampling = Sampling(config.steps, saved.config.shift, config.sampler, guidance, half)
     film = partial(shoot_wan, saved, seed=config.seed, encoder=encoder, sampling=sampling)
     return _Model(film, saved.config.pictures, CAMERA_FIELD_RAD)

@@ -86,7 +86,10 @@ def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: N
     device = "cuda" if torch.cuda.is_available() else "cpu"
     origin = GeometryOrigin(config.geometry or "correlation", preset.geometry_part)
     geometry = None if preset.model.geometry == "none" else geometry_source(origin, device)
-    model = preset.model if geometry is None else replace(preset.model, geometry_channels=geometry.channels)
+    model = preset.model
+    if geometry is not None:
+        nearness = model.nearness and origin.source != "vggt"  # VGGT's tokens do not say outright where patches lie
+        model = replace(model, geometry_channels=geometry.channels, nearness=nearness)
     training = replace(preset.training, seed=config.seed, steps=config.steps or preset.training.steps)
     sizes = clip_sizes(model, preset.pictures)
     if config.data != ENDLESS and (origin.source == "oracle" or model.guide):

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from understudy.synthetic.clip_batch import ClipBatch
+from understudy.videogen.rays import patch_points, plucker_rays
 
 __all__ = [
     "CONDITIONS",
-    "RAY_FEATURES",
     "CameraMode",
     "Conditions",
     "ContextMode",
@@ -31,8 +31,6 @@ __all__ = [
     "joined",
     "mapped",
     "overwrite",
-    "plucker_rays",
-    "ray_features",
 ]
 
 CONDITIONS = ("words", "set", "camera")
@@ -52,11 +50,6 @@ GeometryUse = Literal["none", "input", "aligned"]
 GeometryPart = Literal["whole", "patches", "camera"]
 """Which part of F_t is used: both, the patch tokens F_i alone, or the camera token F_c alone."""
 
-RAY_FREQUENCIES = (2.0, 4.0, 8.0)
-"""Of directions, in radians per unit: the shortest wave spans about 45°."""
-MOMENT_FREQUENCIES = (0.5, 1.0, 2.0)
-"""Of moments, in radians per metre."""
-RAY_FEATURES = 6 + 2 * 3 * (len(RAY_FREQUENCIES) + len(MOMENT_FREQUENCIES))
 FARTHEST_M = 100.0
 """The sky and everything beyond."""
 
@@ -71,6 +64,8 @@ class Geometry:
     """On a grid of patches, row by row."""
     rays: Float[Tensor, "batch picture token 6"] | None = None
     """Plücker rays of the patches in the start frame, where the source knows them: they enter as the video's do."""
+    points: Float[Tensor, "batch picture token 14"] | None = None
+    """Where the patches lie in the start frame (`rays.point_numbers`), where the source knows it."""
 
 
 @runtime_checkable
@@ -192,37 +187,6 @@ def camera_numbers(T_start_camera: Float[Tensor, "batch frame 4 4"]) -> Float[Te
     return T_start_camera[..., :3, :].flatten(-2)
 
 
-def plucker_rays(
-    T_start_camera: Float[Tensor, "batch picture 4 4"],
-    K: Float[Tensor, "batch 3 3"],
-    rows: int,
-    columns: int,
-    patch_px: int,
-) -> Float[Tensor, "batch picture token 6"]:
-    """Rays through the centres of patches: unit direction, and moment origin × direction in metres; start frame.
-
-    Source: Plücker 1865; Zhang et al. 2024, Cameras as rays.
-    """
-    # Patch centres in pixels, where the centre of the first pixel is (0.5, 0.5).
-    x = (torch.arange(columns, device=K.device, dtype=K.dtype) + 0.5) * patch_px
-    y = (torch.arange(rows, device=K.device, dtype=K.dtype) + 0.5) * patch_px
-    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
-    directions_camera = F.normalize(pixels @ torch.linalg.inv(K).mT, dim=-1)
-    directions = torch.einsum("bpij,btj->bpti", T_start_camera[..., :3, :3], directions_camera)
-    origins = T_start_camera[..., None, :3, 3].expand_as(directions)
-    return torch.cat([directions, torch.linalg.cross(origins, directions)], -1)
-
-
-def ray_features(rays: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch feature"]:
-    """RAY_FEATURES numbers per ray: its own six, and waves of them that tell neighbours apart."""
-    direction, moment = rays[..., :3], rays[..., 3:]
-    waves = [direction * frequency for frequency in RAY_FREQUENCIES]
-    waves += [moment * frequency for frequency in MOMENT_FREQUENCIES]
-    phases = torch.cat(waves, -1)
-    return torch.cat([rays, phases.sin(), phases.cos()], -1)
-
-
 @dataclass(frozen=True)
 class OracleGeometry:
     """F_t from the truth: the upper bound of what an encoder could tell."""
@@ -251,5 +215,6 @@ class OracleGeometry:
         pooled = F.adaptive_avg_pool2d(known.flatten(0, 1), (rows, columns))
         depths = pooled.reshape(*known.shape[:3], rows * columns).mT
         if self.part == "camera":
-            depths = torch.zeros_like(depths)
-        return Geometry(torch.cat([rays, depths], -1), rays)
+            return Geometry(torch.cat([rays, torch.zeros_like(depths)], -1), rays)
+        points = patch_points(batch.context_depth_m, batch.K_crop, T_start_crop, rows, columns)
+        return Geometry(torch.cat([rays, depths], -1), rays, points)

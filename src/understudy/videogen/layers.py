@@ -3,12 +3,28 @@
 Weights stay float32; every product is computed in the precision of its input, so that one cast of the tokens decides.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Attention", "Linear", "SwiGLU", "attend", "rms_norm"]
+from understudy.videogen.rays import ASIDE_NUMBERS, POINT_NUMBERS
+
+__all__ = ["Attention", "Linear", "Nearness", "SwiGLU", "attend", "rms_norm"]
+
+ASIDE_GAIN, AHEAD_GAIN = 10.0, 2.0
+"""Units of what heads learn, in nats: against a squared angle of 1 rad², and for the way ahead against the way back."""
+
+
+class Nearness(NamedTuple):
+    """Which tokens look along rays, and which lie at points of the set; zeros for those that do neither."""
+
+    rays: Float[Tensor, "batch token 14"]
+    """`rays.passing_numbers`."""
+    points: Float[Tensor, "batch token 14"]
+    """`rays.point_numbers`."""
 
 
 class Linear(nn.Linear):
@@ -27,23 +43,24 @@ def rms_norm(x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
 def attend(
     q: Float[Tensor, "batch head query width"],
     k: Float[Tensor, "batch head token width"],
-    v: Float[Tensor, "batch head token width"],
-) -> Float[Tensor, "batch head query width"]:
-    """softmax(q kᵀ / √width) v."""
+    v: Float[Tensor, "batch head token other"],
+) -> Float[Tensor, "batch head query other"]:
+    """softmax(q kᵀ) v."""
     if q.device.type == "cpu":
         # The fused kernel is up to ten times slower backwards on CPUs than these two products in bfloat16.
-        return torch.softmax(q @ (k * q.shape[-1] ** -0.5).mT, -1) @ v
-    return F.scaled_dot_product_attention(q, k, v)
+        return torch.softmax(q @ k.mT, -1) @ v
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0)
 
 
 class Attention(nn.Module):
     """Every token looks at every token; queries and keys are normalised (Dehghani et al. 2023).
 
     Keys start as queries do, so that at the start of training tokens attend to those that are like them: to patches of
-    other pictures that see the same place, once both carry one kind of ray.
+    other pictures that see the same place, once both carry one kind of ray. With `nears`, they also attend to those
+    whose points their rays pass by, each head as much as it learns to.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, nears: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.query = Linear(width, width, bias=False)
@@ -52,16 +69,32 @@ class Attention(nn.Module):
         self.out = Linear(width, width, bias=False)
         self.query_scale = nn.Parameter(torch.ones(width // heads))
         self.key_scale = nn.Parameter(torch.ones(width // heads))
+        if nears:
+            self.aside = nn.Parameter(torch.full((heads,), 0.5))
+            self.ahead = nn.Parameter(torch.full((heads,), 0.5))
         with torch.no_grad():
             self.key.weight.copy_(self.query.weight)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+    def forward(
+        self, x: Float[Tensor, "batch token width"], nearness: Nearness | None = None
+    ) -> Float[Tensor, "batch token width"]:
         """What each token takes from the others; nothing at the start of training."""
         q, k, v = (self._heads_of(part(x)) for part in (self.query, self.key, self.value))
         q = rms_norm(q) * self.query_scale.to(x.dtype)
-        k = rms_norm(k) * self.key_scale.to(x.dtype)
+        k = rms_norm(k) * (self.key_scale * k.shape[-1] ** -0.5).to(x.dtype)
+        if nearness is not None:
+            q, k = self._joined_by_nearness(q, k, nearness)
         return self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+
+    def _joined_by_nearness(self, q: Tensor, k: Tensor, nearness: Nearness) -> tuple[Tensor, Tensor]:
+        """Queries and keys with numbers after their own whose products say how near rays pass points."""
+        aside = (-ASIDE_GAIN * self.aside)[:, None].expand(-1, ASIDE_NUMBERS)
+        ahead = (AHEAD_GAIN * self.ahead)[:, None].expand(-1, POINT_NUMBERS - ASIDE_NUMBERS)
+        gain = torch.cat([aside, ahead], 1)[:, None].to(k.dtype)
+        rays, points = (F.pad(part, (0, -POINT_NUMBERS % 8))[:, None] for part in nearness)
+        gain = F.pad(gain, (0, -POINT_NUMBERS % 8))
+        return torch.cat([q, rays.expand(-1, self.heads, -1, -1)], -1), torch.cat([k, points * gain], -1)
 
     def _heads_of(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch head token part"]:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -15,17 +15,15 @@ from torch.utils.checkpoint import checkpoint
 
 from understudy.diffusion.schedule import Prediction
 from understudy.videogen.conditioning import (
-    RAY_FEATURES,
     CameraMode,
     Conditions,
     ContextMode,
     Geometry,
     GeometryUse,
     camera_numbers,
-    plucker_rays,
-    ray_features,
 )
-from understudy.videogen.layers import Attention, Linear, SwiGLU, rms_norm
+from understudy.videogen.layers import Attention, Linear, Nearness, SwiGLU, rms_norm
+from understudy.videogen.rays import RAY_FEATURES, passing_numbers, plucker_rays, ray_features
 from understudy.videogen.words import Vocabulary, WordEncoder
 
 __all__ = ["ModelConfig", "ModelOutput", "VideoTransformer"]
@@ -57,6 +55,9 @@ class ModelConfig:
     camera: CameraMode = "rays"
     context: ContextMode = "added"
     geometry: GeometryUse = "input"
+    nearness: bool = True
+    """Whether patches of the clip attend to patches of the set that their rays pass by, where F_t says where these lie
+    and the camera enters as rays."""
     numbered_pictures: int = 0
     """Pictures get a learned place by their number, up to this one; 0: only the first differs from the others."""
     guide: bool = False
@@ -84,6 +85,11 @@ class ModelConfig:
         return self.finer_px or self.picture_px
 
     @property
+    def nears(self) -> bool:
+        """Whether attention knows of rays and points."""
+        return self.nearness and self.camera == "rays" and self.geometry == "input"
+
+    @property
     def side(self) -> int:
         """Patches along a side of a picture."""
         return self.picture_px // self.patch_px
@@ -103,18 +109,21 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention = Attention(config.width, config.heads)
+        self.attention = Attention(config.width, config.heads, config.nears)
         self.feed = SwiGLU(config.width, config.hidden)
         self.modulation = nn.Parameter(torch.zeros(6, config.width))
 
     def forward(
-        self, x: Float[Tensor, "batch token feature"], shared: Float[Tensor, "batch 6 feature"]
+        self,
+        x: Float[Tensor, "batch token feature"],
+        shared: Float[Tensor, "batch 6 feature"],
+        nearness: Nearness | None = None,
     ) -> Float[Tensor, "batch token feature"]:
         """The tokens after the block: they are unchanged at the start of training."""
         scale_a, shift_a, gate_a, scale_f, shift_f, gate_f = (
             (shared + self.modulation.to(shared.dtype))[:, :, None].unbind(1)
         )  # fmt: skip
-        x = x + (1 + gate_a) * self.attention(rms_norm(x) * (1 + scale_a) + shift_a)
+        x = x + (1 + gate_a) * self.attention(rms_norm(x) * (1 + scale_a) + shift_a, nearness)
         return x + (1 + gate_f) * self.feed(rms_norm(x) * (1 + scale_f) + shift_f)
 
 
@@ -203,12 +212,13 @@ class VideoTransformer(nn.Module):
         clock = clock + self.words_to_modulation(words.mean(1))
         shared = self.time_out(F.silu(clock)).unflatten(-1, (6, -1))
         x = torch.cat([video.flatten(1, 2), context.flatten(1, 2), words], 1)
+        nearness = self.nearness(conditions, x)
         middle = None
         for number, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training:
-                x = checkpoint(block, x, shared, use_reentrant=False)
+                x = checkpoint(block, x, shared, nearness, use_reentrant=False)
             else:
-                x = block(x, shared)
+                x = block(x, shared, nearness)
             if number == len(self.blocks) // 2:
                 middle = x
         aligned = None
@@ -233,8 +243,7 @@ class VideoTransformer(nn.Module):
             path = self.camera(camera_numbers(conditions.T_start_camera).to(dtype))[:, :, None]
             video = video + _or(path, self.no_camera, no_camera)
         elif config.camera == "rays":
-            rays = plucker_rays(conditions.T_start_camera, conditions.K, config.side, config.side, config.patch_px)
-            video = video + _or(self.ray(rays, dtype), self.no_camera, no_camera)
+            video = video + _or(self.ray(self.rays(conditions), dtype), self.no_camera, no_camera)
         if config.guide:
             guide = self.guide_patches(conditions.guide.to(dtype))
             video = video + guide * ~no_set[:, None, None, None]
@@ -270,6 +279,25 @@ class VideoTransformer(nn.Module):
         if geometry.rays is not None and self.config.camera == "rays":
             tokens = tokens + self.ray(geometry.rays, dtype)
         return tokens
+
+    def nearness(self, conditions: Conditions, x: Float[Tensor, "batch token feature"]) -> Nearness | None:
+        """Which of the tokens x, the video's before the context's, look along rays and which lie at points."""
+        if not self.config.nears or conditions.geometry.points is None:
+            return None
+        rays = passing_numbers(conditions.T_start_camera, self.rays(conditions)).flatten(1, 2)
+        points = conditions.geometry.points.flatten(1, 2)
+        told = ~conditions.absent[:, 1:].any(1)[:, None, None]
+        # Joined along the frames, F_t stands behind the pictures, before the words.
+        before = x.shape[1] - self.config.readings - points.shape[1]
+        return Nearness(
+            F.pad(rays * told, (0, 0, 0, x.shape[1] - rays.shape[1])).to(x.dtype),
+            F.pad(points, (0, 0, before, self.config.readings)).to(x.dtype),
+        )
+
+    def rays(self, conditions: Conditions) -> Float[Tensor, "batch frame token 6"]:
+        """Of the video's patches."""
+        side, patch_px = self.config.side, self.config.patch_px
+        return plucker_rays(conditions.T_start_camera, conditions.K, side, side, patch_px)
 
     def kinds(self, video: Tensor, conditions: Conditions) -> Float[Tensor, "picture 1 feature"]:
         """What tells the first picture from the others, and numbered ones from one another."""

@@ -20,7 +20,11 @@ from understudy.videogen.conditioning import CONDITIONS, Conditions, at_size
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.scene_encoder import SceneEncoder
 
-__all__ = ["Sampling", "conditions_for", "frames_of", "pictures_for", "sample_clips", "shoot"]
+__all__ = ["GUIDE_SET", "Sampling", "conditions_for", "frames_of", "pictures_for", "sample_clips", "shoot"]
+
+GUIDE_SET = 1.3
+"""What films are shot with: with mini, backgrounds of held-out sets are 0.1 dB nearer and subjects are there more often
+than at 1; 1.6 and 2 are no nearer."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Sampling:
     """Above 1: more of the steps where there is much noise."""
     sampler: SamplerName = "euler"
     guidance: Mapping[str, float] = field(default_factory=dict)
-    """A scale for any of CONDITIONS; 1 (left out) is the model as it is."""
+    """A scale for any of CONDITIONS; 1, or left out, is the model as it is."""
     precision: torch.dtype = torch.float32
     """Of the network's products."""
 

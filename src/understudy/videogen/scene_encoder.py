@@ -18,8 +18,9 @@ from understudy.core.errors import BackendUnavailable, InputError
 from understudy.io.weights import cache_folder
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.checkpoints import GeometryOrigin
-from understudy.videogen.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry, plucker_rays
+from understudy.videogen.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry
 from understudy.videogen.correlation_encoder import CorrelationEncoder, load_correlation_encoder
+from understudy.videogen.rays import patch_points, plucker_rays
 from understudy.videogen.vggt import VGGT, VggtConfig, load_vggt
 
 __all__ = [
@@ -183,7 +184,7 @@ class SmallEncoder:
 
     @torch.no_grad()
     def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> Geometry:
-        """Tokens of the last layer, and the rays of patches as the encoder's own rotations place them."""
+        """Tokens of the last layer, and where the patches look and lie by the encoder's own rotations and depth."""
         config = self.model.config
         seen = self.model(config.resized(pictures))
         tokens = fuse(seen.patch_tokens, seen.camera_tokens, self.part)
@@ -198,7 +199,9 @@ class SmallEncoder:
         rays = plucker_rays(T, K, rows, columns, 1)
         if self.part == "camera":
             rays = torch.cat([T[..., None, :3, 2].expand_as(rays[..., :3]), torch.zeros_like(rays[..., 3:])], -1)
-        return Geometry(features, rays)
+            return Geometry(features, rays)
+        K = config.intrinsics(*seen.depth_m.shape[-2:]).to(R.device).expand(len(R), 3, 3)
+        return Geometry(features, rays, patch_points(seen.depth_m, K, T, rows, columns))
 
 
 @dataclass(frozen=True)
