@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -126,36 +127,86 @@ print(project.executed)
     assert not (tmp_path / "film/.unfinished").exists()
 
 
-def test_killed_between_two_renames_is_no_edit(tmp_path, source, monkeypatch):
-    def work(scratch: Path, text: str = "a") -> None:
-        (scratch / "one.txt").write_text(text)
-        (scratch / "two.txt").write_text(text)
+def write(names: list[str], text: str) -> Callable[[Path], None]:
+    def work(scratch: Path) -> None:
+        for name in names:
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / name).write_text(text)
 
-    def run(text: str) -> Project:
-        project = Project(tmp_path / "film")
-        project.find_edits()
-        project.run("pair", {}, {"text": text}, ["one.txt", "two.txt"], lambda scratch: work(scratch, text))
-        project.close()
-        return project
+    return work
 
-    run("a")
+
+def run(folder: Path, text: str, names: tuple[str, ...] = ("one.txt", "two.txt"), outputs: tuple[str, ...] = ()):
+    """One stage that writes `text` to all of `names`; what was said, and what was an edit."""
+    said: list[str] = []
+    project = Project(folder, said.append)
+    project.find_edits()
+    project.run("stage", {}, {"text": text}, outputs or names, write(list(names), text))
+    project.close()
+    return project, said
+
+
+@pytest.mark.parametrize("before", [None, "a"])
+def test_killed_between_two_renames_is_no_edit_and_loses_none(tmp_path, monkeypatch, before):
+    folder = tmp_path / "film"
+    if before:
+        run(folder, before)
+        (folder / "two.txt").write_text("mine")
     moved = []
 
     def killed(made: Path, final: Path) -> None:
-        if moved:
-            raise KeyboardInterrupt
-        os.replace(made, final)
-        moved.append(final)
+        if ".unfinished" in str(made):
+            if moved:
+                raise KeyboardInterrupt
+            moved.append(final)
+        rename(made, final)
 
+    rename = os.replace
     with monkeypatch.context() as patch:
-        patch.setattr(Project, "_move", staticmethod(killed))
-        project = Project(tmp_path / "film")
+        patch.setattr("understudy.studio.project.os.replace", killed)
+        project = Project(folder)
+        project.find_edits()
         with pytest.raises(KeyboardInterrupt):
-            project.run("pair", {}, {"text": "b"}, ["one.txt", "two.txt"], lambda scratch: work(scratch, "b"))
+            project.run("stage", {}, {"text": "b"}, ["one.txt", "three.txt"], write(["one.txt", "three.txt"], "b"))
         project.close()
-    project = run("b")
-    assert project.executed == ["pair"]
-    assert (tmp_path / "film/one.txt").read_text() == (tmp_path / "film/two.txt").read_text() == "b"
+    project, _ = run(folder, "b")
+    assert project.executed == ["stage"]
+    assert (folder / "one.txt").read_text() == "b"
+    assert (folder / "two.txt").read_text() == ("mine" if before else "b")
+
+
+def test_an_edit_outlives_its_stage_working_elsewhere(tmp_path):
+    """As when another actor is replaced for once."""
+    run(tmp_path / "film", "a", ("actors/1/mask.txt",))
+    (tmp_path / "film/actors/1/mask.txt").write_text("mine")
+    run(tmp_path / "film", "a", ("actors/2/mask.txt",))
+    _, said = run(tmp_path / "film", "a", ("actors/1/mask.txt",))
+    assert (tmp_path / "film/actors/1/mask.txt").read_text() == "mine"
+    assert (tmp_path / "film/actors/2/mask.txt").read_text() == "a"
+    assert "actors/1/mask.txt is your edit and stays" in said[0]
+
+
+def test_files_in_a_folder_are_kept_and_made_again_one_by_one(tmp_path):
+    folder, names = tmp_path / "film", ("people/1.txt", "people/2.txt", "people/3.txt")
+    run(folder, "a", names, ("people",))
+    (folder / "people/.DS_Store").write_text("litter")
+    (folder / "people/Thumbs.db").write_text("litter")
+    project, _ = run(folder, "a", names, ("people",))
+    assert project.executed == project.edits == []
+    (folder / "people/2.txt").unlink()
+    project, _ = run(folder, "a", names, ("people",))
+    assert project.executed == ["stage"] and (folder / "people/2.txt").read_text() == "a"
+    (folder / "people/1.txt").write_text("mine")
+    project, _ = run(folder, "b", names[:2], ("people",))
+    assert [(folder / name).is_file() and (folder / name).read_text() for name in names] == ["mine", "b", False]
+
+
+def test_a_file_that_was_never_ours_stays(tmp_path):
+    folder = tmp_path / "film"
+    run(folder, "a", ("one.txt",))
+    (folder / "two.txt").write_text("mine")
+    run(folder, "a")
+    assert (folder / "two.txt").read_text() == "mine"
 
 
 def test_foreign_folders_and_broken_manifests_are_refused(tmp_path):
@@ -166,40 +217,45 @@ def test_foreign_folders_and_broken_manifests_are_refused(tmp_path):
     (tmp_path / "mine/thesis.txt").rename(tmp_path / "mine" / MANIFEST)
     with pytest.raises(FileFormatError, match="manifest"):
         Project(tmp_path / "mine")
+    with pytest.raises(InputError, match="cannot be written to"):
+        Project(tmp_path / "mine" / MANIFEST / "film")
 
 
 def test_manifest_records_hashes_and_reports(tmp_path, source):
     make(tmp_path / "film", source)
     content = json.loads((tmp_path / "film" / MANIFEST).read_text())
     assert content["stages"]["upper"]["report"] == {"length": 4}
+    assert content["stages"]["upper"]["inputs"] == {"source": file_hash(source)}
     assert content["stages"]["upper"]["outputs"]["upper.txt"] == file_hash(tmp_path / "film/upper.txt")
 
 
 def test_a_sibling_follows_an_edit_and_is_not_taken_for_one(tmp_path):
     """A stage that writes one thing in two formats: an edit of one is carried into the other."""
 
-    def run() -> Project:
+    def follow() -> Project:
         project = Project(tmp_path / "film")
-        edits = project.find_edits()
+        project.find_edits()
 
         def work(scratch: Path) -> None:
             (scratch / "motion.txt").write_text("walk")
             (scratch / "motion.json").write_text('"walk"')
 
-        def adopt(edited: list[str]) -> list[str]:
-            project.path("motion.json").write_text(json.dumps(project.path("motion.txt").read_text()))
-            return ["motion.json"]
+        def adopt(scratch: Path, edited: list[str]) -> None:
+            (scratch / "motion.json").write_text(json.dumps(project.path("motion.txt").read_text()))
 
         project.run("motion", {}, {}, ["motion.txt", "motion.json"], work, adopt)
         project.close()
-        project.seen = edits
         return project
 
-    run()
+    follow()
     (tmp_path / "film/motion.txt").write_text("run")
     for _ in range(2):
-        assert run().seen == ["motion.txt"]
+        assert follow().edits == ["motion.txt"]
         assert (tmp_path / "film/motion.json").read_text() == '"run"'
+    # Put back, not deleted: its sibling must not stay behind.
+    (tmp_path / "film/motion.txt").write_text("walk")
+    assert follow().edits == []
+    assert (tmp_path / "film/motion.json").read_text() == '"walk"'
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path):

@@ -41,7 +41,7 @@ class Cut:
         settings: Mapping[str, Any],
         outputs: list[str],
         work: Callable[[Path, Progress], dict[str, Any] | None],
-        adopt: Callable[[list[str]], list[str]] | None = None,
+        adopt: Callable[[Path, list[str]], None] | None = None,
         reads_shot: bool = False,
     ) -> StageRecord:
         """Bring a stage of this cut up to date; see `Project.run`. Names are relative to the cut's folder.
@@ -61,9 +61,12 @@ class Cut:
             with self.narrator.stage(f"{self.prefix.replace('/', ' ')}{title}") as progress:
                 return work(folder, progress)
 
-        def adopted(edits: list[str]) -> list[str]:
+        def adopted(scratch: Path, edits: list[str]) -> None:
             assert adopt is not None
-            return [self.prefix + name for name in adopt([name.removeprefix(self.prefix) for name in edits])]
+            folder = scratch / self.prefix
+            for output in outputs:
+                (folder / output).parent.mkdir(parents=True, exist_ok=True)
+            adopt(folder, [name.removeprefix(self.prefix) for name in edits])
 
         return self.project.run(
             self.prefix + title,
@@ -74,6 +77,6 @@ class Cut:
             adopted if adopt else None,
         )
 
-    def is_edited(self, name: str) -> bool:
-        """Whether the user has changed this file since its stage wrote it."""
-        return any(self.prefix + name in record.edited for record in self.project.stages.values())
+    def edits(self) -> list[str]:
+        """Those of its files that the user has changed since we wrote them."""
+        return [name.removeprefix(self.prefix) for name in self.project.edits if name.startswith(self.prefix)]

@@ -5,8 +5,8 @@ The rules:
   says nothing.
 - A stage writes into a folder of its own; when it has finished, its files are renamed into place one by one. A process
   that is killed leaves no half-written file under a final name, and finished stages stay finished.
-- A file that differs from what its stage wrote is the user's edit. It is never overwritten: the stages after it use it.
-  Deleting it brings ours back.
+- A file that differs from what we last wrote there, or that we never wrote, is the user's. It is never overwritten: the
+  stages after it use it. Deleting it brings ours back.
 """
 
 import hashlib
@@ -29,12 +29,21 @@ __all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "write_atomic"]
 
 MANIFEST = "manifest.json"
 _SCRATCH = ".unfinished"
+_LITTER = ("Thumbs.db", "desktop.ini")
+
+
+def files_below(path: Path) -> list[Path]:
+    """A file itself, or all files in a folder but those that file managers leave there."""
+    if not path.is_dir():
+        return [path]
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return [file for file in files if not (file.name.startswith(".") or file.name in _LITTER)]
 
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, or of all files in a folder with their names."""
     if path.is_dir():
-        parts = [f"{file.relative_to(path)} {file_hash(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
+        parts = [f"{file.relative_to(path)} {file_hash(file)}" for file in files_below(path)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -63,20 +72,26 @@ class StageRecord:
     """What the manifest knows of one finished stage."""
 
     fingerprint: str
+    """Of its settings and of what it read; empty while its files are being replaced."""
+    inputs: dict[str, str]
+    """Each file that it read, by its name, with its hash."""
     outputs: dict[str, str]
-    """Each file that the stage wrote, relative to the film's folder, with its hash."""
+    """Each file that it wrote, relative to the film's folder, with its hash."""
     seconds: float
     report: dict[str, Any] = field(default_factory=dict)
     """What the stage has to say about its own quality: plain numbers, texts and lists."""
     edited: list[str] = field(default_factory=list)
-    """Files that the user has changed since."""
+    """Files that the user had changed when the stage was last looked at."""
+    adopted: list[str] = field(default_factory=list)
+    """Files that were made anew from those."""
 
 
 class Project:
     """The film's folder, its manifest, and the one way to run a stage in it.
 
     Raises:
-        InputError: another process works on the folder, or it holds files that are not a film's.
+        InputError: another process works on the folder, it cannot be written to, or it holds files that are not a
+            film's.
         FileFormatError: the manifest cannot be read.
     """
 
@@ -85,7 +100,14 @@ class Project:
         self.say = say
         self.header: dict[str, Any] = {}
         self.stages: dict[str, StageRecord] = {}
+        self.written: dict[str, str] = {}
+        """Every file that we ever wrote, with the hash that it had."""
+        self.arriving: dict[str, str] = {}
+        """Those that are being replaced, with the hash that they will have: on disk lies one or the other."""
+        self.edits: list[str] = []
         self.executed: list[str] = []
+        self.visited: list[str] = []
+        """The stages that belong to the film as it is, run or found current."""
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; give the name of a folder for the film")
         manifest = folder / MANIFEST
@@ -95,8 +117,11 @@ class Project:
                 raise InputError(
                     f"{folder} holds {strangers[0]!r} but no film; give an empty folder, so that nothing is lost"
                 )
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written to ({error.strerror}); give another folder") from error
         shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
         if manifest.exists():
             self._read(manifest)
@@ -106,15 +131,21 @@ class Project:
             content = json.loads(manifest.read_text(encoding="utf-8"))
             self.header = content["film"]
             self.stages = {name: StageRecord(**record) for name, record in content["stages"].items()}
+            self.written, self.arriving = dict(content["written"]), dict(content["arriving"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileFormatError(
-                f"{manifest} cannot be read as a film's manifest ({error}); restore it, or delete it to start over"
+                f"{manifest} cannot be read as a film's manifest ({error}); restore it, or give an empty folder"
             ) from error
 
     def save(self) -> None:
         """Write the manifest."""
-        stages = {name: vars(record) for name, record in self.stages.items()}
-        content = {"understudy": __version__, "film": self.header, "stages": stages}
+        content = {
+            "understudy": __version__,
+            "film": self.header,
+            "stages": {name: vars(record) for name, record in self.stages.items()},
+            "written": self.written,
+            "arriving": self.arriving,
+        }
         write_atomic(self.folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
 
     def close(self) -> None:
@@ -126,16 +157,18 @@ class Project:
         return self.folder / relative
 
     def find_edits(self) -> list[str]:
-        """Compare each stage's files with what it wrote; remember and return those that the user changed."""
-        edits = []
-        for record in self.stages.values():
-            record.edited = [
-                name
-                for name, written in record.outputs.items()
-                if self.path(name).exists() and file_hash(self.path(name)) != written
-            ]
-            edits += record.edited
-        return edits
+        """Compare every file with what we wrote; remember and return those that the user has changed."""
+        self.edits = [
+            name
+            for name in self.written | self.arriving
+            if self.path(name).is_file()
+            and file_hash(self.path(name)) not in (self.written.get(name), self.arriving.get(name))
+        ]
+        return self.edits
+
+    def forget_other_stages(self) -> None:
+        """Drop the records of stages that are no part of the film any more, such as those of cuts that were joined."""
+        self.stages = {name: self.stages[name] for name in self.visited}
 
     def run(
         self,
@@ -144,7 +177,7 @@ class Project:
         settings: Mapping[str, Any],
         outputs: Iterable[str],
         work: Callable[[Path], dict[str, Any] | None],
-        adopt: Callable[[list[str]], list[str]] | None = None,
+        adopt: Callable[[Path, list[str]], None] | None = None,
     ) -> StageRecord:
         """Bring a stage up to date.
 
@@ -154,34 +187,44 @@ class Project:
             settings: everything else that its result depends on, as plain values.
             outputs: the files or folders it makes, relative to the film's folder.
             work: makes them below the folder that it is given, and returns its report.
-            adopt: called with those of `outputs` that the user has changed; brings the stage's other files in line
-                and returns the names of those that it wrote.
+            adopt: called with a folder and those of the stage's files that the user has changed; makes anew, below the
+                folder, the files that must follow them.
         """
         outputs = list(outputs)
         inputs = {key: file_hash(path) for key, path in sorted(reads.items())}
         description = json.dumps([name, __version__, inputs, dict(settings), outputs], sort_keys=True, default=str)
         fingerprint = hashlib.sha256(description.encode()).hexdigest()
         record = self.stages.get(name)
-        edits = record.edited if record else []
-        current = (
-            record is not None
-            and record.fingerprint == fingerprint
-            and all(self.path(output).exists() for output in outputs)
-        )
-        if record is None or not current:
-            record = self._execute(name, fingerprint, outputs, edits, work)
+        if record is None or not self._is_current(record, fingerprint):
+            record = self._execute(name, fingerprint, inputs, outputs, work)
+        edits = [file for file in record.outputs if file in self.edits]
         if edits and adopt is not None:
-            for output in adopt(edits):
-                record.outputs[output] = file_hash(self.path(output))
+            with self._scratch(name) as scratch:
+                adopt(scratch, edits)
+                followed = self._hand_over(scratch, ["."])
+            record.outputs |= followed
+            record.adopted = list(followed)
+        if record.edited != edits or record.adopted:
+            record.edited = edits
             self.save()
+        self.visited.append(name)
         return record
+
+    def _is_current(self, record: StageRecord, fingerprint: str) -> bool:
+        """Whether a stage's files are what it would make now, but for the user's edits and what follows them."""
+        taken_back = [file for file in record.edited if file not in self.edits]
+        return (
+            record.fingerprint == fingerprint
+            and all(self.path(file).is_file() for file in record.outputs)
+            and not (record.adopted and taken_back)
+        )
 
     def _execute(
         self,
         name: str,
         fingerprint: str,
+        inputs: dict[str, str],
         outputs: list[str],
-        edits: list[str],
         work: Callable[[Path], dict[str, Any] | None],
     ) -> StageRecord:
         started = time.perf_counter()
@@ -191,22 +234,44 @@ class Project:
             missing = [output for output in outputs if not (scratch / output).exists()]
             if missing:
                 raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")
-            # Forget the old record first: killed between two renames, the stage must run again,
-            # and its new files must not pass for the user's edits of the old ones.
-            if self.stages.pop(name, None) is not None:
-                self.save()
-            written = {}
-            for output in outputs:
-                written[output] = file_hash(scratch / output)
-                if output in edits and self.path(output).exists():
-                    self.say(f"{output} is your edit and stays; delete it to have it made again")
-                    continue
-                self._move(scratch / output, self.path(output))
-        record = StageRecord(fingerprint, written, round(seconds, 3), report, edits)
+            before = self.stages.get(name)
+            if before is not None:
+                before.fingerprint = ""  # killed between two renames, the stage must run again
+            written = self._hand_over(scratch, outputs)
+        if before is not None:
+            self._remove_what_is_no_longer_made([file for file in before.outputs if file not in written], outputs)
+        record = StageRecord(fingerprint, inputs, written, round(seconds, 3), report)
         self.stages[name] = record
         self.executed.append(name)
         self.save()
         return record
+
+    def _hand_over(self, scratch: Path, outputs: list[str]) -> dict[str, str]:
+        """Move what was made into place, file by file, and return it with its hashes; what is the user's stays."""
+        made = [file.relative_to(scratch).as_posix() for output in outputs for file in files_below(scratch / output)]
+        hashes = {name: file_hash(scratch / name) for name in made}
+        known = self.written.keys() | self.arriving.keys()
+        # Said before the first rename: whatever moment a kill comes at, our new files do not pass for the user's.
+        self.arriving |= hashes
+        self.save()
+        for name in made:
+            final = self.path(name)
+            if final.exists() and (name in self.edits or name not in known):
+                self.say(f"{name} is your edit and stays; delete it to have it made again")
+                continue
+            final.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(scratch / name, final)
+        self.written |= hashes
+        for name in made:
+            del self.arriving[name]
+        return hashes
+
+    def _remove_what_is_no_longer_made(self, files: list[str], outputs: list[str]) -> None:
+        """Such as the mask of a fourth person, when only three are found now."""
+        for name in files:
+            within = any(name.startswith(f"{output}/") for output in outputs)
+            if within and name not in self.edits:
+                self.path(name).unlink(missing_ok=True)
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
@@ -219,12 +284,3 @@ class Project:
             shutil.rmtree(scratch, ignore_errors=True)
             if not any((self.folder / _SCRATCH).iterdir()):
                 (self.folder / _SCRATCH).rmdir()
-
-    @staticmethod
-    def _move(made: Path, final: Path) -> None:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.is_dir():
-            # A folder cannot be replaced in one step: put the old one aside first.
-            aside = made.with_name(f"{made.name}.old")
-            os.replace(final, aside)
-        os.replace(made, final)

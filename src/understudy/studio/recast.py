@@ -20,6 +20,7 @@ from understudy.studio import filming, stages
 from understudy.studio.casting import character_stage, check_character
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
+from understudy.studio.edits import check_edits
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.project import Project, file_hash
 from understudy.studio.report import report_stage
@@ -76,10 +77,12 @@ def _recast(shot: Shot, character_path: Path, out: Path, config: RecastConfig, n
         played = [cut for cut in cuts if _recast_cut(cut, alone=len(cuts) == 1)]
         if not played:
             raise NobodyInShot(
-                f"nobody was found in any of the {len(cuts)} cuts of {shot.path}; give a shot with a person in it"
+                f"none of the {len(cuts)} cuts of {shot.path} shows actor {config.actor}; give a shot that does, or"
+                " another --actor"
             )
         film_stage(project, shot, cuts, played, narrator)
         report_stage(project, shot, cuts, played, narrator)
+        project.forget_other_stages()
         project.save()
         return Film(out, out / "film.mp4", out / "report.html", tuple(project.executed))
     finally:
@@ -141,7 +144,8 @@ def _read_cuts(path: Path, frames: int) -> list[int]:
 
 
 def _recast_cut(cut: Cut, alone: bool) -> bool:
-    """All stages of one cut; False where nobody is in it, which is an error only for a shot without cuts."""
+    """All stages of one cut; False where the actor is not in it, which is an error only for a shot without cuts."""
+    check_edits(cut)
     try:
         stages.people_stage(cut)
     except NobodyInShot as error:

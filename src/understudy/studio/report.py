@@ -44,7 +44,7 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
             if cut in played
         ]
         height, width = _player_size(shot)
-        seconds = sum(record.seconds for record in project.stages.values())
+        seconds = sum(project.stages[name].seconds for name in project.visited)
         facts = (
             f"{shot.width} × {shot.height}, {len(shot)} frames at {float(shot.frame_rate):g} per second, "
             f"{len(cuts)} {'cut' if len(cuts) == 1 else 'cuts'}; "
@@ -90,8 +90,8 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
         Curve("camera, residual of the set's points", "px", quality.camera_residual_px, 1.0),
     ]
     records = {
-        name.removeprefix(cut.prefix): record
-        for name, record in cut.project.stages.items()
+        name.removeprefix(cut.prefix): cut.project.stages[name]
+        for name in cut.project.visited
         if name.startswith(cut.prefix)
     }
     records["character"] = cut.project.stages["character"]

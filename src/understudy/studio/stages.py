@@ -3,7 +3,7 @@
 Stages hand over through the film's folder only: what a person edits there is what the next stage reads.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from understudy.characters.rig import character_from_rig
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
 from understudy.core.camera import CameraPath
-from understudy.core.errors import InputError
+from understudy.core.errors import FileFormatError, InputError, NobodyInShot
 from understudy.core.film import Performance
 from understudy.core.progress import Progress
 from understudy.decompose.body import BodyFitConfig, fit_actor
@@ -65,7 +65,7 @@ def people_stage(cut: Cut) -> None:
     record = cut.run("people", [], asdict(config), ["people"], work, reads_shot=True)
     count = record.report["people"]
     if cut.config.actor > count:
-        raise InputError(
+        raise NobodyInShot(
             f"--actor is {cut.config.actor}, but {count} people were found in {cut.shot.path}; give 1 to {count}"
         )
     if count > 1:
@@ -84,7 +84,7 @@ def _rough_masks(cut: Cut, edited: bool = True) -> list[str]:
     mine = masks.pop(cut.config.actor - 1)
     matte = f"{cut.actor}/mask.mkv"
     others = ["people/others.mkv"] if cut.path("people/others.mkv").exists() else []
-    return [matte if edited and cut.is_edited(matte) else mine, *masks, *others]
+    return [matte if edited and matte in cut.edits() else mine, *masks, *others]
 
 
 def landmarks_file(cut: Cut) -> str:
@@ -164,8 +164,9 @@ def body_stage(cut: Cut) -> None:
             "height_m": round(fit.diagnostics["height_m"], 3),
         }
 
-    def adopt(edits: list[str]) -> list[str]:
-        return [*adopt_motion(cut, cut.actor, edits), *adopt_camera(cut, "source", edits)]
+    def adopt(folder: Path, edits: list[str]) -> None:
+        adopt_motion(cut, cut.actor, folder, edits)
+        adopt_camera(cut, "source", folder, edits)
 
     reads = [landmarks, mask, "camera/solution.npz"]
     cut.run("body", reads, asdict(config) | {"height_m": cut.config.height_m}, outputs, work, adopt)
@@ -183,7 +184,11 @@ def retarget_stage(cut: Cut) -> None:
 
     reads = [f"{cut.actor}/{name}" for name in ("motion.npz", "body.glb", "fit.npz")] + ["/character/character.glb"]
     outputs = ["performance/motion.npz", "performance/motion.bvh"]
-    cut.run("retarget", reads, asdict(config), outputs, work, lambda edits: adopt_motion(cut, "performance", edits))
+
+    def adopt(folder: Path, edits: list[str]) -> None:
+        adopt_motion(cut, "performance", folder, edits)
+
+    cut.run("retarget", reads, asdict(config), outputs, work, adopt)
 
 
 def camera_fit_stage(cut: Cut) -> None:
@@ -209,9 +214,11 @@ def camera_fit_stage(cut: Cut) -> None:
         *("/character/character.glb", "performance/motion.npz", "camera/source.json", "camera/solution.npz"),
     ]
     settings = asdict(config) | {"camera_fit": cut.config.camera_fit}
-    cut.run(
-        "camera fit", reads, settings, camera_files("fitted"), work, lambda edits: adopt_camera(cut, "fitted", edits)
-    )
+
+    def adopt(folder: Path, edits: list[str]) -> None:
+        adopt_camera(cut, "fitted", folder, edits)
+
+    cut.run("camera fit", reads, settings, camera_files("fitted"), work, adopt)
 
 
 def load_character(cut: Cut) -> Any:
@@ -249,27 +256,42 @@ def write_camera_files(folder: Path, name: str, camera: CameraPath) -> None:
     write_nerfstudio(nerfstudio, camera)
 
 
-def adopt_camera(cut: Cut, name: str, edits: list[str]) -> list[str]:
-    """Carry an edited camera JSON into the other formats."""
+def adopt_camera(cut: Cut, name: str, folder: Path, edits: list[str]) -> None:
+    """Write an edited camera JSON in the other formats as well, below a folder."""
     own, *others = camera_files(name)
-    if own not in edits:
-        return []
-    camera = read_camera_json(cut.path(own))
-    _, usda, colmap, nerfstudio = (cut.path(file) for file in (own, *others))
-    write_camera_usda(usda, camera)
-    write_colmap_text(colmap, camera)
-    write_nerfstudio(nerfstudio, camera)
-    return others
+    if own in edits:
+        write_camera_files(folder, name, read_camera_json(cut.path(own)))
+        (folder / own).unlink()
+    elif unread := [file for file in edits if file.startswith(tuple(others))]:
+        cut.narrator.say(f"{unread[0]} is for other programs and is not read back; edit {own} instead")
 
 
-def adopt_motion(cut: Cut, folder: str, edits: list[str]) -> list[str]:
-    """Carry an edited BVH into the .npz, or an edited .npz into the BVH; the BVH wins."""
-    table, bvh = f"{folder}/motion.npz", f"{folder}/motion.bvh"
+def adopt_motion(cut: Cut, where: str, folder: Path, edits: list[str]) -> None:
+    """Write an edited BVH as .npz, or an edited .npz as BVH, below a folder.
+
+    Raises:
+        InputError: both were edited.
+        FileFormatError: it has not as many frames as the shot.
+    """
+    table, bvh = f"{where}/motion.npz", f"{where}/motion.bvh"
+    if bvh in edits and table in edits:
+        raise InputError(
+            f"{cut.path(bvh)} and {cut.path(table)} are one motion in two formats and both were edited; delete the one"
+            " that you do not want"
+        )
     if bvh in edits:
         before = read_motion_npz(cut.path(table))
-        write_motion_npz(cut.path(table), read_bvh(cut.path(bvh), before.skeleton))
-        return [table]
-    if table in edits:
-        write_bvh(cut.path(bvh), read_motion_npz(cut.path(table)))
-        return [bvh]
-    return []
+        # Programs write their scene's frame rate: what counts is that frame follows frame.
+        motion = replace(read_bvh(cut.path(bvh), before.skeleton), frame_rate=before.frame_rate)
+        write_motion_npz(folder / table, motion)
+    elif table in edits:
+        motion = read_motion_npz(cut.path(table))
+        write_bvh(folder / bvh, motion)
+    else:
+        return
+    if len(motion) != len(cut.shot):
+        edited = cut.path(bvh if bvh in edits else table)
+        raise FileFormatError(
+            f"{edited} has {len(motion)} frames, the shot {len(cut.shot)}; export as many, or delete it to have ours"
+            " back"
+        )
