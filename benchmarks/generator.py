@@ -96,7 +96,7 @@ def measure_blender(
             {
                 "key_direction": scene.light.key_direction.tolist(),
                 "key_colour": scene.light.key_colour.tolist(),
-                "key_angle_deg": scene.light.key_angle_deg,
+                "key_angle_rad": scene.light.key_angle_rad,
                 "fill": scene.light.fill_sky.tolist(),
             }
         )

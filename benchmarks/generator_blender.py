@@ -65,7 +65,7 @@ def add_light(light: dict) -> None:
     strength = max(light["key_colour"])
     # A lambertian surface under a sun of strength pi is as bright as its colour.
     sun.energy, sun.color = math.pi * strength, [share / strength for share in light["key_colour"]]
-    sun.angle = math.radians(2 * light["key_angle_deg"])
+    sun.angle = 2 * light["key_angle_rad"]
     key = bpy.data.objects.new("key", sun)
     # Our +Y is up, Blender's is +Z; its suns shine along their own -Z.
     key.rotation_euler = Vector((x, -z, y)).to_track_quat("Z", "Y").to_euler()

@@ -66,6 +66,15 @@ def test_unknown_verb_and_version(capsys):
     assert main([]) == 0
 
 
+def test_an_interrupted_verb_promises_nothing(monkeypatch, capsys):
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("understudy.cli.main.import_module", interrupted)
+    assert main(["shoot"]) == 130
+    assert "what is finished" in capsys.readouterr().err
+
+
 def test_bad_shots(tmp_path, sample, capsys):
     text = tmp_path / "text.mp4"
     text.write_text("this is no film")
@@ -86,6 +95,12 @@ def test_bad_options(tmp_path, sample, capsys):
     expect_one_sentence(capsys, [*base, "--actor", "0"], "--actor")
     expect_one_sentence(capsys, [*base, "--start", "3", "--end", "2"], "--end")
     expect_one_sentence(capsys, [*base, "--start", "600"], "600")
+    for option in ("--joints", "--cutout"):
+        expect_one_sentence(capsys, [*base, option, tmp_path / "absent.file"], option, "absent.file")
+    expect_one_sentence(capsys, ["evaluate", "transfer", "-o", tmp_path / "tables", "--moves"], "--moves", "arc")
+    motions = ["--motions", tmp_path / "absent.bvh"]
+    expect_one_sentence(capsys, ["evaluate", "transfer", "-o", tmp_path / "tables", *motions], "absent.bvh")
+    assert not (tmp_path / "tables").exists()
     foreign = tmp_path / "thesis"
     foreign.mkdir()
     (foreign / "chapter.txt").write_text("words")

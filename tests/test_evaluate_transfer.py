@@ -25,6 +25,12 @@ from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
 from understudy.synthetic.motions import Action
 from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
 
+FIGURES = dict.fromkeys((
+    "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "wa_mpjpe_mm", "jitter",
+    "root_error_percent", "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent",
+    "box_centre_percent", "box_height_percent", "told_mpjpe_mm",
+), 0.5)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory):
@@ -135,14 +141,9 @@ def test_a_shot_depends_on_its_move_and_number_alone():
 
 
 def test_tables_are_text_json_and_a_page(tmp_path):
-    figures = dict.fromkeys((
-        "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "wa_mpjpe_mm", "jitter",
-        "root_error_percent", "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent",
-        "box_centre_percent", "box_height_percent", "told_mpjpe_mm",
-    ), 0.5)  # fmt: skip
-    own = [TransferRow("arc", 0, None, None, True, False, figures)]
-    new = [TransferRow("arc", 0, 0.6, None, True, fitted, figures) for fitted in (True, False)]
-    shaken = [TransferRow("arc", 0, None, 20.0, True, fitted, figures) for fitted in (True, False)]
+    own = [TransferRow("arc", 0, None, None, True, False, FIGURES)]
+    new = [TransferRow("arc", 0, 0.6, None, True, fitted, FIGURES) for fitted in (True, False)]
+    shaken = [TransferRow("arc", 0, None, 20.0, True, fitted, FIGURES) for fitted in (True, False)]
     rows = own + new + shaken
     tables = transfer_tables(rows)
     assert [table.title for table in tables] == ["The actor's own body", "New bodies", "Ablation", "Perturbed motion"]
@@ -164,9 +165,38 @@ def test_a_film_is_scored_against_its_truth(actor, shot, truth, tmp_path, capsys
     assert main(["evaluate", str(folder), "--truth", str(tmp_path)]) == 2
     assert main(["evaluate", str(tmp_path), "--truth", str(shot.path.parent)]) == 2
     assert "understudy recast" in capsys.readouterr().err
+    write_camera_json(folder / "camera/source.json", replace(truth.camera, width=160))
+    assert main(["evaluate", str(folder), "--truth", str(shot.path.parent)]) == 2
+    write_motion_npz(folder / "actors/1/motion.npz", replace(
+        actor.motion, q_parent_joint=actor.motion.q_parent_joint[:4], root_position_m=np.zeros((4, 3))
+    ))  # fmt: skip
+    assert main(["evaluate", str(folder), "--truth", str(shot.path.parent)]) == 2
+    assert capsys.readouterr().err.count("give those of one shot") == 2
 
 
-@pytest.mark.parametrize("bad", [{"frames": 3}, {"shots": 0}, {"perturb": (-3.0,)}])
+def test_what_was_measured_stays_until_a_motion_changes(tmp_path, monkeypatch):
+    measured = []
+
+    def measure(move, number, *others):
+        measured.append(move)
+        return [TransferRow(move, number, None, None, True, False, FIGURES)]
+
+    monkeypatch.setattr("understudy.studio.evaluate_transfer.evaluate_shot", measure)
+    (tmp_path / "walk.bvh").write_text("HIERARCHY")
+    config = TransferConfig(moves=("arc",), shots=1, motions=(tmp_path / "walk.bvh",))
+    for _ in range(2):
+        evaluate_transfer(tmp_path / "out", config)
+    assert measured == ["arc"]
+    (tmp_path / "walk.bvh").write_text("another")
+    with pytest.raises(InputError, match="other settings or motions"):
+        evaluate_transfer(tmp_path / "out", config)
+    for foreign in ("[]", "{}", '{"settings": 1}'):
+        (tmp_path / "out/arc_0.json").write_text(foreign)
+        with pytest.raises(InputError, match=r"arc_0\.json"):
+            evaluate_transfer(tmp_path / "out", config)
+
+
+@pytest.mark.parametrize("bad", [{"frames": 3}, {"shots": 0}, {"perturb": (-3.0,)}, {"moves": ()}])
 def test_unknown_settings_are_refused(bad):
     with pytest.raises(InputError):
         TransferConfig(**bad)

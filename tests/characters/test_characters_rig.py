@@ -196,6 +196,15 @@ def test_a_rig_that_is_no_body(tmp_path):
         character_from_rig(tmp_path / "car.glb")
 
 
+def test_a_leg_that_hangs_from_the_foot_up(tmp_path):
+    person = box_person()
+    upside_down = {"LeftUpLeg": "LeftFoot", "LeftFoot": "LeftUpLeg"}
+    skeleton = replace(person.skeleton, names=tuple(upside_down.get(name, name) for name in BODY_JOINTS))
+    write_character(tmp_path / "rig.glb", replace(person, skeleton=skeleton, roles={}))
+    with pytest.raises(CharacterError, match=r"LeftUpLeg .* hangs on its LeftLeg"):
+        character_from_rig(tmp_path / "rig.glb")
+
+
 def test_ends_of_limbs_that_move_nothing_are_kept(tmp_path):
     """Mittens: hands and toes are painted on the forearm's and the foot's vertices."""
     person = box_person()

@@ -8,8 +8,9 @@ import pytest
 from textured_set import camera_path, film, shoot
 
 from understudy.core.footage import CameraSolution
-from understudy.decompose.camera import CameraConfig, solve_tracks
+from understudy.decompose.camera import CameraConfig, solve_camera, solve_tracks
 from understudy.decompose.tracks import PointTracks, TrackingConfig, follow_points
+from understudy.io.video import VideoWriter, open_shot
 from understudy.metrics.camera import relative_trajectory_error, rotation_error_deg
 
 WIDTH, HEIGHT, FRAMES = 360, 202, 30
@@ -113,3 +114,11 @@ def test_a_zoom_is_neither_a_turn_nor_a_push_in() -> None:
     assert solution.move == "rotation"
     np.testing.assert_allclose(solution.camera.K[:, 0, 0], focal, rtol=0.06)
     assert "zooms" in solution.notes[0]
+
+
+def test_a_shot_without_masks_is_solved_too(tmp_path) -> None:
+    pictures, _, _ = shoot("static", 4, FOCAL_PX, WIDTH, HEIGHT)
+    with VideoWriter(tmp_path / "shot.mkv", WIDTH, HEIGHT, Fraction(24), "lossless") as writer:
+        for picture in pictures:
+            writer.write(picture)
+    assert solve_camera(open_shot(tmp_path / "shot.mkv"), [], CameraConfig(tracking=TRACKING)).move == "static"

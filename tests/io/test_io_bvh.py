@@ -206,6 +206,8 @@ def test_the_smallest_file_reads(tmp_path):
         ("OFFSET 0 10 0\n  }\n }\n}", "OFFSET 0 10 0", "cut off"), ("0 170 0", "0 17 0", "unit_m"),
         ("0 0 0 0 0 0 0 0 0", "0 0 0 0 0 inf 0 0 0", "finite"), (" JOINT Head", " BONE Head", "no word"),
         ("ROOT Hips\n{", "", "usable"),
+        ("3 Zrotation Xrotation Yrotation", "3 Zrotation Zrotation Yrotation", "turns about Z, Z, Y"),
+        ("3 Zrotation Xrotation Yrotation", "4 Zrotation Xrotation Yrotation Xrotation", "turns about Z, X, Y, X"),
     ],
 )  # fmt: skip
 def test_broken_files_say_why(tmp_path, old, new, words):

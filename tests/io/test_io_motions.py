@@ -1,5 +1,7 @@
 """Motion and landmark tables: exact round trips; nothing is unpickled."""
 
+import io
+import zipfile
 from fractions import Fraction
 
 import numpy as np
@@ -71,3 +73,30 @@ def test_files_that_are_no_tables(tmp_path, content):
         read_motion_npz(tmp_path / "a.npz")
     with pytest.raises(FileFormatError, match="cannot be read"):
         read_motion_npz(tmp_path / "none.npz")
+
+
+def test_a_shape_larger_than_its_file_takes_no_memory(tmp_path, motion):
+    path = tmp_path / "motion.npz"
+    write_motion_npz(path, motion)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50, 3)})
+    for content in (header.getvalue() + bytes(24), b"no array"):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, old in members.items():
+                archive.writestr(name, content if name == "root_position_m.npy" else old)
+        with pytest.raises(FileFormatError, match=r"no readable \.npz"):
+            read_motion_npz(path)
+
+
+def test_a_damaged_table(tmp_path, motion):
+    path = tmp_path / "motion.npz"
+    write_motion_npz(path, motion)
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("joint_names.npy").header_offset + 80
+    content = bytearray(path.read_bytes())
+    content[start : start + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match=r"no readable \.npz"):
+        read_motion_npz(path)

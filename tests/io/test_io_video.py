@@ -2,14 +2,19 @@
 
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
+import av.error
 import numpy as np
 import pytest
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
 
 from understudy.core.errors import FootageError
+from understudy.io.decoding import decoded
 from understudy.io.video import VideoWriter, open_shot, read_frames, read_video, write_film
 
 WIDTH, HEIGHT = 96, 64
@@ -334,6 +339,23 @@ def test_a_film_cut_in_the_middle_gives_the_frames_that_are_left(tmp_path, film,
     assert capfd.readouterr().err == ""
 
 
+def test_a_film_of_which_no_frame_decodes(tmp_path, film):
+    content = film.read_bytes()
+    start = content.index(b"mdat") + 4
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(content[:start] + bytes(len(content) - start))
+    refused(path, "none of its frames")
+    with pytest.raises(FootageError, match="none of its frames"):
+        list(read_video(path))
+
+
+def test_whatever_the_decoder_says_of_a_packet_it_is_left_out():
+    container = Mock(spec=InputContainer)
+    outcomes = ["first"], av.error.FFmpegError(1, "unknown"), ["second"]
+    container.demux.return_value = iter([Mock(**{"decode.side_effect": [outcome]}) for outcome in outcomes])
+    assert list(decoded(container, Mock(spec=VideoStream))) == ["first", "second"]
+
+
 def test_a_file_that_changed_is_noticed(tmp_path, film):
     path = tmp_path / "film.mp4"
     path.write_bytes(film.read_bytes())
@@ -358,8 +380,9 @@ def write_clicks(out, stream, seconds: float) -> None:
     out.mux(stream.encode(None))
 
 
-def film_with_sound(path: Path, codec: str) -> None:
+def film_with_sound(path: Path, codec: str, title: str = "clicks") -> None:
     with av.open(str(path), "w") as out:
+        out.metadata["title"] = title
         picture = out.add_stream("libx264", rate=24, options={"g": "12"})
         sound = out.add_stream(codec, rate=RATE, layout="mono")
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -407,6 +430,14 @@ def test_the_new_film_keeps_frames_times_and_sound(tmp_path, codec, source_name,
         expected = [t for t in np.arange(0, 3, 0.5) - first / 24 if -0.01 < t < count / 24 - 1e-9]
         heard = [t for t in clicks_s(path) if -0.01 < t < count / 24]
         assert heard == pytest.approx(expected, abs=0.002)
+
+
+def test_a_title_in_no_known_letters_does_no_harm(tmp_path):
+    source = tmp_path / "source.mp4"
+    film_with_sound(source, "aac", "LETTERS")
+    source.write_bytes(source.read_bytes().replace(b"LETTERS", b"\xff" * 7))
+    shot = open_shot(source, 0.0, 0.5)
+    assert write_film(tmp_path / "new.mp4", shot, read_frames(shot)) == "copied"
 
 
 def test_the_new_film_keeps_variable_times(tmp_path):

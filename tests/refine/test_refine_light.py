@@ -90,7 +90,7 @@ def test_shading_tells_the_key_where_no_shadow_is_seen(key):
 def test_flat_light_falls_back_to_soft_light_from_above_and_says_so():
     estimate = estimate_light([scene(unit(0, 1, 0.2), 0.0, 0.9, cast=False)])
     assert estimate.found_by == "prior" and estimate.confidence == 0
-    assert estimate.light.key_direction[1] > 0.7 and estimate.light.key_angle_deg >= 10
+    assert estimate.light.key_direction[1] > 0.7 and estimate.light.key_angle_rad >= np.radians(10)
 
 
 def test_bright_set_has_more_light_than_a_dim_one():

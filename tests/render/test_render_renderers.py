@@ -19,7 +19,7 @@ from understudy.render.renderers import RENDERERS
 
 RATE = Fraction(24)
 KEY = np.array([0.4, 0.8, 0.45]) / np.linalg.norm([0.4, 0.8, 0.45])
-LIGHT = Light(KEY, np.array([0.9, 0.8, 0.7]), np.array([0.2, 0.25, 0.3]), np.array([0.1, 0.08, 0.06]), 1.0)
+LIGHT = Light(KEY, np.array([0.9, 0.8, 0.7]), np.array([0.2, 0.25, 0.3]), np.array([0.1, 0.08, 0.06]), np.radians(1))
 
 
 @pytest.fixture(scope="module", params=sorted(RENDERERS))
@@ -224,7 +224,7 @@ def test_the_shadow_falls_away_from_the_key(renderer):
 
 def test_a_larger_key_softens_the_shadow(both):
     opengl, _ = both
-    soft = Light(KEY, LIGHT.key_colour, LIGHT.fill_sky, LIGHT.fill_ground, 10.0)
+    soft = Light(KEY, LIGHT.key_colour, LIGHT.fill_sky, LIGHT.fill_ground, np.radians(10))
     sharp, wide = opengl(ball_take(), 0).shadow, opengl(ball_take(light=soft), 0).shadow
 
     def penumbra(shadow):
@@ -236,7 +236,7 @@ def test_a_larger_key_softens_the_shadow(both):
 
 def test_one_character_throws_its_shadow_on_another(both):
     opengl, _ = both
-    light = Light(np.array([0.0, 1.0, 0.0]), np.ones(3), np.zeros(3), np.zeros(3), 1.0)
+    light = Light(np.array([0.0, 1.0, 0.0]), np.ones(3), np.zeros(3), np.zeros(3), np.radians(1))
     floor = still(quad(2.0, Material(roughness=1.0)), (0, 0.5, 0), (-np.pi / 2, 0, 0))
     view = camera((0, 3, 3), (0, 0.5, 0))
     alone = opengl(Take((floor,), view, light), 0).colour[..., 0]

@@ -140,7 +140,11 @@ def held_names(rig: GltfRig, roles: dict[str, int]) -> list[str]:
 
 
 def in_order(character: Character) -> Character:
-    """The character with the hips as its root, limbs in chains, and no joints that move nothing."""
+    """The character with the hips as its root, limbs in chains, and no joints that move nothing.
+
+    Raises:
+        CharacterError: a limb hangs on its own end.
+    """
     skeleton, roles = character.skeleton, character.roles
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
     parents = list(skeleton.parents)
@@ -148,6 +152,12 @@ def in_order(character: Character) -> Character:
         for upper, lower in CHAINS:
             above, joint = roles.get(side + upper), roles.get(side + lower)
             if above is not None and joint is not None and not is_below(joint, above, parents):
+                if joint == above or is_below(above, joint, parents):
+                    names = skeleton.names
+                    raise CharacterError(
+                        f"{character.name}: its {side}{upper} ({names[above]}) hangs on its {side}{lower} "
+                        f"({names[joint]}): hang limbs the other way round, from the body outwards"
+                    )
                 parents[joint] = above
                 if lower == "Foot":
                     rest[joint, :3, 3] = ankle_position(character, rest, above, joint)

@@ -1,5 +1,6 @@
 """The cost that the camera fit lowers, and its normal equations."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,14 +28,14 @@ class FitWeights:
     """Weight of the outline."""
     motion: float = 0.25
     """Weight of the movement."""
-    tilt_tolerance_deg: float = 2.0
+    tilt_tolerance_rad: float = math.radians(2.0)
     """Of pitch and roll: they move the horizon away from the plate's."""
-    pan_tolerance_deg: float = 6.0
+    pan_tolerance_rad: float = math.radians(6.0)
     shift_tolerance: float = 0.6
     """Of the camera's place, as a share of the distance to the actor."""
     focal_tolerance: float = 0.1
     """Of the focal length, as a share; counts only where the focal length is free."""
-    turn_acceleration_deg: float = 25.0
+    turn_acceleration_rad: float = math.radians(25.0)
     """Tolerance for how the turn's offset changes its speed, per second squared."""
     shift_acceleration: float = 0.5
     """Tolerance for how the shift changes its speed, per second squared, as a share of the distance."""
@@ -119,7 +120,7 @@ class FitProblem:
 
     def _prior_tolerance(self) -> Float[np.ndarray, "7"]:
         w = self.weights
-        tilt, pan = np.deg2rad(w.tilt_tolerance_deg), np.deg2rad(w.pan_tolerance_deg)
+        tilt, pan = w.tilt_tolerance_rad, w.pan_tolerance_rad
         return np.array([tilt, pan, tilt, *[w.shift_tolerance] * 3, w.focal_tolerance])
 
     def _add_prior(self, offsets: Offsets, equations: NormalEquations) -> float:
@@ -135,8 +136,7 @@ class FitProblem:
         if len(self.height_px) < 3:
             return 0.0
         w = self.weights
-        turn = np.deg2rad(w.turn_acceleration_deg)
-        tolerance = np.array([turn] * 3 + [w.shift_acceleration] * 3 + [w.shift_acceleration]) / self.frame_rate**2
+        tolerance = np.array([w.turn_acceleration_rad] * 3 + [w.shift_acceleration] * 4) / self.frame_rate**2
         value, jacobian = _offset_values(offsets)
         value, jacobian = value / tolerance, jacobian / tolerance[:, None]
         residual = value[:-2] - 2 * value[1:-1] + value[2:]

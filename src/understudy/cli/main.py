@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"understudy: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nunderstudy: interrupted; the same command goes on from here", file=sys.stderr)
+        print("\nunderstudy: interrupted; the same command, given again, uses what is finished", file=sys.stderr)
         return 130
     return 0
 

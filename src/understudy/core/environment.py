@@ -1,14 +1,14 @@
-"""What surrounds the character: the plate behind it, the ground below it, the light on it."""
+"""The light on the character."""
 
+import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.checks import check_shape
+from understudy.core.checks import check_finite, check_shape
 
-__all__ = ["Environment", "Light"]
+__all__ = ["Light"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,10 @@ class Light:
     """Irradiance from above (+Y)."""
     fill_ground: Float[np.ndarray, "3"]
     """Irradiance from below."""
-    key_angle_deg: float = 4.0
+    key_angle_rad: float = math.radians(4.0)
     """Angular radius of the key: how soft its shadows are."""
 
     def __post_init__(self) -> None:
         for name in ("key_direction", "key_colour", "fill_sky", "fill_ground"):
             check_shape(name, getattr(self, name), 3)
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A plate filmed by the shot's camera, over the ground plane y = 0."""
-
-    plate: Path
-    """Video, one frame per frame of the take."""
-    light: Light
+            check_finite(name, getattr(self, name))

@@ -8,11 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.character import Character
 from understudy.core.checks import check_shape
-from understudy.core.motion import Motion
 
-__all__ = ["LANDMARKS", "Actor", "CameraSolution", "Decomposition", "LandmarkTrack", "Shot"]
+__all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "Shot"]
 
 LANDMARKS: tuple[str, ...] = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -92,30 +90,3 @@ class CameraSolution:
     """Median distance of the set's tracked points from where the solved camera puts them."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was found: sentences."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """A person found in a shot: a body of their own shape, and how it moves in the world."""
-
-    track: LandmarkTrack
-    mask: Path
-    """Lossless grey video, one frame per frame of the shot: 0 … 255 is coverage."""
-    body: Character
-    """Our body model in this actor's shape, on the canonical skeleton."""
-    motion: Motion
-    """On the same skeleton; world metres, ground at y = 0."""
-    ground_contact: Bool[np.ndarray, "time 2"]
-    """Whether the left and the right foot stands."""
-
-
-@dataclass(frozen=True)
-class Decomposition:
-    """A shot taken apart into its elements."""
-
-    shot: Shot
-    actor: Actor
-    camera: CameraPath
-    camera_move: CameraMoveKind
-    clean_plate: Path
-    """Video of the shot without the actor, one frame per frame of the shot."""

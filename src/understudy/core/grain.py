@@ -1,6 +1,7 @@
 """How a film's noise looks, so that what we put into a frame does not look frozen or too clean."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -120,19 +121,13 @@ def _correlation_of(residual: Float[np.ndarray, "n channel"]) -> float:
     return float(np.clip((matrix.sum() - 3) / 6, 0.0, 0.98))
 
 
-_TILES: dict[tuple[float, float], np.ndarray] = {}
-
-
+@lru_cache(maxsize=2)
 def _unit_tile(blur_px: float, correlation: float) -> Float[np.ndarray, "two_tiles two_tiles 3"]:
     """A tile of noise of unit variance that repeats without a seam, laid out twice on each axis."""
-    key = (blur_px, correlation)
-    if key not in _TILES:
-        rng = np.random.default_rng(7)
-        own = rng.standard_normal((_TILE, _TILE, 3))
-        common = rng.standard_normal((_TILE, _TILE, 1))
-        noise = (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own).astype(np.float32)
-        if blur_px > 0.3:
-            noise = gaussian_filter(noise, (blur_px, blur_px, 0), mode="wrap")
-        _TILES.clear()
-        _TILES[key] = np.tile(noise / noise.std(axis=(0, 1)), (2, 2, 1))
-    return _TILES[key]
+    rng = np.random.default_rng(7)
+    own = rng.standard_normal((_TILE, _TILE, 3))
+    common = rng.standard_normal((_TILE, _TILE, 1))
+    noise = (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own).astype(np.float32)
+    if blur_px > 0.3:
+        noise = gaussian_filter(noise, (blur_px, blur_px, 0), mode="wrap")
+    return np.tile(noise / noise.std(axis=(0, 1)), (2, 2, 1))

@@ -83,7 +83,9 @@ def track_set(
     Raises:
         FootageError: a frame cannot be read.
     """
-    return follow_points(ahead(read_frames(shot)), ahead(read_union_of_masks(masks)), len(shot), config, progress)
+    union = read_union_of_masks(masks)
+    waiting = None if union is None else ahead(union)
+    return follow_points(ahead(read_frames(shot)), waiting, len(shot), config, progress)
 
 
 def read_union_of_masks(masks: Sequence[Path]) -> Iterator[UInt8[np.ndarray, "height width"]] | None:

@@ -3,8 +3,10 @@
 Source: NumPy enhancement proposal 1 (the .npy format inside a ZIP file).
 """
 
+import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def read_arrays(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, np.n
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            total = sum(member.file_size for member in archive.infolist())
+            total = sum(_bytes_of(archive, member) for member in archive.infolist())
         if total > MAX_BYTES:
             raise FileFormatError(f"{path.name} unpacks to {total >> 30} GiB; up to {MAX_BYTES >> 30} GiB are read")
         with np.load(path, allow_pickle=False) as file:
@@ -46,6 +48,22 @@ def read_arrays(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, np.n
             arrays = {name: file[name] for name in names}
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise FileFormatError(f"{path.name} is no readable .npz table ({error})") from error
     return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
+
+
+def _bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """How large a member is; raises ValueError unless it is an array of no more than that."""
+    with archive.open(member) as file:
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(np.lib.format.read_magic(file))
+        if read_header is None:
+            raise ValueError(f"{member.filename} is of an unknown version")
+        shape, _, dtype = read_header(file)
+    # NumPy takes the memory that the header asks for before it reads.
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"{member.filename} is smaller than its shape {shape}")
+    return member.file_size

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +134,7 @@ def parse_hierarchy(
         elif word == "OFFSET":
             offsets[open_joints[-1]] = [float(number) for number in take(tokens, 3)]
         elif word == "CHANNELS":
-            channels[open_joints[-1]] = tuple(channel_name(name) for name in take(tokens, int(next(tokens))))
+            channels[open_joints[-1]] = channel_names(take(tokens, int(next(tokens))))
         elif word == "}":
             if not open_joints:
                 raise ValueError("a bracket closes that was never opened")
@@ -154,6 +154,15 @@ def take(tokens: Iterator[str], count: int) -> list[str]:
     if len(words) < count:
         raise ValueError("its hierarchy is cut off")
     return words
+
+
+def channel_names(words: list[str]) -> tuple[str, ...]:
+    """A joint's channels in their usual spelling; rotations are at most three, no two in a row about one axis."""
+    names = tuple(channel_name(word) for word in words)
+    axes = [name[0] for name in names if name.endswith("rotation")]
+    if len(axes) > 3 or any(a == b for a, b in pairwise(axes)):
+        raise ValueError(f"a joint turns about {', '.join(axes)}; three different axes are expected")
+    return names
 
 
 def channel_name(word: str) -> str:

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from understudy.core.errors import FootageError
 from understudy.io.colour import needs_colour_management, srgb_from_film
 
-__all__ = ["check_size", "decoded", "film", "picture", "picture_turned", "shown_size"]
+__all__ = ["check_size", "decoded", "film", "open_film", "picture", "picture_turned", "shown_size"]
 
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 40_000_000
@@ -33,12 +33,11 @@ _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Col
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}  # fmt: skip
 
 
-@contextmanager
-def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A film file and its picture stream, ready to decode.
+def open_film(path: Path) -> InputContainer:
+    """A film file as FFmpeg sees it; whoever opens it closes it.
 
     Raises:
-        FootageError: missing, a folder, empty, truncated, no film, no picture, or too large to decode.
+        FootageError: missing, a folder, empty, truncated, or no film.
     """
     if not path.exists():
         raise FootageError(f"There is no file {path}: check the name.")
@@ -47,7 +46,7 @@ def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.stat().st_size == 0:
         raise FootageError(f"{path} is empty (0 bytes): copy or export it again.")
     try:
-        container = av.open(
+        return av.open(
             f"file:{path}",
             options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
             metadata_errors="ignore",
@@ -57,7 +56,16 @@ def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"{path} cannot be read as a film ({error.strerror}): it is another kind of file, or its end is missing; "
             "export it again, as MP4 for instance."
         ) from error
-    with container:
+
+
+@contextmanager
+def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A film file and its picture stream, ready to decode.
+
+    Raises:
+        FootageError: as `open_film`; or it has no picture, or too large a one to decode.
+    """
+    with open_film(path) as container:
         streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if not streams:
             heard = " (only sound)" if container.streams.audio else ""
@@ -94,7 +102,7 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             return
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             continue
         yield from frames
 

@@ -14,6 +14,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from understudy.core.footage import Shot
+from understudy.io.decoding import open_film
 from understudy.io.encoding import add_film_stream, film_frame, open_output
 
 __all__ = ["Sound", "write_film"]
@@ -32,13 +33,14 @@ def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
     if players of this file format do not expect its codec, it is encoded as AAC. The file appears only when whole.
 
     Raises:
+        FootageError: the shot's file can no longer be read.
         ValueError: there are more or fewer pictures than frames in the shot, or a picture has another size.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         with open_output(temporary) as output:
             if shot.has_audio:
-                with av.open(f"file:{shot.path}", options={"protocol_whitelist": "file"}) as source:
+                with open_film(shot.path) as source:
                     outcome = _write(output, shot, frames, source)
             else:
                 outcome = _write(output, shot, frames, None)

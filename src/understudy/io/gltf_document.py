@@ -19,7 +19,7 @@ import numpy as np
 
 from understudy.core.errors import CharacterError
 
-__all__ = ["GltfDocument", "open_gltf", "well_formed"]
+__all__ = ["GltfDocument", "files_beside", "open_gltf", "well_formed"]
 
 MAX_FILE_BYTES = 1 << 30
 MAX_JSON_BYTES = 256 << 20
@@ -157,9 +157,8 @@ def read_resource(path: Path, uri: str) -> bytes:
             return base64.b64decode(body, validate=True)
         except binascii.Error as error:
             raise CharacterError(f"{path.name} holds a broken data URI ({error}): export it as .glb") from error
-    folder = path.resolve().parent
-    target = (folder / unquote(uri)).resolve()
-    if ":" in uri.split("/")[0] or not target.is_relative_to(folder):
+    target = file_beside(path, uri)
+    if target is None:
         raise CharacterError(
             f"{path.name} points at {uri!r}, which is not a file in its own folder: export it as .glb with all inside"
         )
@@ -171,21 +170,34 @@ def read_resource(path: Path, uri: str) -> bytes:
         raise CharacterError(f"{path.name} needs {uri!r} beside it, which cannot be read: {error.strerror}") from error
 
 
+def file_beside(path: Path, uri: str) -> Path | None:
+    """The file that `uri` names, seen from the glTF file at `path`; None where that is not within its folder."""
+    folder = path.resolve().parent
+    target = (folder / unquote(uri)).resolve()
+    return target if ":" not in uri.split("/")[0] and target.is_relative_to(folder) else None
+
+
+def files_beside(path: Path) -> dict[str, Path]:
+    """The files that a glTF file's buffers and images lie in, by URI; those that are not there are left out.
+
+    Raises:
+        CharacterError: it is absent, truncated, or its JSON cannot be read.
+    """
+    document, _ = read_document(path)
+    with well_formed(path):
+        uris = [entry["uri"] for key in ("buffers", "images") for entry in document.get(key, []) if "uri" in entry]
+        # What is missing or lies elsewhere may not be needed: reading the file tells.
+        found = {uri: file_beside(path, uri) for uri in uris if not uri.startswith("data:")}
+        return {uri: file for uri, file in found.items() if file is not None and file.is_file()}
+
+
 def open_gltf(path: Path) -> GltfDocument:
     """Read a .glb, .vrm or .gltf file with its buffers.
 
     Raises:
         CharacterError: it is absent, truncated, not glTF 2.0, or needs an extension that we do not have.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise CharacterError(f"{path.name} has {size >> 20} MiB; rigs of up to 1024 MiB are read")
-        data = path.read_bytes()
-    except OSError as error:
-        raise CharacterError(f"the rig {path} cannot be read: {error.strerror}") from error
-    text, binary = split_glb(path, data) if data[:4] == GLB_MAGIC else (data, None)
-    document = parse_json(path, text)
+    document, binary = read_document(path)
     with well_formed(path):
         if not str(document["asset"]["version"]).startswith("2."):
             raise CharacterError(f"{path.name} is glTF {document['asset']['version']}; glTF 2.0 is read")
@@ -204,6 +216,19 @@ def open_gltf(path: Path) -> GltfDocument:
                 )
             buffers.append(content)
     return GltfDocument(path, document, tuple(buffers))
+
+
+def read_document(path: Path) -> tuple[dict[str, Any], bytes | None]:
+    """The JSON of a glTF file, and the binary chunk of a GLB."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise CharacterError(f"{path.name} has {size >> 20} MiB; rigs of up to 1024 MiB are read")
+        data = path.read_bytes()
+    except OSError as error:
+        raise CharacterError(f"the rig {path} cannot be read: {error.strerror}") from error
+    text, binary = split_glb(path, data) if data[:4] == GLB_MAGIC else (data, None)
+    return parse_json(path, text), binary
 
 
 def split_glb(path: Path, data: bytes) -> tuple[bytes, bytes | None]:

@@ -213,9 +213,12 @@ def _frames_from(path: Path, pts: int | None) -> Iterator[VideoFrame]:
             if anchored:
                 return
     with film(path) as (container, stream):
+        frame = None
         for frame in decoded(container, stream):
             if pts is None or (frame.pts is not None and frame.pts >= pts):
                 yield frame
+        if frame is None:
+            raise FootageError(f"{path}: none of its frames can be decoded; export it again, as MP4 for instance.")
 
 
 def _frame_rate(times: Int[np.ndarray, " frame"], time_base: Fraction, named: list[Fraction]) -> Fraction:

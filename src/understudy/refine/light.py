@@ -5,6 +5,7 @@ shading of the actor (the fitted body's normals against the picture), and a prio
 the camera's side. How bright and of which tint comes from the plate.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,8 @@ _GREY_ALBEDO = 0.22
 _GROUND_ALBEDO = 0.2
 _SHADOW_RATIO = 0.88
 _LEAST_SHADED_FILL = 0.35
+_KEY_ANGLE_RAD = {"shadow": math.radians(3), "shading": math.radians(8), "prior": math.radians(20)}
+"""By what told its direction: the less sure that is, the softer the key."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,15 @@ def estimate_light(samples: Sequence[LightSample]) -> LightEstimate:
     prior = _prior(samples)
     cast, shading = _from_cast_shadow(samples), _from_shading(samples)
     if cast is not None:
-        return LightEstimate(_light(cast, samples, 3.0), "shadow", cast.confidence)
+        return LightEstimate(_light(cast, samples, _KEY_ANGLE_RAD["shadow"]), "shadow", cast.confidence)
     if shading is not None:
         # The body's normals are those of a fit, and clothes have folds and patterns: the prior keeps its say.
         share = shading.confidence
         direction = share * shading.direction + (1 - share) * prior.direction
         fill = np.maximum(share * shading.fill_share + (1 - share) * prior.fill_share, _LEAST_SHADED_FILL)
         mixed = _Key(direction / np.linalg.norm(direction), fill, share)
-        return LightEstimate(_light(mixed, samples, 8.0), "shading", share)
-    return LightEstimate(_light(prior, samples, 20.0), "prior", 0.0)
+        return LightEstimate(_light(mixed, samples, _KEY_ANGLE_RAD["shading"]), "shading", share)
+    return LightEstimate(_light(prior, samples, _KEY_ANGLE_RAD["prior"]), "prior", 0.0)
 
 
 def _prior(samples: Sequence[LightSample]) -> _Key:
@@ -95,7 +98,7 @@ def _prior(samples: Sequence[LightSample]) -> _Key:
     return _Key(direction / np.linalg.norm(direction), np.full(3, 0.6), 0.0)
 
 
-def _light(key: _Key, samples: Sequence[LightSample], key_angle_deg: float) -> Light:
+def _light(key: _Key, samples: Sequence[LightSample], key_angle_rad: float) -> Light:
     """Strength and tints from the plate and the actor, for a key of known direction and share."""
     plates = [linear_from_srgb_bytes(sample.plate[::4, ::4]).astype(np.float64) for sample in samples]
     tint = np.median([_tint(plate) for plate in plates], 0)
@@ -105,9 +108,9 @@ def _light(key: _Key, samples: Sequence[LightSample], key_angle_deg: float) -> L
     key_colour, fill_sky = (1 - fill_share) * tint / elevation, fill_share * tint
     # What the ground throws back: a share of what falls on it, in its own colour.
     bounce = np.clip(ground / max(float(ground @ _LUMA), 1e-4), 0.3, 2.0) * _GROUND_ALBEDO * tint
-    unit = Light(key.direction, key_colour, fill_sky, bounce, key_angle_deg)
+    unit = Light(key.direction, key_colour, fill_sky, bounce, key_angle_rad)
     strength = _irradiance_on_actor(samples) / max(_mean_irradiance(unit, samples), 1e-3)
-    return Light(key.direction, strength * key_colour, strength * fill_sky, strength * bounce, key_angle_deg)
+    return Light(key.direction, strength * key_colour, strength * fill_sky, strength * bounce, key_angle_rad)
 
 
 def _irradiance_on_actor(samples: Sequence[LightSample]) -> float:

@@ -1,7 +1,8 @@
 """What stages leave for each other in the film's folder, where no public format fits."""
 
 import json
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,16 +60,32 @@ def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "
 
 def save_light(path: Path, light: Light) -> None:
     """Write a light as JSON that a person can edit."""
-    content = {name: np.asarray(value).tolist() for name, value in asdict(light).items()}
+    content = {name: value.tolist() for name, value in asdict(light).items() if name != "key_angle_rad"}
+    content["key_angle_deg"] = round(math.degrees(light.key_angle_rad), 6)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def load_light(path: Path) -> Light:
-    """Read a light. Raises FileFormatError when a value is missing or is not a number."""
+    """Read a light; the direction of its key may have any length.
+
+    Raises:
+        FileFormatError: a value is missing or no finite number, or the key has no direction.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        vectors = {name: np.array(value, np.float64) for name, value in content.items() if name != "key_angle_deg"}
-        return Light(**vectors, key_angle_deg=float(content["key_angle_deg"]))
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(content, dict):
+            raise ValueError("it holds no names with values")
+        angle_deg = float(content.pop("key_angle_deg"))
+        if not 0 <= angle_deg < 90:
+            raise ValueError(f"key_angle_deg is {angle_deg:g}, not from 0 to below 90")
+        light = Light(
+            **{name: np.array(value, np.float64) for name, value in content.items()},
+            key_angle_rad=math.radians(angle_deg),
+        )
+        length = math.hypot(*light.key_direction)
+        if not 0 < length < math.inf:
+            raise ValueError("key_direction says no direction")
+        return replace(light, key_direction=light.key_direction / length)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FileFormatError(f"{path} is not a light ({error}); delete it to have it made again") from error

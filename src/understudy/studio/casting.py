@@ -12,10 +12,11 @@ from understudy.characters.picture import PictureConfig, character_from_picture
 from understudy.characters.protocol import Detection
 from understudy.characters.rig import character_from_rig
 from understudy.core.character import Character
-from understudy.core.errors import CharacterError
+from understudy.core.errors import CharacterError, InputError
 from understudy.core.progress import Progress
 from understudy.decompose.landmarks import Crop, Pose, PoseModel
 from understudy.io.gltf import write_character
+from understudy.io.gltf_document import files_beside
 from understudy.io.weights import ensure_weights
 from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
@@ -55,11 +56,12 @@ def _mask_in_picture(pose: Pose, width: int, height: int) -> Float[np.ndarray, "
     return cv2.warpAffine(pose.mask, M, (width, height), flags=cv2.INTER_LINEAR) / 255.0
 
 
-def check_character(path: Path) -> None:
-    """See at a glance whether a file can be a character.
+def check_character(path: Path, config: RecastConfig) -> None:
+    """See at a glance whether a file can be a character, and whether the files that help to read it are there.
 
     Raises:
         CharacterError: there is no such file, or it is neither a picture nor a rig.
+        InputError: there is no file with its joints or its cut-out.
     """
     if not path.is_file():
         raise CharacterError(f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM)")
@@ -67,6 +69,9 @@ def check_character(path: Path) -> None:
         raise CharacterError(
             f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
         )
+    for option, file in (("--joints", config.joints), ("--cutout", config.cutout)):
+        if file is not None and not file.is_file():
+            raise InputError(f"there is no file {file}; give an existing file for {option}, or leave it out")
 
 
 def character_stage(project: Project, path: Path, config: RecastConfig, narrator: Narrator) -> None:
@@ -79,6 +84,8 @@ def character_stage(project: Project, path: Path, config: RecastConfig, narrator
     height_m = config.character_height_m
     settings: dict[str, Any] = {"height_m": height_m}
     reads = {"character": path}
+    if suffix in RIG_SUFFIXES:
+        reads |= {f"character/{uri}": file for uri, file in files_beside(path).items()}
     picture_config = PictureConfig()
     if suffix in PICTURE_SUFFIXES:
         height_m = height_m or config.height_m

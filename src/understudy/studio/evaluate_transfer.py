@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from understudy.characters.rig import character_from_rig
-from understudy.core.errors import InputError
+from understudy.core.errors import FileFormatError, InputError
 from understudy.core.film import Performance
 from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_motion_npz
 from understudy.io.text import read_json, replace_text
 from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.project import file_hash
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, shots_of
 from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
@@ -28,9 +29,10 @@ def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator:
     """Evaluate every shot that is not in `out` yet; gives the tables as text.
 
     Raises:
-        InputError: `out` holds an evaluation with other settings.
+        InputError: `out` holds an evaluation with other settings, or a motion is not there.
     """
     config, narrator = config or TransferConfig(), narrator or SilentNarrator()
+    settings = _settings(config)
     out.mkdir(parents=True, exist_ok=True)
     for move, number in shots_of(config):
         path = out / f"{move}_{number}.json"
@@ -38,7 +40,7 @@ def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator:
             _rows(path, config)
             continue
         rows = [asdict(row) for row in evaluate_shot(move, number, config, out, narrator)]
-        replace_text(path, json.dumps({"settings": _settings(config), "rows": rows}, indent=1) + "\n")
+        replace_text(path, json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n")
     rows = measured_rows(out, config)
     page, figures = write_transfer(out, rows, config)
     texts = [as_text(table) for table in transfer_tables(rows)]
@@ -53,21 +55,30 @@ def measured_rows(out: Path, config: TransferConfig) -> list[TransferRow]:
 
 def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
     document = read_json(path, "evaluation", MAX_ROWS_BYTES)
-    if document["settings"] != _settings(config):
-        raise InputError(f"{path} was measured with other settings; name another folder, or delete it")
-    return [TransferRow(**row) for row in document["rows"]]
+    try:
+        if document["settings"] != _settings(config):
+            raise InputError(f"{path} was measured with other settings or motions; name another folder, or delete it")
+        return [TransferRow(**row) for row in document["rows"]]
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(
+            f"{path} holds no rows of an evaluation ({error}); name another folder, or delete it"
+        ) from error
 
 
 def _settings(config: TransferConfig) -> dict[str, Any]:
-    """What the rows of one shot depend on."""
-    return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None}, default=str))
+    """What the rows of one shot depend on: of the motions, what is in their files."""
+    for path in config.motions:
+        if not path.is_file():
+            raise InputError(f"there is no file {path}; give BVH files for --motions")
+    motions = [file_hash(path) for path in config.motions]
+    return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None, "motions": motions}))
 
 
 def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, float]:
     """Score what `understudy recast` extracted from a shot of which the truth is known.
 
     Raises:
-        InputError: a folder does not hold what it should, or the two are not of one length.
+        InputError: a folder does not hold what it should, or the two are not of one length and picture size.
     """
     truth = read_truth(truth_folder)
     folder = film / f"actors/{actor}"
@@ -75,8 +86,9 @@ def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, f
         raise InputError(f"{film} holds no actors/{actor}/motion.npz: name the folder of `understudy recast`")
     body = Performance(character_from_rig(folder / "body.glb"), read_motion_npz(folder / "motion.npz"))
     camera = read_camera_json(film / "camera/source.json")
-    if len(camera) != len(truth.camera):
-        raise InputError(f"the film has {len(camera)} frames and the truth {len(truth.camera)}: give those of one shot")
+    lengths = (len(body.motion), len(camera), len(truth.camera))
+    if len(set(lengths)) > 1:
+        raise InputError("motion, camera and truth have {}, {} and {} frames: give those of one shot".format(*lengths))
     silhouettes = score_silhouettes(body, camera, truth)
     figures = {name: float(np.mean(values)) for name, values in vars(silhouettes).items()}
     return {name: round(value, 4) for name, value in (figures | asdict(score_body(body, camera, truth))).items()}

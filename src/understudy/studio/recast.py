@@ -59,7 +59,7 @@ def recast(shot: str | Path, character: str | Path, out: str | Path, **options: 
 
 def recast_with(shot_path: Path, character_path: Path, out: Path, config: RecastConfig, narrator: Narrator) -> Film:
     """`recast`, with a narrator who is told of the progress."""
-    check_character(character_path)
+    check_character(character_path, config)
     shot = open_shot(shot_path, config.start, config.end)
     # The linear algebra is small: more threads than one wait for each other, and twice as long beside a busy neighbour.
     with threadpool_limits(1):

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.core.camera import CameraPath
+from understudy.core.errors import InputError
 from understudy.core.film import Performance, Take
 from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.rigid import invert, transform
@@ -103,10 +104,19 @@ class Silhouettes:
 
 
 def score_silhouettes(body: Performance, camera: CameraPath, truth: Truth, every: int = 4) -> Silhouettes:
-    """Compare silhouettes in every `every`-th frame that shows the actor; a body that is not seen scores 0 and 100."""
+    """Compare silhouettes in every `every`-th frame that shows the actor; a body that is not seen scores 0 and 100.
+
+    Raises:
+        InputError: the true silhouettes are more, or of another size, than the camera's pictures.
+    """
     take, rows = Take((body,), camera, FLAT_LIGHT), []
     with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
         for frame, true in enumerate(truth.silhouettes()):
+            if frame == len(camera) or true.shape != (camera.height, camera.width):
+                raise InputError(
+                    f"the film has {len(camera)} frames of {camera.width}×{camera.height}; the truth's frame {frame} "
+                    f"has {true.shape[1]}×{true.shape[0]} pixels: give those of one shot"
+                )
             if frame % every or not true.any():
                 continue
             made = renderer(take, frame).alpha > 0.5

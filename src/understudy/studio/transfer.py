@@ -75,6 +75,8 @@ class TransferConfig:
     height: int = 540
 
     def __post_init__(self) -> None:
+        if not self.moves:
+            raise InputError(f"--moves names no camera move; choose from {', '.join(get_args(CameraMoveName))}")
         if min(self.perturb, default=0) < 0 or self.shots < 1 or self.frames < 8:
             raise InputError("a perturbation is 0 mm or more, --shots 1 or more, --frames 8 or more")
 

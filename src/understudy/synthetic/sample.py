@@ -108,7 +108,7 @@ def draw_character() -> UInt8[np.ndarray, "height width 4"]:
     to_key = np.array([-0.55, 0.75, 1.0])
     light = Light(
         to_key / np.linalg.norm(to_key), np.array([0.80, 0.76, 0.70]), np.array([0.42, 0.45, 0.52]),
-        np.array([0.30, 0.26, 0.23]), 8.0,
+        np.array([0.30, 0.26, 0.23]), np.radians(8.0),
     )  # fmt: skip
     with OpenGL(shadow_map_px=2048, ground_shadow=False).build() as renderer:
         passes = renderer(Take((Performance(character, motion),), camera, light), 0)

@@ -51,7 +51,7 @@ def courtyard(seed: int) -> FilmSet:
     to_key = np.array([rng.uniform(-0.75, -0.5), rng.uniform(0.9, 1.1), rng.uniform(0.4, 0.6)])
     light = Light(
         to_key / np.linalg.norm(to_key), np.array([1.22, 1.06, 0.83]), np.array([0.36, 0.42, 0.52]),
-        np.array([0.20, 0.17, 0.14]), 1.5,
+        np.array([0.20, 0.17, 0.14]), np.radians(1.5),
     )  # fmt: skip
     return FilmSet(b.build("courtyard"), light, textures.sky(rng))
 
@@ -142,7 +142,7 @@ def room(seed: int) -> FilmSet:
     to_key = np.array([rng.uniform(-0.6, 0.6), 1.3, rng.uniform(0.7, 1.0)])
     light = Light(
         to_key / np.linalg.norm(to_key), np.array([0.80, 0.74, 0.66]), np.array([0.40, 0.40, 0.42]),
-        np.array([0.22, 0.19, 0.16]), 5.0,
+        np.array([0.22, 0.19, 0.16]), np.radians(5.0),
     )  # fmt: skip
     return FilmSet(b.build("room"), light, textures.to_texture(np.full((4, 16, 3), 0.04)))
 

@@ -171,7 +171,7 @@ def world_light(world: World, clip: int) -> Light:
     indoors = int(world.kind[clip]) == ROOM
     return Light(
         _numpy(light.to_sun[clip]), 0.0 * sun if indoors else sun,
-        ambient * (AMBIENT + FILL * fill), ambient * (AMBIENT - FILL * fill), 1.0,
+        ambient * (AMBIENT + FILL * fill), ambient * (AMBIENT - FILL * fill), np.radians(1.0),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """How large a field is, how long it learns, and how its camera is sought."""
 
+import math
 from dataclasses import dataclass, field
 
 __all__ = ["CPU", "PAPER", "DNeRFConfig", "FieldConfig", "InversionConfig", "TrainingConfig"]
@@ -65,7 +66,7 @@ class InversionConfig:
     """Of the masks' overlap: how far below 1 it costs 1."""
     flow_tolerance: float = 0.02
     """Of the flow from key frame to key frame, as the same share of the height."""
-    turn_acceleration_deg: float = 25.0
+    turn_acceleration_rad: float = math.radians(25.0)
     """Tolerance for how the turn's offset changes its speed, per second squared."""
     shift_acceleration: float = 0.5
     """Tolerance for how the shift changes its speed, per second squared, as a share of the distance."""

@@ -126,7 +126,7 @@ def invert_field(
     own = torch.zeros(moments, 6, device=device, requires_grad=True)
     free = torch.tensor([move != "static"] * 3 + [move == "parallax"] * 3, device=device)
     tolerance = torch.tensor(
-        [np.deg2rad(config.turn_acceleration_deg)] * 3 + [config.shift_acceleration] * 3,
+        [config.turn_acceleration_rad] * 3 + [config.shift_acceleration] * 3,
         dtype=torch.float32, device=device,
     )  # fmt: skip
     optimiser = torch.optim.Adam([common, own], config.first_rate)

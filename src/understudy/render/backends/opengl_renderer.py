@@ -101,7 +101,7 @@ class OpenGLRenderer:
             # Room for the shadows' soft edges: outside the view nothing is shaded.
             to_key = take.light.key_direction / np.linalg.norm(take.light.key_direction)
             travel_m = max(float(casting[:, 1].max()), 0.0) / max(float(to_key[1]), 0.25)
-            margin_m = 1.5 * travel_m * float(np.tan(np.radians(take.light.key_angle_deg)))
+            margin_m = 1.5 * travel_m * float(np.tan(take.light.key_angle_rad))
             view = light_view(take.light.key_direction, casting, margin_m)
             self._draw_light(meshes, view, take.light)
         self._set_light(take, frame, view)
@@ -189,8 +189,7 @@ class OpenGLRenderer:
         program["key_colour"].value = tuple(light.key_colour)
         program["fill_sky"].value = tuple(light.fill_sky)
         program["fill_ground"].value = tuple(light.fill_ground)
-        angle = np.radians(light.key_angle_deg)
-        program["key_radius"].value = float(angle)
+        program["key_radius"].value = light.key_angle_rad
         program["factor"].value = self.config.supersampling
         program["key_blocked"].value = view is not None
         if view is None:
@@ -198,7 +197,7 @@ class OpenGLRenderer:
         _write(program, "shadow_from_world", view.texture_from_world)
         texel_m = view.side_m / self.config.shadow_map_px
         # Blockers on the same body are a few decimetres away.
-        blur_m = np.clip(0.25 * np.tan(angle), texel_m, 6.0 * texel_m)
+        blur_m = np.clip(0.25 * np.tan(light.key_angle_rad), texel_m, 6.0 * texel_m)
         program["shadow_offset_m"].value = float(blur_m + 2.0 * texel_m)
         program["shadow_blur"].value = float(blur_m / view.side_m)
 
@@ -249,7 +248,7 @@ class OpenGLRenderer:
         """Render the shadow on the plane y = 0."""
         config, light, program = self.config, take.light, self._catcher
         to_key = light.key_direction / np.linalg.norm(light.key_direction)
-        tangent = float(np.tan(np.radians(light.key_angle_deg)))
+        tangent = float(np.tan(light.key_angle_rad))
         raised = casting[casting[:, 1] > 0]
         reach = config.contact_reach_m
         low = casting[casting[:, 1] < reach]

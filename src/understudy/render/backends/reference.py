@@ -229,7 +229,7 @@ def _shade(
 
     diffuse = base * (1.0 - material.metallic)
     f0 = 0.04 * (1.0 - material.metallic) + base * material.metallic
-    alpha = np.clip(material.roughness**2 + 0.5 * np.radians(light.key_angle_deg), 0.02, 1.0)
+    alpha = np.clip(material.roughness**2 + 0.5 * light.key_angle_rad, 0.02, 1.0)
     k = 0.5 * alpha
     lobe = alpha**2 / (n_h**2 * (alpha**2 - 1.0) + 1.0) ** 2
     visibility = 0.25 / ((n_l * (1 - k) + k) * (n_v * (1 - k) + k))
