@@ -34,7 +34,10 @@ def main() -> None:
         move: {film: summary(figures, config.seeds) for film, figures in films.items()}
         for move, films in result.measured.items()
     }
-    document = {"config": asdict(config), "measured": measured, "gains_db": gains(result.measured, config.seeds)}
+    drawn = {"guidance": config.sampling.guidance, "shift": config.sampling.shift}
+    document = {
+        "config": asdict(config) | drawn, "measured": measured, "gains_db": gains(result.measured, config.seeds)
+    }  # fmt: skip
     print(save(f"cinescene_{options.name}", document | {"training": training(options.run)}))
     print(result.page)
 

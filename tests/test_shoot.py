@@ -1,6 +1,7 @@
 """Filming in a given set: camera moves by name, pictures of a set, and the whole job with a tiny model."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,12 +11,16 @@ pytest.importorskip("torch", reason="needs the scene extra: PyTorch")
 import torch
 
 from understudy.cli.main import main
+from understudy.core.camera import CameraPath
 from understudy.core.errors import BackendUnavailable, InputError
-from understudy.io.cameras import read_camera_json
+from understudy.geometry.projection import intrinsics
+from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.images import write_png
 from understudy.io.video import open_shot, read_frames
 from understudy.studio.set_pictures import read_set
 from understudy.studio.shoot import CHECKPOINTS, ShootConfig, camera_of_words, shoot_clip
+from understudy.studio.shoot import _encoder as encoder_of
+from understudy.studio.train_scene import TrainSceneConfig
 from understudy.videogen.checkpoints import GeometryOrigin, save_model
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.presets import PRESETS, varied
@@ -27,7 +32,7 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     config = varied(PRESETS["tiny"], "no_geometry").model
     torch.manual_seed(0)
-    save_model(folder, config, VideoTransformer(config).state_dict(), 0, GeometryOrigin("oracle"))
+    save_model(folder, config, VideoTransformer(config).state_dict(), 0, GeometryOrigin("oracle"), pictures=5)
     return folder
 
 
@@ -130,6 +135,60 @@ def test_a_clip_is_filmed_with_its_camera_and_preview(tiny, pictures, tmp_path):
     assert any((a != b).any() for a, b in zip(read_frames(shot), read_frames(open_shot(other.clip)), strict=True))
 
 
+def test_a_zoom_is_not_filmed_and_not_told(tiny, pictures, tmp_path):
+    K = np.stack([intrinsics(focal, 64, 48) for focal in (30.0, 40.0, 60.0)])
+    write_camera_json(tmp_path / "zoom.json", CameraPath(np.tile(np.eye(4), (3, 1, 1)), K, 64, 48, Fraction(24)))
+    config = ShootConfig(preset="tiny", model=tiny, steps=1)
+    shooting = shoot_clip(pictures, str(tmp_path / "zoom.json"), "", tmp_path / "a.mp4", config)
+    assert np.allclose(read_camera_json(shooting.camera).K, intrinsics(30.0 * 384 / 48, 384, 384))
+
+
+def test_a_model_of_ones_own_says_how_many_pictures_a_panorama_gives(tiny, tmp_path, monkeypatch):
+    write_png(tmp_path / "pano.png", np.zeros((80, 160, 3), np.uint8))
+    asked = []
+
+    def read(path, crops):
+        asked.append(crops)
+        return read_set(path, crops)
+
+    monkeypatch.setattr("understudy.studio.shoot.read_set", read)
+    shoot_clip(tmp_path / "pano.png", "static", "", tmp_path / "a.mp4", ShootConfig(model=tiny, steps=1))
+    assert asked == [5], "not mini's 6"
+
+
+def test_the_encoder_tells_the_part_that_the_model_was_trained_with(tmp_path):
+    assert encoder_of(tmp_path, GeometryOrigin("correlation", "camera"), "cpu").part == "camera"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ShootConfig(preset="bogus", model=CHECKPOINTS / "mini"),
+        lambda: ShootConfig(guide_set=float("nan")),
+        lambda: ShootConfig(guide_words=1e39),
+        lambda: ShootConfig(seed=-1),
+        lambda: TrainSceneConfig(minutes=float("nan")),
+        lambda: TrainSceneConfig(seed=2**40),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make):
+    with pytest.raises(InputError, match=r"no preset|--"):
+        make()
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tiny, pictures, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    for arguments in (
+        ["shoot", "--set", str(pictures), "--model", str(tiny), "-o", str(file / "clip.mp4")],
+        ["scene", "train", "--preset", "tiny", "-o", str(file)],
+        ["scene", "evaluate", str(tiny), "-o", str(file / "page")],
+        ["scene", "render-dataset", "-o", str(file)],
+    ):
+        assert main(arguments) == 2
+        assert "cannot be written to" in capsys.readouterr().err
+
+
 def test_what_is_absent_is_said(pictures, tmp_path):
     with pytest.raises(BackendUnavailable, match="no trained checkpoint"):
         shoot_clip(pictures, "static", "", tmp_path / "a.mp4", ShootConfig("tiny"))
@@ -144,6 +203,8 @@ def test_the_verb_gives_exit_codes(tiny, pictures, tmp_path, capsys):
     assert "clip.preview.png" in capsys.readouterr().out
     assert main(["shoot", *common, "--camera", "nowhere:1"]) == 2
     assert "nowhere" in capsys.readouterr().err
+    assert main(["shoot", *common, "--device", "gpu"]) == 2
+    assert "--device is 'gpu'" in capsys.readouterr().err
 
 
 def test_training_by_name_resumes_and_can_be_filmed_with(pictures, tmp_path):

@@ -98,11 +98,18 @@ def test_damage_is_told(dataset: Path, tmp_path: Path) -> None:
     assert finished_scenes(tmp_path / "copy") == ["scene000001"]
 
 
-def test_other_settings_are_refused(dataset: Path) -> None:
+def test_other_settings_are_refused(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="other settings"):
         render_dataset(RenderDatasetConfig(clips=2, width=32, height=48, frames=5, panorama_width=256), dataset)
     with pytest.raises(InputError, match="at least 16"):
         render_dataset(RenderDatasetConfig(clips=2, width=8), dataset)
+    with pytest.raises(InputError, match="even sides"):
+        render_dataset(RenderDatasetConfig(clips=1, width=65, height=48), tmp_path / "odd")
+    with pytest.raises(InputError, match="--device is 'gpu'"):
+        render_dataset(RenderDatasetConfig(clips=1, device="gpu"), tmp_path / "odd")
+    with pytest.raises(InputError, match="--seed is -1"):
+        RenderDatasetConfig(seed=-1)
+    assert not (tmp_path / "odd").exists()
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Rays, oracle geometry and the rendered point cloud, against geometry that is known by construction."""
 
+from dataclasses import replace
+
 import torch
 from random_clips import RandomClips, lens, turned
 
@@ -7,6 +9,7 @@ from understudy.videogen.conditioning import OracleGeometry, camera_numbers, joi
 from understudy.videogen.point_cloud import render_point_cloud
 from understudy.videogen.rays import (
     ASIDE_NUMBERS,
+    FARTHEST_M,
     RAY_FEATURES,
     passing_numbers,
     patch_points,
@@ -74,9 +77,29 @@ def test_the_points_of_a_patch_lie_on_the_rays_that_see_it_from_anywhere():
     seen = passing_numbers(T, plucker_rays(T, K, 16, 16, 1))
     aside = seen[..., :ASIDE_NUMBERS] @ points[:, :, :, :ASIDE_NUMBERS].mT
     assert aside[0, 0].diagonal().abs().max() < 1e-5
-    # Seen from the others, the nearest of the wall's points lies within a pixel of every ray that meets it.
-    pixel = (2 / 16) ** 2
-    assert (aside[0, 1:].amin(-1) < pixel).float().mean() > 0.5
+    # Rays from elsewhere that meet the wall well within the picture: there the nearest of its points is no further than
+    # half a pixel's diagonal, and that point is the one where the ray meets the wall.
+    origin, direction = T[0, 1:, None, :3, 3], plucker_rays(T, K, 16, 16, 1)[0, 1:, :, :3]
+    met = origin + direction * ((5 - origin[..., 2:]) / direction[..., 2:])
+    inside = (direction[..., 2] > 0) & (met[..., :2].abs() < 4.5).all(-1)
+    assert inside.sum() > 100
+    places = 5 * torch.stack(torch.meshgrid(*[(torch.arange(16) + 0.5) / 8 - 1] * 2, indexing="xy"), -1).reshape(-1, 2)
+    away = (met[:, :, None, :2] - places).norm(dim=-1)
+    chosen = aside[0, 1:].argmin(-1)
+    pixel = 5 * 2 / 16
+    assert (away.gather(-1, chosen[..., None])[..., 0][inside] < 1.5 * pixel).all()
+    assert (aside[0, 1:].amin(-1)[inside] < (pixel / 5) ** 2 / 2).all()
+
+
+def test_the_sky_is_far_away():
+    batch = RandomClips()(0, 1)
+    sky, far = (
+        OracleGeometry()(replace(batch, context_depth_m=torch.full_like(batch.context_depth_m, depth_m)), 2, 2)
+        for depth_m in (torch.inf, FARTHEST_M)
+    )
+    assert torch.equal(sky.points, far.points) and torch.isfinite(sky.features).all()
+    T, K = batch.T_start_crop, batch.K_crop
+    assert torch.equal(patch_points(torch.full((1, 3, 16, 16), torch.inf), K, T, 2, 2), far.points)
 
 
 def test_camera_numbers_are_the_rows_of_rotation_and_translation():

@@ -6,7 +6,8 @@ import torch
 from understudy.core.errors import InputError
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.synthetic.endless import ClipSizes, EndlessClips
-from understudy.videogen.dataset_source import DatasetSource
+from understudy.videogen.dataset_source import KEPT_BYTES, DatasetSource
+from understudy.videogen.dataset_source import _remembering as remembering
 
 SIZES = ClipSizes(frames=3, height=32, width=32, crops=4, crop_size=32)
 
@@ -52,6 +53,17 @@ def test_the_mask_and_the_depth_follow_the_cut(folder):
     differs = (batch.video - batch.empty).abs().mean(2) > 0.2
     assert batch.mask.max() <= 1 and batch.mask[differs].mean() > 0.5
     assert (batch.depth_m > 0.1).all()
+
+
+def test_clips_are_remembered_by_how_large_they_are(folder):
+    fields, _ = remembering(SIZES)(folder, "scene000000", SIZES)
+    largest = sum(tensor.numel() * tensor.element_size() for tensor in fields.values())
+    assert 0.9 < remembering(SIZES).cache_info().maxsize * largest / KEPT_BYTES < 1.1
+    assert remembering(ClipSizes(77, 384, 672, 20, 672)).cache_info().maxsize < 4
+
+
+def test_clips_are_given_on_the_device_of_the_training(folder):
+    assert DatasetSource.of_folder(folder, SIZES, device="meta")(0, 1).video.device.type == "meta"
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from understudy.core.errors import InputError
 from understudy.geometry.rotations import rotation_angle
 from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
 from understudy.synthetic.scene_moves import MoveMix
 from understudy.videogen.checkpoints import GeometryOrigin, save_model
-from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, measure, psnr_by_frame
+from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, camera_figures, measure, psnr_by_frame
 from understudy.videogen.evaluate_models import BestContextCrop, CopyFirstCrop, PointCloud, Truth, covered
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.pose_search import candidate_poses, find_poses
-from understudy.videogen.presets import PRESETS
+from understudy.videogen.presets import PRESETS, varied
 from understudy.videogen.subject_check import find_silhouettes, movement, placed_as_said
 
 SIZES = ClipSizes(frames=3, height=48, width=48, crops=6, crop_size=48)
@@ -85,6 +86,16 @@ def test_a_camera_off_its_path_is_found_where_it_is():
     assert np.median(angles_deg(turned)) < 0.6 and np.median(angles_deg(batch.T_start_camera)) > 3
 
 
+def test_cameras_in_a_scale_of_their_own_have_no_distance_in_metres():
+    _, _, batch = clips("arc", 40, 1)
+    true = batch.T_start_camera.double().numpy()
+    found = true.copy()
+    found[..., :3, 3] *= 7
+    figures = camera_figures(found, true, metric=False)
+    assert np.isnan(figures.last_distance_m).all() and figures.translation_sum < 1e-6
+    assert (camera_figures(found, true).last_distance_m > 1).all()
+
+
 def test_what_no_picture_shows_is_not_covered():
     _, _, batch = clips("pan", 60)
     assert covered(batch).float().mean() > 0.9
@@ -122,19 +133,30 @@ def test_noise_is_no_film():
     assert figures.psnr_db.max() < 12 and abs(figures.mirrored_gain_db).max() < 1
 
 
+def save_untrained(folder, variant):
+    torch.manual_seed(0)
+    model = VideoTransformer(varied(PRESETS["tiny"], variant).model)
+    save_model(folder, model.config, model.state_dict(), 0, GeometryOrigin("oracle"))
+
+
+def test_more_pictures_than_a_variant_numbers_are_refused(tmp_path):
+    save_untrained(tmp_path, "no_geometry")
+    save_untrained(tmp_path / "ordered", "ordered")
+    with pytest.raises(InputError, match="variant ordered numbers its pictures: give 3 or fewer"):
+        evaluate_scene(tmp_path, tmp_path / "out", EvaluateSceneConfig(ablations=True, pictures=4))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_becomes_one_page_with_its_variants(tmp_path):
-    config = PRESETS["tiny"].model
-    for folder, geometry in (("", "input"), ("no_geometry", "none")):
-        torch.manual_seed(0)
-        model = VideoTransformer(
-            config if geometry == "input" else type(config)(**{**vars(config), "geometry": "none"})
-        )
-        save_model(tmp_path / folder, model.config, model.state_dict(), 0, GeometryOrigin("oracle"))
+    for folder, variant in (("", "default"), ("no_geometry", "no_geometry"), ("loss_guided", "loss_guided")):
+        save_untrained(tmp_path / folder, variant)
     config = EvaluateSceneConfig(ablations=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2)
     result = evaluate_scene(tmp_path, tmp_path / "out", config)
     page = result.page.read_text()
     assert "no_geometry" in page and "data:image/webp;base64," in page and "<script" not in page
     tables = json.loads(result.figures.read_text())["tables"]
     films = [row["film"] for row in tables["pan 75°: the set and the camera"]]
-    assert films[:2] == ["default", "no_geometry"] and "truth" in films
+    assert films[:3] == ["default", "loss_guided", "no_geometry"] and "truth" in films
+    for figures in result.measured.values():
+        assert all(np.isfinite(figures[name].psnr_db).all() for name in films[:3])
     assert tables["Other pictures of the set"]

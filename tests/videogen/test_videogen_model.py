@@ -11,7 +11,8 @@ from understudy.core.errors import FileFormatError, InputError
 from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
 from understudy.videogen.conditioning import Geometry, OracleGeometry, joined, mapped
 from understudy.videogen.feed import prepared
-from understudy.videogen.layers import Attention, Nearness
+from understudy.videogen.layers import Attention, Nearness, attend
+from understudy.videogen.layers import _fused as fused
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.optimisers import build_optimisers
 from understudy.videogen.presets import PRESETS, VARIANTS, varied
@@ -162,6 +163,27 @@ def test_attention_goes_where_a_ray_passes_and_not_behind_it():
     assert torch.allclose(attention(x, nearness)[0, 1:], x.mean(1).expand(3, -1), atol=1e-4)
 
 
+def test_attention_of_gpus_is_that_of_cpus_where_queries_are_wider_than_values():
+    chance = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, width, generator=chance) for width in (16, 16, 8))
+    assert fused(q, k, v).shape == v.shape
+    assert torch.allclose(fused(q, k, v), attend(q, k, v), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["default", "frames"])
+def test_points_stand_at_the_tokens_that_carry_geometry(name):
+    preset = varied(TINY, name)
+    clips, model = clips_for(preset), VideoTransformer(preset.model)
+    config, points = preset.model, clips.conditions.geometry.points.flatten(1, 2)
+    video = config.frames * config.side**2
+    context = points.shape[1] * (2 if name == "frames" else 1)
+    nearness = model.nearness(clips.conditions, torch.zeros(2, video + context + config.readings, config.width))
+    before = video + context - points.shape[1]  # joined along the frames, geometry stands behind the pictures
+    assert torch.equal(nearness.points[:, before : -config.readings], points)
+    assert not nearness.points[:, :before].any() and not nearness.points[:, -config.readings :].any()
+    assert nearness.rays[:, :video].any(-1).all() and not nearness.rays[:, video:].any()
+
+
 def test_where_patches_of_the_set_lie_changes_what_is_seen_unless_the_camera_or_the_set_is_absent():
     clips, model = clips_for(TINY), awake(TINY.model)
     known = clips.conditions.geometry
@@ -230,9 +252,22 @@ def test_a_saved_model_is_the_same_model(tmp_path):
     assert torch.equal(look(saved.model, clips), look(model, clips))
 
 
+def test_a_model_from_before_nearness_knows_none(tmp_path):
+    config = varied(TINY, "no_nearness").model
+    save_model(tmp_path, config, awake(config).state_dict(), 0, ORIGIN, pictures=5)
+    assert load_model(tmp_path).pictures == 5
+    document = json.loads((tmp_path / "model.json").read_text())
+    del document["model"]["nearness"], document["pictures"]
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    saved = load_model(tmp_path)
+    assert saved.model.config == config and saved.pictures is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"heads": 0}, "describes no video model"),
+        ({"patch_px": 0}, "describes no video model"),
         ({"width": 64}, "other weights than expected"),
         ({"width": 10**9}, "not in 0 …"),
         ({"layers": 10**4}, "up to 256 are read"),

@@ -16,6 +16,7 @@ from understudy.videogen.correlation_encoder import (
     load_correlation_encoder,
     save_correlation_encoder,
 )
+from understudy.videogen.rays import ASIDE_NUMBERS, passing_numbers
 from understudy.videogen.scene_encoder import (
     MINI_WEIGHTS,
     CorrelationBackend,
@@ -56,6 +57,11 @@ def test_the_small_encoder_sees_and_hands_on(tmp_path):
     pictures = tiny_rooms(0, 2).pictures
     geometry = encoder(pictures, 2, 2)
     assert geometry.features.shape == (2, 3, 4, encoder.channels) and geometry.rays.shape == (2, 3, 4, 6)
+    # A patch of one pixel lies on its own ray, ahead; the pictures are all from one place.
+    fine = encoder(pictures, TINY.size_px, TINY.size_px)
+    seen = passing_numbers(torch.eye(4).expand(2, 3, 4, 4), fine.rays) * fine.points
+    assert seen[..., :ASIDE_NUMBERS].sum(-1).abs().max() < 1e-4
+    torch.testing.assert_close(seen[..., ASIDE_NUMBERS:].sum(-1), torch.ones(2, 3, TINY.size_px**2))
     larger = encoder(torch.nn.functional.interpolate(pictures.flatten(0, 1), scale_factor=2).unflatten(0, (2, 3)), 4, 4)
     assert larger.features.shape == (2, 3, 16, encoder.channels)
     torch.testing.assert_close(larger.rays[..., :3].norm(dim=-1), torch.ones(2, 3, 16))

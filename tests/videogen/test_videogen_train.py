@@ -21,7 +21,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.errors import InputError, UnderstudyError
 from understudy.geometry.projection import intrinsics
 from understudy.synthetic.endless import ClipSizes, EndlessClips
-from understudy.videogen.checkpoints import latest_checkpoint, load_model
+from understudy.videogen.checkpoints import GeometryOrigin, latest_checkpoint, load_model
 from understudy.videogen.conditioning import Geometry, OracleGeometry
 from understudy.videogen.curves import read_curves
 from understudy.videogen.feed import EndlessSource, Feed, RenderProcess, prepared
@@ -63,7 +63,7 @@ def test_a_training_leaves_curves_pictures_and_a_model(unbroken):
     sheet = cv2.imread(str(unbroken / "sample_00000010.png"))
     assert sheet.shape[:2] == (2 * 2 * 16, 3 * 16)
     saved = load_model(latest_checkpoint(unbroken))
-    assert saved.step == STEPS and saved.geometry.source == "oracle"
+    assert saved.step == STEPS and saved.geometry.source == "oracle" and saved.pictures == 3
     assert not list(unbroken.rglob("*.partial")) and not list(unbroken.rglob("*.p*kl*"))
 
 
@@ -102,6 +102,28 @@ def test_a_killed_training_goes_on_exactly(unbroken, tmp_path):
 def test_a_folder_of_another_training_is_refused(unbroken):
     with pytest.raises(InputError, match="was begun with other settings"):
         train(unbroken, TINY.model, replace(CONFIG, seed=1), RandomClips(), OracleGeometry())
+    with pytest.raises(InputError, match=r"other settings \(geometry\)"):
+        run(unbroken, origin=GeometryOrigin("oracle", "camera"))
+    with pytest.raises(InputError, match=r"other settings \(data\)"):
+        run(unbroken, data="folder of clips")
+
+
+def test_a_checkpoint_of_an_older_version_goes_on(tmp_path):
+    def slice_of(model):
+        return train(
+            tmp_path, model, CONFIG, RandomClips(), OracleGeometry(), time_limit_s=0.0, beside=False
+        ).step  # fmt: skip
+
+    model = replace(TINY.model, nearness=False)
+    assert slice_of(model) == 1
+    path = latest_checkpoint(tmp_path) / "training.json"
+    facts = json.loads(path.read_text())
+    del facts["model"]["nearness"], facts["geometry"], facts["data"]
+    path.write_text(json.dumps(facts))
+    (tmp_path / ".step_00000007.partial").mkdir()
+    with pytest.raises(InputError, match=r"other settings \(model\)"):
+        slice_of(TINY.model)
+    assert slice_of(model) == 2 and not list(tmp_path.glob(".step_*"))
 
 
 def test_geometry_of_other_channels_is_refused(tmp_path):
@@ -153,6 +175,9 @@ def test_the_pool_of_a_step_depends_on_the_step_alone():
 
 def test_the_render_process_gives_what_was_asked_for_and_ends():
     with RenderProcess(RenderRandom()) as process:
+        for _ in range(2):
+            with pytest.raises(InputError, match="there is no chunk 9"):
+                process(9)
         assert all(torch.equal(process(number).video, RenderRandom()(number).video) for number in (0, 1, 5, 6))
     with pytest.raises(UnderstudyError, match="has ended"):
         process(7)
@@ -170,6 +195,8 @@ class RenderRandom:
     """What the training renders, without a training."""
 
     def __call__(self, number):
+        if number == 9:
+            raise InputError("there is no chunk 9")
         return prepared(RandomClips()(number, 2), TINY.model, OracleGeometry())
 
 

@@ -148,6 +148,8 @@ def test_out_of_time_it_stops_with_a_checkpoint(unbroken, train, tmp_path):
 def test_another_training_or_other_clips_are_refused(unbroken, train, tmp_path):
     with pytest.raises(InputError, match="was begun with other settings"):
         train(unbroken, replace(CONFIG, seed=1))
+    with pytest.raises(InputError, match=r"other settings \(data\)"):
+        train(unbroken, encoder=MeanColours(), data="folder clips")
     with pytest.raises(InputError, match="5 frames of 32×32 pixels; got 9 of 16×16"):
         train(tmp_path, source=RandomClips(16, 9, 3))
     with pytest.raises(UnderstudyError, match="no number at step"):

@@ -27,7 +27,8 @@ def main(arguments: Sequence[str]) -> None:
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("clip.mp4")
         """The clip; its camera and a preview are written beside it."""
         camera: str = "static"
-        """A move with its amount ("arc:+60", "pan:-45", "dolly:1"; degrees or metres), or a camera .json."""
+        """A move with its amount ("arc:+60", "pan:-45", "dolly:1"; degrees or metres), or a camera .json (a zoom in it
+        is not filmed)."""
         prompt: str = ""
         """Who does what: "a man in a red coat dances in the middle, facing the camera"."""
         config: tyro.conf.OmitArgPrefixes[ShootConfig] = field(default_factory=ShootConfig)

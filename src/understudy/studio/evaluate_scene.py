@@ -13,6 +13,7 @@ from understudy.core.errors import InputError
 from understudy.io.text import replace_text
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
 from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.outputs import writable_folder
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.curves import read_curves
 from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, measure
@@ -62,6 +63,11 @@ class EvaluateSceneConfig:
         if self.posed_clips > self.clips:
             raise InputError(f"--posed-clips is {self.posed_clips}; give at most --clips, {self.clips}")
 
+    @property
+    def sampling(self) -> Sampling:
+        """How films are drawn from the models."""
+        return Sampling(self.steps, guidance={"set": GUIDE_SET})
+
 
 @dataclass(frozen=True)
 class SceneEvaluation:
@@ -93,14 +99,16 @@ def evaluate_scene(
     """Measure the model in `run` and write `evaluation.html` and `evaluation.json` to `out`.
 
     Raises:
-        InputError: there is no model in `run`.
+        InputError: there is no model in `run`, one takes fewer pictures of a set, or `out` cannot be written to.
         BackendUnavailable: the weights of its scene encoder are absent.
     """
     config, narrator = config or EvaluateSceneConfig(), narrator or SilentNarrator()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    found = find_models(run, device, Sampling(config.steps, guidance={"set": GUIDE_SET}))
+    found = find_models(run, device, config.sampling)
     main_name = next(iter(found))
     models = found if config.ablations else {main_name: found[main_name]}
+    _check_pictures(models, config.pictures)
+    writable_folder(out)
     references = REFERENCES if config.ablations else {"truth": Truth()}
     films: dict[str, Film] = {**models, **references}
     configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
@@ -126,12 +134,18 @@ def evaluate_scene(
         f" guidance by the set {GUIDE_SET:g}, {config.pictures} pictures of the set. Numbers are means over clips, in"
         " brackets the lowest and the highest of the seeds. Background figures leave out the subject and its shadow."
     )
-    out.mkdir(parents=True, exist_ok=True)
     result = SceneEvaluation(out / "evaluation.html", out / "evaluation.json", measured)
     replace_text(result.page, render_evaluation("Scenes filmed by models", facts, tables, plots, clips))
     document = {"facts": facts, "tables": {table.title: list(table.rows) for table in tables}}
     replace_text(result.figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return result
+
+
+def _check_pictures(models: Mapping[str, TrainedModel], pictures: int) -> None:
+    for name, model in models.items():
+        most = model.saved.model.config.numbered_pictures
+        if most and pictures > most:
+            raise InputError(f"--pictures is {pictures}; the variant {name} numbers its pictures: give {most} or fewer")
 
 
 def _asides(

@@ -19,10 +19,12 @@ from understudy.core.progress import Progress, silent
 from understudy.geometry.projection import intrinsics
 from understudy.io.scene_dataset import LENS_MM, SENSOR_MM, finished_scenes, write_scene_clip
 from understudy.io.text import replace_text
+from understudy.studio.outputs import writable_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl
 from understudy.synthetic.world_words import action_words
 from understudy.synthetic.worlds_dice import Split
+from understudy.videogen.settings import check_seed, device_named
 
 __all__ = ["RenderDatasetConfig", "render_dataset"]
 
@@ -48,6 +50,9 @@ class RenderDatasetConfig:
     """raycast: on `device`; opengl: with cast shadows, in software or on whatever GPU there is."""
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
 
 def render_dataset(config: RenderDatasetConfig, out: Path, progress: Progress = silent) -> list[str]:
     """Render clips into `out` in the Scene-Decoupled layout; gives the names of all scenes there.
@@ -55,14 +60,22 @@ def render_dataset(config: RenderDatasetConfig, out: Path, progress: Progress = 
     Interrupted at any moment, the next call goes on with the first clip that is not complete.
 
     Raises:
-        InputError: `out` holds clips of other settings, or a size makes no sense.
+        InputError: `out` holds clips of other settings or cannot be written to, a size makes no sense, or there is no
+            such device.
     """
     if min(config.clips, config.frames) < 1 or min(config.width, config.height, config.panorama_width) < 16:
         raise InputError(f"A dataset needs clips, frames, and pictures of at least 16 pixels; got {config}.")
+    if config.width % 2 or config.height % 2 or config.panorama_width % 2:
+        raise InputError(
+            f"films have even sides and a panorama is twice as wide as high; got --width {config.width}, --height"
+            f" {config.height}, --panorama-width {config.panorama_width}"
+        )
+    device = device_named(config.device)
+    writable_folder(out)
     _same_settings(config, out)
     field_rad = 2 * math.atan(0.5 * SENSOR_MM / LENS_MM)
     sizes = ClipSizes(config.frames, config.height, config.width, crops=1, crop_size=16, field_rad=field_rad)
-    clips = EndlessClips(config.seed, sizes, config.device, config.split)
+    clips = EndlessClips(config.seed, sizes, device, config.split)
     done = set(finished_scenes(out))
     for number in range(config.clips):
         name = f"scene{number:06d}"
@@ -86,7 +99,6 @@ def _same_settings(config: RenderDatasetConfig, out: Path) -> None:
         if theirs != ours:
             raise InputError(f"{out} holds clips of other settings ({theirs}); name another folder or use the same.")
         return
-    out.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(ours) + "\n")
 
 

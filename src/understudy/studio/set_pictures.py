@@ -17,7 +17,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 CROP_PX = 256
 """Crops of a panorama are made this large; a model scales them to its own size."""
 GREY = 0.18
-"""The linear light that a high-dynamic-range panorama's middle is brought to."""
+"""The linear light that a high-dynamic-range panorama's middle is brought to, before highlights roll off."""
 
 
 def read_set(path: Path, crops: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
@@ -68,7 +68,7 @@ def _developed(path: Path) -> UInt8[np.ndarray, "height width 3"]:
 def _srgb(light: Float[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
     luminance = light @ np.float32([0.2126, 0.7152, 0.0722])
     exposed = light * (GREY / max(float(np.exp(np.log(np.maximum(luminance, 1e-4)).mean())), 1e-4))
-    # Highlights roll off: x / (1 + x) above middle grey, as film does (Reinhard et al. 2002).
+    # Highlights roll off, and four times white becomes white: x (1 + x / 4²) / (1 + x) (Reinhard et al. 2002).
     exposed = np.clip(exposed * (1 + exposed / 16) / (1 + exposed), 0, 1)
     curve = np.where(exposed <= 0.0031308, 12.92 * exposed, 1.055 * exposed ** (1 / 2.4) - 0.055)
     return (255 * curve + 0.5).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Films a new subject in a given set: pictures of the set, a camera move and a few words become a clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,16 @@ from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.encoding import VideoWriter
 from understudy.io.images import write_png
 from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.outputs import writable_folder
 from understudy.studio.set_pictures import read_set
 from understudy.studio.train_scene import WAN_PRESET
 from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.synthetic.scene_moves import MOVES, SceneMoves
-from understudy.videogen.checkpoints import WAN_JSON, load_model
+from understudy.videogen.checkpoints import WAN_JSON, GeometryOrigin, load_model
 from understudy.videogen.presets import PRESETS
 from understudy.videogen.sample import GUIDE_SET, Sampling, shoot
 from understudy.videogen.scene_encoder import SCENE_ENCODERS, SceneEncoder
+from understudy.videogen.settings import check_seed, device_named
 
 __all__ = ["CHECKPOINTS", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
 
@@ -38,6 +40,7 @@ SHOWN_PX = 384
 """Small models' frames are enlarged by a whole factor to about this height."""
 WAN_GUIDE_WORDS = 5.0
 """Wan hardly follows words without guidance."""
+MOST_GUIDE = 100.0
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,17 @@ class ShootConfig:
     """A folder of Wan's published parts; by default they are looked for where the model was trained with them."""
 
     def __post_init__(self) -> None:
-        if self.model is None and self.preset not in (*PRESETS, WAN_PRESET):
+        if self.preset not in (*PRESETS, WAN_PRESET):
             raise InputError(f"there is no preset {self.preset!r}; choose from {', '.join(PRESETS)}, {WAN_PRESET}")
         if not 1 <= self.steps <= 1000:
             raise InputError(f"--steps is {self.steps}; give 1 to 1000")
         if not 0.3 <= self.distance_m <= 100:
             raise InputError(f"--distance-m is {self.distance_m:g}; give metres between 0.3 and 100")
+        for name in ("guide_words", "guide_set", "guide_camera"):
+            scale = getattr(self, name)
+            if scale is not None and not abs(scale) <= MOST_GUIDE:
+                raise InputError(f"--{name.replace('_', '-')} is {scale:g}; give {-MOST_GUIDE:g} to {MOST_GUIDE:g}")
+        check_seed(self.seed)
 
     def guidance(self, guide_words: float, guide_set: float) -> dict[str, float]:
         """Scales of all conditions; `guide_words` and `guide_set` where nothing else is asked for."""
@@ -105,23 +113,23 @@ def shoot_clip(
 
     Args:
         set_path: a folder of pictures taken from one place (the start view first), a panorama, or one picture.
-        camera: a move with its amount, such as "arc:+60", or a camera .json.
+        camera: a move with its amount, such as "arc:+60", or a camera .json, of which the first lens is used: a zoom is
+            not filmed.
 
     Raises:
-        InputError: the set, the camera or a setting cannot be used.
+        InputError: the set, the camera or a setting cannot be used, or nothing can be written to `out`.
         BackendUnavailable: the model has no checkpoint here.
     """
     config, narrator = config or ShootConfig(), narrator or SilentNarrator()
-    if out.suffix.lower() != ".mp4":
+    if out.suffix.lower() != ".mp4" or out.is_dir():
         raise InputError(f"-o is {out}; name an .mp4 file")
     path = camera_of_words(camera, config.distance_m)
-    device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = _model(config, device)
+    model = _model(config, device_named(config.device))
     pictures = read_set(set_path, model.pictures)
+    writable_folder(out.parent)
     with narrator.stage("shoot") as progress:
         frames = model.film(pictures, path, prompt, progress=progress)
     result = Shooting(out, out.with_suffix(".camera.json"), out.with_suffix(".preview.png"))
-    out.parent.mkdir(parents=True, exist_ok=True)
     shown = _enlarged(frames)
     taken = _taken(path, len(frames), shown.shape[2], shown.shape[1], model.field_rad)
     with VideoWriter(out, shown.shape[2], shown.shape[1], taken.frame_rate, "film") as writer:
@@ -245,10 +253,10 @@ def _model(config: ShootConfig, device: str) -> _Model:
         return _wan_model(folder, config, device)
     saved = load_model(folder, device)
     needs_geometry = saved.model.config.geometry != "none"
-    encoder = _encoder(folder, saved.geometry.source, device) if needs_geometry else None
+    encoder = _encoder(folder, saved.geometry, device) if needs_geometry else None
     sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(1.0, GUIDE_SET))
     film = partial(shoot, saved.model, seed=config.seed, encoder=encoder, sampling=sampling)
-    return _Model(film, PRESETS[config.preset].pictures)
+    return _Model(film, saved.pictures or PRESETS[config.preset].pictures)
 
 
 def _wan_model(folder: Path, config: ShootConfig, device: str) -> _Model:
@@ -257,21 +265,22 @@ def _wan_model(folder: Path, config: ShootConfig, device: str) -> _Model:
 
     half = torch.bfloat16 if device.startswith("cuda") else torch.float32
     saved = load_trained_wan(folder, config.wan, half, device)
-    encoder = None if saved.origin.encoder is None else _encoder(folder, saved.origin.encoder, device)
+    origin = None if saved.origin.encoder is None else GeometryOrigin(saved.origin.encoder)
+    encoder = None if origin is None else _encoder(folder, origin, device)
     guidance = config.guidance(WAN_GUIDE_WORDS, 1.0)
     sampling = Sampling(config.steps, saved.config.shift, config.sampler, guidance, half)
     film = partial(shoot_wan, saved, seed=config.seed, encoder=encoder, sampling=sampling)
     return _Model(film, saved.config.pictures, CAMERA_FIELD_RAD)
 
 
-def _encoder(folder: Path, source: str, device: str) -> SceneEncoder:
+def _encoder(folder: Path, origin: GeometryOrigin, device: str) -> SceneEncoder:
     """The scene encoder that the model in a folder was trained with."""
-    if source not in SCENE_ENCODERS:
+    if origin.source not in SCENE_ENCODERS:
         raise InputError(
-            f"{folder} was trained with geometry from {source!r}, which pictures alone do not give; train with one of"
-            f" {', '.join(SCENE_ENCODERS)}"
+            f"{folder} was trained with geometry from {origin.source!r}, which pictures alone do not give; train with"
+            f" one of {', '.join(SCENE_ENCODERS)}"
         )
-    return SCENE_ENCODERS[source]().build(device)
+    return replace(SCENE_ENCODERS[origin.source](), part=origin.part).build(device)
 
 
 def _enlarged(frames: UInt8[np.ndarray, "frame height width 3"]) -> UInt8[np.ndarray, "frame _ _ 3"]:
@@ -282,10 +291,13 @@ def _enlarged(frames: UInt8[np.ndarray, "frame height width 3"]) -> UInt8[np.nda
 
 
 def _taken(path: CameraPath, frames: int, width_px: int, height_px: int, field_rad: float | None) -> CameraPath:
-    """The path at the moments and in the size in which it was filmed: the middle of its picture, or a lens's own."""
+    """The path at the moments, in the size and with the one lens with which it was filmed.
+
+    That is the middle of the path's first picture, or the model's own lens: a zoom is not filmed.
+    """
     moments = np.linspace(0, len(path) - 1, frames).round().astype(int)
     scale = min(path.width / width_px, path.height / height_px)
-    K = path.K[moments].copy()
+    K = np.repeat(path.K[:1], frames, 0)
     K[:, 0, 2] -= (path.width - scale * width_px) / 2
     K[:, 1, 2] -= (path.height - scale * height_px) / 2
     K[:, :2] /= scale

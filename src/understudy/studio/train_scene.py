@@ -4,21 +4,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 
 from understudy.core.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.outputs import writable_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.dataset_source import DatasetSource
 from understudy.videogen.feed import ClipSource, EndlessSource, clip_sizes, prepared
 from understudy.videogen.presets import PRESETS, varied
 from understudy.videogen.scene_encoder import SCENE_ENCODERS, geometry_source
-from understudy.videogen.train import TrainingReport, train
+from understudy.videogen.settings import check_seed
+from understudy.videogen.train import ENDLESS, TrainingReport, train
 
 __all__ = ["WAN_PRESET", "TrainSceneConfig", "train_scene"]
 
 HELD_OUT_CLIPS = 6
-ENDLESS = "endless"
 WAN_PRESET = "wan-1.3b"
 WAN_VARIANTS = ("default", "no_geometry")
 WAN_ENCODER = "vggt"
@@ -35,7 +37,7 @@ class TrainSceneConfig:
     """The model as it is, or one of its baselines and ablations (see videogen/presets.py)."""
     geometry: str | None = None
     """Where the set's geometry comes from: correlation (bundled, the default), vggt (your own weights; the default and
-    only choice of wan-1.3b), or oracle (the truth)."""
+    only choice of wan-1.3b; no nearness), or oracle (the truth)."""
     data: str = ENDLESS
     """endless: clips are made while training; or a folder of clips in the Scene-Decoupled layout."""
     wan: Path | None = None
@@ -56,20 +58,22 @@ class TrainSceneConfig:
             raise InputError(f"--geometry is {self.geometry}; {WAN_PRESET} takes its set's geometry from {WAN_ENCODER}")
         if self.preset == WAN_PRESET and self.variant not in WAN_VARIANTS:
             raise InputError(f"--variant is {self.variant}; {WAN_PRESET} has {' and '.join(WAN_VARIANTS)}")
-        if self.minutes is not None and self.minutes <= 0:
+        if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"--minutes is {self.minutes:g}; give a number above 0")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"--steps is {self.steps}; give 1 or more")
+        check_seed(self.seed)
 
 
 def train_scene(run: Path, config: TrainSceneConfig, narrator: Narrator | None = None) -> TrainingReport:
     """Train in the folder `run`, or go on there: checkpoints, curves and sample pictures are in it.
 
     Raises:
-        InputError: an unknown name, or the folder holds a training with other settings.
+        InputError: an unknown name, the folder holds a training with other settings, or it cannot be written to.
         BackendUnavailable: the weights of the scene encoder or of Wan are absent.
     """
     narrator = narrator or SilentNarrator()
+    writable_folder(run)
     limit_s = float("inf") if config.minutes is None else 60 * config.minutes
     trained = _train_wan if config.preset == WAN_PRESET else _train_ours
     report = trained(run, config, limit_s, narrator)
@@ -83,7 +87,7 @@ def train_scene(run: Path, config: TrainSceneConfig, narrator: Narrator | None =
 def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Narrator) -> TrainingReport:
     """A model of our own."""
     preset = varied(PRESETS[config.preset], config.variant)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _device()
     origin = GeometryOrigin(config.geometry or "correlation", preset.geometry_part)
     geometry = None if preset.model.geometry == "none" else geometry_source(origin, device)
     model = preset.model
@@ -99,20 +103,18 @@ def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: N
     )
     with narrator.stage(f"train {config.preset} {config.variant}") as progress:
         return train(
-            run, model, training, _source(config, sizes, device), geometry, origin, held_out, limit_s,
+            run, model, training, _source(config, sizes, device), geometry, origin, _data(config), held_out, limit_s,
             progress=progress,
         )  # fmt: skip
 
 
 def _train_wan(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Narrator) -> TrainingReport:
     """Wan under our conditions. Imported here, because Wan's parts take seconds to import."""
-    from accelerate import Accelerator
-
     from understudy.videogen.train_wan import WAN_TRAINING, WanOrigin, train_wan
     from understudy.videogen.wan import WAN_1_3B, load_wan
 
     training = replace(WAN_TRAINING, seed=config.seed, steps=config.steps or WAN_TRAINING.steps)
-    device = str(Accelerator().device)
+    device = _device()
     weights = WAN_1_3B if config.wan is None else str(config.wan.resolve())
     wan = load_wan(weights, torch.bfloat16 if device.startswith("cuda") else torch.float32, device)
     origin = WanOrigin(weights, None if config.variant == "no_geometry" else WAN_ENCODER)
@@ -121,10 +123,21 @@ def _train_wan(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Na
     sizes = ClipSizes(training.frames, training.height, training.width, training.pictures, longer_px)
     source = _source(config, sizes, device)
     with narrator.stage(f"train {config.preset} {config.variant}") as progress:
-        return train_wan(run, wan, training, source, encoder, origin, limit_s, progress)
+        return train_wan(run, wan, training, source, encoder, origin, _data(config), limit_s, progress)
 
 
 def _source(config: TrainSceneConfig, sizes: ClipSizes, device: str) -> ClipSource:
     if config.data != ENDLESS:
-        return DatasetSource.of_folder(Path(config.data), sizes, config.seed)
+        return DatasetSource.of_folder(Path(config.data), sizes, config.seed, device)
     return EndlessSource(EndlessClips(config.seed, sizes, device))
+
+
+def _data(config: TrainSceneConfig) -> str:
+    """What a checkpoint remembers of the data: a folder's name alone, so that it may be moved."""
+    return ENDLESS if config.data == ENDLESS else f"folder {Path(config.data).resolve().name}"
+
+
+def _device() -> str:
+    """Of this process: its own GPU where there are several; the CPU where clips cannot be made on what there is."""
+    device = Accelerator().device
+    return str(device) if device.type == "cuda" else "cpu"

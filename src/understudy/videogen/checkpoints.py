@@ -49,6 +49,9 @@ TRAINING_JSON, TRAINING_STATE = "training.json", "training.safetensors"
 MAX_JSON_BYTES = 8 << 20
 MAX_CONFIG_NUMBER = 1 << 16
 MAX_LAYERS = 256
+MAX_PICTURES = 1 << 10
+OLDER = {"nearness": False}
+"""What models were whose files do not say it."""
 KEPT_CHECKPOINTS = 2
 
 
@@ -69,6 +72,8 @@ class SavedModel:
     geometry: GeometryOrigin
     step: int
     """Of its training."""
+    pictures: int | None = None
+    """Of every set of its training; None where the file is too old to say."""
 
 
 def save_model(
@@ -78,11 +83,13 @@ def save_model(
     step: int,
     geometry: GeometryOrigin,
     dtype: torch.dtype = torch.float32,
+    pictures: int | None = None,
 ) -> None:
     """Write a model; bfloat16 halves the file at no visible loss. An existing folder's files are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / MODEL_WEIGHTS, {name: tensor.to(dtype) for name, tensor in weights.items()})
     document = {"format": FORMAT, "step": step, "geometry": asdict(geometry), "model": asdict(config)}
+    document |= {} if pictures is None else {"pictures": pictures}
     write_document(folder / MODEL_JSON, document)
 
 
@@ -96,15 +103,18 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
     try:
         config = _config_from(document["model"])
         step, geometry = int(document["step"]), GeometryOrigin(**document["geometry"])
+        pictures = document.get("pictures")
+        if pictures is not None and pictures not in range(1, MAX_PICTURES + 1):
+            raise ValueError(f"{pictures} pictures of a set; expected 1 to {MAX_PICTURES}")
         with torch.device("meta"):
             model = VideoTransformer(config)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise FileFormatError(f"{folder / MODEL_JSON} describes no video model of ours: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     weights = read_tensors(folder / MODEL_WEIGHTS, shapes)
     # Copies: tensors of a file lie unaligned in memory, where products round otherwise.
     model.load_state_dict({name: tensor.float().clone() for name, tensor in weights.items()}, assign=True)
-    return SavedModel(model.to(device).eval(), geometry, step)
+    return SavedModel(model.to(device).eval(), geometry, step, pictures)
 
 
 def write_checkpoint(
@@ -115,9 +125,14 @@ def write_checkpoint(
     state: Mapping[str, Tensor],
     facts: Mapping[str, Any],
     geometry: GeometryOrigin,
+    pictures: int | None = None,
 ) -> Path:
     """Write a checkpoint of a model of ours; see `write_resumable`."""
-    return write_resumable(run, step, lambda folder: save_model(folder, config, averaged, step, geometry), state, facts)
+
+    def save(folder: Path) -> None:
+        save_model(folder, config, averaged, step, geometry, pictures=pictures)
+
+    return write_resumable(run, step, save, state, facts)
 
 
 def write_resumable(
@@ -125,11 +140,14 @@ def write_resumable(
 ) -> Path:
     """Write a checkpoint under a temporary name, rename it, then delete all but the last KEPT_CHECKPOINTS.
 
+    What earlier calls that were cut off left is deleted first.
+
     `save` writes the model itself into a folder; `state` is everything that training goes on from, `facts` what else it
     must find unchanged (JSON).
     """
     folder, partial = run / f"step_{step:08d}", run / f".step_{step:08d}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    for cut_off in run.glob(".step_*.partial"):
+        shutil.rmtree(cut_off, ignore_errors=True)
     partial.mkdir(parents=True)
     save(partial)
     write_tensors(partial / TRAINING_STATE, state)
@@ -148,7 +166,8 @@ def latest_checkpoint(run: Path) -> Path | None:
 
 def read_training_facts(folder: Path) -> dict[str, Any]:
     """The facts of a checkpoint, as `write_checkpoint` took them, and its step. Raises FileFormatError."""
-    return read_document(folder / TRAINING_JSON, TRAINING_FORMAT)
+    facts = read_document(folder / TRAINING_JSON, TRAINING_FORMAT)
+    return facts | {"model": OLDER | facts["model"]} if isinstance(facts.get("model"), dict) else facts
 
 
 def read_training_state(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
@@ -177,6 +196,7 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
 
 
 def _config_from(entry: dict[str, Any]) -> ModelConfig:
+    entry = OLDER | entry
     vocabulary = dict(entry["vocabulary"])
     words = tuple(str(word) for word in vocabulary.pop("words"))
     numbers = [value for value in (*entry.values(), *vocabulary.values()) if not isinstance(value, (str, bool, dict))]

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from understudy.synthetic.clip_batch import ClipBatch
-from understudy.videogen.rays import patch_points, plucker_rays
+from understudy.videogen.rays import FARTHEST_M, patch_points, plucker_rays
 
 __all__ = [
     "CONDITIONS",
@@ -49,9 +49,6 @@ GeometryUse = Literal["none", "input", "aligned"]
 
 GeometryPart = Literal["whole", "patches", "camera"]
 """Which part of F_t is used: both, the patch tokens F_i alone, or the camera token F_c alone."""
-
-FARTHEST_M = 100.0
-"""The sky and everything beyond."""
 
 Noun = TypeVar("Noun")
 
@@ -216,5 +213,5 @@ class OracleGeometry:
         depths = pooled.reshape(*known.shape[:3], rows * columns).mT
         if self.part == "camera":
             return Geometry(torch.cat([rays, torch.zeros_like(depths)], -1), rays)
-        points = patch_points(batch.context_depth_m, batch.K_crop, T_start_crop, rows, columns)
+        points = patch_points(depth_m, batch.K_crop, T_start_crop, rows, columns)
         return Geometry(torch.cat([rays, depths], -1), rays, points)

@@ -1,5 +1,6 @@
 """Training clips from a folder in the Scene-Decoupled layout: our own rendered ones, or the public dataset's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +20,8 @@ from understudy.synthetic.endless import ClipSizes
 
 __all__ = ["DatasetSource"]
 
-KEPT_CLIPS = 4096
-"""Small clips that stay in memory, so that films are decoded once."""
+KEPT_BYTES = 2 << 30
+"""Of clips that stay in memory, so that small films are decoded once."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ class DatasetSource:
     """Frames are taken evenly from each film and cut square about their middle."""
     scenes: tuple[str, ...]
     seed: int = 0
+    device: str = "cpu"
+    """Where clips are given."""
 
     @staticmethod
-    def of_folder(root: Path, sizes: ClipSizes, seed: int = 0) -> "DatasetSource":
+    def of_folder(root: Path, sizes: ClipSizes, seed: int = 0, device: str = "cpu") -> "DatasetSource":
         """All finished scenes of a folder.
 
         Raises:
@@ -46,7 +49,7 @@ class DatasetSource:
                 f"{root} holds no finished scenes: fill it with `understudy scene render-dataset -o {root}`, or name a"
                 " folder in the Scene-Decoupled layout"
             )
-        return DatasetSource(root, sizes, scenes, seed)
+        return DatasetSource(root, sizes, scenes, seed, device)
 
     def __call__(self, number: int, clips: int) -> ClipBatch:
         """The batch of that number. The depth of the set's pictures is not in such folders: it is inf.
@@ -54,20 +57,28 @@ class DatasetSource:
         Raises:
             FileFormatError: a file of a scene is damaged.
         """
-        chosen = []
+        chosen, clip_of = [], _remembering(self.sizes)
         for index in range(number * clips, (number + 1) * clips):
             turn, place = divmod(index, len(self.scenes))
             order = torch.randperm(
                 len(self.scenes), generator=torch.Generator().manual_seed(1_000_003 * self.seed + turn)
             )
-            chosen.append(_clip(self.root, self.scenes[order[place]], self.sizes))
+            chosen.append(clip_of(self.root, self.scenes[order[place]], self.sizes))
         words = [words for _, words in chosen]
-        return ClipBatch(
+        batch = ClipBatch(
             **{name: torch.stack([part[name] for part, _ in chosen]) for name in chosen[0][0]}, words=words
         )
+        return batch.to(self.device)
 
 
-@lru_cache(KEPT_CLIPS)
+@lru_cache(1)
+def _remembering(sizes: ClipSizes) -> Callable[[Path, str, ClipSizes], tuple[dict[str, Tensor], str]]:
+    """`_clip` that remembers as many clips as KEPT_BYTES hold."""
+    # Of a pixel: video, empty, mask and depth of a frame; a picture of the set and its depth.
+    numbers = 8 * sizes.frames * sizes.height * sizes.width + 4 * sizes.crops * sizes.crop_size**2
+    return lru_cache(KEPT_BYTES // (4 * numbers))(_clip)
+
+
 def _clip(root: Path, scene: str, sizes: ClipSizes) -> tuple[dict[str, Tensor], str]:
     """One clip as the fields of a batch, and its sentence."""
     total = frame_count(root, scene)

@@ -73,6 +73,7 @@ class CameraFigures:
     last_rotation_deg: Float[np.ndarray, " clip"]
     """Between the last frame's camera and the wanted one."""
     last_distance_m: Float[np.ndarray, " clip"]
+    """NaN as well where cameras were found in a scale of their own."""
     rotation_sum_rad: Float[np.ndarray, " clip"]
     """RotErr, summed over frames."""
     translation_sum: Float[np.ndarray, " clip"]
@@ -158,7 +159,7 @@ def _measure_seed(
             )
         else:
             found = _mapped_poses(made[posed], batch.K[posed], background)
-        camera = camera_figures(found, _numpy(batch.T_start_camera[posed]))
+        camera = camera_figures(found, _numpy(batch.T_start_camera[posed]), metric=sizes.width < GLOMAP_FROM_PX)
     nobody = EndlessClips(seed, sizes, split="held_out", mix=replace(mix, empty_share=1.0)).describe(every).words
     figures = ClipFigures(
         psnr_db=psnr_by_frame(made, batch.empty, batch.mask == 0).numpy(),
@@ -216,16 +217,16 @@ def _ssim(made: Float[Tensor, "batch frame 3 height width"], batch: ClipBatch) -
 
 
 def camera_figures(
-    found: Float[np.ndarray, "clip frame 4 4"], true: Float[np.ndarray, "clip frame 4 4"]
+    found: Float[np.ndarray, "clip frame 4 4"], true: Float[np.ndarray, "clip frame 4 4"], metric: bool = True
 ) -> CameraFigures:
-    """How far found cameras are from true ones, both to the start view's camera."""
+    """How far found cameras are from true ones, both to the start view's camera; `metric`: both in metres."""
     between = np.swapaxes(found[:, -1, :3, :3], 1, 2) @ true[:, -1, :3, :3]
     pairs = list(zip(found, true, strict=True))
     # A scale cannot be taken from a path that stays in place.
     travels = np.linalg.norm(true[..., :3, 3], axis=-1).max(1) > 1e-6
     return CameraFigures(
         last_rotation_deg=np.degrees(rotation_angle(between)),
-        last_distance_m=np.linalg.norm(found[:, -1, :3, 3] - true[:, -1, :3, 3], axis=-1),
+        last_distance_m=np.where(metric, np.linalg.norm(found[:, -1, :3, 3] - true[:, -1, :3, 3], axis=-1), np.nan),
         rotation_sum_rad=np.array([rotation_error_sum(a, b) for a, b in pairs]),
         translation_sum=np.where(travels, [translation_error_sum(a, b) for a, b in pairs], np.nan),
         cam_mc=np.where(travels, [cam_mc(a, b) for a, b in pairs], np.nan),

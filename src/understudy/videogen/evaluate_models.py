@@ -53,9 +53,10 @@ class TrainedModel:
     sampling: Sampling = field(default_factory=Sampling)
 
     def __call__(self, batch: ClipBatch, seed: int) -> Clips:
-        """Sampled clips."""
-        conditions = prepared(batch, self.saved.model.config, self.geometry).conditions
-        return sample_clips(self.saved.model, conditions, seed, self.sampling).clamp(-1, 1)
+        """Sampled clips, on the batch's device wherever the model is."""
+        model = self.saved.model
+        conditions = prepared(batch.to(next(model.parameters()).device), model.config, self.geometry).conditions
+        return sample_clips(model, conditions, seed, self.sampling).clamp(-1, 1).to(batch.video.device)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def find_models(
         if checkpoint is None:
             continue
         saved = load_model(checkpoint, device)
-        source = geometry_source(saved.geometry, device) if saved.model.config.geometry == "input" else None
+        source = geometry_source(saved.geometry, device) if saved.model.config.geometry != "none" else None
         models[name or "default"] = TrainedModel(saved, source, sampling or Sampling())
     if not models:
         raise InputError(f"there is no trained model in {run}: name the folder of a training, or train one first")

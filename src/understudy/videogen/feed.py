@@ -167,13 +167,20 @@ class RenderProcess:
         self._ahead: int | None = None
 
     def __call__(self, number: int) -> TrainingClips:
-        """The chunk of that number; the next one is begun."""
+        """The chunk of that number; the next one is begun.
+
+        Raises:
+            UnderstudyError: what the rendering raised, or the process has ended.
+        """
         try:
             if self._ahead != number:
                 if self._ahead is not None:
                     self._connection.recv_bytes()
                 self._connection.send(number)
             chunk = pickle.loads(self._connection.recv_bytes())
+            self._ahead = None
+            if isinstance(chunk, UnderstudyError):
+                raise chunk
             self._ahead = number + 1
             self._connection.send(self._ahead)
         except (EOFError, OSError) as error:
@@ -196,6 +203,11 @@ def _render_on_request(connection: Connection, render: Callable[[int], TrainingC
     torch.set_num_threads(1)
     try:
         while True:
-            connection.send_bytes(pickle.dumps(render(connection.recv())))
+            number = connection.recv()
+            try:
+                answer = render(number)
+            except UnderstudyError as error:
+                answer = error
+            connection.send_bytes(pickle.dumps(answer))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the owner is gone

@@ -49,7 +49,13 @@ def attend(
     if q.device.type == "cpu":
         # The fused kernel is up to ten times slower backwards on CPUs than these two products in bfloat16.
         return torch.softmax(q @ k.mT, -1) @ v
-    return F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    return _fused(q, k, v)
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`attend` by PyTorch's own kernels; the fast ones on GPUs need values as wide as the queries."""
+    wider = F.pad(v, (0, q.shape[-1] - v.shape[-1]))
+    return F.scaled_dot_product_attention(q, k, wider, scale=1.0)[..., : v.shape[-1]]
 
 
 class Attention(nn.Module):

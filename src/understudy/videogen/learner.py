@@ -31,6 +31,8 @@ ON_FIRST = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_froze
 ON_ALL = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, strict=False)
 """Whole on every process, to be taken apart again. Not strict, because frozen weights are missing in it."""
 MODEL, AVERAGE, MOMENT = "model.", "average.", "moment."
+NEWER_FACTS = ("geometry", "data")
+"""Checkpoints from before these were written lack them, and may go on."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ def resume(run: Path, learner: Learner, facts: Mapping[str, Any]) -> int:
         return 0
     found = read_training_facts(folder)
     for name, value in facts.items():
+        if name in NEWER_FACTS and name not in found:
+            continue
         if found.get(name) != _as_json(value):
             raise InputError(
                 f"{run} was begun with other settings ({name}); name another folder, or train on with the settings of"

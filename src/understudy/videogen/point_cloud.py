@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from understudy.videogen.rays import FARTHEST_M
+
 __all__ = ["render_point_cloud"]
 
 NEAREST_M = 0.05
-FARTHEST_M = 100.0
-"""Where points without a depth (the sky) are put."""
 DEPTH_STEPS = 1 << 20
 
 
@@ -28,6 +28,7 @@ def render_point_cloud(
     """Every pixel as a point of its colour, splatted on the nearest pixel, the nearest point in front.
 
     The fourth channel is 1 where a point landed; elsewhere the colour is 0. Depth is along each picture's +Z.
+    Points without a depth (the sky) are put at FARTHEST_M.
     """
     batch = len(pictures)
     frames = T_start_camera.shape[1]

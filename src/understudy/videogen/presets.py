@@ -71,19 +71,23 @@ class Variant:
 VARIANTS = {
     "default": Variant("rays; geometry added to the picture tokens; shuffled"),
     "paper": Variant(
-        "as CineScene: [R|t] per frame; I_t and F_t joined along the frames; shuffled",
+        "as CineScene: [R|t] per frame; I_t and F_t joined along the frames; shuffled; and no nearness",
         {"camera": "matrix", "context": "frames"}, numbered=True,
     ),
     "frames": Variant(
         "geometry joined along the frames instead of added; their number tells which belong together",
         {"context": "frames"}, numbered=True,
     ),
-    "matrix": Variant("[R|t] per frame instead of rays", {"camera": "matrix"}),
+    "matrix": Variant("[R|t] per frame instead of rays, and no nearness", {"camera": "matrix"}),
     "no_geometry": Variant("pictures of the set alone", {"geometry": "none"}),
     "no_nearness": Variant("F_t as tokens alone: attention is not drawn to where rays pass", {"nearness": False}),
-    "image_tokens": Variant("F_t without its camera token", {"nearness": False}, geometry_part="patches"),
-    "camera_token": Variant("the camera token of F_t alone", {"nearness": False}, geometry_part="camera"),
-    "loss_guided": Variant("hidden states drawn to F_t instead of given it", {"geometry": "aligned"}),
+    "image_tokens": Variant(
+        "F_t without its camera token, and no nearness", {"nearness": False}, geometry_part="patches",
+    ),
+    "camera_token": Variant(
+        "the camera token of F_t alone, and no nearness", {"nearness": False}, geometry_part="camera",
+    ),
+    "loss_guided": Variant("hidden states drawn to F_t instead of given it, and no nearness", {"geometry": "aligned"}),
     "numbered": Variant("shuffled pictures that know their number", numbered=True),
     "ordered": Variant("pictures always in one order", training={"order": "ordered"}, numbered=True),
     "progressive": Variant("in one order, geometry first", training={"order": "progressive"}, numbered=True),

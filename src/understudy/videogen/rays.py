@@ -10,6 +10,7 @@ from torch import Tensor
 
 __all__ = [
     "ASIDE_NUMBERS",
+    "FARTHEST_M",
     "POINT_NUMBERS",
     "RAY_FEATURES",
     "passing_numbers",
@@ -28,7 +29,9 @@ ASIDE_NUMBERS = 10
 """Of a point's or a ray's numbers, those whose products sum to how far the ray passes it by."""
 POINT_NUMBERS = ASIDE_NUMBERS + 4
 NEAREST_M = 0.5
-"""Points nearer to the start than this count as if they were so far."""
+"""Points nearer to the start than this are divided by it instead of their distance: they keep their direction."""
+FARTHEST_M = 100.0
+"""How far away the sky is taken to be."""
 
 
 def plucker_rays(
@@ -102,8 +105,9 @@ def patch_points(
 ) -> Float[Tensor, "batch picture token 14"]:
     """Where the patches of pictures lie: means of `point_numbers` over their pixels.
 
-    `depth_m` is along each camera's +Z, K in pixels of it.
+    `depth_m` is along each camera's +Z, inf for the sky, K in pixels of it.
     """
+    depth_m = torch.where(depth_m.isinf(), FARTHEST_M, depth_m)
     height, width = depth_m.shape[-2:]
     x = torch.arange(width, device=K.device, dtype=K.dtype) + 0.5
     y = torch.arange(height, device=K.device, dtype=K.dtype) + 0.5

@@ -55,7 +55,8 @@ def shoot(
 
     `pictures` show the empty set and are cut square about their middle; the first must be the view from which the path
     starts. If it is not, the path still begins at that view: poses are read relative to the path's first frame.
-    The path is read at as many moments as the model's clips have. The same seed gives the same frames.
+    The path is read at as many moments as the model's clips have, with its first lens: a zoom is not filmed. The same
+    seed gives the same frames.
 
     Raises:
         InputError: no picture, more than the model can number, no geometry for a model that needs it, or an unknown
@@ -157,7 +158,7 @@ def frames_of(
 def _path_for(
     camera: CameraPath, frames: int, size_px: int
 ) -> tuple[Float[Tensor, "1 frame 4 4"], Float[Tensor, "1 3 3"]]:
-    """Poses relative to the path's first, at evenly spaced frames of it, and the lens of its square middle."""
+    """Poses relative to the path's first, at evenly spaced frames of it, and its first lens's square middle."""
     moments = np.linspace(0, len(camera) - 1, frames).round().astype(int)
     T_start_camera = invert(camera.T_world_camera[0]) @ camera.T_world_camera[moments]
     side = min(camera.width, camera.height)

@@ -27,7 +27,7 @@ from understudy.videogen.model import ModelConfig, ModelOutput, VideoTransformer
 from understudy.videogen.optimisers import build_optimisers, learning_rate_share, set_learning_rates
 from understudy.videogen.sample import Sampling, sample_clips
 
-__all__ = ["Order", "TrainingConfig", "TrainingReport", "train", "training_loss"]
+__all__ = ["ENDLESS", "Order", "TrainingConfig", "TrainingReport", "train", "training_loss"]
 
 Order = Literal["shuffled", "ordered", "progressive"]
 """Of the pictures of a set: permuted for every clip (CineScene, 3.4); as they were taken; or as they were taken, with
@@ -37,6 +37,8 @@ PROGRESSIVE_SHARE = 0.3
 """Of the steps, before which progressive training shows no pictures."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ORACLE = GeometryOrigin("oracle")
+ENDLESS = "endless"
+"""The name of clips that are made while training."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def train(
     source: ClipSource,
     geometry: GeometrySource | None = None,
     origin: GeometryOrigin = ORACLE,
+    data: str = ENDLESS,
     held_out: TrainingClips | None = None,
     time_limit_s: float = float("inf"),
     beside: bool = True,
@@ -110,8 +113,8 @@ def train(
     """Train in the folder `run`, from its last checkpoint if it has one, until done or out of time.
 
     Start it with `accelerate launch` for many devices or sharded weights (FSDP2). `held_out` are whole clips to sample
-    for pictures; `origin` says in the checkpoint what `geometry` is. `beside`: on a CPU, clips are rendered in a second
-    process, for which `source` and `geometry` must be picklable; else between steps.
+    for pictures; `origin` and `data` say in the checkpoint what `geometry` and `source` are. `beside`: on a CPU, clips
+    are rendered in a second process, for which `source` and `geometry` must be picklable; else between steps.
 
     Raises:
         InputError: the folder holds a training of another configuration.
@@ -127,7 +130,10 @@ def train(
             block.compile()
     model, *optimisers = accelerator.prepare(model, *build_optimisers(model, config.muon_rate, config.adamw_rate))
     learner = Learner.begin(model, optimisers)
-    facts = {"model": asdict(model_config), "training": asdict(config), "devices": accelerator.num_processes}
+    facts = {
+        "model": asdict(model_config), "training": asdict(config), "devices": accelerator.num_processes,
+        "geometry": None if geometry is None else asdict(origin), "data": data,
+    }  # fmt: skip
     first = resume(run, learner, facts)
 
     rank, device = accelerator.process_index, accelerator.device
@@ -153,7 +159,7 @@ def train(
             if held_out is not None and (step % config.picture_every == 0 or step == config.steps):
                 _write_samples(run, step, accelerator, learner, held_out.to(device), config)
             if step % config.checkpoint_every == 0 or done:
-                _save(accelerator, run, step, learner, model_config, facts, origin)
+                _save(accelerator, run, step, learner, model_config, facts, origin, clips.conditions.pictures.shape[1])
             if done:
                 break
         return TrainingReport(step, config.steps, float(loss), curves.samples_per_s(step), curves.waited_share)
@@ -229,8 +235,9 @@ def _save(
     model_config: ModelConfig,
     facts: dict[str, Any],
     origin: GeometryOrigin,
+    pictures: int,
 ) -> None:
     state = learner.state()
     if accelerator.is_main_process:
-        write_checkpoint(run, step, model_config, averaged_weights(state), state, facts, origin)
+        write_checkpoint(run, step, model_config, averaged_weights(state), state, facts, origin, pictures)
     accelerator.wait_for_everyone()

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.progress import Progress, silent
+from understudy.io.text import replace_text
 from understudy.videogen.checkpoints import write_resumable
 from understudy.videogen.correlation_encoder import (
     DEEPEST_M,
@@ -280,7 +281,7 @@ def main() -> None:
         "cpu_s_of_last_call": round(used_s),
         "figures": {name: asdict(figures) for name, figures in held_out_figures(model).items()},
     }
-    options.out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    replace_text(options.out.with_suffix(".json"), json.dumps(document, indent=1) + "\n")
     print(json.dumps(document["figures"], indent=1))
 
 

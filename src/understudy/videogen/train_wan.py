@@ -27,7 +27,7 @@ from understudy.videogen.feed import ClipSource
 from understudy.videogen.learner import Learner, averaged_weights, resume
 from understudy.videogen.optimisers import learning_rate_share, set_learning_rates
 from understudy.videogen.scene_encoder import SceneEncoder
-from understudy.videogen.train import TrainingReport
+from understudy.videogen.train import ENDLESS, TrainingReport
 from understudy.videogen.wan import FRAMES_PER_LATENT, WAN_1_3B, CineSceneWan, Training, Wan
 from understudy.videogen.wan_conditions import PX_PER_LATENT, WanConditions, conditions_of, fitted, velocity_of
 
@@ -125,14 +125,15 @@ def train_wan(
     source: ClipSource,
     encoder: SceneEncoder | None = None,
     origin: WanOrigin = WanOrigin(),
+    data: str = ENDLESS,
     time_limit_s: float = float("inf"),
     progress: Progress = silent,
 ) -> TrainingReport:
     """Train in the folder `run`, from its last checkpoint if it has one, until done or out of time.
 
     Start it with `accelerate launch` for many devices. `wan` and `encoder` are on the device that trains; Wan's
-    transformer is changed. `source` gives clips of the configured size, and pictures of any; `origin` says in the
-    checkpoint what `wan` and `encoder` are.
+    transformer is changed. `source` gives clips of the configured size, and pictures of any; `origin` and `data` say in
+    the checkpoint what `wan`, `encoder` and `source` are.
 
     Raises:
         InputError: the folder holds a training of another configuration, or clips are of another size.
@@ -141,7 +142,7 @@ def train_wan(
     accelerator = Accelerator()
     run.mkdir(parents=True, exist_ok=True)
     learner = _begin(accelerator, wan, config, encoder)
-    facts = {"wan": asdict(config), "devices": accelerator.num_processes}
+    facts = {"wan": asdict(config), "devices": accelerator.num_processes, "data": data}
     first = resume(run, learner, facts)
     checkpoints = _Checkpoints(run, config, origin, None if encoder is None else encoder.channels, facts)
 
