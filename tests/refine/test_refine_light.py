@@ -4,10 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from understudy.core.environment import Light
 from understudy.geometry.colour import srgb_bytes_from_linear
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at
 from understudy.refine.light import LightSample, estimate_light
+from understudy.refine.shadow_match import match_shadow
 
 HEIGHT, WIDTH = 216, 384
 K = intrinsics(380.0, WIDTH, HEIGHT)
@@ -40,26 +42,39 @@ def egg(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return distance, np.where(distance[..., None] > 0, normal, 0.0)
 
 
-def scene(key: np.ndarray, strength: float, fill: float, cast: bool, seed: int = 0) -> LightSample:
+def shadow_of_egg(key: np.ndarray, key_angle_rad: float = 0.0) -> np.ndarray:
+    """Which share of the key the egg keeps from the ground; the key is a disc."""
+    directions, origin = rays(), T_WORLD_CAMERA[:3, 3]
+    down = directions[..., 1] < -1e-3
+    ground = origin + directions * np.where(down, -origin[1] / np.where(down, directions[..., 1], -1), 0)[..., None]
+    aside = np.cross(key, [0.0, 1.0, 0.0]) / np.linalg.norm(np.cross(key, [0.0, 1.0, 0.0]))
+    turns = np.arange(12) * np.pi * (3 - np.sqrt(5))
+    radii = np.tan(key_angle_rad) * np.sqrt((np.arange(12) + 0.5) / 12)
+    hidden = []
+    for radius, turn in zip(radii, turns, strict=True) if key_angle_rad else [(0.0, 0.0)]:
+        towards = key + radius * (np.cos(turn) * aside + np.sin(turn) * np.cross(aside, key))
+        # A ground point is in shadow when its ray to the key meets the egg.
+        o, d = (ground - [0.0, 0.85, 0.0]) / [0.4, 0.85, 0.4], towards / np.array([0.4, 0.85, 0.4])
+        b, a, c = o @ d, d @ d, (o * o).sum(-1) - 1
+        hidden.append(down & (b * b - a * c > 0) & (b < 0))
+    return np.mean(hidden, 0)
+
+
+def scene(
+    key: np.ndarray, strength: float, fill: float, cast: bool, seed: int = 0, key_angle_rad: float = 0.0
+) -> LightSample:
     rng = np.random.default_rng(seed)
     directions = rays()
     distance, normal = egg(directions)
     on_egg = distance > 0
-    origin = T_WORLD_CAMERA[:3, 3]
     down = directions[..., 1] < -1e-3
-    reach = np.where(down, -origin[1] / np.where(down, directions[..., 1], -1), 0)
-    ground = origin + directions * reach[..., None]
     noise = cv2.GaussianBlur(rng.standard_normal((HEIGHT, WIDTH)), (0, 0), 3)
     albedo = 0.3 * np.exp(0.8 * noise)
     plate = np.where(down, albedo * (strength * max(key[1], 0) + fill), 0.35)
     frame = plate.copy()
     if cast:
-        # A ground point is in shadow when its ray to the key meets the egg.
-        o = (ground - [0.0, 0.85, 0.0]) / [0.4, 0.85, 0.4]
-        d = key / np.array([0.4, 0.85, 0.4])
-        b, a, c = o @ d, d @ d, (o * o).sum(-1) - 1
-        shadow = down & (b * b - a * c > 0) & (b < 0)
-        frame = np.where(shadow, albedo * fill, plate)
+        lit_share = 1 - shadow_of_egg(key, key_angle_rad)
+        frame = np.where(down, albedo * (strength * lit_share * max(key[1], 0) + fill), plate)
     bands = np.where(np.sin(np.arange(HEIGHT) / 30)[:, None] > 0, 0.5, 0.15)
     lit = bands * (strength * np.maximum(normal @ key, 0) + fill)
     frame = np.where(on_egg, lit, frame)
@@ -85,6 +100,30 @@ def test_shading_tells_the_key_where_no_shadow_is_seen(key):
     estimate = estimate_light([scene(key, 1.2, 0.4, cast=False, seed=seed) for seed in range(3)])
     assert estimate.found_by == "shading"
     assert angle_deg(estimate.light.key_direction, key) < 22
+
+
+@pytest.mark.parametrize("key", [unit(0.8, 0.9, 0.3), unit(-0.7, 0.7, 0.6)])
+def test_matching_the_shadow_finds_direction_and_softness(key):
+    def cast(light: Light, _: int) -> np.ndarray:
+        shadow = shadow_of_egg(light.key_direction, light.key_angle_rad)
+        return cv2.resize(shadow, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
+
+    matched = {}
+    for angle_rad in (0.01, 0.12):
+        samples = [scene(key, 1.2, 0.4, cast=True, seed=seed, key_angle_rad=angle_rad) for seed in range(2)]
+        found = estimate_light(samples).light
+        matched[angle_rad] = match_shadow(found, samples, cast)
+        before, after = (angle_deg(light.key_direction, key) for light in (found, matched[angle_rad]))
+        assert after < max(0.6 * before, 2.5)
+        level = [light.key_colour * light.key_direction[1] for light in (found, matched[angle_rad])]
+        np.testing.assert_allclose(*level)
+    assert matched[0.01].key_angle_rad < 0.03 and matched[0.12].key_angle_rad > 0.07
+
+
+def test_a_shadow_that_nothing_casts_changes_no_light():
+    light = estimate_light([scene(unit(0.8, 0.9, 0.3), 1.2, 0.4, cast=True)]).light
+    bare = [scene(unit(0.8, 0.9, 0.3), 1.2, 0.4, cast=False)]
+    assert match_shadow(light, bare, lambda candidate, number: shadow_of_egg(candidate.key_direction)) is light
 
 
 def test_flat_light_falls_back_to_soft_light_from_above_and_says_so():

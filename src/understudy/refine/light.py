@@ -12,17 +12,20 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.environment import Light
 from understudy.geometry.colour import linear_from_srgb_bytes
 
-__all__ = ["LightEstimate", "LightSample", "estimate_light"]
+__all__ = ["LUMA", "LightEstimate", "LightSample", "estimate_light", "near_ground"]
 
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
+LUMA = np.array([0.2126, 0.7152, 0.0722])
+"""Luminance of linear red, green and blue."""
 _GREY_ALBEDO = 0.22
 _GROUND_ALBEDO = 0.2
 _SHADOW_RATIO = 0.88
+_SHADOW_REACH = 2.5
+"""How long a shadow is looked for, in heights of the actor."""
 _LEAST_SHADED_FILL = 0.35
 _KEY_ANGLE_RAD = {"shadow": math.radians(3), "shading": math.radians(8), "prior": math.radians(20)}
 """By what told its direction: the less sure that is, the softer the key."""
@@ -107,7 +110,7 @@ def _light(key: _Key, samples: Sequence[LightSample], key_angle_rad: float) -> L
     elevation = max(float(key.direction[1]), 0.3)
     key_colour, fill_sky = (1 - fill_share) * tint / elevation, fill_share * tint
     # What the ground throws back: a share of what falls on it, in its own colour.
-    bounce = np.clip(ground / max(float(ground @ _LUMA), 1e-4), 0.3, 2.0) * _GROUND_ALBEDO * tint
+    bounce = np.clip(ground / max(float(ground @ LUMA), 1e-4), 0.3, 2.0) * _GROUND_ALBEDO * tint
     unit = Light(key.direction, key_colour, fill_sky, bounce, key_angle_rad)
     strength = _irradiance_on_actor(samples) / max(_mean_irradiance(unit, samples), 1e-3)
     return Light(key.direction, strength * key_colour, strength * fill_sky, strength * bounce, key_angle_rad)
@@ -119,8 +122,8 @@ def _irradiance_on_actor(samples: Sequence[LightSample]) -> float:
     The actor reflects about a fifth of it, as clothes and skin do on the whole; so does what surrounds them; and an
     exposed film shows white a little below one.
     """
-    around = float(np.median([_surroundings(sample) for sample in samples], 0) @ _LUMA)
-    bodies = [linear_from_srgb_bytes(sample.frame[sample.matte > 240]).astype(np.float64) @ _LUMA for sample in samples]
+    around = float(np.median([_surroundings(sample) for sample in samples], 0) @ LUMA)
+    bodies = [linear_from_srgb_bytes(sample.frame[sample.matte > 240]).astype(np.float64) @ LUMA for sample in samples]
     bodies = [np.exp(np.log(np.maximum(body, 0.01)).mean()) for body in bodies if len(body) > 100]
     guesses = [around / _GREY_ALBEDO, 0.9] + ([float(np.median(bodies)) / _GREY_ALBEDO] if bodies else [])
     return float(np.exp(np.log(np.clip(guesses, 0.05, 3.0)).mean()))
@@ -135,7 +138,7 @@ def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
     upward = 0.5 + 0.5 * normals[:, 1:2]
     fill = upward * light.fill_sky + (1 - upward) * light.fill_ground
     direct = np.maximum(normals @ light.key_direction, 0)[:, None] * light.key_colour
-    return float(((fill + direct) @ _LUMA).mean())
+    return float(((fill + direct) @ LUMA).mean())
 
 
 def _surroundings(sample: LightSample) -> Float[np.ndarray, "3"]:
@@ -156,8 +159,8 @@ def _tint(plate: Float[np.ndarray, "rows columns 3"]) -> Float[np.ndarray, "3"]:
     if len(usable) < 100:
         return np.ones(3)
     norm = np.maximum((usable**6).mean(0) ** (1 / 6), 1e-4)
-    tint = np.sqrt(np.clip(norm / (norm @ _LUMA), 0.6, 1.6))
-    return tint / (tint @ _LUMA)
+    tint = np.sqrt(np.clip(norm / (norm @ LUMA), 0.6, 1.6))
+    return tint / (tint @ LUMA)
 
 
 def _ground_colour(sample: LightSample) -> Float[np.ndarray, "3"]:
@@ -190,6 +193,15 @@ def _ground_points(sample: LightSample) -> tuple[Float[np.ndarray, "n 2"], np.nd
     return points[pixels], pixels
 
 
+def near_ground(sample: LightSample) -> Bool[np.ndarray, "rows columns"]:
+    """Where the actor's shadow may lie: of every second row and column, the ground within a few heights."""
+    points, pixels = _ground_points(sample)
+    near = np.zeros(sample.matte[::_STEP, ::_STEP].shape, bool)
+    reach_m = _SHADOW_REACH * sample.height_m
+    near.flat[pixels] = np.linalg.norm(points - sample.root_position_m[[0, 2]], axis=1) < reach_m
+    return near
+
+
 def _from_cast_shadow(samples: Sequence[LightSample]) -> _Key | None:
     """The key from where the ground is darker than in the plate; None without a clear shadow."""
     weights, offsets, ratios, heights = [], [], [], []
@@ -201,15 +213,15 @@ def _from_cast_shadow(samples: Sequence[LightSample]) -> _Key | None:
         plate = _soft_linear(sample.plate).reshape(-1, 3)[pixels]
         person = cv2.dilate(sample.matte, np.ones((9, 9), np.uint8))[::_STEP, ::_STEP].ravel()[pixels] > 10
         ratio = (frame + 1e-3) / (plate + 1e-3)
-        brightness = ratio @ _LUMA
+        brightness = ratio @ LUMA
         offset = points - sample.root_position_m[[0, 2]]
         distance = np.linalg.norm(offset, axis=1)
         shadow = (
             (brightness < _SHADOW_RATIO)
             & (np.ptp(ratio, axis=1) < 0.25)
             & ~person
-            & (plate @ _LUMA > 0.008)
-            & (distance < 2.5 * sample.height_m)
+            & (plate @ LUMA > 0.008)
+            & (distance < _SHADOW_REACH * sample.height_m)
         )
         person_area = np.count_nonzero(sample.matte[::_STEP, ::_STEP] > 128)
         if np.count_nonzero(shadow) < max(0.02 * person_area, 30):
@@ -236,7 +248,7 @@ def _from_cast_shadow(samples: Sequence[LightSample]) -> _Key | None:
     length = max(float(along[order][np.searchsorted(share, 0.95)]), 0.1)
     elevation = float(np.clip(np.arctan2(0.95 * np.mean(heights), length), np.radians(12), np.radians(80)))
     direction = np.array([-away[0] * np.cos(elevation), np.sin(elevation), -away[1] * np.cos(elevation)])
-    umbra = ratio[ratio @ _LUMA <= np.percentile(ratio @ _LUMA, 30)]
+    umbra = ratio[ratio @ LUMA <= np.percentile(ratio @ LUMA, 30)]
     return _Key(direction, np.median(umbra, 0), float(np.clip((concentration - 0.5) * 2, 0, 1)))
 
 
@@ -264,7 +276,7 @@ def _from_shading(samples: Sequence[LightSample]) -> _Key | None:
     if len(normal) < 500:
         return None
     step = max(1, len(normal) // 6000)
-    brightness = np.maximum(colour @ _LUMA, 1e-4)[::step]
+    brightness = np.maximum(colour @ LUMA, 1e-4)[::step]
     direction, fill, explained = _search_key(normal[::step], brightness, _cloths(colour)[::step])
     if explained < 0.06 or fill >= _FILLS[-1]:
         return None

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from understudy.core.ahead import behind
+from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
-from understudy.core.film import Take
+from understudy.core.film import Performance, Take
 from understudy.core.progress import Progress
 from understudy.io.cameras import read_camera_json
 from understudy.io.gltf import write_scene
@@ -20,6 +21,7 @@ from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
 from understudy.refine.look import LookSample, RefineConfig, measure_look
 from understudy.refine.refine import refine
+from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.cut import Cut
@@ -31,6 +33,8 @@ FLAT_LIGHT = Light(np.array([0.0, 1.0, 0.0]), np.zeros(3), np.ones(3), np.ones(3
 """For renders of which only the silhouette or the normals matter."""
 TAKE_READS = ["/character/character.glb", "performance/motion.npz", "camera/fitted.json"]
 _LIGHT_SAMPLES = 8
+_SHADOW_SAMPLES = 4
+_SHADOW_PX = 480
 _LOOK_SAMPLES = 8
 
 
@@ -66,12 +70,32 @@ def light_stage(cut: Cut) -> None:
                 )
                 progress(done, len(frames))
         estimate = estimate_light(samples)
-        save_light(folder / "light.json", estimate.light)
+        light = estimate.light
+        if estimate.found_by == "shadow":
+            some = slice(None, None, len(frames) // _SHADOW_SAMPLES or 1)
+            light = _matched(light, actor, camera, frames[some], samples[some])
+        save_light(folder / "light.json", light)
         return {"found_by": estimate.found_by, "confidence": round(estimate.confidence, 3)}
 
     reads = ["plate/clean_plate.mp4", "camera/source.json"]
     reads += [f"{cut.actor}/{name}" for name in ("mask.mkv", "motion.npz", "body.glb")]
-    cut.run("light", reads, {"samples": _LIGHT_SAMPLES}, ["light.json"], work, reads_shot=True)
+    settings = {"samples": _LIGHT_SAMPLES, "shadow_samples": _SHADOW_SAMPLES, "shadow_px": _SHADOW_PX}
+    cut.run("light", reads, settings, ["light.json"], work, reads_shot=True)
+
+
+def _matched(
+    light: Light, actor: Performance, camera: CameraPath, frames: list[int], samples: list[LightSample]
+) -> Light:
+    """The light by which the fitted body throws the shadow that the shot shows."""
+    scale = min(1.0, _SHADOW_PX / camera.width)
+    K, size = np.diag([scale, scale, 1.0]) @ camera.K, (round(scale * camera.width), round(scale * camera.height))
+    small = CameraPath(camera.T_world_camera, K, *size, camera.frame_rate)
+    with OpenGL(supersampling=1).build() as renderer:
+
+        def cast(candidate: Light, number: int) -> Float[np.ndarray, "height width"]:
+            return renderer(Take((actor,), small, candidate), frames[number]).shadow
+
+        return match_shadow(light, samples, cast)
 
 
 def the_take(cut: Cut) -> Take:
