@@ -1,5 +1,7 @@
 """The light of a set, on scenes lit by a known light."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,9 @@ T_WORLD_CAMERA = look_at(np.array([0.0, 1.6, 5.0]), np.array([0.0, 0.9, 0.0]))
 
 def unit(*v: float) -> np.ndarray:
     return np.array(v) / np.linalg.norm(v)
+
+
+KEY = unit(0.8, 0.9, 0.3)
 
 
 def angle_deg(a: np.ndarray, b: np.ndarray) -> float:
@@ -102,17 +107,18 @@ def test_shading_tells_the_key_where_no_shadow_is_seen(key):
     assert angle_deg(estimate.light.key_direction, key) < 22
 
 
-@pytest.mark.parametrize("key", [unit(0.8, 0.9, 0.3), unit(-0.7, 0.7, 0.6)])
-def test_matching_the_shadow_finds_direction_and_softness(key):
-    def cast(light: Light, _: int) -> np.ndarray:
-        shadow = shadow_of_egg(light.key_direction, light.key_angle_rad)
-        return cv2.resize(shadow, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
+def cast_at_half_size(light: Light, _: int) -> np.ndarray:
+    shadow = shadow_of_egg(light.key_direction, light.key_angle_rad)
+    return cv2.resize(shadow, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
 
+
+@pytest.mark.parametrize("key", [KEY, unit(-0.7, 0.7, 0.6)])
+def test_matching_the_shadow_finds_direction_and_softness(key):
     matched = {}
     for angle_rad in (0.01, 0.12):
         samples = [scene(key, 1.2, 0.4, cast=True, seed=seed, key_angle_rad=angle_rad) for seed in range(2)]
         found = estimate_light(samples).light
-        matched[angle_rad] = match_shadow(found, samples, cast)
+        matched[angle_rad] = match_shadow(found, samples, cast_at_half_size)
         before, after = (angle_deg(light.key_direction, key) for light in (found, matched[angle_rad]))
         assert after < max(0.6 * before, 2.5)
         level = [light.key_colour * light.key_direction[1] for light in (found, matched[angle_rad])]
@@ -120,10 +126,14 @@ def test_matching_the_shadow_finds_direction_and_softness(key):
     assert matched[0.01].key_angle_rad < 0.03 and matched[0.12].key_angle_rad > 0.07
 
 
-def test_a_shadow_that_nothing_casts_changes_no_light():
-    light = estimate_light([scene(unit(0.8, 0.9, 0.3), 1.2, 0.4, cast=True)]).light
-    bare = [scene(unit(0.8, 0.9, 0.3), 1.2, 0.4, cast=False)]
-    assert match_shadow(light, bare, lambda candidate, number: shadow_of_egg(candidate.key_direction)) is light
+def test_no_light_throws_a_shadow_that_is_not_there():
+    light = estimate_light([scene(KEY, 1.2, 0.4, cast=True)]).light
+    assert match_shadow(light, [scene(KEY, 1.2, 0.4, cast=False)], cast_at_half_size) is None
+    # Nor one that lies where no light could throw it.
+    elsewhere = [replace(sample, frame=np.roll(sample.frame, 90, 1)) for sample in [scene(KEY, 1.2, 0.4, cast=True)]]
+    assert match_shadow(light, elsewhere, cast_at_half_size) is None
+    found = estimate_light([scene(KEY, 1.2, 0.4, cast=True)], believe_shadow=False)
+    assert found.found_by != "shadow"
 
 
 def test_flat_light_falls_back_to_soft_light_from_above_and_says_so():

@@ -69,8 +69,10 @@ class _Key:
     confidence: float
 
 
-def estimate_light(samples: Sequence[LightSample]) -> LightEstimate:
+def estimate_light(samples: Sequence[LightSample], believe_shadow: bool = True) -> LightEstimate:
     """The set's light from about ten well-spread frames; soft light from above where the shot does not tell.
+
+    Without `believe_shadow`, what is dark on the ground tells nothing.
 
     Raises:
         ValueError: no samples.
@@ -78,7 +80,7 @@ def estimate_light(samples: Sequence[LightSample]) -> LightEstimate:
     if not samples:
         raise ValueError("a light is estimated from at least one frame")
     prior = _prior(samples)
-    cast, shading = _from_cast_shadow(samples), _from_shading(samples)
+    cast, shading = _from_cast_shadow(samples) if believe_shadow else None, _from_shading(samples)
     if cast is not None:
         return LightEstimate(_light(cast, samples, _KEY_ANGLE_RAD["shadow"]), "shadow", cast.confidence)
     if shading is not None:

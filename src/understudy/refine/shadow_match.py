@@ -25,8 +25,8 @@ OUTLIER = 0.5
 """Difference in darkness that counts like any larger one: the set may darken for other reasons."""
 ABOUT_AS_WELL = 1.1
 """Times the least error."""
-LEAST_GAIN = 0.05
-"""By which share the error must fall."""
+LEAST_EXPLAINED = 0.4
+"""Of the darkness on the ground, as squares: a shadow must explain so much, or the ground is dark for other reasons."""
 DARK = 0.12
 
 
@@ -38,30 +38,29 @@ class ShadowCaster(Protocol):
         """The share of the key that the actor keeps from the ground in a sample's picture, at any size, 0 … 1."""
 
 
-def match_shadow(light: Light, samples: Sequence[LightSample], cast: ShadowCaster) -> Light:
-    """A light whose key throws the actor's shadow where, and as soft as, the shot shows it.
+def match_shadow(light: Light, samples: Sequence[LightSample], cast: ShadowCaster) -> Light | None:
+    """A light whose key throws the actor's shadow where, and as soft as, the shot shows it; None where none does.
 
-    Looks around `light` in ever smaller steps, and returns it as it is where nothing fits better. What the key gives to
-    level ground stays.
+    Looks around `light` in ever smaller steps. What the key gives to level ground stays.
     """
     seen = [_seen(sample, cast(light, number).shape) for number, sample in enumerate(samples)]
     dark = np.concatenate([darkness[counts & (darkness > DARK)] for darkness, counts in seen])
     if not len(dark):
-        return light
+        return None
     full = float(np.percentile(dark, 70))
 
-    def error(candidate: Light) -> float:
-        parts = [
-            np.minimum(np.abs(full * cast(candidate, number) - darkness), OUTLIER)[counts] ** 2
-            for number, (darkness, counts) in enumerate(seen)
-        ]
+    def error(candidate: Light | None) -> float:
+        parts = []
+        for number, (darkness, counts) in enumerate(seen):
+            thrown = 0.0 if candidate is None else full * cast(candidate, number)
+            parts.append(np.minimum(np.abs(thrown - darkness), OUTLIER)[counts] ** 2)
         return float(np.concatenate(parts).mean())
 
     def best_of(start: tuple[float, Light], candidates: list[Light]) -> tuple[float, Light]:
         near = (c for c in candidates if float(c.key_direction @ light.key_direction) > math.cos(FARTHEST_RAD))
         return min([start, *((error(candidate), candidate) for candidate in near)], key=lambda found: found[0])
 
-    start = best = (error(light), light)
+    best = (error(light), light)
     for step in STEPS_RAD:
         best = best_of(best, _turned(best[1], step))
     # Not before: a shadow that lies elsewhere is best hidden by a soft one. For the same reason the hardest that fits
@@ -70,7 +69,7 @@ def match_shadow(light: Light, samples: Sequence[LightSample], cast: ShadowCaste
     errors = [error(candidate) for candidate in softer]
     best = next(found for found in zip(errors, softer, strict=True) if found[0] <= ABOUT_AS_WELL * min(errors))
     best = best_of(best, _turned(best[1], STEPS_RAD[-1]))
-    return best[1] if best[0] < (1 - LEAST_GAIN) * start[0] else light
+    return best[1] if best[0] < (1 - LEAST_EXPLAINED) * error(None) else None
 
 
 def _turned(light: Light, step_rad: float) -> list[Light]:

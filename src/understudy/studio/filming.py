@@ -1,7 +1,7 @@
 """The last stages of a cut: light, render, scene file, and the finished frames."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +70,11 @@ def light_stage(cut: Cut) -> None:
                 )
                 progress(done, len(frames))
         estimate = estimate_light(samples)
-        light = estimate.light
         if estimate.found_by == "shadow":
             some = slice(None, None, len(frames) // _SHADOW_SAMPLES or 1)
-            light = _matched(light, actor, camera, frames[some], samples[some])
-        save_light(folder / "light.json", light)
+            light = _matched(estimate.light, actor, camera, frames[some], samples[some])
+            estimate = replace(estimate, light=light) if light else estimate_light(samples, believe_shadow=False)
+        save_light(folder / "light.json", estimate.light)
         return {"found_by": estimate.found_by, "confidence": round(estimate.confidence, 3)}
 
     reads = ["plate/clean_plate.mp4", "camera/source.json"]
@@ -85,8 +85,8 @@ def light_stage(cut: Cut) -> None:
 
 def _matched(
     light: Light, actor: Performance, camera: CameraPath, frames: list[int], samples: list[LightSample]
-) -> Light:
-    """The light by which the fitted body throws the shadow that the shot shows."""
+) -> Light | None:
+    """The light by which the fitted body throws the shadow that the shot shows, if any does."""
     scale = min(1.0, _SHADOW_PX / camera.width)
     K, size = np.diag([scale, scale, 1.0]) @ camera.K, (round(scale * camera.width), round(scale * camera.height))
     small = CameraPath(camera.T_world_camera, K, *size, camera.frame_rate)
