@@ -23,6 +23,7 @@ def unit(*v: float) -> np.ndarray:
 
 
 KEY = unit(0.8, 0.9, 0.3)
+HALF = (WIDTH // 2, HEIGHT // 2)
 
 
 def angle_deg(a: np.ndarray, b: np.ndarray) -> float:
@@ -109,7 +110,7 @@ def test_shading_tells_the_key_where_no_shadow_is_seen(key):
 
 def cast_at_half_size(light: Light, _: int) -> np.ndarray:
     shadow = shadow_of_egg(light.key_direction, light.key_angle_rad)
-    return cv2.resize(shadow, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shadow, HALF, interpolation=cv2.INTER_AREA)
 
 
 @pytest.mark.parametrize("key", [KEY, unit(-0.7, 0.7, 0.6)])
@@ -118,7 +119,7 @@ def test_matching_the_shadow_finds_direction_and_softness(key):
     for angle_rad in (0.01, 0.12):
         samples = [scene(key, 1.2, 0.4, cast=True, seed=seed, key_angle_rad=angle_rad) for seed in range(2)]
         found = estimate_light(samples).light
-        matched[angle_rad] = match_shadow(found, samples, cast_at_half_size)
+        matched[angle_rad] = match_shadow(found, samples, cast_at_half_size, HALF)
         before, after = (angle_deg(light.key_direction, key) for light in (found, matched[angle_rad]))
         assert after < max(0.6 * before, 2.5)
         level = [light.key_colour * light.key_direction[1] for light in (found, matched[angle_rad])]
@@ -128,10 +129,10 @@ def test_matching_the_shadow_finds_direction_and_softness(key):
 
 def test_no_light_throws_a_shadow_that_is_not_there():
     light = estimate_light([scene(KEY, 1.2, 0.4, cast=True)]).light
-    assert match_shadow(light, [scene(KEY, 1.2, 0.4, cast=False)], cast_at_half_size) is None
+    assert match_shadow(light, [scene(KEY, 1.2, 0.4, cast=False)], cast_at_half_size, HALF) is None
     # Nor one that lies where no light could throw it.
     elsewhere = [replace(sample, frame=np.roll(sample.frame, 90, 1)) for sample in [scene(KEY, 1.2, 0.4, cast=True)]]
-    assert match_shadow(light, elsewhere, cast_at_half_size) is None
+    assert match_shadow(light, elsewhere, cast_at_half_size, HALF) is None
     found = estimate_light([scene(KEY, 1.2, 0.4, cast=True)], believe_shadow=False)
     assert found.found_by != "shadow"
 

@@ -16,7 +16,7 @@ from understudy.videogen.layers import _fused as fused
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.optimisers import build_optimisers
 from understudy.videogen.presets import PRESETS, VARIANTS, varied
-from understudy.videogen.rays import passing_numbers, point_numbers
+from understudy.videogen.rays import POINT_NUMBERS, passing_numbers, point_numbers
 from understudy.videogen.train import training_loss
 from understudy.videogen.words import FILM_VOCABULARY, Vocabulary
 
@@ -147,10 +147,8 @@ def test_attention_goes_where_a_ray_passes_and_not_behind_it():
     T_start_camera[..., :3, 3] = torch.tensor([2.0, 0.0, 0.0])
     ray = torch.tensor([0.0, 0.0, 1.0, 0.0, -2.0, 0.0])[None, None, None]  # from there along +Z
     points = torch.tensor([[2.0, 0.0, 5.0], [0.0, 0.0, 5.0], [2.0, 0.0, -5.0]])
-    nearness = Nearness(torch.zeros(1, 4, 14), torch.zeros(1, 4, 14))
-    nearness.rays[:, :1] = passing_numbers(T_start_camera, ray)[:, 0]
-    nearness.points[:, 1:] = point_numbers(points)
-    attention = Attention(8, 2, nears=True)
+    nearness = Nearness.of(passing_numbers(T_start_camera, ray)[:, 0], 0, point_numbers(points)[None], 1, 4)
+    attention = Attention(8, 2, knows_nearness=True)
     with torch.no_grad():
         attention.query.weight.zero_()
         attention.value.weight.copy_(torch.eye(8))
@@ -179,7 +177,7 @@ def test_points_stand_at_the_tokens_that_carry_geometry(name):
     context = points.shape[1] * (2 if name == "frames" else 1)
     nearness = model.nearness(clips.conditions, torch.zeros(2, video + context + config.readings, config.width))
     before = video + context - points.shape[1]  # joined along the frames, geometry stands behind the pictures
-    assert torch.equal(nearness.points[:, before : -config.readings], points)
+    assert torch.equal(nearness.points[:, before : -config.readings, :POINT_NUMBERS], points)
     assert not nearness.points[:, :before].any() and not nearness.points[:, -config.readings :].any()
     assert nearness.rays[:, :video].any(-1).all() and not nearness.rays[:, video:].any()
 

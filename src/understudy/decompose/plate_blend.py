@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.grain import Grain, grain_field
+from understudy.geometry.colour import LUMA
 
 __all__ = [
     "BlendConfig",
@@ -99,7 +100,7 @@ def hole_of(mask: UInt8[np.ndarray, "height width"], config: BlendConfig) -> Boo
 
 def luminance_of(picture: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
     """Rec. 709 luma of an RGB picture, in the picture's own scale."""
-    return cv2.transform(picture, np.array([[0.2126, 0.7152, 0.0722]], np.float32))
+    return cv2.transform(picture, LUMA[None].astype(np.float32))
 
 
 def match_tone(

@@ -8,11 +8,9 @@ from jaxtyping import Float, UInt8
 
 from understudy.core.grain import Grain, grain_field
 from understudy.core.passes import Passes
-from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
+from understudy.geometry.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
 
 __all__ = ["Look", "compose"]
-
-_LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def compose(
         done = srgb_bytes_from_linear(light)
     else:
         coded = 255.0 * srgb_from_linear(np.minimum(light, 1.0)).astype(np.float32)
-        luminance = cv2.transform(coded, _LUMA)
+        luminance = cv2.transform(coded, LUMA[None].astype(np.float32))
         coded += alpha[..., None] * grain_field(look.grain, luminance, frame)
         done = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
     touched = (alpha > 0) | (shadow > 0)

@@ -15,12 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.environment import Light
-from understudy.geometry.colour import linear_from_srgb_bytes
+from understudy.geometry.colour import LUMA, linear_from_srgb_bytes
 
-__all__ = ["LUMA", "LightEstimate", "LightSample", "estimate_light", "near_ground"]
+__all__ = ["LightEstimate", "LightSample", "estimate_light", "near_ground"]
 
-LUMA = np.array([0.2126, 0.7152, 0.0722])
-"""Luminance of linear red, green and blue."""
 _GREY_ALBEDO = 0.22
 _GROUND_ALBEDO = 0.2
 _SHADOW_RATIO = 0.88

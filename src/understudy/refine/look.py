@@ -10,12 +10,10 @@ from jaxtyping import Bool, Float, UInt8
 from understudy.core.environment import Light
 from understudy.core.grain import Grain, estimate_grain, flat_areas
 from understudy.core.passes import Passes
-from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.geometry.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.refine.compose import Look
 
 __all__ = ["LookSample", "RefineConfig", "measure_look"]
-
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclass(frozen=True)
@@ -94,10 +92,10 @@ def _gain(samples: Sequence[LookSample], config: RefineConfig) -> Float[np.ndarr
         return np.ones(3)
     own, actor_mean, around_mean = (np.median(values, 0) for values in (character, actor, around))
     difference = 0.5 * (actor_mean + around_mean) - own
-    brightness = float(difference @ _LUMA)
+    brightness = float(difference @ LUMA)
     # White balance: what actor and set have in common is the light's tint; a share of it, for clothes are no grey card.
     tint = 0.5 * (actor_mean + around_mean)
-    tint = tint - tint @ _LUMA - (own - own @ _LUMA)
+    tint = tint - tint @ LUMA - (own - own @ LUMA)
     log_gain = np.clip(config.gain_share * brightness, -np.log(config.most_gain), np.log(config.most_gain))
     return np.exp(log_gain + np.clip(0.12 * tint, -0.06, 0.06))
 
@@ -171,7 +169,7 @@ def _grain(samples: Sequence[LookSample]) -> Grain:
         picture = sample.frame.astype(np.float32)
         smooth = cv2.GaussianBlur(picture, (0, 0), _SMOOTH_PX)
         residual = (picture - smooth) / _KEPT
-        luminance = smooth @ _LUMA.astype(np.float32)
+        luminance = smooth @ LUMA.astype(np.float32)
         # Clipped white and black have no grain to measure.
         inside = (picture.min(-1) > 3) & (picture.max(-1) < 252)
         softer = cv2.GaussianBlur(smooth, (0, 0), 2.0)

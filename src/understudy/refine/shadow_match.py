@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.core.environment import Light
-from understudy.geometry.colour import linear_from_srgb_bytes
-from understudy.refine.light import LUMA, LightSample, near_ground
+from understudy.geometry.colour import LUMA, linear_from_srgb_bytes
+from understudy.refine.light import LightSample, near_ground
 
 __all__ = ["ShadowCaster", "match_shadow"]
 
@@ -24,10 +24,11 @@ ELEVATIONS_RAD = (math.radians(10.0), math.radians(85.0))
 OUTLIER = 0.5
 """Difference in darkness that counts like any larger one: the set may darken for other reasons."""
 ABOUT_AS_WELL = 1.1
-"""Times the least error."""
+"""Up to so many times the least error."""
 LEAST_EXPLAINED = 0.4
 """Of the darkness on the ground, as squares: a shadow must explain so much, or the ground is dark for other reasons."""
 DARK = 0.12
+"""Darkness from which the ground counts for how dark a full shadow is."""
 
 
 @runtime_checkable
@@ -35,15 +36,18 @@ class ShadowCaster(Protocol):
     """Renders the actor's shadow."""
 
     def __call__(self, light: Light, sample: int) -> Float[np.ndarray, "height width"]:
-        """The share of the key that the actor keeps from the ground in a sample's picture, at any size, 0 … 1."""
+        """The share of the key that the actor keeps from the ground in a sample's picture, 0 … 1."""
 
 
-def match_shadow(light: Light, samples: Sequence[LightSample], cast: ShadowCaster) -> Light | None:
+def match_shadow(
+    light: Light, samples: Sequence[LightSample], cast: ShadowCaster, size_px: tuple[int, int]
+) -> Light | None:
     """A light whose key throws the actor's shadow where, and as soft as, the shot shows it; None where none does.
 
-    Looks around `light` in ever smaller steps. What the key gives to level ground stays.
+    Looks around `light` in ever smaller steps. What the key gives to level ground stays. `size_px` is the width and
+    height at which `cast` renders: small ones do.
     """
-    seen = [_seen(sample, cast(light, number).shape) for number, sample in enumerate(samples)]
+    seen = [_seen(sample, size_px) for sample in samples]
     dark = np.concatenate([darkness[counts & (darkness > DARK)] for darkness, counts in seen])
     if not len(dark):
         return None
@@ -86,10 +90,9 @@ def _turned(light: Light, step_rad: float) -> list[Light]:
 
 
 def _seen(
-    sample: LightSample, shape: tuple[int, int]
+    sample: LightSample, size: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
-    """How much darker the ground is than its plate, 0 … 1, and where that can be seen, at the size of `shape`."""
-    size = shape[::-1]
+    """How much darker the ground is than its plate, 0 … 1, and where that can be seen, at a size."""
     frame, plate = (
         linear_from_srgb_bytes(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)) @ LUMA
         for picture in (sample.frame, sample.plate)

@@ -95,7 +95,7 @@ def _matched(
         def cast(candidate: Light, number: int) -> Float[np.ndarray, "height width"]:
             return renderer(Take((actor,), small, candidate), frames[number]).shadow
 
-        return match_shadow(light, samples, cast)
+        return match_shadow(light, samples, cast, size)
 
 
 def the_take(cut: Cut) -> Take:

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from understudy import __version__
 from understudy.core.errors import FileFormatError, InputError
+from understudy.studio.outputs import writable_folder
 
 __all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "write_atomic"]
 
@@ -117,11 +118,7 @@ class Project:
                 raise InputError(
                     f"{folder} holds {strangers[0]!r} but no film; give an empty folder, so that nothing is lost"
                 )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written to ({error.strerror}); give another folder") from error
+        self._lock = _lock(writable_folder(folder))
         shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
         if manifest.exists():
             self._read(manifest)
@@ -256,7 +253,9 @@ class Project:
         self.save()
         for name in made:
             final = self.path(name)
-            if final.exists() and (name in self.edits or name not in known):
+            if final.exists() and name not in known:
+                self.edits.append(name)
+            if final.exists() and name in self.edits:
                 self.say(f"{name} is your edit and stays; delete it to have it made again")
                 continue
             final.parent.mkdir(parents=True, exist_ok=True)

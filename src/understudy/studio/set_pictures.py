@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.errors import InputError
+from understudy.geometry.colour import LUMA, srgb_bytes_from_linear
 from understudy.geometry.panorama import level_views
 from understudy.io.images import MAX_PIXELS, read_picture
 
@@ -66,9 +67,7 @@ def _developed(path: Path) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _srgb(light: Float[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-    luminance = light @ np.float32([0.2126, 0.7152, 0.0722])
+    luminance = light @ LUMA.astype(np.float32)
     exposed = light * (GREY / max(float(np.exp(np.log(np.maximum(luminance, 1e-4)).mean())), 1e-4))
     # Highlights roll off, and four times white becomes white: x (1 + x / 4²) / (1 + x) (Reinhard et al. 2002).
-    exposed = np.clip(exposed * (1 + exposed / 16) / (1 + exposed), 0, 1)
-    curve = np.where(exposed <= 0.0031308, 12.92 * exposed, 1.055 * exposed ** (1 / 2.4) - 0.055)
-    return (255 * curve + 0.5).astype(np.uint8)
+    return srgb_bytes_from_linear(exposed * (1 + exposed / 16) / (1 + exposed))

@@ -249,8 +249,13 @@ def camera_files(name: str) -> list[str]:
 
 def write_camera_files(folder: Path, name: str, camera: CameraPath) -> None:
     """Write a camera in every format."""
-    own, usda, colmap, nerfstudio = (folder / file for file in camera_files(name))
-    write_camera_json(own, camera)
+    write_camera_json(folder / camera_files(name)[0], camera)
+    write_camera_for_others(folder, name, camera)
+
+
+def write_camera_for_others(folder: Path, name: str, camera: CameraPath) -> None:
+    """Write a camera in the formats of other programs."""
+    _, usda, colmap, nerfstudio = (folder / file for file in camera_files(name))
     write_camera_usda(usda, camera)
     write_colmap_text(colmap, camera)
     write_nerfstudio(nerfstudio, camera)
@@ -260,8 +265,7 @@ def adopt_camera(cut: Cut, name: str, folder: Path, edits: list[str]) -> None:
     """Write an edited camera JSON in the other formats as well, below a folder."""
     own, *others = camera_files(name)
     if own in edits:
-        write_camera_files(folder, name, read_camera_json(cut.path(own)))
-        (folder / own).unlink()
+        write_camera_for_others(folder, name, read_camera_json(cut.path(own)))
     elif unread := [file for file in edits if file.startswith(tuple(others))]:
         cut.narrator.say(f"{unread[0]} is for other programs and is not read back; edit {own} instead")
 

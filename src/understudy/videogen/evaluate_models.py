@@ -15,6 +15,7 @@ from understudy.videogen.checkpoints import SavedModel, latest_checkpoint, load_
 from understudy.videogen.conditioning import GeometrySource
 from understudy.videogen.feed import prepared
 from understudy.videogen.point_cloud import render_point_cloud
+from understudy.videogen.rays import centres
 from understudy.videogen.sample import Sampling, sample_clips
 from understudy.videogen.scene_encoder import geometry_source
 
@@ -164,11 +165,7 @@ def _cut(batch: ClipBatch) -> Float[Tensor, "batch crop 3 height width"]:
     """The set's pictures as the clip's own lens would have taken them from the same place."""
     height, width = batch.video.shape[-2:]
     size = batch.context.shape[-1]
-    x = torch.arange(width, device=batch.video.device) + 0.5
-    y = torch.arange(height, device=batch.video.device) + 0.5
-    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
-    there = pixels @ (batch.K_crop @ torch.linalg.inv(batch.K)).mT
+    there = centres(height, width, batch.K) @ (batch.K_crop @ torch.linalg.inv(batch.K)).mT
     place = (there[..., :2] / size * 2 - 1).unflatten(1, (height, width))
     crops = batch.context.shape[1]
     cut = F.grid_sample(

@@ -19,12 +19,30 @@ ASIDE_GAIN, AHEAD_GAIN = 10.0, 2.0
 
 
 class Nearness(NamedTuple):
-    """Which tokens look along rays, and which lie at points of the set; zeros for those that do neither."""
+    """Which tokens look along rays, and which lie at points of the set; zeros for those that do neither.
 
-    rays: Float[Tensor, "batch token 14"]
+    Two zeros more follow the numbers, because products of widths that eight divides are fast.
+    """
+
+    rays: Float[Tensor, "batch token 16"]
     """`rays.passing_numbers`."""
-    points: Float[Tensor, "batch token 14"]
+    points: Float[Tensor, "batch token 16"]
     """`rays.point_numbers`."""
+
+    @staticmethod
+    def of(
+        rays: Float[Tensor, "batch ray 14"],
+        first_ray: int,
+        points: Float[Tensor, "batch point 14"],
+        first_point: int,
+        tokens: int,
+    ) -> "Nearness":
+        """Rays and points at their places among so many tokens."""
+        padded = [
+            F.pad(part, (0, -POINT_NUMBERS % 8, first, tokens - first - part.shape[1]))
+            for part, first in ((rays, first_ray), (points, first_point))
+        ]
+        return Nearness(*padded)
 
 
 class Linear(nn.Linear):
@@ -62,11 +80,11 @@ class Attention(nn.Module):
     """Every token looks at every token; queries and keys are normalised (Dehghani et al. 2023).
 
     Keys start as queries do, so that at the start of training tokens attend to those that are like them: to patches of
-    other pictures that see the same place, once both carry one kind of ray. With `nears`, they also attend to those
-    whose points their rays pass by, each head as much as it learns to.
+    other pictures that see the same place, once both carry one kind of ray. With `knows_nearness`, they also
+    attend to those whose points their rays pass by, each head as much as it learns to.
     """
 
-    def __init__(self, width: int, heads: int, nears: bool = False) -> None:
+    def __init__(self, width: int, heads: int, knows_nearness: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.query = Linear(width, width, bias=False)
@@ -75,7 +93,7 @@ class Attention(nn.Module):
         self.out = Linear(width, width, bias=False)
         self.query_scale = nn.Parameter(torch.ones(width // heads))
         self.key_scale = nn.Parameter(torch.ones(width // heads))
-        if nears:
+        if knows_nearness:
             self.aside = nn.Parameter(torch.full((heads,), 0.5))
             self.ahead = nn.Parameter(torch.full((heads,), 0.5))
         with torch.no_grad():
@@ -97,10 +115,9 @@ class Attention(nn.Module):
         """Queries and keys with numbers after their own whose products say how near rays pass points."""
         aside = (-ASIDE_GAIN * self.aside)[:, None].expand(-1, ASIDE_NUMBERS)
         ahead = (AHEAD_GAIN * self.ahead)[:, None].expand(-1, POINT_NUMBERS - ASIDE_NUMBERS)
-        gain = torch.cat([aside, ahead], 1)[:, None].to(k.dtype)
-        rays, points = (F.pad(part, (0, -POINT_NUMBERS % 8))[:, None] for part in nearness)
-        gain = F.pad(gain, (0, -POINT_NUMBERS % 8))
-        return torch.cat([q, rays.expand(-1, self.heads, -1, -1)], -1), torch.cat([k, points * gain], -1)
+        gain = F.pad(torch.cat([aside, ahead], 1), (0, -POINT_NUMBERS % 8))[:, None].to(k.dtype)
+        rays = nearness.rays[:, None].expand(-1, self.heads, -1, -1)
+        return torch.cat([q, rays], -1), torch.cat([k, nearness.points[:, None] * gain], -1)
 
     def _heads_of(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch head token part"]:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

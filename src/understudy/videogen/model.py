@@ -85,7 +85,7 @@ class ModelConfig:
         return self.finer_px or self.picture_px
 
     @property
-    def nears(self) -> bool:
+    def knows_nearness(self) -> bool:
         """Whether attention knows of rays and points."""
         return self.nearness and self.camera == "rays" and self.geometry == "input"
 
@@ -109,7 +109,7 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention = Attention(config.width, config.heads, config.nears)
+        self.attention = Attention(config.width, config.heads, config.knows_nearness)
         self.feed = SwiGLU(config.width, config.hidden)
         self.modulation = nn.Parameter(torch.zeros(6, config.width))
 
@@ -282,17 +282,14 @@ class VideoTransformer(nn.Module):
 
     def nearness(self, conditions: Conditions, x: Float[Tensor, "batch token feature"]) -> Nearness | None:
         """Which of the tokens x, the video's before the context's, look along rays and which lie at points."""
-        if not self.config.nears or conditions.geometry.points is None:
+        if not self.config.knows_nearness or conditions.geometry.points is None:
             return None
         rays = passing_numbers(conditions.T_start_camera, self.rays(conditions)).flatten(1, 2)
         points = conditions.geometry.points.flatten(1, 2)
         told = ~conditions.absent[:, 1:].any(1)[:, None, None]
         # Joined along the frames, F_t stands behind the pictures, before the words.
-        before = x.shape[1] - self.config.readings - points.shape[1]
-        return Nearness(
-            F.pad(rays * told, (0, 0, 0, x.shape[1] - rays.shape[1])).to(x.dtype),
-            F.pad(points, (0, 0, before, self.config.readings)).to(x.dtype),
-        )
+        first_point = x.shape[1] - self.config.readings - points.shape[1]
+        return Nearness.of((rays * told).to(x.dtype), 0, points.to(x.dtype), first_point, x.shape[1])
 
     def rays(self, conditions: Conditions) -> Float[Tensor, "batch frame token 6"]:
         """Of the video's patches."""

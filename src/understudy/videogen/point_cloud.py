@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.videogen.rays import FARTHEST_M
+from understudy.videogen.rays import FARTHEST_M, points_of
 
 __all__ = ["render_point_cloud"]
 
@@ -32,7 +32,7 @@ def render_point_cloud(
     """
     batch = len(pictures)
     frames = T_start_camera.shape[1]
-    points = _points(depth_m, T_start_picture, K_picture)
+    points = points_of(depth_m.clamp(max=FARTHEST_M), K_picture, T_start_picture).flatten(1, 2)
     colours = pictures.movedim(2, -1).reshape(batch, -1, 3)
     T_camera_start = torch.linalg.inv(T_start_camera)
     seen = torch.einsum("bfij,bnj->bfni", T_camera_start[..., :3, :3], points) + T_camera_start[..., None, :3, 3]
@@ -53,18 +53,3 @@ def render_point_cloud(
     clip = torch.arange(batch, device=points.device)[:, None, None]
     guide = torch.cat([colours[clip, winner] * hit[..., None], hit[..., None].to(colours)], -1)
     return guide.mT.reshape(batch, frames, 4, height, width)
-
-
-def _points(
-    depth_m: Float[Tensor, "batch picture size size"],
-    T_start_picture: Float[Tensor, "batch picture 4 4"],
-    K_picture: Float[Tensor, "batch 3 3"],
-) -> Float[Tensor, "batch point 3"]:
-    """All pixels in the start frame, in metres."""
-    size = depth_m.shape[-1]
-    centre = torch.arange(size, device=depth_m.device, dtype=depth_m.dtype) + 0.5
-    y, x = torch.meshgrid(centre, centre, indexing="ij")
-    rays = torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3) @ torch.linalg.inv(K_picture).mT
-    points = rays[:, None] * depth_m.clamp(max=FARTHEST_M).flatten(2)[..., None]
-    points = points @ T_start_picture[..., :3, :3].mT + T_start_picture[..., None, :3, 3]
-    return points.flatten(1, 2)

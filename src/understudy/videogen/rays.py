@@ -13,10 +13,12 @@ __all__ = [
     "FARTHEST_M",
     "POINT_NUMBERS",
     "RAY_FEATURES",
+    "centres",
     "passing_numbers",
     "patch_points",
     "plucker_rays",
     "point_numbers",
+    "points_of",
     "ray_features",
 ]
 
@@ -34,6 +36,25 @@ FARTHEST_M = 100.0
 """How far away the sky is taken to be."""
 
 
+def centres(rows: int, columns: int, like: Tensor, patch_px: int = 1) -> Float[Tensor, "token 3"]:
+    """Centres (x, y, 1) of patches in pixels, row by row; the centre of the first pixel is (0.5, 0.5)."""
+    x = (torch.arange(columns, device=like.device, dtype=like.dtype) + 0.5) * patch_px
+    y = (torch.arange(rows, device=like.device, dtype=like.dtype) + 0.5) * patch_px
+    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
+
+
+def points_of(
+    depth_m: Float[Tensor, "batch picture height width"],
+    K: Float[Tensor, "batch 3 3"],
+    T_start_picture: Float[Tensor, "batch picture 4 4"],
+) -> Float[Tensor, "batch picture pixel 3"]:
+    """The pixels of pictures as points in the start frame; `depth_m` is along each camera's +Z."""
+    directions = centres(*depth_m.shape[-2:], K) @ torch.linalg.inv(K).mT
+    points = depth_m.flatten(2)[..., None] * directions[:, None]
+    return points @ T_start_picture[..., :3, :3].mT + T_start_picture[..., None, :3, 3]
+
+
 def plucker_rays(
     T_start_camera: Float[Tensor, "batch picture 4 4"],
     K: Float[Tensor, "batch 3 3"],
@@ -45,12 +66,7 @@ def plucker_rays(
 
     Source: Plücker 1865; Zhang et al. 2024, Cameras as rays.
     """
-    # Patch centres in pixels, where the centre of the first pixel is (0.5, 0.5).
-    x = (torch.arange(columns, device=K.device, dtype=K.dtype) + 0.5) * patch_px
-    y = (torch.arange(rows, device=K.device, dtype=K.dtype) + 0.5) * patch_px
-    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
-    directions_camera = F.normalize(pixels @ torch.linalg.inv(K).mT, dim=-1)
+    directions_camera = F.normalize(centres(rows, columns, K, patch_px) @ torch.linalg.inv(K).mT, dim=-1)
     directions = torch.einsum("bpij,btj->bpti", T_start_camera[..., :3, :3], directions_camera)
     origins = T_start_camera[..., None, :3, 3].expand_as(directions)
     return torch.cat([directions, torch.linalg.cross(origins, directions)], -1)
@@ -108,13 +124,6 @@ def patch_points(
     `depth_m` is along each camera's +Z, inf for the sky, K in pixels of it.
     """
     depth_m = torch.where(depth_m.isinf(), FARTHEST_M, depth_m)
-    height, width = depth_m.shape[-2:]
-    x = torch.arange(width, device=K.device, dtype=K.dtype) + 0.5
-    y = torch.arange(height, device=K.device, dtype=K.dtype) + 0.5
-    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
-    directions = (pixels @ torch.linalg.inv(K).mT)[:, None]
-    R, t = T_start_picture[..., :3, :3], T_start_picture[..., None, :3, 3]
-    numbers = point_numbers((depth_m.flatten(2)[..., None] * directions) @ R.mT + t)
-    maps = numbers.flatten(0, 1).mT.unflatten(-1, (height, width))
+    numbers = point_numbers(points_of(depth_m, K, T_start_picture))
+    maps = numbers.flatten(0, 1).mT.unflatten(-1, depth_m.shape[-2:])
     return F.adaptive_avg_pool2d(maps, (rows, columns)).flatten(2).mT.unflatten(0, depth_m.shape[:2])
