@@ -318,7 +318,7 @@ def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path, film, capfd):
     refused(film, "0 frames", start_s=1.01, end_s=1.02)
     refused(film, "-1", start_s=-1.0)
     with av.open(str(tmp_path / "sound.mp4"), "w") as out:
-        write_clicks(out, out.add_stream("aac", rate=RATE, layout="mono"), 1.0)
+        write_clicks(out, out.add_stream("aac", rate=48_000, layout="mono"), 1.0, 48_000)
     refused(tmp_path / "sound.mp4", "only sound")
     assert capfd.readouterr().err == ""
 
@@ -365,33 +365,30 @@ def test_a_file_that_changed_is_noticed(tmp_path, film):
         list(read_frames(shot))
 
 
-RATE = 48000
-
-
-def write_clicks(out, stream, seconds: float) -> None:
+def write_clicks(out, stream, seconds: float, rate: int) -> None:
     """A click (0.05 s of tone) at every half second."""
-    t = np.arange(int(seconds * RATE)) / RATE
+    t = np.arange(int(seconds * rate)) / rate
     wave = 0.5 * np.sin(2 * np.pi * 1000 * t) * ((t % 0.5) < 0.05)
     samples = (wave * 32767).astype(np.int16)
     for start in range(0, len(wave) - 1024, 1024):
         frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], "s16", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
 
 
-def film_with_sound(path: Path, codec: str, title: str = "clicks") -> None:
+def film_with_sound(path: Path, codec: str, title: str = "clicks", rate: int = 48_000) -> None:
     with av.open(str(path), "w") as out:
         out.metadata["title"] = title
         picture = out.add_stream("libx264", rate=24, options={"g": "12"})
-        sound = out.add_stream(codec, rate=RATE, layout="mono")
+        sound = out.add_stream(codec, rate=rate, layout="mono")
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for i in range(72):
             frame = VideoFrame.from_ndarray(numbered(i), "rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = i, Fraction(1, 24)
             out.mux(picture.encode(frame))
         out.mux(picture.encode(None))
-        write_clicks(out, sound, 3.0)
+        write_clicks(out, sound, 3.0, rate)
 
 
 def clicks_s(path: Path) -> list[float]:
@@ -408,16 +405,17 @@ def clicks_s(path: Path) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("codec", "source_name", "name", "outcome"),
+    ("codec", "rate", "source_name", "name", "outcome"),
     [
-        ("aac", "source.mp4", "new.mp4", "copied"),
-        ("pcm_s16le", "source.mov", "new.mov", "copied"),
-        ("pcm_s16le", "source.mov", "new.mp4", "encoded"),
+        ("aac", 48_000, "source.mp4", "new.mp4", "copied"),
+        ("pcm_s16le", 48_000, "source.mov", "new.mov", "copied"),
+        ("pcm_s16le", 48_000, "source.mov", "new.mp4", "encoded"),
+        ("pcm_s16le", 192_000, "source.avi", "new.mp4", "encoded"),  # which does not say for which speakers
     ],
 )
-def test_the_new_film_keeps_frames_times_and_sound(tmp_path, codec, source_name, name, outcome):
+def test_the_new_film_keeps_frames_times_and_sound(tmp_path, codec, rate, source_name, name, outcome):
     source, path = tmp_path / source_name, tmp_path / name
-    film_with_sound(source, codec)
+    film_with_sound(source, codec, rate=rate)
     for first, count in ((0, 72), (30, 30)):
         shot = open_shot(source, first / 24, (first + count) / 24)
         assert shot.has_audio
@@ -430,6 +428,32 @@ def test_the_new_film_keeps_frames_times_and_sound(tmp_path, codec, source_name,
         expected = [t for t in np.arange(0, 3, 0.5) - first / 24 if -0.01 < t < count / 24 - 1e-9]
         heard = [t for t in clicks_s(path) if -0.01 < t < count / 24]
         assert heard == pytest.approx(expected, abs=0.002)
+
+
+@pytest.mark.parametrize(("codec", "kind", "outcome"), [("adpcm_ms", "avi", "encoded"), ("aac", "mkv", "copied")])
+def test_damaged_sound_stays_out_and_the_film_is_made(tmp_path, codec, kind, outcome):
+    source, path = tmp_path / f"source.{kind}", tmp_path / "new.mp4"
+    film_with_sound(source, codec)
+    with av.open(str(source)) as container:
+        packets = [bytes(packet) for packet in container.demux(audio=0)][1:-1:2]
+    data = source.read_bytes()
+    for packet in packets:
+        data = data.replace(packet, b"\xff" * len(packet))
+    source.write_bytes(data[:-1000])
+    shot = open_shot(source)
+    assert write_film(path, shot, read_frames(shot)) == outcome
+    assert len(open_shot(path)) == len(shot)
+    with av.open(str(path)) as container:
+        assert container.streams.audio
+
+
+def test_sound_in_an_unknown_codec_is_no_sound(tmp_path):
+    source, path = tmp_path / "source.mkv", tmp_path / "new.mp4"
+    film_with_sound(source, "aac")
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_NEW"))
+    shot = open_shot(source)
+    assert not shot.has_audio
+    assert write_film(path, shot, read_frames(shot)) == "none"
 
 
 def test_a_title_in_no_known_letters_does_no_harm(tmp_path):

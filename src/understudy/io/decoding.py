@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import overload
 
 import av
 import av.error
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
@@ -19,7 +23,17 @@ from jaxtyping import UInt8
 from understudy.core.errors import FootageError
 from understudy.io.colour import needs_colour_management, srgb_from_film
 
-__all__ = ["check_size", "decoded", "film", "open_film", "picture", "picture_turned", "shown_size"]
+__all__ = [
+    "check_size",
+    "decoded",
+    "film",
+    "open_film",
+    "packets",
+    "picture",
+    "picture_turned",
+    "shown_size",
+    "sound_track",
+]
 
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 40_000_000
@@ -90,16 +104,26 @@ def check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def sound_track(container: InputContainer) -> AudioStream | None:
+    """The first sound track in a codec known here; None if there is none. Phones add tracks in codecs of their own."""
+    return next((track for track in container.streams.audio if track.codec_context is not None), None)
+
+
+def packets(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+    """All packets from where the container stands; where the file ends in the middle of one, what came before it."""
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        return
+
+
+@overload
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]: ...
+@overload
+def decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]: ...
+def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[VideoFrame | AudioFrame]:
     """All frames from where the container stands, in the order in which they are shown; broken packets are left out."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError:
-            return  # The file ends in the middle of a packet: what came before stands.
-        if packet is None:
-            return
+    for packet in packets(container, stream):
         try:
             frames = packet.decode()
         except av.error.FFmpegError:

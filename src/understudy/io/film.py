@@ -9,12 +9,13 @@ from typing import Literal
 
 import av
 import numpy as np
+from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from understudy.core.footage import Shot
-from understudy.io.decoding import open_film
+from understudy.io.decoding import decoded, open_film, packets, sound_track
 from understudy.io.encoding import add_film_stream, film_frame, open_output
 
 __all__ = ["Sound", "write_film"]
@@ -78,9 +79,9 @@ def _write(output: OutputContainer, shot: Shot, frames: Iterable[np.ndarray], so
 
 def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -> tuple[Sound, Iterator[Packet]]:
     """What becomes of the source's first sound track, and its packets on the shot's time line."""
-    if source is None:
+    track = None if source is None else sound_track(source)
+    if source is None or track is None:
         return "none", iter(())
-    track = source.streams.audio[0]
     start_s = int(shot.timestamps[0]) * shot.time_base
     end_s = start_s + (int(shot.timestamps[-1]) - int(shot.timestamps[0])) * shot.time_base + 1 / shot.frame_rate
     if shot.start_frame > 0:
@@ -90,15 +91,25 @@ def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -
     if codec in output.supported_codecs and not (codec.startswith("pcm") and output.format.name == "mp4"):
         return "copied", _copied(source, track, output.add_stream_from_template(track), start_s, end_s)
     log.info("The sound (%s) cannot be copied into this kind of file; it is encoded as AAC.", codec)
-    encoder = output.add_stream("aac", rate=track.codec_context.sample_rate, layout=track.codec_context.layout.name)
+    rates = av.codec.Codec("aac", "w").audio_rates
+    rate = track.codec_context.sample_rate if track.codec_context.sample_rate in rates else 48_000
+    encoder = output.add_stream("aac", rate=rate, layout=_layout(track))
     return "encoded", _encoded(source, track, encoder, start_s, end_s)
+
+
+def _layout(track: AudioStream) -> str:
+    """Which speakers a track is for; those usual for so many channels where it does not say (AVI, MKV)."""
+    layout = track.codec_context.layout
+    # FFmpeg names what it does not know by counting: "2 channels", "ambisonic 1".
+    known = layout.nb_channels > 2 and " " not in layout.name
+    return layout.name if known else AudioLayout(f"{layout.nb_channels}c").name
 
 
 def _copied(
     source: InputContainer, track: AudioStream, target: AudioStream, start_s: Fraction, end_s: Fraction
 ) -> Iterator[Packet]:
     shift = round(start_s / track.time_base)
-    for packet in source.demux(track):
+    for packet in packets(source, track):
         if packet.pts is None or packet.dts is None:
             continue
         time_s = packet.pts * track.time_base
@@ -113,7 +124,7 @@ def _copied(
 def _encoded(
     source: InputContainer, track: AudioStream, encoder: AudioStream, start_s: Fraction, end_s: Fraction
 ) -> Iterator[Packet]:
-    for frame in source.decode(track):
+    for frame in decoded(source, track):
         time_s = frame.pts * frame.time_base
         if time_s >= end_s:
             break

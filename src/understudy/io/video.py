@@ -14,7 +14,7 @@ from jaxtyping import Int, UInt8
 
 from understudy.core.errors import FootageError
 from understudy.core.footage import Shot
-from understudy.io.decoding import check_size, decoded, film, picture, shown_size
+from understudy.io.decoding import check_size, decoded, film, picture, shown_size, sound_track
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film
 
@@ -46,7 +46,7 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
     with film(path) as (container, stream):
         time_base, pixel_aspect = Fraction(stream.time_base), stream.sample_aspect_ratio
         promised, rates = stream.frames, [stream.guessed_rate, stream.average_rate, stream.base_rate]
-        has_audio = bool(container.streams.audio)
+        has_audio = sound_track(container) is not None
         packets = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
     rates = [Fraction(rate) for rate in rates if rate]
     first, end = _range(path, packets, start_s or 0.0, end_s, time_base)
