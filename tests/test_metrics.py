@@ -4,10 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from lpips_weights import linear_weights, trunk_weights
 
+from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import invert, transform_from
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.metrics import camera, image, motion
+from understudy.metrics.lpips import Lpips
 
 
 @pytest.fixture
@@ -101,3 +105,20 @@ def test_equal_to_the_reference_camera_metrics(shared_data):
             assert camera.rotation_error_sum(*paths) == pytest.approx(figures["RotErr"], rel=1e-5)
             assert camera.translation_error_sum(*paths) == pytest.approx(figures["TransErr_rel"], rel=1e-5)
             assert camera.cam_mc(*paths) == pytest.approx(figures["CamMC_rel"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(32, 0.0550294816), (64, 0.0640065074), (97, 0.0657892078)])
+def test_lpips_is_that_of_the_reference(side, expected):
+    # Computed with the package lpips 0.1.4 on the same weights and pictures.
+    y, x = torch.meshgrid(torch.arange(side).double(), torch.arange(side).double(), indexing="ij")
+    a = torch.stack([torch.sin(x / 3), torch.cos(y / 4), torch.sin((x + y) / 5)]).float()
+    b = torch.stack([torch.sin(x / 3 + 0.5), torch.cos(y / 4), torch.sin((x - y) / 5)]).float()
+    distance = Lpips(trunk_weights(), linear_weights())(torch.stack([a, a]), torch.stack([b, a]))
+    assert distance.tolist() == pytest.approx([expected, 0.0], rel=1e-4)
+
+
+def test_weights_that_are_not_of_lpips_are_refused():
+    with pytest.raises(FileFormatError, match="weights of LPIPS"):
+        Lpips({"features.0.weight": torch.zeros(3)}, linear_weights())
+    with pytest.raises(FileFormatError, match="lin0"):
+        Lpips(trunk_weights(), {})

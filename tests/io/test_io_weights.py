@@ -128,7 +128,7 @@ def test_unknown_names_and_broken_manifests_are_named(manifest, tmp_path):
 
 def test_our_manifest_is_complete_and_may_be_used_commercially():
     for weights in read_manifest().values():
-        assert weights.licence in {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0"}
+        assert weights.licence in {"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0"}
         assert weights.files
         assert weights.used_by
         assert "==" in weights.requirement

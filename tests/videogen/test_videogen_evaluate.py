@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from lpips_weights import linear_weights, trunk_weights
 
 from understudy.core.errors import InputError
 from understudy.geometry.rotations import rotation_angle
-from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
+from understudy.metrics.lpips import Lpips
+from understudy.studio.evaluate_scene import ALEXNET, EvaluateSceneConfig, evaluate_scene
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
 from understudy.synthetic.scene_moves import MoveMix
@@ -34,9 +36,11 @@ def clips(move: str, amount_deg: float, count: int = 4):
 
 @pytest.mark.parametrize("move", MEASURED_MOVES)
 def test_the_truth_is_perfect_on_every_measure(move):
-    figures, take = measure(Truth(), SIZES, MEASURED_MOVES[move], FEW)
+    lpips = Lpips(trunk_weights(), linear_weights())
+    figures, take = measure(Truth(), SIZES, MEASURED_MOVES[move], FEW, lpips=lpips)
     assert figures.psnr_db.shape == (6, 3) and (figures.psnr_db > 90).all()
     assert (figures.ssim > 0.999).all()
+    assert figures.lpips.shape == (6, 3) and figures.lpips.max() < 1e-4
     assert (figures.mirrored_gain_db > 40).all()
     assert figures.camera.last_rotation_deg.shape == (4,) and figures.camera.last_rotation_deg.max() < 0.2
     assert np.median(figures.camera.rotation_sum_rad) < 0.02
@@ -129,7 +133,9 @@ class Noise:
 
 
 def test_noise_is_no_film():
-    figures, _ = measure(Noise(), SIZES, MEASURED_MOVES["pan 75°"], Evaluation(2, (0,), 0), False)
+    lpips = Lpips(trunk_weights(), linear_weights())
+    figures, _ = measure(Noise(), SIZES, MEASURED_MOVES["pan 75°"], Evaluation(2, (0,), 0), False, lpips=lpips)
+    assert figures.lpips.min() > 0.01
     assert figures.psnr_db.max() < 12 and abs(figures.mirrored_gain_db).max() < 1
 
 
@@ -147,12 +153,24 @@ def test_more_pictures_than_a_variant_numbers_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_becomes_one_page_with_its_variants(tmp_path):
+def test_weights_of_lpips_that_are_damaged_are_refused_before_the_work(tmp_path, monkeypatch):
+    save_untrained(tmp_path, "default")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub_home"))
+    trunk = tmp_path / "hub_home/hub/checkpoints" / ALEXNET
+    trunk.parent.mkdir(parents=True)
+    torch.save(trunk_weights(), trunk)
+    with pytest.raises(InputError, match=f"{ALEXNET} is damaged"):
+        evaluate_scene(tmp_path, tmp_path / "out")
+
+
+def test_a_run_becomes_one_page_with_its_variants(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub_home"))
     for folder, variant in (("", "default"), ("no_geometry", "no_geometry"), ("loss_guided", "loss_guided")):
         save_untrained(tmp_path / folder, variant)
     config = EvaluateSceneConfig(ablations=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2)
     result = evaluate_scene(tmp_path, tmp_path / "out", config)
     page = result.page.read_text()
+    assert "LPIPS was not measured" in page
     assert "no_geometry" in page and "data:image/webp;base64," in page and "<script" not in page
     tables = json.loads(result.figures.read_text())["tables"]
     films = [row["film"] for row in tables["pan 75°: the set and the camera"]]

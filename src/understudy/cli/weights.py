@@ -54,7 +54,7 @@ def _list(names: Sequence[str]) -> None:
         weights = status.weights
         if weights.name in names:
             print(
-                f"{weights.name:<16}{status.state:<9}{weights.size / 1e6:7.1f} MB  {weights.licence:<12}{weights.what}"
+                f"{weights.name:<16}{status.state:<9}{weights.size / 1e6:7.1f} MB  {weights.licence:<14}{weights.what}"
             )
 
 

@@ -11,9 +11,12 @@ from jaxtyping import Float
 
 from understudy.core.errors import InputError
 from understudy.io.text import replace_text
+from understudy.io.weights import ensure_weights
+from understudy.metrics.lpips import Lpips
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
+from understudy.studio.project import file_hash
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.curves import read_curves
 from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, measure
@@ -24,6 +27,9 @@ from understudy.videogen.sample import GUIDE_SET, Sampling
 __all__ = ["EvaluateSceneConfig", "SceneEvaluation", "evaluate_scene"]
 
 SHOWN_CLIPS = 8
+ALEXNET = "alexnet-owt-7be5be79.pth"
+"""AlexNet's weights as torchvision names and keeps them, with the start of their SHA-256. They are not fetched: whoever
+has them knows on which terms."""
 PAPER_ROWS = (
     {"method": "FramePack", "PSNR": "11.89", "LPIPS": "0.5505", "RotErr": "–", "TransErr": "–"},
     {"method": "Context-as-Memory", "PSNR": "13.81", "LPIPS": "0.4486", "RotErr": "2.7106", "TransErr": "5.2194"},
@@ -109,6 +115,7 @@ def evaluate_scene(
     models = found if config.ablations else {main_name: found[main_name]}
     _check_pictures(models, config.pictures)
     writable_folder(out)
+    lpips = _lpips(device)
     references = REFERENCES if config.ablations else {"truth": Truth()}
     films: dict[str, Film] = {**models, **references}
     configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
@@ -122,7 +129,7 @@ def evaluate_scene(
         for name, film in films.items():
             searched = name in models or name == "truth"
             with narrator.stage(f"{move}, {name}") as progress:
-                figures, take = measure(film, sizes[name], mix, evaluation, searched, progress)
+                figures, take = measure(film, sizes[name], mix, evaluation, searched, progress, lpips)
             measured[move][name], takes[move][name] = figures, take
     asides = _asides(found[main_name], config, evaluation, narrator) if config.ablations else []
 
@@ -134,6 +141,8 @@ def evaluate_scene(
         f" guidance by the set {GUIDE_SET:g}, {config.pictures} pictures of the set. Numbers are means over clips, in"
         " brackets the lowest and the highest of the seeds. Background figures leave out the subject and its shadow."
     )
+    if lpips is None:
+        facts += f" LPIPS was not measured: {ALEXNET} of torchvision is not in the folder of torch.hub."
     result = SceneEvaluation(out / "evaluation.html", out / "evaluation.json", measured)
     replace_text(result.page, render_evaluation("Scenes filmed by models", facts, tables, plots, clips))
     document = {"facts": facts, "tables": {table.title: list(table.rows) for table in tables}}
@@ -146,6 +155,17 @@ def _check_pictures(models: Mapping[str, TrainedModel], pictures: int) -> None:
         most = model.saved.model.config.numbered_pictures
         if most and pictures > most:
             raise InputError(f"--pictures is {pictures}; the variant {name} numbers its pictures: give {most} or fewer")
+
+
+def _lpips(device: str) -> Lpips | None:
+    """The network of LPIPS, if the user has AlexNet's weights. Raises InputError when they are damaged."""
+    trunk = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET
+    if not trunk.is_file():
+        return None
+    if not file_hash(trunk).startswith(trunk.stem.rpartition("-")[2]):
+        raise InputError(f"{trunk} is damaged; delete it, or fetch it again from download.pytorch.org/models/{ALEXNET}")
+    parts = (trunk, ensure_weights("lpips") / "alex.pth")
+    return Lpips(*(torch.load(part, map_location="cpu", weights_only=True) for part in parts)).to(device)
 
 
 def _asides(
@@ -211,6 +231,7 @@ def _picture_row(figures: ClipFigures, seeds: int) -> dict[str, str]:
         "last frame": _text(figures.psnr_db[:, -1], seeds),
         "uncovered": _text(figures.uncovered_db, seeds),
         "SSIM": _text(figures.ssim.mean(1), seeds, 3),
+        "LPIPS": "–" if figures.lpips is None else _text(figures.lpips.mean(1), seeds, 3),
         "mirrored path nearer to its own by, dB": _text(figures.mirrored_gain_db, seeds),
     }
     camera = figures.camera

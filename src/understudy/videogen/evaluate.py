@@ -18,10 +18,11 @@ from understudy.core.progress import Progress, silent
 from understudy.geometry.rotations import rotation_angle
 from understudy.metrics.camera import cam_mc, rotation_error_sum, translation_error_sum
 from understudy.metrics.image import ssim
+from understudy.metrics.lpips import Lpips
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.scene_moves import MoveMix
-from understudy.videogen.evaluate_models import Film, TrainedModel, covered
+from understudy.videogen.evaluate_models import Clips, Film, TrainedModel, covered
 from understudy.videogen.glomap_cameras import glomap_poses
 from understudy.videogen.pose_search import candidate_poses, find_poses
 from understudy.videogen.sample import frames_of
@@ -103,6 +104,8 @@ class ClipFigures:
     """Against the subject-free truth, outside the subject and its shadow."""
     ssim: Float[np.ndarray, "clip frame"]
     """With the true subject pasted in, so that it counts for nothing."""
+    lpips: Float[np.ndarray, "clip frame"] | None
+    """Likewise; None without its network."""
     uncovered_db: Float[np.ndarray, " clip"]
     """PSNR of the background that no picture of the set reaches, over a whole clip; NaN where all is reached."""
     mirrored_gain_db: Float[np.ndarray, " clip"]
@@ -126,11 +129,12 @@ def measure(
     evaluation: Evaluation = Evaluation(),
     search_cameras: bool = True,
     progress: Progress = silent,
+    lpips: Lpips | None = None,
 ) -> tuple[ClipFigures, Take]:
     """A film's figures on one move, and the first seed's clips. The same held-out clips for every film."""
     parts, take = [], None
     for number, seed in enumerate(evaluation.seeds):
-        part, made = _measure_seed(film, sizes, move, evaluation, seed, search_cameras)
+        part, made = _measure_seed(film, sizes, move, evaluation, seed, search_cameras, lpips)
         parts.append(part)
         take = take or made
         progress(number + 1, len(evaluation.seeds))
@@ -138,7 +142,13 @@ def measure(
 
 
 def _measure_seed(
-    film: Film, sizes: ClipSizes, move: MoveMix, evaluation: Evaluation, seed: int, search_cameras: bool
+    film: Film,
+    sizes: ClipSizes,
+    move: MoveMix,
+    evaluation: Evaluation,
+    seed: int,
+    search_cameras: bool,
+    lpips: Lpips | None,
 ) -> tuple[ClipFigures, Take]:
     mix = ClipMix(moves=move, empty_share=0.0)
     held_out = EndlessClips(seed, sizes, split="held_out", mix=mix)
@@ -161,9 +171,12 @@ def _measure_seed(
             found = _mapped_poses(made[posed], batch.K[posed], background)
         camera = camera_figures(found, _numpy(batch.T_start_camera[posed]), metric=sizes.width < GLOMAP_FROM_PX)
     nobody = EndlessClips(seed, sizes, split="held_out", mix=replace(mix, empty_share=1.0)).describe(every).words
+    # With the true subject in it.
+    pasted = torch.where((batch.mask == 0)[:, :, None], made, batch.video)
     figures = ClipFigures(
         psnr_db=psnr_by_frame(made, batch.empty, batch.mask == 0).numpy(),
-        ssim=_ssim(made, batch),
+        ssim=_ssim(pasted, batch.video),
+        lpips=_lpips(pasted, batch.video, lpips),
         uncovered_db=_uncovered_db(made, batch),
         mirrored_gain_db=(own - other).mean(1).numpy(),
         camera=camera,
@@ -210,10 +223,15 @@ def _uncovered_db(made: Float[Tensor, "batch frame 3 height width"], batch: Clip
     return torch.where(enough, -10 * mean.clamp(min=10**-9.9).log10(), torch.nan).cpu().numpy()
 
 
-def _ssim(made: Float[Tensor, "batch frame 3 height width"], batch: ClipBatch) -> Float[np.ndarray, "clip frame"]:
-    pasted = frames_of(torch.where((batch.mask == 0)[:, :, None], made, batch.video))
-    truth = frames_of(batch.video)
-    return np.array([[ssim(a, b) for a, b in zip(*clips, strict=True)] for clips in zip(pasted, truth, strict=True)])
+def _ssim(made: Clips, truth: Clips) -> Float[np.ndarray, "clip frame"]:
+    pairs = zip(frames_of(made), frames_of(truth), strict=True)
+    return np.array([[ssim(a, b) for a, b in zip(*clips, strict=True)] for clips in pairs])
+
+
+def _lpips(made: Clips, truth: Clips, network: Lpips | None) -> Float[np.ndarray, "clip frame"] | None:
+    if network is None:
+        return None
+    return np.stack([_numpy(network(a, b)) for a, b in zip(made, truth, strict=True)])
 
 
 def camera_figures(

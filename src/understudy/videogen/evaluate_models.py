@@ -22,6 +22,7 @@ from understudy.videogen.scene_encoder import geometry_source
 __all__ = [
     "REFERENCES",
     "BestContextCrop",
+    "Clips",
     "CopyFirstCrop",
     "Film",
     "PointCloud",
