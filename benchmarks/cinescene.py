@@ -34,7 +34,7 @@ def main() -> None:
         move: {film: summary(figures, config.seeds) for film, figures in films.items()}
         for move, films in result.measured.items()
     }
-    drawn = {"guidance": config.sampling.guidance, "shift": config.sampling.shift}
+    drawn = {name: str(getattr(config.sampling, name)) for name in ("guidance", "shift", "precision")}
     document = {
         "config": asdict(config) | drawn, "measured": measured, "gains_db": gains(result.measured, config.seeds)
     }  # fmt: skip

@@ -19,10 +19,10 @@ from understudy.studio.outputs import writable_folder
 from understudy.studio.project import file_hash
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.curves import read_curves
-from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, measure
+from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, background_psnr, measure
 from understudy.videogen.evaluate_models import REFERENCES, Film, TrainedModel, Truth, find_models
 from understudy.videogen.feed import clip_sizes
-from understudy.videogen.sample import GUIDE_SET, Sampling
+from understudy.videogen.sample import GUIDANCE, Sampling
 
 __all__ = ["EvaluateSceneConfig", "SceneEvaluation", "evaluate_scene"]
 
@@ -71,8 +71,8 @@ class EvaluateSceneConfig:
 
     @property
     def sampling(self) -> Sampling:
-        """How films are drawn from the models."""
-        return Sampling(self.steps, guidance={"set": GUIDE_SET})
+        """How films are drawn from the models: in the precision that they are trained in."""
+        return Sampling(self.steps, guidance=GUIDANCE, precision=torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,11 @@ def evaluate_scene(
     tables = _tables(measured, main_name, models, config.seeds, asides)
     plots = [_psnr_plot(move, by_film) for move, by_film in measured.items()] + _training_plots(run, models)
     clips = [_clips(move, takes[move]) for move in measured]
+    guides = " and ".join(f"by {name} {scale:g}" for name, scale in config.sampling.guidance.items())
     facts = (
         f"{config.seeds} × {config.clips} held-out clips of each move at full amplitude, {config.steps} Euler steps,"
-        f" guidance by the set {GUIDE_SET:g}, {config.pictures} pictures of the set. Numbers are means over clips, in"
-        " brackets the lowest and the highest of the seeds. Background figures leave out the subject and its shadow."
+        f" guidance {guides}, {config.pictures} pictures of the set. Numbers are means over clips, in brackets the"
+        " lowest and the highest of the seeds. Background figures leave out the subject and its shadow."
     )
     if lpips is None:
         facts += f" LPIPS was not measured: {ALEXNET} of torchvision is not in the folder of torch.hub."
@@ -183,9 +184,9 @@ def _asides(
         for move, mix in MEASURED_MOVES.items():
             with narrator.stage(f"{move}, {name}") as progress:
                 sizes = clip_sizes(model.saved.model.config, count)
-                figures, _ = measure(film, sizes, mix, evaluation, False, progress)
-            row |= {f"{move}: PSNR": _text(figures.psnr_db.mean(1), config.seeds)}
-            row |= {f"{move}: last frame": _text(figures.psnr_db[:, -1], config.seeds)}
+                psnr_db = background_psnr(film, sizes, mix, evaluation, progress)
+            row |= {f"{move}: PSNR": _text(psnr_db.mean(1), config.seeds)}
+            row |= {f"{move}: last frame": _text(psnr_db[:, -1], config.seeds)}
         rows.append(row)
     return rows
 

@@ -1,6 +1,6 @@
 """Films a new subject in a given set: pictures of the set, a camera move and a few words become a clip."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -27,7 +27,7 @@ from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.synthetic.scene_moves import MOVES, SceneMoves
 from understudy.videogen.checkpoints import WAN_JSON, GeometryOrigin, load_model
 from understudy.videogen.presets import PRESETS
-from understudy.videogen.sample import GUIDE_SET, Sampling, shoot
+from understudy.videogen.sample import GUIDANCE, Sampling, shoot
 from understudy.videogen.scene_encoder import SCENE_ENCODERS, SceneEncoder
 from understudy.videogen.settings import check_seed, device_named
 
@@ -38,7 +38,7 @@ ANGLES = ("pan", "tilt", "arc", "arc_up")
 START_HEIGHT_M = 1.25
 SHOWN_PX = 384
 """Small models' frames are enlarged by a whole factor to about this height."""
-WAN_GUIDE_WORDS = 5.0
+WAN_GUIDANCE = {"words": 5.0, "set": 1.0}
 """Wan hardly follows words without guidance."""
 MOST_GUIDE = 100.0
 
@@ -60,7 +60,7 @@ class ShootConfig:
     distance_m: float = 3.0
     """How far away the subject stands: arcs turn around it."""
     guide_words: float | None = None
-    """Above 1: words count more (default: 1; 5 for wan-1.3b)."""
+    """Above 1: words count more (default: 1.3; 5 for wan-1.3b)."""
     guide_set: float | None = None
     """Above 1: the pictures of the set count more (default: 1.3; 1 for wan-1.3b)."""
     guide_camera: float = 1.0
@@ -83,10 +83,10 @@ class ShootConfig:
                 raise InputError(f"--{name.replace('_', '-')} is {scale:g}; give {-MOST_GUIDE:g} to {MOST_GUIDE:g}")
         check_seed(self.seed)
 
-    def guidance(self, guide_words: float, guide_set: float) -> dict[str, float]:
-        """Scales of all conditions; `guide_words` and `guide_set` where nothing else is asked for."""
-        words = guide_words if self.guide_words is None else self.guide_words
-        known = guide_set if self.guide_set is None else self.guide_set
+    def guidance(self, usual: Mapping[str, float]) -> dict[str, float]:
+        """Scales of all conditions; `usual` are those of words and set where nothing else is asked for."""
+        words = usual["words"] if self.guide_words is None else self.guide_words
+        known = usual["set"] if self.guide_set is None else self.guide_set
         return {"words": words, "set": known, "camera": self.guide_camera}
 
 
@@ -254,7 +254,7 @@ def _model(config: ShootConfig, device: str) -> _Model:
     saved = load_model(folder, device)
     needs_geometry = saved.model.config.geometry != "none"
     encoder = _encoder(folder, saved.geometry, device) if needs_geometry else None
-    sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(1.0, GUIDE_SET))
+    sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(GUIDANCE))
     film = partial(shoot, saved.model, seed=config.seed, encoder=encoder, sampling=sampling)
     return _Model(film, saved.pictures or PRESETS[config.preset].pictures)
 
@@ -267,7 +267,7 @@ def _wan_model(folder: Path, config: ShootConfig, device: str) -> _Model:
     saved = load_trained_wan(folder, config.wan, half, device)
     origin = None if saved.origin.encoder is None else GeometryOrigin(saved.origin.encoder)
     encoder = None if origin is None else _encoder(folder, origin, device)
-    guidance = config.guidance(WAN_GUIDE_WORDS, 1.0)
+    guidance = config.guidance(WAN_GUIDANCE)
     sampling = Sampling(config.steps, saved.config.shift, config.sampler, guidance, half)
     film = partial(shoot_wan, saved, seed=config.seed, encoder=encoder, sampling=sampling)
     return _Model(film, saved.config.pictures, CAMERA_FIELD_RAD)

@@ -42,6 +42,7 @@ __all__ = [
     "Evaluation",
     "SubjectFigures",
     "Take",
+    "background_psnr",
     "camera_figures",
     "measure",
     "psnr_by_frame",
@@ -141,6 +142,22 @@ def measure(
     return _joined(parts), take
 
 
+def background_psnr(
+    film: Film, sizes: ClipSizes, move: MoveMix, evaluation: Evaluation = Evaluation(), progress: Progress = silent
+) -> Float[np.ndarray, "clip frame"]:
+    """`ClipFigures.psnr_db` alone, in a third of the time."""
+    parts = []
+    for number, seed in enumerate(evaluation.seeds):
+        batch = _held_out(seed, sizes, move).clips(range(evaluation.clips))
+        parts.append(psnr_by_frame(film(batch, seed).clamp(-1, 1), batch.empty, batch.mask == 0).numpy())
+        progress(number + 1, len(evaluation.seeds))
+    return np.concatenate(parts)
+
+
+def _held_out(seed: int, sizes: ClipSizes, move: MoveMix, empty_share: float = 0.0) -> EndlessClips:
+    return EndlessClips(seed, sizes, split="held_out", mix=ClipMix(moves=move, empty_share=empty_share))
+
+
 def _measure_seed(
     film: Film,
     sizes: ClipSizes,
@@ -150,8 +167,7 @@ def _measure_seed(
     search_cameras: bool,
     lpips: Lpips | None,
 ) -> tuple[ClipFigures, Take]:
-    mix = ClipMix(moves=move, empty_share=0.0)
-    held_out = EndlessClips(seed, sizes, split="held_out", mix=mix)
+    held_out = _held_out(seed, sizes, move)
     every, posed = range(evaluation.clips), range(evaluation.posed_clips)
     scene, batch = held_out.describe(every), held_out.clips(every)
     mirrored = held_out.clips(every, mirrored=True)
@@ -170,7 +186,7 @@ def _measure_seed(
         else:
             found = _mapped_poses(made[posed], batch.K[posed], background)
         camera = camera_figures(found, _numpy(batch.T_start_camera[posed]), metric=sizes.width < GLOMAP_FROM_PX)
-    nobody = EndlessClips(seed, sizes, split="held_out", mix=replace(mix, empty_share=1.0)).describe(every).words
+    nobody = _held_out(seed, sizes, move, empty_share=1.0).describe(every).words
     # With the true subject in it.
     pasted = torch.where((batch.mask == 0)[:, :, None], made, batch.video)
     figures = ClipFigures(
