@@ -13,12 +13,13 @@ from understudy.core.errors import InputError
 from understudy.geometry.rotations import rotation_angle
 from understudy.metrics.lpips import Lpips
 from understudy.studio.evaluate_scene import ALEXNET, EvaluateSceneConfig, evaluate_scene
+from understudy.studio.measured_films import MeasuredFilms
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
 from understudy.synthetic.scene_moves import MoveMix
 from understudy.videogen.checkpoints import GeometryOrigin, save_model
 from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, camera_figures, measure, psnr_by_frame
-from understudy.videogen.evaluate_models import BestContextCrop, CopyFirstCrop, PointCloud, Truth, covered
+from understudy.videogen.evaluate_models import BestContextCrop, CopyFirstCrop, PointCloud, Truth, covered, find_models
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.pose_search import candidate_poses, find_poses
 from understudy.videogen.presets import PRESETS, varied
@@ -178,3 +179,44 @@ def test_a_run_becomes_one_page_with_its_variants(tmp_path, monkeypatch):
     for figures in result.measured.values():
         assert all(np.isfinite(figures[name].psnr_db).all() for name in films[:3])
     assert tables["Other pictures of the set"]
+
+
+def test_an_evaluation_that_was_cut_off_goes_on_and_gives_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub_home"))
+    run, config = tmp_path / "run", EvaluateSceneConfig(clips=1, seeds=1, posed_clips=1, pictures=3, steps=1)
+    save_untrained(run, "default")
+    whole = evaluate_scene(run, tmp_path / "whole", config)
+    measured = []
+
+    def measure_three(film, *rest):
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        measured.append(film)
+        return measure(film, *rest)
+
+    monkeypatch.setattr("understudy.studio.evaluate_scene.measure", measure_three)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_scene(run, tmp_path / "cut", config)
+    measured.clear()
+    resumed = evaluate_scene(run, tmp_path / "cut", config)
+    assert len(measured) == 1  # of two films on two moves
+    for name in ("evaluation.html", "evaluation.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    np.testing.assert_equal(
+        [vars(figures.camera) for figures in resumed.measured["arc 60°"].values()],
+        [vars(figures.camera) for figures in whole.measured["arc 60°"].values()],
+    )
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == {"evaluation.html", "evaluation.json"}
+
+
+def test_other_weights_under_the_same_name_are_measured_anew(tmp_path):
+    films = []
+    for seed in (0, 1, 0):
+        torch.manual_seed(seed)
+        model = VideoTransformer(PRESETS["tiny"].model)
+        save_model(tmp_path / "run", model.config, model.state_dict(), 0, GeometryOrigin("oracle"))
+        film = find_models(tmp_path / "run")["default"]
+        kept = MeasuredFilms(tmp_path / "kept", {})
+        kept.psnr_db("pan", film, lambda seed=seed: films.append(seed) or np.full((1, 1), float(seed)))
+    assert films == [0, 1]
+    assert kept.psnr_db("pan", film, lambda: pytest.fail("measured twice")) == 0.0

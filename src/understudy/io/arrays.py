@@ -27,8 +27,8 @@ def write_arrays(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> Non
     os.replace(partial, path)
 
 
-def read_arrays(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The arrays of a file written as `kind`; floats as float64.
+def read_arrays(path: Path, kind: str, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a file written as `kind`, or those of `names`; floats as float64.
 
     Raises:
         FileFormatError: the file is absent, damaged, of another kind, absurdly large, or lacks an array.
@@ -42,6 +42,7 @@ def read_arrays(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, np.n
             found = str(file["format"]) if "format" in file else "another kind of table"
             if found != kind:
                 raise FileFormatError(f"{path.name} holds {found}; expected {kind}")
+            names = tuple(name for name in file if name != "format") if names is None else names
             missing = [name for name in names if name not in file]
             if missing:
                 raise FileFormatError(f"{path.name} lacks {', '.join(missing)}: write it again")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from understudy.io.text import replace_text
 from understudy.io.weights import ensure_weights
 from understudy.metrics.lpips import Lpips
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
+from understudy.studio.measured_films import MeasuredFilms
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
 from understudy.studio.project import file_hash
@@ -104,6 +106,8 @@ def evaluate_scene(
 ) -> SceneEvaluation:
     """Measure the model in `run` and write `evaluation.html` and `evaluation.json` to `out`.
 
+    One that was cut off goes on with the next film when it is called again.
+
     Raises:
         InputError: there is no model in `run`, one takes fewer pictures of a set, or `out` cannot be written to.
         BackendUnavailable: the weights of its scene encoder are absent.
@@ -121,6 +125,8 @@ def evaluate_scene(
     configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
     sizes = {name: clip_sizes(config_of, config.pictures) for name, config_of in configs.items()}
     evaluation = Evaluation(config.clips, tuple(range(config.seeds)), config.posed_clips)
+    settings = {"config": config, "sampling": config.sampling, "lpips": lpips is not None}
+    kept = MeasuredFilms(out / ".unfinished", settings)
 
     measured: dict[str, dict[str, ClipFigures]] = {}
     takes: dict[str, dict[str, Take]] = {}
@@ -128,10 +134,11 @@ def evaluate_scene(
         measured[move], takes[move] = {}, {}
         for name, film in films.items():
             searched = name in models or name == "truth"
-            with narrator.stage(f"{move}, {name}") as progress:
-                figures, take = measure(film, sizes[name], mix, evaluation, searched, progress, lpips)
-            measured[move][name], takes[move][name] = figures, take
-    asides = _asides(found[main_name], config, evaluation, narrator) if config.ablations else []
+            title = f"{move}, {name}"
+            with narrator.stage(title) as progress:
+                work = partial(measure, film, sizes[name], mix, evaluation, searched, progress, lpips)
+                measured[move][name], takes[move][name] = kept.figures(title, film, work)
+    asides = _asides(found[main_name], config, evaluation, kept, narrator) if config.ablations else []
 
     tables = _tables(measured, main_name, models, config.seeds, asides)
     plots = [_psnr_plot(move, by_film) for move, by_film in measured.items()] + _training_plots(run, models)
@@ -148,6 +155,7 @@ def evaluate_scene(
     replace_text(result.page, render_evaluation("Scenes filmed by models", facts, tables, plots, clips))
     document = {"facts": facts, "tables": {table.title: list(table.rows) for table in tables}}
     replace_text(result.figures, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    kept.forget()
     return result
 
 
@@ -170,7 +178,11 @@ def _lpips(device: str) -> Lpips | None:
 
 
 def _asides(
-    model: TrainedModel, config: EvaluateSceneConfig, evaluation: Evaluation, narrator: Narrator
+    model: TrainedModel,
+    config: EvaluateSceneConfig,
+    evaluation: Evaluation,
+    kept: MeasuredFilms,
+    narrator: Narrator,
 ) -> list[dict[str, str]]:
     """What happens with other pictures of the set than the model was trained with."""
     cases: dict[str, tuple[Film, int]] = {f"{count} pictures": (model, count) for count in (3, 4, 8, 12)}
@@ -182,9 +194,11 @@ def _asides(
             continue
         row = {"pictures of the set": name}
         for move, mix in MEASURED_MOVES.items():
-            with narrator.stage(f"{move}, {name}") as progress:
+            title = f"{move}, {name}"
+            with narrator.stage(title) as progress:
                 sizes = clip_sizes(model.saved.model.config, count)
-                psnr_db = background_psnr(film, sizes, mix, evaluation, progress)
+                work = partial(background_psnr, film, sizes, mix, evaluation, progress)
+                psnr_db = kept.psnr_db(title, model, work)
             row |= {f"{move}: PSNR": _text(psnr_db.mean(1), config.seeds)}
             row |= {f"{move}: last frame": _text(psnr_db[:, -1], config.seeds)}
         rows.append(row)
