@@ -100,7 +100,7 @@ def hole_of(mask: UInt8[np.ndarray, "height width"], config: BlendConfig) -> Boo
 
 def luminance_of(picture: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
     """Rec. 709 luma of an RGB picture, in the picture's own scale."""
-    return cv2.transform(picture, LUMA[None].astype(np.float32))
+    return cv2.transform(picture, LUMA[None])
 
 
 def match_tone(

@@ -5,7 +5,7 @@ from jaxtyping import Float, UInt8
 
 __all__ = ["LUMA", "linear_from_srgb", "linear_from_srgb_bytes", "srgb_bytes_from_linear", "srgb_from_linear"]
 
-LUMA = np.array([0.2126, 0.7152, 0.0722])
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Luminance of linear red, green and blue. Source: ITU-R BT.709."""
 
 _CODES = 4096

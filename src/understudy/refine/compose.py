@@ -57,7 +57,7 @@ def compose(
         done = srgb_bytes_from_linear(light)
     else:
         coded = 255.0 * srgb_from_linear(np.minimum(light, 1.0)).astype(np.float32)
-        luminance = cv2.transform(coded, LUMA[None].astype(np.float32))
+        luminance = cv2.transform(coded, LUMA[None])
         coded += alpha[..., None] * grain_field(look.grain, luminance, frame)
         done = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
     touched = (alpha > 0) | (shadow > 0)

@@ -169,7 +169,7 @@ def _grain(samples: Sequence[LookSample]) -> Grain:
         picture = sample.frame.astype(np.float32)
         smooth = cv2.GaussianBlur(picture, (0, 0), _SMOOTH_PX)
         residual = (picture - smooth) / _KEPT
-        luminance = smooth @ LUMA.astype(np.float32)
+        luminance = smooth @ LUMA
         # Clipped white and black have no grain to measure.
         inside = (picture.min(-1) > 3) & (picture.max(-1) < 252)
         softer = cv2.GaussianBlur(smooth, (0, 0), 2.0)
