@@ -168,7 +168,7 @@ def test_a_run_becomes_one_page_with_its_variants(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub_home"))
     for folder, variant in (("", "default"), ("no_geometry", "no_geometry"), ("loss_guided", "loss_guided")):
         save_untrained(tmp_path / folder, variant)
-    config = EvaluateSceneConfig(ablations=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2)
+    config = EvaluateSceneConfig(True, other_pictures=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2)
     result = evaluate_scene(tmp_path, tmp_path / "out", config)
     page = result.page.read_text()
     assert "LPIPS was not measured" in page

@@ -53,6 +53,8 @@ class EvaluateSceneConfig:
 
     ablations: bool = False
     """Measure the variants in the run's sub-folders as well, and what it is without a network."""
+    other_pictures: bool = False
+    """Measure the run's own model with more and fewer pictures of the set as well, and from another start."""
     clips: int = 16
     """Held-out clips of each move, per seed."""
     seeds: int = 3
@@ -125,7 +127,11 @@ def evaluate_scene(
     configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
     sizes = {name: clip_sizes(config_of, config.pictures) for name, config_of in configs.items()}
     evaluation = Evaluation(config.clips, tuple(range(config.seeds)), config.posed_clips)
-    settings = {"config": config, "sampling": config.sampling, "lpips": lpips is not None}
+    settings = {
+        "config": replace(config, ablations=False, other_pictures=False),
+        "sampling": config.sampling,
+        "lpips": lpips is not None,
+    }
     kept = MeasuredFilms(out / ".unfinished", settings)
 
     measured: dict[str, dict[str, ClipFigures]] = {}
@@ -138,7 +144,7 @@ def evaluate_scene(
             with narrator.stage(title) as progress:
                 work = partial(measure, film, sizes[name], mix, evaluation, searched, progress, lpips)
                 measured[move][name], takes[move][name] = kept.figures(title, film, work)
-    asides = _asides(found[main_name], config, evaluation, kept, narrator) if config.ablations else []
+    asides = _asides(found[main_name], config, evaluation, kept, narrator) if config.other_pictures else []
 
     tables = _tables(measured, main_name, models, config.seeds, asides)
     plots = [_psnr_plot(move, by_film) for move, by_film in measured.items()] + _training_plots(run, models)
