@@ -19,10 +19,9 @@ from understudy.studio.measured_films import MeasuredFilms
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
 from understudy.studio.project import file_hash
-from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.curves import read_curves
 from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, background_psnr, measure
-from understudy.videogen.evaluate_models import REFERENCES, Film, TrainedModel, Truth, find_models
+from understudy.videogen.evaluate_models import REFERENCES, Film, TrainedModel, Truth, find_models, reordered
 from understudy.videogen.feed import clip_sizes
 from understudy.videogen.sample import GUIDANCE, Sampling
 
@@ -88,19 +87,6 @@ class SceneEvaluation:
     """The same tables as JSON."""
     measured: dict[str, dict[str, ClipFigures]]
     """By move, then by film; the first film is the run's own model."""
-
-
-@dataclass(frozen=True)
-class OtherStart:
-    """A film whose first picture of the set is not the view that the path starts from."""
-
-    film: Film
-
-    def __call__(self, batch: ClipBatch, seed: int) -> torch.Tensor:
-        """The film, told of the set's pictures beginning with the second."""
-        crops = list(range(1, batch.context.shape[1])) + [0]
-        turned = {name: getattr(batch, name)[:, crops] for name in ("context", "context_depth_m", "T_start_crop")}
-        return self.film(replace(batch, **turned), seed)
 
 
 def evaluate_scene(
@@ -192,7 +178,7 @@ def _asides(
 ) -> list[dict[str, str]]:
     """What happens with other pictures of the set than the model was trained with."""
     cases: dict[str, tuple[Film, int]] = {f"{count} pictures": (model, count) for count in (3, 4, 8, 12)}
-    cases["the first picture is not the start view"] = (OtherStart(model), config.pictures)
+    cases |= {name: (film, config.pictures) for name, film in reordered(model, config.pictures).items()}
     numbered = model.saved.model.config.numbered_pictures
     rows = []
     for name, (film, count) in cases.items():

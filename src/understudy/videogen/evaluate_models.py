@@ -1,6 +1,6 @@
 """What can be evaluated: trained models, the truth itself, and baselines that need no network."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -26,10 +26,12 @@ __all__ = [
     "CopyFirstCrop",
     "Film",
     "PointCloud",
+    "Reordered",
     "TrainedModel",
     "Truth",
     "covered",
     "find_models",
+    "reordered",
 ]
 
 FILL_ROUNDS = 64
@@ -108,6 +110,28 @@ class PointCloud:
             colour = torch.where(known > 0, colour, spread)
             known = (share > 0).float()
         return (colour * known).unflatten(0, batch.video.shape[:2])
+
+
+@dataclass(frozen=True)
+class Reordered:
+    """A film that is given the pictures of the set in another order."""
+
+    film: Film
+    order: tuple[int, ...]
+
+    def __call__(self, batch: ClipBatch, seed: int) -> Clips:
+        """The film's clips."""
+        parts = {name: getattr(batch, name)[:, self.order] for name in ("context", "context_depth_m", "T_start_crop")}
+        return self.film(replace(batch, **parts), seed)
+
+
+def reordered(film: Film, pictures: int) -> dict[str, Film]:
+    """A film given pictures of the set, which stand evenly around, as they were not meant to be given."""
+    every_other = (0, *range(2, pictures, 2), *range(1, pictures, 2))
+    return {
+        "in another order": Reordered(film, every_other),
+        "the first picture is not the start view": Reordered(film, (*range(1, pictures), 0)),
+    }
 
 
 REFERENCES: dict[str, Film] = {
