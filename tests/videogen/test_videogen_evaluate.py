@@ -19,7 +19,15 @@ from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
 from understudy.synthetic.scene_moves import MoveMix
 from understudy.videogen.checkpoints import GeometryOrigin, save_model
 from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, camera_figures, measure, psnr_by_frame
-from understudy.videogen.evaluate_models import BestContextCrop, CopyFirstCrop, PointCloud, Truth, covered, find_models
+from understudy.videogen.evaluate_models import (
+    BestContextCrop,
+    CopyFirstCrop,
+    PointCloud,
+    Truth,
+    covered,
+    find_models,
+    reordered,
+)
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.pose_search import candidate_poses, find_poses
 from understudy.videogen.presets import PRESETS, varied
@@ -140,6 +148,17 @@ def test_noise_is_no_film():
     assert figures.psnr_db.max() < 12 and abs(figures.mirrored_gain_db).max() < 1
 
 
+def test_pictures_in_another_order_are_the_same_set_and_another_start_is_not():
+    batch = clips("pan", 60.0)[2]
+    for film in (BestContextCrop(), PointCloud()):
+        turned = reordered(film, 6)["in another order"](batch, 0)
+        assert (turned - film(batch, 0)).abs().mean() < 1e-3
+    still = CopyFirstCrop()
+    others = reordered(still, 6)
+    assert torch.equal(others["in another order"](batch, 0), still(batch, 0))
+    assert (others["the first picture is not the start view"](batch, 0) - still(batch, 0)).abs().mean() > 0.1
+
+
 def save_untrained(folder, variant):
     torch.manual_seed(0)
     model = VideoTransformer(varied(PRESETS["tiny"], variant).model)
@@ -168,7 +187,9 @@ def test_a_run_becomes_one_page_with_its_variants(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub_home"))
     for folder, variant in (("", "default"), ("no_geometry", "no_geometry"), ("loss_guided", "loss_guided")):
         save_untrained(tmp_path / folder, variant)
-    config = EvaluateSceneConfig(True, other_pictures=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2)
+    config = EvaluateSceneConfig(
+        ablations=True, other_pictures=True, clips=2, seeds=1, posed_clips=1, pictures=3, steps=2
+    )
     result = evaluate_scene(tmp_path, tmp_path / "out", config)
     page = result.page.read_text()
     assert "LPIPS was not measured" in page

@@ -24,8 +24,8 @@ KIND = "understudy measured film"
 class MeasuredFilms:
     """One file for each film, under a name that changes with all that its figures depend on.
 
-    `settings` are what all films have in common, as plain values. Figures come from disk in unbroken runs too, so that
-    both give the same.
+    `settings` are what all films have in common; their text tells them apart. The weights of scene encoders belong to
+    our version. Figures come from disk in unbroken runs too, so that both give the same.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
