@@ -4,8 +4,9 @@
 
 Each shot runs in a process of its own, so that peak memory is that shot's. A shot that was measured is not measured
 again: an interrupted run goes on, and `--shots` lets several runs share the work (seconds on the clock then count what
-they take from each other; seconds of all cores do not). Writes `results/recast.json` and, beside the
-films, a contact sheet per shot: original, rig, picture at five moments.
+they take from each other; seconds of all cores do not). Seconds are those of the machine that the result names; across
+machines they compare as multiples of transcoding the same shot with x264 at its default preset. Writes
+`results/recast.json` and, beside the films, a contact sheet per shot: original, rig, picture at five moments.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 from record import save, table
 
+from understudy.core.footage import Shot
 from understudy.io.encoding import VideoWriter
 from understudy.io.images import write_png
 from understudy.io.video import open_shot, read_frames, read_video
@@ -65,12 +67,13 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
     shot = open_shot(shot_path)
     folder = out / shot_path.stem
     row = {"shot": shot_path.stem, "frames": len(shot)}
-    films = {}
+    transcoding_s, films = transcode_s(shot), {}
     for kind, character in CHARACTERS.items():
         seconds, cpu_seconds, peak_mb, code = run_understudy(shot_path, data / character, folder)
         film = folder / "film.mp4"
         row[f"{kind}_ok"] = code == 0 and same_clip(shot_path, film)
         row[f"{kind}_s_per_frame"] = round(seconds / len(shot), 3)
+        row[f"{kind}_times_transcoding"] = round(seconds / transcoding_s, 1)
         row[f"{kind}_cpu_s_per_frame"] = round(cpu_seconds / len(shot), 3)
         row[f"{kind}_peak_mb"] = round(peak_mb)
         if code == 0:
@@ -81,6 +84,18 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
     if len(films) == len(CHARACTERS):
         write_png(out / f"{shot_path.stem}.png", contact_sheet(shot, list(films.values())))
     return row
+
+
+def transcode_s(shot: Shot) -> float:
+    """Seconds that decoding the shot and encoding it with x264 at its default preset takes."""
+    started = time.perf_counter()
+    with av.open(os.devnull, "w", format="null") as container:
+        stream = container.add_stream("libx264", rate=shot.frame_rate, options={"preset": "medium"})
+        stream.width, stream.height, stream.pix_fmt = shot.width, shot.height, "yuv420p"
+        for picture in read_frames(shot):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return time.perf_counter() - started
 
 
 def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, float, int]:
@@ -126,7 +141,7 @@ def figures(folder: Path) -> dict:
     }
 
 
-def contact_sheet(shot, films: list[Path], moments: int = 5, width: int = 480) -> np.ndarray:
+def contact_sheet(shot: Shot, films: list[Path], moments: int = 5, width: int = 480) -> np.ndarray:
     """Rows: original, then each film; columns: moments."""
     wanted = set(np.linspace(0, len(shot) - 1, moments).round().astype(int).tolist())
     rows = []
@@ -144,6 +159,7 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
         "shots": len(rows),
         "median_s_per_1280x720_frame": median(rows, "rig_s_per_frame"),
         "median_cpu_s_per_1280x720_frame": median(rows, "rig_cpu_s_per_frame"),
+        "median_times_transcoding_1280x720": median(rows, "rig_times_transcoding"),
         "peak_mb": max(max(row[f"{kind}_peak_mb"] for kind in CHARACTERS) for row in rows),
     }
     names = {row["shot"] for row in rows}
@@ -186,7 +202,7 @@ def memory_growth(shot_path: Path, data: Path, out: Path) -> list[float]:
     return peaks
 
 
-def write_repeated(path: Path, shot, times: int) -> None:
+def write_repeated(path: Path, shot: Shot, times: int) -> None:
     """A shot forward, backward, forward … so that it holds no cut."""
     frames = list(read_frames(shot))
     with VideoWriter(path, shot.width, shot.height, shot.frame_rate, "film") as writer:

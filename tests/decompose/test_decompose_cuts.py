@@ -98,6 +98,6 @@ def test_joined_real_shots_are_parted(shared_data, tmp_path):
         pictures = [
             cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
             for path in (a, b)
-            for frame in read_frames(open_shot(path, 0.0, 2.9), 0, 16, max_side_px=240)
+            for frame in read_frames(open_shot(path, 0.0, 2.9), range(16), max_side_px=240)
         ]
         assert starts_of_pieces(tmp_path / "a.mp4", pictures) == [0, 16], (a.name, b.name)

@@ -11,7 +11,6 @@ import pytest
 from understudy.core.camera import CameraPath
 from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
-from understudy.decompose import plate_anchor
 from understudy.decompose.plate import PlateConfig, clean_frames, make_clean_plate
 from understudy.decompose.plate_holes import HoleTally, PlateReport
 from understudy.geometry.projection import intrinsics
@@ -282,14 +281,6 @@ def test_travelling_fill_does_not_flicker(tmp_path):
         change = (plate[time].astype(float) - plate[time - 1])[both]
         true = (truths[time] - truths[time - 1])[both]
         assert np.abs(change - true).mean() < 2.5
-
-
-def test_sources_are_the_same_sought_or_read(tmp_path, monkeypatch):
-    shot, mask, _, _, solution = parallax_scene(tmp_path, 12)
-    read = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
-    monkeypatch.setattr(plate_anchor, "_SEEK_FROM", 5)
-    sought = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
-    assert all(np.array_equal(a, b) for a, b in zip(read, sought, strict=True))
 
 
 def test_other_people_stay_and_do_not_smear(tmp_path):

@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from understudy.core.errors import FootageError
+from understudy.io import video
 from understudy.io.decoding import decoded
 from understudy.io.video import VideoWriter, open_shot, read_frames, read_video, write_film
 
@@ -93,7 +94,22 @@ def test_every_part_of_a_shot_equals_the_full_decode(tmp_path, suffix):
     shot = open_shot(path)
     assert len(shot) == 40 and shot.frame_rate == 24
     for start, stop in ((0, 1), (1, 3), (11, 13), (12, 14), (13, 30), (37, None)):
-        assert [number_of(f) for f in read_frames(shot, start, stop)] == list(range(40))[start:stop]
+        numbers = range(40)[start:stop]
+        assert [number_of(f) for f in read_frames(shot, numbers)] == list(numbers)
+
+
+@pytest.mark.parametrize("near", [0, 4, 48])
+def test_frames_far_apart_are_the_same_sought_or_decoded(tmp_path, monkeypatch, near):
+    monkeypatch.setattr(video, "_NEAR_IN_A_SHOT", near)
+    monkeypatch.setattr(video, "_NEAR_IN_OURS", near)
+    path, numbers = tmp_path / "film.mp4", [2, 3, 7, 19, 20, 38]
+    write_h264(path, [numbered(i) for i in range(40)], options={"bf": "3", "g": "10", "crf": "12"})
+    assert [number_of(f) for f in read_frames(open_shot(path), numbers)] == numbers
+    assert [number_of(f) for f in read_video(path, numbers)] == numbers
+    assert list(read_video(path, [])) == list(read_frames(open_shot(path), [])) == []
+    for wrong in ([3, 2], [3, 3], [-1, 2]):
+        with pytest.raises(ValueError, match="rising"):
+            next(read_video(path, wrong))
 
 
 @pytest.mark.parametrize("open_gop", [False, True])
@@ -105,7 +121,7 @@ def test_a_range_by_time_reads_its_own_frames(tmp_path, open_gop):
         shot = open_shot(path, first / 24, (first + 9) / 24)
         assert shot.start_frame == first
         assert [number_of(f) for f in read_frames(shot)] == list(range(first, first + 9))
-        assert [number_of(f) for f in read_frames(shot, 4, 6)] == [first + 4, first + 5]
+        assert [number_of(f) for f in read_frames(shot, [4, 5])] == [first + 4, first + 5]
 
 
 def test_times_typed_in_milliseconds_hit_the_frame(film):
@@ -121,7 +137,7 @@ def test_variable_frame_rate_keeps_every_time_stamp(tmp_path):
     seconds = shot.timestamps * shot.time_base
     assert list(seconds) == [Fraction(t, 30) for t in times]
     assert shot.frame_rate == Fraction(7 * 30, 31)
-    assert [number_of(f) for f in read_frames(shot, 3, 6)] == [3, 4, 5]
+    assert [number_of(f) for f in read_frames(shot, range(3, 6))] == [3, 4, 5]
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25), Fraction(120)])
@@ -207,7 +223,7 @@ def test_odd_sizes_are_read_as_they_are(tmp_path):
 
 
 def test_small_copies_keep_the_shape(film):
-    frame = next(read_frames(open_shot(film), 9, 10, max_side_px=48))
+    frame = next(read_frames(open_shot(film), [9], max_side_px=48))
     assert frame.shape == (32, 48, 3)
 
 
@@ -226,7 +242,7 @@ def test_lossless_kinds_return_every_byte(tmp_path):
                 writer.write(frame)
         back = list(read_video(path))
         assert len(back) == 5 and all((a == b).all() and a.dtype == np.uint8 for a, b in zip(back, frames, strict=True))
-        assert [(f == frames[i]).all() for i, f in enumerate(read_video(path, 3), 3)] == [True, True]
+        assert [(f == frames[i]).all() for i, f in enumerate(read_video(path, [3, 4]), 3)] == [True, True]
 
 
 def test_single_frames_are_found_where_the_rate_varies(tmp_path):
@@ -235,9 +251,9 @@ def test_single_frames_are_found_where_the_rate_varies(tmp_path):
     times = [*range(0, 10 * 9000, 9000), *range(90000, 90000 + 20 * 1500, 1500)]
     write_h264(path, [numbered(i) for i in range(30)], times, Fraction(1, 90000))
     for index in (0, 1, 9, 10, 29):
-        assert [number_of(frame) for frame in read_video(path, index, index + 1)] == [index]
-    with pytest.raises(FootageError, match="ends after"):
-        list(read_video(path, 30, 31))
+        assert [number_of(frame) for frame in read_video(path, [index])] == [index]
+    with pytest.raises(FootageError, match="ends before its frame 30"):
+        list(read_video(path, [29, 30]))
 
 
 def test_depth_returns_metres_within_two_parts_in_ten_thousand(tmp_path):

@@ -100,7 +100,7 @@ class Outline:
 def read_masks(mask: Path, first: int, seen: Observations, config: OutlineConfig) -> Masks:
     """Every so many frames of a grey video (0 … 255 is coverage), small; the video's frame `first` is frame 0."""
     masks = {}
-    for frame, coverage in enumerate(read_video(mask, first, first + len(seen))):
+    for frame, coverage in enumerate(read_video(mask, range(first, first + len(seen)))):
         if frame % config.every or (coverage > 127).sum() < 100:
             continue
         size = min(config.person_px / seen.person_px[frame], 1.0)

@@ -58,7 +58,7 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
         tracker = PersonTracker(
             model,
             keep_mask=lambda pose: store.put(own_mask(pose)),
-            read_again=lambda start, stop: list(read_frames(shot, start, stop)),
+            read_again=lambda start, stop: list(read_frames(shot, range(start, stop))),
             config=config.tracker,
         )
         window: list[np.ndarray] = []

@@ -21,10 +21,8 @@ from understudy.decompose.plate_depth import Source, carry_inverse_depth, look_i
 from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import foot_row, grown_by_what_moved, holes_of, read_masks, reduced
 from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
-from understudy.io.video import read_frames, read_video
+from understudy.io.video import read_frames
 
-_SEEK_FROM = 400
-"""Frames from which on it is quicker to seek far sources than to read all that lies between."""
 _SAMPLES = 12
 """Sources that tell what the clean set looks like."""
 _AGREED = 10.0
@@ -105,14 +103,8 @@ class AnchorMaker:
         self._far = dict(self._read_far(shot, masks, far))
 
     def _read_far(self, shot: Shot, masks: Sequence[Path], times: Sequence[int]) -> Iterator[tuple[int, Source]]:
-        if len(shot) > _SEEK_FROM:
-            for time in times:
-                frame = next(read_frames(shot, time, time + 1))
-                yield time, self._source(time, frame, [next(read_video(path, time, time + 1)) for path in masks])
-            return
-        for time, (frame, mask) in enumerate(zip(read_frames(shot), read_masks(masks), strict=True)):
-            if time in times:
-                yield time, self._source(time, frame, mask)
+        for time, frame, mask in zip(times, read_frames(shot, times), read_masks(masks, times), strict=True):
+            yield time, self._source(time, frame, mask)
 
     def anchor_at(self, time: int, previous: Anchor | None) -> Anchor | None:
         """The cleaned frame at `time` (a multiple of the spacing, or the last); None if no frame near has a hole."""

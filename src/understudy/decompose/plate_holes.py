@@ -49,9 +49,11 @@ class HoleTally:
         return PlateReport(move, self.hole / max(self.pixels, 1), seen, 1.0 - seen, mismatch, seconds_per_frame)
 
 
-def read_masks(masks: Sequence[Path]) -> Iterator[tuple[UInt8[np.ndarray, "height width"], ...]]:
-    """For each frame, the actor's mask and those of other people."""
-    return zip(*(read_video(path) for path in masks), strict=True)
+def read_masks(
+    masks: Sequence[Path], frames: Sequence[int] | None = None
+) -> Iterator[tuple[UInt8[np.ndarray, "height width"], ...]]:
+    """For each frame (or those numbered, rising), the actor's mask and those of other people."""
+    return zip(*(read_video(path, frames) for path in masks), strict=True)
 
 
 def read_holes(

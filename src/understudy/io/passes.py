@@ -1,7 +1,7 @@
 """Render passes on disk: lossless video always, PNG or EXR sequences on request."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -85,9 +85,9 @@ class PassWriter:
         self._stack.__exit__(kind, error, trace)
 
 
-def read_passes(folder: Path, start: int = 0, stop: int | None = None) -> Iterator[Passes]:
-    """The passes that a PassWriter wrote, frame by frame, as exactly as their bytes hold them."""
-    videos = [read_video(folder / name, start, stop) for name in PASS_FILES]
+def read_passes(folder: Path, frames: Sequence[int] | None = None) -> Iterator[Passes]:
+    """What a PassWriter wrote, all frames or those numbered (rising), as exactly as the passes' bytes hold them."""
+    videos = [read_video(folder / name, frames) for name in PASS_FILES]
     for colour, depth_m, normals, ids, id_share, shadow in zip(*videos, strict=True):
         height, width = ids.shape
         box = _box(colour[..., 3])

@@ -13,7 +13,7 @@ The sentence is written last: a scene without it is unfinished, and is neither l
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -149,22 +149,15 @@ def _split(name: str) -> tuple[str, float]:
 
 def _frames(path: Path, index: list[int]) -> np.ndarray:
     """Some frames of a film."""
-    wanted = set(index)
-    kept: list[np.ndarray] = []
-    for number, frame in enumerate(_all_frames(path, index[-1] + 1)):
-        if number in wanted:
-            kept.append(frame)
-            if frame.nbytes * len(index) > MAX_CLIP_BYTES:
-                raise FileFormatError(
-                    f"{len(index)} frames of {path.name} are over {MAX_CLIP_BYTES >> 30} GiB: read fewer."
-                )
-    return np.stack(kept)
-
-
-def _all_frames(path: Path, stop: int) -> Iterator[np.ndarray]:
     if not path.exists():
         raise FileFormatError(f"{path} is missing: the scene is incomplete.")
-    yield from read_video(path, 0, stop)
+    kept: list[np.ndarray] = []
+    for frame in read_video(path, index):
+        kept.append(frame)
+        if frame.nbytes * len(index) > MAX_CLIP_BYTES:
+            limit = MAX_CLIP_BYTES >> 30
+            raise FileFormatError(f"{len(index)} frames of {path.name} are over {limit} GiB: read fewer.")
+    return np.stack(kept)
 
 
 def _write_panorama(path: Path, panorama: UInt8[np.ndarray, "rows columns 3"]) -> None:

@@ -1,8 +1,9 @@
 """Films and image streams: opening, reading, writing. Frames are streamed; none is kept."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +24,10 @@ __all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "rea
 log = logging.getLogger(__name__)
 
 _TYPING_TOLERANCE_S = Fraction(1, 2000)
+_NEAR_IN_A_SHOT = 120
+"""So many frames are decoded sooner than a file is opened again at its nearest key frame: films have few of those."""
+_NEAR_IN_OURS = 15
+"""The same of what a VideoWriter wrote."""
 _COMMON_RATES = tuple(
     Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120, "24000/1001", "30000/1001", "60000/1001", 12, 15)
 )
@@ -79,52 +84,47 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
 
 
 def read_frames(
-    shot: Shot, start: int = 0, stop: int | None = None, max_side_px: int | None = None
+    shot: Shot, frames: Sequence[int] | None = None, max_side_px: int | None = None
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Frames start … stop of a shot, as shown, 8-bit sRGB; all of them by default. Seeks to the nearest key frame.
+    """Frames of a shot, as shown, 8-bit sRGB: all, or those whose numbers are given, rising.
 
     With `max_side_px` they come scaled down so that no side is longer.
 
     Raises:
         FootageError: the file no longer holds the frames that it held when the shot was opened.
     """
-    start, stop, _ = slice(start, stop).indices(len(shot))
-    if start >= stop:
-        return
+    wanted = range(len(shot)) if frames is None else frames
     scale = min(1.0, (max_side_px or max(shot.width, shot.height)) / max(shot.width, shot.height))
     width, height = max(1, round(shot.width * scale)), max(1, round(shot.height * scale))
-    done = start
-    for frame in _frames_of(shot, start):
+    done = 0
+    for frame in _chosen(partial(_frames_of, shot), wanted, _NEAR_IN_A_SHOT):
         yield picture(frame, width, height)
         done += 1
-        if done == stop:
-            return
-    raise FootageError(
-        f"{shot.path} ends after {done} frames of the {len(shot)} that it had: it was changed meanwhile."
-    )
+    if done < len(wanted):
+        raise FootageError(
+            f"{shot.path} ends before frame {wanted[done]} of the {len(shot)} that it had: it was changed meanwhile."
+        )
 
 
-def read_video(path: Path, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-    """What a VideoWriter wrote, frame by frame: bytes H × W × 3 (film, plate, lossless), H × W × 4 (lossless_alpha),
-    H × W (mask), or float32 metres H × W with inf where there is nothing (depth).
+def read_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+    """What a VideoWriter wrote, frame by frame: all, or those whose numbers are given, rising. Bytes H × W × 3 (film,
+    plate, lossless), H × W × 4 (lossless_alpha), H × W (mask), or float32 metres H × W, inf for nothing (depth).
 
     Raises:
-        FootageError: the file cannot be read, or ends before `stop`.
+        FootageError: the file cannot be read, or ends before a frame that is wanted.
     """
-    if start < 0 or (stop is not None and stop < start):
-        raise ValueError(f"frames {start} to {stop} are no range")
     with film(path) as (container, stream):
         metres = depth_table(container.metadata) if stream.codec_context.pix_fmt == "gray16le" else None
-        # Where the rate varies, only the packets tell when the frame `start` is shown.
-        times = _packet_times(container, stream, None)[start:] if start else None
-    if times is not None and not len(times):
-        frames: Iterator[VideoFrame] = iter(())
-    else:
-        frames = _frames_from(path, None if times is None else int(times[0]))
-    done = start
-    for frame in frames:
-        if done == stop:
-            return
+        # Where the rate varies, only the packets tell when a frame is shown.
+        times = None if frames is None else _packet_times(container, stream, None)
+
+    def frames_from(number: int) -> Iterator[VideoFrame]:
+        if not number or times is None:
+            return _frames_from(path, None)
+        return _frames_from(path, int(times[number])) if number < len(times) else iter(())
+
+    done = 0
+    for frame in frames_from(0) if frames is None else _chosen(frames_from, frames, _NEAR_IN_OURS):
         if metres is not None:
             yield metres[frame.to_ndarray()]
         elif frame.format.name == "gray":
@@ -134,8 +134,26 @@ def read_video(path: Path, start: int = 0, stop: int | None = None) -> Iterator[
         else:
             yield picture(frame, frame.width, frame.height)
         done += 1
-    if stop is not None and done < stop:
-        raise FootageError(f"{path} ends after {done} frames; {stop} were expected.")
+    if frames is not None and done < len(frames):
+        raise FootageError(f"{path} ends before its frame {frames[done]}, which was expected.")
+
+
+def _chosen(
+    frames_from: Callable[[int], Iterator[VideoFrame]], wanted: Sequence[int], near: int
+) -> Iterator[VideoFrame]:
+    """The wanted frames, as far as there are any. Between near ones it decodes all, to others it seeks."""
+    numbers = np.asarray(wanted, int)
+    if (numbers < 0).any() or (np.diff(numbers) <= 0).any():
+        raise ValueError(f"frames are numbered from 0 and given in rising order; got {wanted}")
+    for stretch in np.split(numbers, np.flatnonzero(np.diff(numbers) > near) + 1):
+        if not len(stretch):
+            return
+        chosen = set(stretch.tolist())
+        for number, frame in enumerate(frames_from(int(stretch[0])), int(stretch[0])):
+            if number in chosen:
+                yield frame
+            if number == stretch[-1]:
+                break
 
 
 def _packet_times(container: InputContainer, stream: VideoStream, end_s: float | None) -> Int[np.ndarray, " packet"]:

@@ -44,13 +44,13 @@ def spread(count: int, samples: int) -> list[int]:
 
 
 def pictures(
-    cut: Cut, frame: int
-) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """The shot, its clean plate and the actor's matte at one frame."""
-    shot = next(read_frames(cut.shot, frame, frame + 1))
-    plate = next(read_video(cut.path("plate/clean_plate.mp4"), frame, frame + 1))
-    matte = next(read_video(cut.path(f"{cut.actor}/mask.mkv"), frame, frame + 1))
-    return shot, plate[: cut.shot.height, : cut.shot.width], matte
+    cut: Cut, frames: list[int]
+) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]]:
+    """The shot, its clean plate and the actor's matte at each of these frames."""
+    plates = read_video(cut.path("plate/clean_plate.mp4"), frames)
+    mattes = read_video(cut.path(f"{cut.actor}/mask.mkv"), frames)
+    for shot, plate, matte in zip(read_frames(cut.shot, frames), plates, mattes, strict=True):
+        yield shot, plate[: cut.shot.height, : cut.shot.width], matte
 
 
 def light_stage(cut: Cut) -> None:
@@ -62,13 +62,11 @@ def light_stage(cut: Cut) -> None:
         frames = spread(len(camera), _LIGHT_SAMPLES)
         samples = []
         with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
-            for done, frame in enumerate(frames, 1):
+            for frame, seen in zip(frames, pictures(cut, frames), strict=True):
                 root, height = actor.motion.root_position_m[frame], actor.character.height_m
                 view = (camera.K[frame], camera.T_world_camera[frame], root, height)
-                samples.append(
-                    LightSample(*pictures(cut, frame), renderer(take, frame).normals.astype(np.float64), *view)
-                )
-                progress(done, len(frames))
+                samples.append(LightSample(*seen, renderer(take, frame).normals.astype(np.float64), *view))
+                progress(len(samples), len(frames))
         estimate = estimate_light(samples)
         if estimate.found_by == "shadow":
             some = slice(None, None, len(frames) // _SHADOW_SAMPLES or 1)
@@ -156,8 +154,7 @@ def finished_frames(cut: Cut) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
 
 def the_look(cut: Cut) -> Look:
     """The shot's tone, sharpness and grain, measured on samples."""
-    samples = [
-        LookSample(*pictures(cut, frame), next(read_passes(cut.path("passes"), frame, frame + 1)))
-        for frame in spread(len(cut.shot), _LOOK_SAMPLES)
-    ]
+    frames = spread(len(cut.shot), _LOOK_SAMPLES)
+    passes = read_passes(cut.path("passes"), frames)
+    samples = [LookSample(*seen, rendered) for seen, rendered in zip(pictures(cut, frames), passes, strict=True)]
     return measure_look(samples, load_light(cut.path("light.json")), refine_config(cut))

@@ -85,8 +85,8 @@ def _mask_iou(cut: Cut, actor: Performance) -> Float[np.ndarray, " time"]:
     values = np.full(len(camera), np.nan)
     path = cut.path(f"{cut.actor}/mask.mkv")
     with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
-        for frame in samples:
-            mask = next(read_video(path, frame, frame + 1)) > 127
+        for frame, coverage in zip(samples, read_video(path, samples), strict=True):
+            mask = coverage > 127
             if mask.any():
                 values[frame] = mask_iou(renderer(take, frame).alpha > 0.5, mask)
     return values

@@ -73,12 +73,12 @@ def _figures(quality: Quality) -> dict[str, float | None]:
 
 
 def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
-    frames = np.linspace(0, len(cut.shot) - 1, _MOMENTS).round().astype(int).tolist()
+    frames = np.unique(np.linspace(0, len(cut.shot) - 1, _MOMENTS).round().astype(int)).tolist()
     offset = cut.shot.start_frame - _first_frame(cut)
-    originals = [next(read_frames(cut.shot, frame, frame + 1)) for frame in frames]
-    results = [_frame(film, offset + frame) for frame in frames]
-    masks = [_frame(cut.path(f"{cut.actor}/mask.mkv"), frame) for frame in frames]
-    plates = [_frame(cut.path("plate/clean_plate.mp4"), frame) for frame in frames]
+    originals = list(read_frames(cut.shot, frames))
+    results = list(read_video(film, [offset + frame for frame in frames]))
+    masks = list(read_video(cut.path(f"{cut.actor}/mask.mkv"), frames))
+    plates = list(read_video(cut.path("plate/clean_plate.mp4"), frames))
     tinted = [_tint(picture, mask) for picture, mask in zip(originals, masks, strict=True)]
     rows = {"original": originals, "the actor's mask": tinted, "clean plate": plates, "result": results}
     strips = [Strip(title, [_small(picture) for picture in pictures]) for title, pictures in rows.items()]
@@ -110,11 +110,6 @@ def _joined(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
 def _first_frame(cut: Cut) -> int:
     """Where the film begins in the source file."""
     return int(cut.project.header["shot"]["first_frame"])
-
-
-def _frame(video: Path, frame: int) -> np.ndarray:
-    """One frame of a video that we wrote."""
-    return next(read_video(video, frame, frame + 1))
 
 
 def _tint(picture: UInt8[np.ndarray, "height width 3"], mask: UInt8[np.ndarray, "height width"]) -> np.ndarray:
