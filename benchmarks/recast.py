@@ -12,6 +12,7 @@ machines they compare as multiples of transcoding the same shot with x264 at its
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -30,6 +31,18 @@ from understudy.io.video import open_shot, read_frames, read_video
 from understudy.metrics.image import mask_iou
 
 CHARACTERS = {"rig": "rigs/knight.glb", "picture": "characters/man_sweater.png"}
+
+# Its own peak: what waiting for a process tells is at least its parent's, which holds frames.
+_RECAST = """
+import sys
+from pathlib import Path
+from understudy.cli.main import main
+peak = Path(sys.argv.pop(1))
+try:
+    sys.exit(main())
+finally:
+    peak.write_text(Path("/proc/self/status").read_text())
+"""
 
 
 def main() -> None:
@@ -101,15 +114,16 @@ def transcode_s(shot: Shot) -> float:
 def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, float, int]:
     """Seconds on the clock, seconds of all cores, peak memory of the process in MB, exit code."""
     started = time.perf_counter()
-    code = "import sys; from understudy.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "recast", str(shot), "--character", str(character), "-o", str(folder)]
-    log = folder.with_suffix(".log")
+    log, peak = folder.with_suffix(".log"), folder.with_suffix(".peak")
     log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", _RECAST, str(peak), "recast"]
+    command += [str(shot), "--character", str(character), "-o", str(folder)]
     with log.open("a") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     seconds, cpu_seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-    return seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+    peak_mb = int(re.search(r"VmHWM:\s+(\d+)", peak.read_text())[1]) / 1024
+    return seconds, cpu_seconds, peak_mb, os.waitstatus_to_exitcode(status)
 
 
 def same_clip(source: Path, film: Path) -> bool:

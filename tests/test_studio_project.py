@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,26 @@ def test_same_result_upstream_stops_the_chain(tmp_path, source):
     make(tmp_path / "film", source)
     source.write_text("TAKE")  # upper() gives the same file, so double() has nothing new to read
     assert make(tmp_path / "film", source).executed == ["upper"]
+
+
+def test_a_stage_leaves_nothing_in_memory(tmp_path):
+    class Film:
+        """In a cycle with its stream, as FFmpeg's are."""
+
+        def __init__(self) -> None:
+            self.stream = [self]
+
+    films = []
+
+    def work(scratch: Path) -> None:
+        film = Film()
+        films.append(weakref.ref(film))
+        (scratch / "a.txt").write_text("a")
+
+    project = Project(tmp_path / "film")
+    project.run("a", {}, {}, ["a.txt"], work)
+    project.close()
+    assert films[0]() is None
 
 
 def test_an_edit_is_kept_and_used(tmp_path, source):

@@ -9,10 +9,13 @@ The rules:
   stages after it use it. Deleting it brings ours back.
 """
 
+import ctypes
+import gc
 import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -241,6 +244,7 @@ class Project:
         self.stages[name] = record
         self.executed.append(name)
         self.save()
+        _give_memory_back()
         return record
 
     def _hand_over(self, scratch: Path, outputs: list[str]) -> dict[str, str]:
@@ -283,3 +287,15 @@ class Project:
             shutil.rmtree(scratch, ignore_errors=True)
             if not any((self.folder / _SCRATCH).iterdir()):
                 (self.folder / _SCRATCH).rmdir()
+
+
+def _give_memory_back() -> None:
+    """What a stage let go, to the system: films lie in cycles with their streams, and glibc keeps what was freed.
+
+    Without it each stage starts from what all before it had kept, and that grows with the shot.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
+        if trim is not None:
+            trim(0)
