@@ -154,6 +154,8 @@ def _chosen(
                 yield frame
             if number == stretch[-1]:
                 break
+        else:
+            return
 
 
 def _packet_times(container: InputContainer, stream: VideoStream, end_s: float | None) -> Int[np.ndarray, " packet"]:
