@@ -88,7 +88,7 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
         row[f"{kind}_s_per_frame"] = round(seconds / len(shot), 3)
         row[f"{kind}_times_transcoding"] = round(seconds / transcoding_s, 1)
         row[f"{kind}_cpu_s_per_frame"] = round(cpu_seconds / len(shot), 3)
-        row[f"{kind}_peak_mb"] = round(peak_mb)
+        row[f"{kind}_peak_mb"] = peak_mb
         if code == 0:
             films[kind] = folder / f"film_{kind}.mp4"
             film.rename(films[kind])
@@ -111,18 +111,19 @@ def transcode_s(shot: Shot) -> float:
     return time.perf_counter() - started
 
 
-def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, float, int]:
-    """Seconds on the clock, seconds of all cores, peak memory of the process in MB, exit code."""
+def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, int | None, int]:
+    """Seconds on the clock, seconds of all cores, its peak memory in MB (None: it was killed), exit code."""
     started = time.perf_counter()
     log, peak = folder.with_suffix(".log"), folder.with_suffix(".peak")
     log.parent.mkdir(parents=True, exist_ok=True)
+    peak.unlink(missing_ok=True)
     command = [sys.executable, "-c", _RECAST, str(peak), "recast"]
     command += [str(shot), "--character", str(character), "-o", str(folder)]
     with log.open("a") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     seconds, cpu_seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-    peak_mb = int(re.search(r"VmHWM:\s+(\d+)", peak.read_text())[1]) / 1024
+    peak_mb = round(int(re.search(r"VmHWM:\s+(\d+)", peak.read_text())[1]) / 1024) if peak.exists() else None
     return seconds, cpu_seconds, peak_mb, os.waitstatus_to_exitcode(status)
 
 
@@ -157,13 +158,19 @@ def figures(folder: Path) -> dict:
 
 def contact_sheet(shot: Shot, films: list[Path], moments: int = 5, width: int = 480) -> np.ndarray:
     """Rows: original, then each film; columns: moments."""
-    wanted = set(np.linspace(0, len(shot) - 1, moments).round().astype(int).tolist())
-    rows = []
-    for frames in (read_frames(shot), *(read_video(film) for film in films)):
-        picked = [frame[: shot.height, : shot.width] for index, frame in enumerate(frames) if index in wanted]
-        height = round(width * shot.height / shot.width)
-        rows.append(np.hstack([cv2.resize(f, (width, height), interpolation=cv2.INTER_AREA) for f in picked]))
-    return np.vstack(rows)
+    shown = np.linspace(0, len(shot) - 1, moments).round().astype(int).tolist()
+    height = round(width * shot.height / shot.width)
+    return np.vstack(
+        [
+            np.hstack(
+                [
+                    cv2.resize(frame[: shot.height, : shot.width], (width, height), interpolation=cv2.INTER_AREA)
+                    for frame in frames
+                ]
+            )
+            for frames in (read_frames(shot, shown), *(read_video(film, shown) for film in films))
+        ]
+    )
 
 
 def summarise(rows: list[dict], data: Path, out: Path) -> dict:
@@ -174,7 +181,7 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
         "median_s_per_1280x720_frame": median(rows, "rig_s_per_frame"),
         "median_cpu_s_per_1280x720_frame": median(rows, "rig_cpu_s_per_frame"),
         "median_times_transcoding_1280x720": median(rows, "rig_times_transcoding"),
-        "peak_mb": max(max(row[f"{kind}_peak_mb"] for kind in CHARACTERS) for row in rows),
+        "peak_mb": max(peak for row in rows for kind in CHARACTERS if (peak := row[f"{kind}_peak_mb"]) is not None),
     }
     names = {row["shot"] for row in rows}
     if "static_tennis_serve" in names:
@@ -205,14 +212,14 @@ def tennis_ious(data: Path, out: Path) -> list[float]:
     return values
 
 
-def memory_growth(shot_path: Path, data: Path, out: Path) -> list[float]:
+def memory_growth(shot_path: Path, data: Path, out: Path) -> list[int | None]:
     """Peak MB of a shot, and of the same shot played forward and backward to four times its length."""
     shot = open_shot(shot_path)
     peaks = []
     for times in (1, 4):
         clip = out / f"memory_{times}.mp4"
         write_repeated(clip, shot, times)
-        peaks.append(round(run_understudy(clip, data / CHARACTERS["rig"], out / f"memory_{times}")[2]))
+        peaks.append(run_understudy(clip, data / CHARACTERS["rig"], out / f"memory_{times}")[2])
     return peaks
 
 

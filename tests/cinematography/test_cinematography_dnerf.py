@@ -73,8 +73,8 @@ SMALL = FieldConfig(32, 3, 4, 2, 1, 10, 10)
 TINY = DNeRFConfig(
     key_frames=3,
     radiance_field=SMALL,
-    training=TrainingConfig(views=6, picture_px=28, rays=320, steps=260, first_rate=5e-3, last_rate=1e-3),
-    inversion=InversionConfig(picture_px=30, stride=2, steps=40, first_rate=0.015, last_rate=0.003),
+    training=TrainingConfig(views=14, picture_px=28, rays=320, steps=460, first_rate=5e-3, last_rate=1e-3),
+    inversion=InversionConfig(picture_px=30, stride=2, steps=80, first_rate=0.015, last_rate=0.003),
 )
 PERSON = box_person()
 DEVICE = torch.device("cpu")
@@ -324,8 +324,7 @@ def test_a_tiny_field_lowers_every_term():
     fit, _, _, told = tiny_fit("static")
     before, after = fit.inversion.before, fit.inversion.after
     assert after.instance < 0.8 * before.instance
-    # Processors round differently: fifteen training steps more or less make it 0.28 to 0.45 on one of them.
-    assert after.semantic < 0.6 * before.semantic
+    assert after.semantic < 0.4 * before.semantic
     assert after.motion < before.motion
     result = fit.camera_fit
     assert result.after.keypoint_error.mean() < 0.6 * result.scaled.keypoint_error.mean()

@@ -15,6 +15,7 @@ from understudy.decompose.plate import PlateConfig, clean_frames, make_clean_pla
 from understudy.decompose.plate_holes import HoleTally, PlateReport
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import matrix_from_vector
+from understudy.io import video
 from understudy.io.video import VideoWriter, open_shot, read_video
 
 WIDTH, HEIGHT = 320, 192
@@ -281,6 +282,15 @@ def test_travelling_fill_does_not_flicker(tmp_path):
         change = (plate[time].astype(float) - plate[time - 1])[both]
         true = (truths[time] - truths[time - 1])[both]
         assert np.abs(change - true).mean() < 2.5
+
+
+def test_sources_are_the_same_sought_or_read(tmp_path, monkeypatch):
+    shot, mask, _, _, solution = parallax_scene(tmp_path, 12)
+    read = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
+    monkeypatch.setattr(video, "_NEAR_IN_A_SHOT", 0)
+    monkeypatch.setattr(video, "_NEAR_IN_OURS", 0)
+    sought = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
+    assert all(np.array_equal(a, b) for a, b in zip(read, sought, strict=True))
 
 
 def test_other_people_stay_and_do_not_smear(tmp_path):

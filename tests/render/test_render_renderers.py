@@ -1,6 +1,9 @@
 """The renderers against known truth and against each other."""
 
+import subprocess
+import sys
 from fractions import Fraction
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -330,3 +333,12 @@ def test_missing_opengl_names_the_packages(monkeypatch):
     monkeypatch.setattr(opengl_context.sys, "platform", "linux")
     with pytest.raises(BackendUnavailable, match="libegl1 libgl1-mesa-dri"):
         OpenGL().build()
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
+def test_pytorch_works_after_opengl():
+    code = (
+        "from understudy.render.backends.opengl import OpenGL\nOpenGL().build()\n"
+        "import torch\ntorch.optim.Adam([torch.zeros(2, requires_grad=True)])"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

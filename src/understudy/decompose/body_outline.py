@@ -100,8 +100,9 @@ class Outline:
 def read_masks(mask: Path, first: int, seen: Observations, config: OutlineConfig) -> Masks:
     """Every so many frames of a grey video (0 … 255 is coverage), small; the video's frame `first` is frame 0."""
     masks = {}
-    for frame, coverage in enumerate(read_video(mask, range(first, first + len(seen)))):
-        if frame % config.every or (coverage > 127).sum() < 100:
+    looked_at = range(0, len(seen), config.every)
+    for frame, coverage in zip(looked_at, read_video(mask, [first + frame for frame in looked_at]), strict=True):
+        if (coverage > 127).sum() < 100:
             continue
         size = min(config.person_px / seen.person_px[frame], 1.0)
         small = (max(round(coverage.shape[1] * size), 8), max(round(coverage.shape[0] * size), 8))

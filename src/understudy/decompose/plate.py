@@ -140,25 +140,19 @@ def _plan(
     times = sorted({round(t) for t in np.linspace(0, len(shot) - 1, min(len(shot), _CANDIDATES))})
     rows, columns = -(-shot.height // _CELL), -(-shot.width // _CELL)
     coarse = np.zeros((len(times), rows, columns), bool)
-    wanted = dict(zip(times, range(len(times)), strict=True))
-    for index, (hole, _) in enumerate(read_holes(masks, config.blend)):
-        if index in wanted:
-            padded = np.zeros((rows * _CELL, columns * _CELL), bool)
-            padded[: hole.shape[0], : hole.shape[1]] = hole
-            coarse[wanted[index]] = padded.reshape(rows, _CELL, columns, _CELL).any((1, 3))
-        progress(index + 1, 3 * len(shot))
+    for index, (hole, _) in enumerate(read_holes(masks, config.blend, times)):
+        padded = np.zeros((rows * _CELL, columns * _CELL), bool)
+        padded[: hole.shape[0], : hole.shape[1]] = hole
+        coarse[index] = padded.reshape(rows, _CELL, columns, _CELL).any((1, 3))
+        progress(times[index] + 1, 3 * len(shot))
     affordable = config.memory_mb * 1_000_000 // (shot.width * shot.height * 5)
     count = int(np.clip(affordable, 12, config.witnesses))
     return choose_witnesses(geometry, times, coarse, (shot.height, shot.width), count)
 
 
 def _keep_witnesses(shot: Shot, masks: Sequence[Path], times: Sequence[int], config: BlendConfig) -> list[Witness]:
-    wanted = set(times)
-    witnesses = []
-    for index, (frame, (hole, others)) in enumerate(zip(read_frames(shot), read_holes(masks, config), strict=True)):
-        if index in wanted:
-            witnesses.append(Witness(index, frame.copy(), hole, others))
-    return witnesses
+    frames = zip(times, read_frames(shot, times), read_holes(masks, config, times), strict=True)
+    return [Witness(time, frame.copy(), hole, others) for time, frame, (hole, others) in frames]
 
 
 def _infill_canvas(canvas: Canvas, unseen: Bool[np.ndarray, "height width"], config: InfillConfig) -> None:

@@ -57,10 +57,10 @@ def read_masks(
 
 
 def read_holes(
-    masks: Sequence[Path], config: BlendConfig
+    masks: Sequence[Path], config: BlendConfig, frames: Sequence[int] | None = None
 ) -> Iterator[tuple[Bool[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]]:
-    """For each frame, the actor's hole (of the first mask) and where other people are outside it."""
-    for frame in read_masks(masks):
+    """For each frame, or those numbered (rising): the actor's hole (of the first mask), and others outside it."""
+    for frame in read_masks(masks, frames):
         yield holes_of(frame, config)
 
 

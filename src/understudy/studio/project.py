@@ -290,9 +290,10 @@ class Project:
 
 
 def _give_memory_back() -> None:
-    """What a stage let go, to the system: films lie in cycles with their streams, and glibc keeps what was freed.
+    """Return to the system what a stage has let go of.
 
-    Without it each stage starts from what all before it had kept, and that grows with the shot.
+    Films lie in cycles with their streams, and glibc keeps what was freed: without this a stage starts from what all
+    before it had used, and that grows with the shot.
     """
     gc.collect()
     if sys.platform == "linux":

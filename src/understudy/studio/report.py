@@ -135,15 +135,15 @@ def _player_step(shot: Shot) -> int:
 def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Progress) -> bytes:
     """The original above the result, as an MP4."""
     step = _player_step(shot)
+    played = range(0, len(shot), step)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "player.mp4"
         with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
-            sources = read_frames(shot, max_side_px=2 * max(width, height))
-            for index, pair in enumerate(zip(ahead(sources), ahead(read_video(film)), strict=True)):
-                if index % step == 0:
-                    halves = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pair]
-                    writer.write(np.concatenate(halves))
-                progress(index + 1, len(shot))
+            sources = read_frames(shot, played, max_side_px=2 * max(width, height))
+            for frame, *pair in zip(played, ahead(sources), ahead(read_video(film, played)), strict=True):
+                halves = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pair]
+                writer.write(np.concatenate(halves))
+                progress(frame + 1, len(shot))
         return path.read_bytes()
 
 

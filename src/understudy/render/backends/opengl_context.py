@@ -1,6 +1,7 @@
 """An OpenGL context without a window."""
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.resources import files
 
@@ -19,11 +20,11 @@ def open_context() -> moderngl.Context:
     Raises:
         BackendUnavailable: there is no driver; the text names the packages that bring a software one.
     """
+    # PyTorch's optimisers import Triton, whose LLVM crashes the process when it is loaded after that of Mesa.
+    with suppress(ImportError):
+        import_module("triton")
     # The runtime names: `libEGL.so` comes only with development packages. EGL hands out all of OpenGL's functions,
     # so `libGL.so.1`, which would drag in X11, is not needed.
-    if "torch" in sys.modules:
-        # Optimisers import it, it imports Triton, and Triton's LLVM crashes if it is loaded after that of Mesa.
-        import_module("torch._dynamo")
     linux = {"backend": "egl", "libegl": "libEGL.so.1", "libgl": "libEGL.so.1"}
     try:
         return moderngl.create_context(require=330, standalone=True, **(linux if sys.platform == "linux" else {}))
