@@ -159,18 +159,12 @@ def figures(folder: Path) -> dict:
 def contact_sheet(shot: Shot, films: list[Path], moments: int = 5, width: int = 480) -> np.ndarray:
     """Rows: original, then each film; columns: moments."""
     shown = np.linspace(0, len(shot) - 1, moments).round().astype(int).tolist()
-    height = round(width * shot.height / shot.width)
-    return np.vstack(
-        [
-            np.hstack(
-                [
-                    cv2.resize(frame[: shot.height, : shot.width], (width, height), interpolation=cv2.INTER_AREA)
-                    for frame in frames
-                ]
-            )
-            for frames in (read_frames(shot, shown), *(read_video(film, shown) for film in films))
-        ]
-    )
+    size = (width, round(width * shot.height / shot.width))
+    rows = []
+    for frames in (read_frames(shot, shown), *(read_video(film, shown) for film in films)):
+        pictures = [frame[: shot.height, : shot.width] for frame in frames]
+        rows.append(np.hstack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]))
+    return np.vstack(rows)
 
 
 def summarise(rows: list[dict], data: Path, out: Path) -> dict:
@@ -181,7 +175,7 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
         "median_s_per_1280x720_frame": median(rows, "rig_s_per_frame"),
         "median_cpu_s_per_1280x720_frame": median(rows, "rig_cpu_s_per_frame"),
         "median_times_transcoding_1280x720": median(rows, "rig_times_transcoding"),
-        "peak_mb": max(peak for row in rows for kind in CHARACTERS if (peak := row[f"{kind}_peak_mb"]) is not None),
+        "peak_mb": max(row[f"{kind}_peak_mb"] or 0 for row in rows for kind in CHARACTERS) or None,
     }
     names = {row["shot"] for row in rows}
     if "static_tennis_serve" in names:
