@@ -13,6 +13,7 @@ from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.plate import PlateConfig, clean_frames, make_clean_plate
 from understudy.decompose.plate_holes import HoleTally, PlateReport
+from understudy.decompose.plate_sweep import _walls as walls
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.io import video
@@ -230,6 +231,18 @@ def test_travelling_camera_leaves_no_shadow_of_other_moments(tmp_path):
         band = np.s_[142:162, max(x - 30, 0) : x + 90]
         darker.append((truths[time][band] - plate[time][band] > 12).all(-1).mean())
     assert np.mean(darker) < 0.03 and max(darker) < 0.15
+
+
+def test_ledges_and_sills_do_not_tilt_the_wall_behind_them():
+    rng = np.random.default_rng(4)
+    wall, ledge = rng.uniform((0, 0), (160, 80), (400, 2)), rng.uniform((0, 60), (160, 80), (120, 2))
+    true = np.array([1e-4, -3e-4, 0.93])
+    at = np.concatenate([wall, ledge])
+    inverse = at @ true[:2] + true[2] + rng.normal(0, 0.001, len(at))
+    inverse[len(wall) :] += rng.uniform(0.01, 0.04, len(ledge))
+    found = walls(at, inverse, 5, 0.05)[0]
+    corners = np.array([[0, 0, 1], [160, 0, 1], [0, 80, 1], [160, 80, 1]])
+    assert np.abs(corners @ (found - true)).max() < 0.002
 
 
 def test_never_uncovered_place_is_made_up_without_a_seam(tmp_path):

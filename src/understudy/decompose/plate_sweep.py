@@ -47,7 +47,7 @@ class SweepConfig:
     """What it costs to lie far from the depth that the solution's sparse points suggest."""
     unseen: float = 6.0
     """What a depth costs at which fewer than two frames see the place: it is neither confirmed nor refuted."""
-    inherit: float = 4.0
+    inherit: float = 8.0
     """What it costs to leave the depth that was found for the anchor before."""
     beyond_ring: float = 9.0
     """What it costs, behind the actor, to be nearer or farther than all that is left and right of them."""
@@ -124,15 +124,17 @@ def _walls(
         planes = np.linalg.solve(corners[sound], w[picks[sound]][..., None])[..., 0]
         inlier = np.abs(planes @ x.T - w) < tolerance
         inside = inlier[int(inlier.sum(1).argmax())]
-        for _ in range(2):
+        for _ in range(5):
             if inside.sum() < least:
                 break
             plane = np.linalg.lstsq(x[inside], w[inside], rcond=None)[0]
-            inside = np.abs(x @ plane - w) < tolerance
+            error = np.abs(x @ plane - w)
+            # Ever closer to the plane itself: sills, doors and posters a little before it would tilt it.
+            inside = error < np.clip(3.0 * np.median(error[inside]), 0.05 * tolerance, tolerance)
         if inside.sum() < least:
             break
         walls.append(plane)
-        left = left[~inside]
+        left = left[error >= tolerance]
     return walls
 
 
