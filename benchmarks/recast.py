@@ -3,9 +3,10 @@
     python benchmarks/recast.py --data ../shared/data --out build/recast [--shots static_tennis_serve ...]
 
 Each shot runs in a process of its own, so that peak memory is that shot's. A shot that was measured is not measured
-again: an interrupted run goes on, and `--shots` lets several runs share the work (seconds on the clock then count what
-they take from each other; seconds of all cores do not). Seconds are those of the machine that the result names; across
-machines they compare as multiples of transcoding the same shot with x264 at its default preset. Writes
+again (its row says of which commit it is): an interrupted run goes on, and `--shots` lets several runs share the work
+(seconds on the clock then count what they take from each other; seconds of all cores do not). Seconds are those of the
+machine that the result names; across machines they compare as multiples of transcoding the same shot with x264 at its
+default preset. Writes
 `results/recast.json` and, beside the films, a contact sheet per shot: original, rig, picture at five moments.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from record import save, table
+from record import commit, save, table
 
 from understudy.core.footage import Shot
 from understudy.io.encoding import VideoWriter
@@ -79,7 +80,7 @@ def recast_twice(shot_path: Path, data: Path, out: Path) -> dict:
     """One shot with both characters in the same folder: the second time only what depends on the character runs."""
     shot = open_shot(shot_path)
     folder = out / shot_path.stem
-    row = {"shot": shot_path.stem, "frames": len(shot)}
+    row = {"shot": shot_path.stem, "commit": commit(), "frames": len(shot)}
     transcoding_s, films = transcode_s(shot), {}
     for kind, character in CHARACTERS.items():
         seconds, cpu_seconds, peak_mb, code = run_understudy(shot_path, data / character, folder)
@@ -184,7 +185,7 @@ def summarise(rows: list[dict], data: Path, out: Path) -> dict:
         summary["tennis_mask_iou_worst_frame"] = round(float(np.min(ious)), 4)
     if "static_woman_cave_render" in names:
         shot = data / "shots/static_woman_cave_render.mp4"
-        summary |= cached(out / "memory.json", lambda: {"memory_at_4x_length_mb": memory_growth(shot, data, out)})
+        summary |= cached(out / "memory.json", lambda: memory_at_4x_length(shot, data, out))
     return summary
 
 
@@ -206,7 +207,7 @@ def tennis_ious(data: Path, out: Path) -> list[float]:
     return values
 
 
-def memory_growth(shot_path: Path, data: Path, out: Path) -> list[int | None]:
+def memory_at_4x_length(shot_path: Path, data: Path, out: Path) -> dict:
     """Peak MB of a shot, and of the same shot played forward and backward to four times its length."""
     shot = open_shot(shot_path)
     peaks = []
@@ -214,7 +215,7 @@ def memory_growth(shot_path: Path, data: Path, out: Path) -> list[int | None]:
         clip = out / f"memory_{times}.mp4"
         write_repeated(clip, shot, times)
         peaks.append(run_understudy(clip, data / CHARACTERS["rig"], out / f"memory_{times}")[2])
-    return peaks
+    return {"memory_at_4x_length_mb": peaks, "memory_at_4x_length_commit": commit()}
 
 
 def write_repeated(path: Path, shot: Shot, times: int) -> None:

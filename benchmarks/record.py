@@ -7,17 +7,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["save", "table"]
+__all__ = ["commit", "save", "table"]
 
 RESULTS = Path(__file__).parent / "results"
 
 
+def commit() -> str:
+    """Of the code that is measured, abbreviated."""
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def save(name: str, figures: dict[str, Any]) -> Path:
     """Write `results/NAME.json` with the commit, the machine and the date."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     cores = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     content = {
-        "commit": commit.strip(),
+        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{len(cores)} × {cores[0].partition(':')[2].strip()}" if cores else platform.processor(),
         "python": platform.python_version(),

@@ -234,10 +234,10 @@ def test_latents_equal_the_reference(shared_data, tiny_wan_folder):
     latents = wan.encode_clip(video)
     reference = io["clean_latents"].reshape_as(latents)
     torch.testing.assert_close(latents, reference, atol=1e-5, rtol=1e-4)
-    # Random weights make a chaotic decoder: rounding (1e-7) of its input moves single pixels by 4e-4 ... 6e-3, another
-    # way on every processor, and an error of 1e-3 in the latents moves one pixel in a hundred by 1. So not the largest.
-    difference = (wan.decode_clip(reference) - io["vae_decoded"].transpose(1, 2)).abs()
-    assert difference.flatten().quantile(0.99) < 2e-3
+    # From the reference's own latents: these random weights make a chaotic decoder, which turns what an encoder rounds
+    # (1e-7) into 6e-3. Going to normalised latents and back alone makes 1e-4 ... 1.2e-3, differing by processor.
+    decoded = wan.decode_clip(reference)
+    torch.testing.assert_close(decoded, io["vae_decoded"].transpose(1, 2), atol=2e-3, rtol=0)
 
 
 def test_absent_weights_are_named(tmp_path):

@@ -129,7 +129,8 @@ def _walls(
                 break
             plane = np.linalg.lstsq(x[inside], w[inside], rcond=None)[0]
             error = np.abs(x @ plane - w)
-            # Ever closer to the plane itself: sills, doors and posters a little before it would tilt it.
+            # Ever closer to the plane itself: sills, doors and posters a little before it would tilt it. But not closer
+            # than a share of the tolerance: points without noise have a median error of 0.
             inside = error < np.clip(3.0 * np.median(error[inside]), 0.05 * tolerance, tolerance)
         if inside.sum() < least:
             break
