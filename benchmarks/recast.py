@@ -6,8 +6,8 @@ Each shot runs in a process of its own, so that peak memory is that shot's. A sh
 again (its row says of which commit it is): an interrupted run goes on, and `--shots` lets several runs share the work
 (seconds on the clock then count what they take from each other; seconds of all cores do not). Seconds are those of the
 machine that the result names; across machines they compare as multiples of transcoding the same shot with x264 at its
-default preset. Writes
-`results/recast.json` and, beside the films, a contact sheet per shot: original, rig, picture at five moments.
+default preset. Writes `results/recast.json` and, beside the films, a contact sheet per shot: original, rig, picture at
+five moments.
 """
 
 import argparse
