@@ -128,7 +128,7 @@ def clean_and_compare(
     """Decibels inside the blob for each frame, the plate, the report."""
     # Before the plate is written: its file is for playing, and compresses colour.
     tally = HoleTally()
-    plate = list(clean_frames(shot, [mask], solution, PlateConfig(), tally))
+    plate = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), tally)]
     assert len(plate) == len(shot)
     report = tally.report(solution.move, 0.0)
     scores = [decibels(p, t, b) for p, t, b in zip(plate, truths, blobs, strict=True)]
@@ -268,7 +268,8 @@ def test_frames_without_the_actor_come_back_byte_for_byte(tmp_path, move):
     count, picture = 6, texture(WIDTH, 9)[:HEIGHT]
     shot, mask, truths, _ = write_shot(tmp_path, count, lambda time: picture, lambda time: (-200, -200))
     plate = list(clean_frames(shot, [mask], solution_of(parallax_camera(count), move), PlateConfig(), HoleTally()))
-    assert all(np.array_equal(p, np.rint(t).astype(np.uint8)) for p, t in zip(plate, truths, strict=True))
+    assert all(np.array_equal(p.picture, np.rint(t).astype(np.uint8)) for p, t in zip(plate, truths, strict=True))
+    assert not any(frame.removed.any() for frame in plate)
 
 
 @pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
@@ -280,7 +281,7 @@ def test_two_frames_are_enough_and_the_actor_may_walk_out(tmp_path, move):
             folder, count, lambda time: texture(WIDTH, 9)[:HEIGHT], lambda time, x=place: (x + 3 * time, 150)
         )
         solution = solution_of(parallax_camera(count), move)
-        plate = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
+        plate = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), HoleTally())]
         assert len(plate) == count
         inside = blobs[0]
         assert (np.abs(plate[0][inside].astype(int) - [200, 40, 60]).max(-1) < 20).mean() < 0.02
@@ -303,7 +304,7 @@ def test_sources_are_the_same_sought_or_read(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "_NEAR_IN_A_SHOT", 0)
     monkeypatch.setattr(video, "_NEAR_IN_OURS", 0)
     sought = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
-    assert all(np.array_equal(a, b) for a, b in zip(read, sought, strict=True))
+    assert all(np.array_equal(a.picture, b.picture) for a, b in zip(read, sought, strict=True))
 
 
 def test_other_people_stay_and_do_not_smear(tmp_path):
@@ -322,7 +323,8 @@ def test_other_people_stay_and_do_not_smear(tmp_path):
             writer.write(other)
     camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
     solution = solution_of(camera, "static")
-    plate = list(clean_frames(shot, [mask, tmp_path / "other.mkv"], solution, PlateConfig(), HoleTally()))
+    masks = [mask, tmp_path / "other.mkv"]
+    plate = [frame.picture for frame in clean_frames(shot, masks, solution, PlateConfig(), HoleTally())]
     person = np.zeros((HEIGHT, WIDTH), bool)
     person[62:149, 252:269] = True
     for time in (3, 15, 25):
@@ -348,8 +350,8 @@ def test_no_mask_is_refused(tmp_path):
     shot, _, _, _ = write_shot(tmp_path, count, lambda time: picture, across(count))
     camera = camera_path(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)))
     with pytest.raises(FootageError, match="mask"):
-        make_clean_plate(shot, [], solution_of(camera, "static"), tmp_path / "plate.mkv")
-    assert not (tmp_path / "plate.mkv").exists()
+        make_clean_plate(shot, [], solution_of(camera, "static"), tmp_path / "plate.mkv", tmp_path / "gone.mkv")
+    assert not (tmp_path / "plate.mkv").exists() and not (tmp_path / "gone.mkv").exists()
 
 
 def test_plate_is_a_video_with_a_frame_for_each_frame(tmp_path):
@@ -362,9 +364,25 @@ def test_plate_is_a_video_with_a_frame_for_each_frame(tmp_path):
         [mask],
         solution_of(camera, "static"),
         tmp_path / "plate.mkv",
+        tmp_path / "removed.mkv",
         progress=lambda done, total: steps.append(done / total),
     )
     plate = list(read_video(tmp_path / "plate.mkv"))
     assert len(plate) == count
     assert all(np.abs(p - t).mean() < 3 for p, t in zip(plate, truths, strict=True))
     assert steps[-1] == 1.0 and np.all(np.diff(steps) >= 0)
+
+
+@pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
+def test_removed_tells_which_pixels_are_the_source_s_own(tmp_path, move):
+    count, picture = 12, texture(WIDTH, 9)[:HEIGHT]
+    shot, mask, _, blobs = write_shot(tmp_path, count, lambda time: picture, across(count), noise=3.0, shadow=True)
+    solution = solution_of(parallax_camera(count), move)
+    plate = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
+    make_clean_plate(shot, [mask], solution, tmp_path / "plate.mkv", tmp_path / "removed.mkv")
+    written = list(read_video(tmp_path / "removed.mkv"))
+    for frame, source, removed, blob in zip(plate, video.read_frames(shot), written, blobs, strict=True):
+        assert np.array_equal(frame.removed, removed)
+        assert np.array_equal(frame.picture[removed == 0], source[removed == 0])
+        assert (removed[blob] == 255).all() and 0.5 < (removed == 0).mean() < 0.97
+        assert ((removed > 0) & (removed < 255)).any()

@@ -19,7 +19,7 @@ from understudy.core.progress import Progress, silent
 from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_align import affine_residual, move
 from understudy.decompose.plate_anchor import ParallaxConfig
-from understudy.decompose.plate_blend import BlendConfig, Box, blend, box_of, match_tone
+from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, match_tone
 from understudy.decompose.plate_canvas import (
     Canvas,
     CanvasGeometry,
@@ -60,14 +60,17 @@ def make_clean_plate(
     masks: Sequence[Path],
     solution: CameraSolution,
     out: Path,
+    removed: Path,
     config: PlateConfig | None = None,
     progress: Progress = silent,
 ) -> PlateReport:
-    """Write the shot without the actor to `out`, one frame per frame of the shot.
+    """Write the shot without the actor to `out`, and what was removed to `removed`, one frame per frame of the shot.
 
     Args:
         masks: grey mask videos, one frame per frame of the shot: first the actor, then other people, who stay.
         solution: the shot's camera, as `solve_camera` found it.
+        removed: a grey mask video (.mkv), lossless: the fill's share of each pixel of the plate. 0: the source's own
+            pixel, to the bit before encoding; 255: wholly the fill.
 
     Raises:
         FootageError: no mask is given, or camera and shot differ in length.
@@ -76,9 +79,11 @@ def make_clean_plate(
     start = time.perf_counter()
     tally = HoleTally()
     frames = clean_frames(shot, masks, solution, config, tally, progress)
-    with VideoWriter(out, shot.width, shot.height, shot.frame_rate, "plate") as writer:
+    size = shot.width, shot.height, shot.frame_rate
+    with VideoWriter(out, *size, "plate") as plate_writer, VideoWriter(removed, *size, "mask") as removed_writer:
         for frame in frames:
-            writer.write(frame)
+            plate_writer.write(frame.picture)
+            removed_writer.write(frame.removed)
     return tally.report(solution.move, (time.perf_counter() - start) / len(shot))
 
 
@@ -89,7 +94,7 @@ def clean_frames(
     config: PlateConfig,
     tally: HoleTally,
     progress: Progress = silent,
-) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+) -> Iterator[CleanFrame]:
     """The shot's frames without the actor, in order; counts into `tally`. For the arguments see `make_clean_plate`."""
     if not masks:
         raise FootageError("a clean plate needs the actor's mask; got none: find people in the shot first")
@@ -109,7 +114,7 @@ def _fill_by_canvas(
     config: PlateConfig,
     tally: HoleTally,
     progress: Progress,
-) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+) -> Iterator[CleanFrame]:
     """A static or turning camera: the set on one canvas, then each frame's hole from it."""
     still = solution.move == "static"
     geometry: CanvasGeometry = Still((shot.height, shot.width)) if still else Panorama(solution.camera)
@@ -191,11 +196,12 @@ class _Finisher:
         hole: Bool[np.ndarray, "height width"],
         others: Bool[np.ndarray, "height width"],
         index: int,
-    ) -> UInt8[np.ndarray, "height width 3"]:
+    ) -> CleanFrame:
         """One frame with its hole filled."""
         self._tally.pixels += hole.size
+        done = CleanFrame(frame.copy(), np.zeros(hole.shape, np.uint8))
         if not hole.any():
-            return frame
+            return done
         hole = self._with_what_moved(frame, hole, others, index)
         box = box_of(hole, 40)
         hole, others = hole[box.slices], others[box.slices] & ~hole[box.slices]
@@ -210,8 +216,8 @@ class _Finisher:
             self._tally.mismatches.append(float(np.median(np.abs(fill - picture)[around])))
         self._tally.hole += int(np.count_nonzero(hole))
         self._tally.seen += int(np.count_nonzero(hole & (support > 0)))
-        done = frame.copy()
-        done[box.slices] = blend(picture, fill, hole, others, self._canvas.grain, index, self._config)
+        filled = blend(picture, fill, hole, others, self._canvas.grain, index, self._config)
+        done.picture[box.slices], done.removed[box.slices] = filled
         return done
 
     def _with_what_moved(

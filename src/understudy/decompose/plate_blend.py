@@ -1,6 +1,7 @@
 """One frame of a clean plate: where the hole is, and how a fill is made to belong to the frame."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from understudy.geometry.colour import LUMA
 __all__ = [
     "BlendConfig",
     "Box",
+    "CleanFrame",
     "blend",
     "box_of",
     "hole_of",
@@ -64,6 +66,14 @@ class Box:
     def shape(self) -> tuple[int, int]:
         """Height and width."""
         return self.bottom - self.top, self.right - self.left
+
+
+class CleanFrame(NamedTuple):
+    """A frame, or a box of it, without the actor."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    removed: UInt8[np.ndarray, "height width"]
+    """The fill's share of each pixel: 0, the source's own to the bit, to 255, wholly the fill."""
 
 
 def box_of(hole: Bool[np.ndarray, "height width"], margin: int) -> Box | None:
@@ -206,7 +216,7 @@ def blend(
     grain: Grain,
     seed: int,
     config: BlendConfig,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> CleanFrame:
     """The frame with the hole filled: tone bent to meet the surroundings, fresh grain, feathered edge."""
     ring = cv2.dilate(hole.astype(np.uint8), np.ones((21, 21), np.uint8)).astype(bool) & ~hole & ~others
     residual = np.clip(frame - fill, -config.tone_levels, config.tone_levels)
@@ -221,7 +231,8 @@ def blend(
         fill = fill + cv2.resize(bend, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_LINEAR)
     fill = fill + grain_field(grain, luminance_of(fill), seed)
     outside = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
-    share = np.clip(1.0 - outside / (config.feather_px + 1), 0.0, 1.0)[..., None]
-    share = share * ~others[..., None] if others.any() else share
-    mixed = frame + share * (fill - frame)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    share = np.clip(1.0 - outside / (config.feather_px + 1), 0.0, 1.0)
+    share = share * ~others if others.any() else share
+    mixed = frame + share[..., None] * (fill - frame)
+    # Rounded up: 0 says that the pixel is the source's own, to the bit.
+    return CleanFrame(np.clip(np.rint(mixed), 0, 255).astype(np.uint8), np.ceil(255 * share).astype(np.uint8))

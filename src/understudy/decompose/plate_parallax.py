@@ -16,7 +16,7 @@ from understudy.core.grain import Grain, estimate_grain, flat_areas
 from understudy.core.progress import Progress
 from understudy.decompose.infill import InfillConfig
 from understudy.decompose.plate_anchor import Anchor, AnchorMaker, ParallaxConfig
-from understudy.decompose.plate_blend import BlendConfig, Box, blend, box_of, luminance_of
+from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, luminance_of
 from understudy.decompose.plate_depth import carry_inverse_depth, look_into
 from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import HoleTally, grown_by_what_moved, read_holes, reduced
@@ -36,7 +36,7 @@ def fill_by_depth(
     infill_config: InfillConfig,
     tally: HoleTally,
     progress: Progress,
-) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+) -> Iterator[CleanFrame]:
     """The shot's frames with the actor's hole filled, in order."""
     maker = AnchorMaker(shot, masks, solution, config, blend_config, infill_config)
     finisher = _Finisher(solution, maker.scale, blend_config, tally)
@@ -68,12 +68,13 @@ class _Finisher:
         others: Bool[np.ndarray, "height width"],
         anchors: Sequence[Anchor],
         time: int,
-    ) -> UInt8[np.ndarray, "height width 3"]:
+    ) -> CleanFrame:
         """A frame with its hole filled from the anchors on both sides."""
         self._tally.pixels += hole.size
+        done = CleanFrame(frame.copy(), np.zeros(hole.shape, np.uint8))
         tight = box_of(hole, 0)
         if tight is None or not anchors:
-            return frame
+            return done
         wide = box_of(hole, _MARGIN + round(self._config.near_shadow * max(tight.shape)))
         small = reduced(frame[wide.slices], self._scale).astype(np.float32)
         small_free = reduced((~(hole | others)[wide.slices]).astype(np.float32), self._scale) > 0.99
@@ -97,9 +98,10 @@ class _Finisher:
             self._tally.mismatches.append(float(np.median(np.abs(fill - picture)[around])))
         self._tally.hole += int(np.count_nonzero(hole))
         self._tally.seen += int(np.count_nonzero(hole & (made_up < 0.5)))
-        done = frame.copy()
         grain = self._grain_of(fill, picture, around)
-        done[box.slices] = blend(picture, fill, hole, others, grain, time, self._config)
+        done.picture[box.slices], done.removed[box.slices] = blend(
+            picture, fill, hole, others, grain, time, self._config
+        )
         return done
 
     def _view(

@@ -156,6 +156,7 @@ def _listing(cut: Cut) -> list[str]:
         "camera/source.json": "the shot's camera (also .usda, COLMAP, nerfstudio)",
         "camera/fitted.json": "the camera re-fitted to the character; edit it and run again",
         "plate/clean_plate.mp4": "the set without the actor",
+        "plate/removed.mkv": "how much of each pixel of the plate is not the shot's own, lossless",
         "performance/motion.bvh": "the character's motion",
         "light.json": "the set's light; edit it and run again",
         "scene.glb": "the animated character and the animated camera",

@@ -111,18 +111,17 @@ def camera_stage(cut: Cut) -> None:
 
 
 def plate_stage(cut: Cut) -> None:
-    """The shot without its actor."""
+    """The shot without its actor, and how much of each pixel is not the shot's own."""
     config = PlateConfig()
     masks = _rough_masks(cut)
+    outputs = ["plate/clean_plate.mp4", "plate/removed.mkv"]
 
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         solution = load_solution(cut.path("camera/solution.npz"))
-        report = make_clean_plate(
-            cut.shot, [cut.path(mask) for mask in masks], solution, folder / "plate/clean_plate.mp4", config, progress
-        )
-        return asdict(report)
+        paths, (plate, removed) = [cut.path(mask) for mask in masks], (folder / name for name in outputs)
+        return asdict(make_clean_plate(cut.shot, paths, solution, plate, removed, config, progress))
 
-    cut.run("plate", [*masks, "camera/solution.npz"], asdict(config), ["plate/clean_plate.mp4"], work, reads_shot=True)
+    cut.run("plate", [*masks, "camera/solution.npz"], asdict(config), outputs, work, reads_shot=True)
 
 
 def mask_stage(cut: Cut) -> None:
