@@ -8,7 +8,11 @@ UnderstudyError                 everything that we raise on purpose; its text is
 │   ├── CharacterError          a picture without a figure, or a rig: corrupt, without skin
 │   └── FileFormatError         any other file: a camera, a motion, a manifest
 └── BackendUnavailable          a backend's package or weights are absent: says what to install; exit code 3
+
+What a file or a user gave may hold anything: no message passes it on unescaped, or at any length.
 """
+
+import unicodedata
 
 __all__ = [
     "BackendUnavailable",
@@ -19,13 +23,44 @@ __all__ = [
     "NobodyInShot",
     "PictureError",
     "UnderstudyError",
+    "printable",
+    "quoted",
 ]
+
+MOST_GIVEN_CHARACTERS = 300
+MOST_CHARACTERS = 900
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode's categories of controls, formats (such as those that turn the writing direction), halves of surrogate
+pairs, private and unassigned characters, and separators of lines."""
+
+
+def printable(text: object, most: int = MOST_CHARACTERS) -> str:
+    """Text as one line that any terminal shows as it is: unprintables escaped, the middle of long text left out.
+
+    Source: Unicode Standard, section 4.5, General Category.
+    """
+    text = str(text)
+    if len(text) > 2 * most:
+        text = text[:most] + text[-most:]
+    text = "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
+    if len(text) <= most:
+        return text
+    head = most * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def quoted(given: object) -> str:
+    """What a user or a file gave, as it stands in a message: at most 300 characters, all of them printable."""
+    return f"'{printable(given, MOST_GIVEN_CHARACTERS)}'"
 
 
 class UnderstudyError(Exception):
-    """One clear sentence: what was got, what was expected, what to do."""
+    """One clear sentence: what was got, what was expected, what to do; made printable, whatever was put into it."""
 
     exit_code = 1
+
+    def __init__(self, sentence: object) -> None:
+        super().__init__(printable(sentence))
 
 
 class InputError(UnderstudyError):

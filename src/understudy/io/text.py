@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from understudy.core.errors import FileFormatError
+from understudy.io.files import read_bytes, reading
 
 __all__ = ["read_json", "replace_text"]
 
@@ -16,14 +16,8 @@ def read_json(path: Path, what: str, most_bytes: int) -> Any:
     Raises:
         FileFormatError: the file is absent, larger than `most_bytes`, or no JSON; the text calls it a `what`.
     """
-    try:
-        if path.stat().st_size > most_bytes:
-            raise FileFormatError(f"{path.name} is larger than {most_bytes >> 20} MiB: it is no {what}")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"the {what} {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path.name} is no readable JSON: {error}") from error
+    with reading(path, f"{what} in JSON"):
+        return json.loads(read_bytes(path, what, most_bytes))
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -1,0 +1,96 @@
+"""Files from anywhere: what is a file at all, how large it is, and the one catch for what malformed content raises."""
+
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from understudy.core.errors import FileFormatError, InputError, quoted
+
+__all__ = ["check_file", "name_within", "read_bytes", "reading"]
+
+MALFORMED = (
+    OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RecursionError, MemoryError,
+    struct.error, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError,
+)  # fmt: skip
+"""What parsers of malformed content raise, our own and libraries'."""
+
+
+def check_file(path: Path, what: str, most_bytes: int, error: type[InputError] = FileFormatError) -> int:
+    """See that `path` is a regular file of no more than so many bytes, without opening it; returns its size.
+
+    Pipes, sockets and devices are no files: to open one could wait for ever.
+
+    Raises:
+        InputError: of the kind `error`: absent, a folder, no regular file, or larger; the text calls it a `what`.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise error(f"the {what} {quoted(path)} cannot be read ({reason}); check the name") from problem
+    if stat.S_ISDIR(status.st_mode):
+        raise error(f"{quoted(path)} is a folder; expected a {what}: give the file itself")
+    if not stat.S_ISREG(status.st_mode):
+        raise error(f"{quoted(path)} is a pipe or a device; expected a {what}: save it as a file first")
+    if status.st_size > most_bytes:
+        raise error(f"{quoted(path)} has {status.st_size >> 20} MiB; a {what} has up to {most_bytes >> 20}")
+    return status.st_size
+
+
+@contextmanager
+def reading(
+    path: Path, what: str, error: type[InputError] = FileFormatError, advice: str = "export it again"
+) -> Iterator[None]:
+    """Around everything that parses a file: whatever its content makes Python raise becomes one sentence.
+
+    Raises:
+        InputError: of the kind `error`; the text calls the file a `what`. Our own errors pass as they are.
+    """
+    try:
+        yield
+    except MALFORMED as problem:
+        if isinstance(problem, OSError) and problem.strerror:
+            reason = problem.strerror
+        elif isinstance(problem, KeyError):
+            reason = f"it lacks {problem}"
+        elif isinstance(problem, (RecursionError, MemoryError)):
+            reason = "it is nested too deeply or too large"
+        else:
+            reason = str(problem) or type(problem).__name__
+        raise error(f"{quoted(path)} is no readable {what} ({quoted(reason)[1:-1]}); {advice}") from problem
+
+
+def read_bytes(path: Path, what: str, most_bytes: int, error: type[InputError] = FileFormatError) -> bytes:
+    """A whole file, its kind and size checked before it is opened.
+
+    Raises:
+        InputError: of the kind `error`, as `check_file`; or it cannot be read.
+    """
+    check_file(path, what, most_bytes, error)
+    with reading(path, what, error, "check the file"), path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise error(f"{quoted(path)} grew while it was read: wait until it is written, and try again")
+    return content
+
+
+def name_within(name: str) -> str:
+    """A file's name relative to the folder that names it, as written in a file; returned as it is.
+
+    Every name that is read from a file passes here, once, where it is read: a file from elsewhere must not reach out
+    of its folder.
+
+    Raises:
+        ValueError: it is empty, absolute, has "..", a drive, a backslash or a control character.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or any(c in name for c in "\\:") or not name.isprintable():
+        raise ValueError(f"{quoted(name)} is no name of a file within the folder")
+    if os.path.normpath(name) != name.rstrip("/"):
+        raise ValueError(f"{quoted(name)} is no plain name of a file within the folder")
+    return name

@@ -1,0 +1,52 @@
+"""JSON files as typed records: parsed and checked in one step where they are read, so that no other code doubts them.
+
+A record is a `Record` with annotated fields. Numbers are finite, unknown names are ignored unless a record forbids
+them, and files are parsed by pydantic's own reader, which bounds their nesting.
+"""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from understudy.core.errors import FileFormatError, InputError, quoted
+from understudy.io.files import name_within, read_bytes
+
+__all__ = ["NameWithin", "Record", "parse_record", "read_record"]
+
+NameWithin = Annotated[str, AfterValidator(name_within)]
+"""The name of a file relative to the folder of the file that names it; reaches nowhere else."""
+
+Kind = TypeVar("Kind", bound="Record")
+
+
+class Record(BaseModel):
+    """What a JSON file holds, by names and types; immutable, numbers finite."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+def read_record(
+    path: Path, kind: type[Kind], what: str, most_bytes: int, error: type[InputError] = FileFormatError
+) -> Kind:
+    """A JSON file as a record.
+
+    Raises:
+        InputError: of the kind `error`: absent, no regular file, larger than `most_bytes`, no JSON, or a field is
+            missing or of the wrong type; the text calls the file a `what` and names the field.
+    """
+    return parse_record(read_bytes(path, what, most_bytes, error), path, kind, what, error)
+
+
+def parse_record(
+    content: bytes | str, path: Path, kind: type[Kind], what: str, error: type[InputError] = FileFormatError
+) -> Kind:
+    """JSON text, found in the file `path`, as a record; raises as `read_record`."""
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        got = "" if first["type"] in ("missing", "json_invalid") else f", got {quoted(first['input'])}"
+        place = f"{quoted(where)[1:-1]}: " if where else ""
+        raise error(f"{quoted(path)} is no {what} that can be used ({place}{first['msg']}{got}); correct it") from None
