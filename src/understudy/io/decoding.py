@@ -146,7 +146,8 @@ def picture(frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "he
     rgb = frame.reformat(
         width=size[0],
         height=size[1],
-        format="rgb48le" if managed else "rgb24",
+        # To packed 16 bits (rgb48le) swscale overflows where it interpolates all chroma of 4:2:0.
+        format="gbrp16le" if managed else "rgb24",
         src_colorspace=_matrix(frame),
         dst_colorspace=_matrix(frame),
         src_color_range=_range(frame),
