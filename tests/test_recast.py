@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -20,11 +21,15 @@ from understudy.core.errors import BackendUnavailable, FileFormatError, NobodyIn
 from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.motions import read_motion_npz
-from understudy.io.passes import PASS_FILES
+from understudy.io.passes import PASS_FILES, read_passes
 from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
 from understudy.io.weights import ensure_weights
 from understudy.metrics.image import psnr_db
-from understudy.studio.project import file_hash
+from understudy.studio.config import RecastConfig
+from understudy.studio.cut import Cut
+from understudy.studio.filming import finished_frames
+from understudy.studio.narration import SilentNarrator
+from understudy.studio.project import Project, file_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOT, CHARACTER = ROOT / "examples/sample_shot.mp4", ROOT / "examples/sample_character.png"
@@ -85,6 +90,18 @@ def test_the_character_stands_where_the_actor_stood(folder):
         away = ~np.logical_or(actor, character)
         assert psnr_db(result, original, where=away) > 26
         assert psnr_db(result, original, where=actor) < 30  # somebody else is there
+
+
+def test_what_nobody_touched_is_the_shots_own_to_the_bit(folder):
+    project = Project(folder)
+    cut = Cut(project, open_shot(SHOT, None, SECONDS), RecastConfig(), SilentNarrator())
+    videos = (read_video(folder / "plate/removed.mkv"), read_passes(folder / "passes"), finished_frames(cut))
+    for original, removed, passes, done in zip(read_frames(cut.shot), *videos, strict=True):
+        # With room for the blur that matches the lens.
+        own = (removed == 0) & (cv2.dilate(passes.alpha, np.ones((17, 17))) == 0) & (passes.shadow == 0)
+        assert own.mean() > 0.4
+        assert np.array_equal(done[own], original[own])
+    project.close()
 
 
 def test_the_folder_holds_every_element(folder):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from understudy.io.encoding import VideoWriter
+from understudy.io.video import read_video
 
 
 @pytest.mark.parametrize("kind", ["film", "plate"])
@@ -23,3 +24,14 @@ def test_equal_pictures_are_equal_files(tmp_path, kind):
                 writer.write(frame.astype(np.uint8))
         files.add((tmp_path / "film.mp4").read_bytes())
     assert len(files) == 1
+
+
+def test_a_film_takes_the_colour_of_four_pixels_from_these_four_alone(tmp_path):
+    # Red and green of about the same luma, in columns of two pixels: only the stored colour tells them apart.
+    picture = np.full((64, 96, 3), (180, 60, 60), np.uint8)
+    picture[:, 2::4] = picture[:, 3::4] = (20, 108, 60)
+    with VideoWriter(tmp_path / "film.mkv", 96, 64, Fraction(24), "film", crf=1) as writer:
+        for _ in range(2):
+            writer.write(picture)
+    red = next(read_video(tmp_path / "film.mkv"))[8:-8, 8:-8, 0].astype(float)
+    assert red[:, 0::4].mean() - red[:, 2::4].mean() > 150

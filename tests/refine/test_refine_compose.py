@@ -13,7 +13,7 @@ from understudy.core.passes import Passes
 from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.io.video import VideoWriter
 from understudy.refine.compose import Look, compose
-from understudy.refine.refine import refine
+from understudy.refine.refine import refine, set_pictures
 
 HEIGHT, WIDTH = 90, 120
 PLAIN = Look(np.zeros(3), np.ones(3), np.zeros(3), 0.0, None, 0.0, 4.0)
@@ -125,18 +125,18 @@ def test_grain_on_the_character_is_as_strong_as_measured():
     assert np.allclose(measured, [2.0, 4.0, 6.0], rtol=0.06)
 
 
-def write_plate(folder, count: int):
-    with VideoWriter(folder / "plate.mkv", WIDTH, HEIGHT, Fraction(25), "lossless") as writer:
-        for frame in range(count):
-            writer.write(plate(frame))
-    return folder / "plate.mkv"
+def write(path, frames, kind: str):
+    with VideoWriter(path, frames[0].shape[1], frames[0].shape[0], Fraction(25), kind) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
 
 
-def test_stage_gives_a_frame_for_each_frame(tmp_path):
+def test_stage_gives_a_frame_for_each_frame():
     steps = []
     frames = refine(
         (passes(disc(), 0.4) for _ in range(5)),
-        write_plate(tmp_path, 5),
+        (plate(frame) for frame in range(5)),
         everything(),
         5,
         lambda done, total: steps.append((done, total)),
@@ -144,10 +144,32 @@ def test_stage_gives_a_frame_for_each_frame(tmp_path):
     assert len(list(frames)) == 5 and steps[-1] == (5, 5)
 
 
-def test_stage_refuses_a_plate_that_ends_early_or_is_too_small(tmp_path):
-    path = write_plate(tmp_path, 3)
+def test_stage_refuses_pictures_that_end_early_or_have_another_size():
     with pytest.raises(FootageError, match="after 3 of 5"):
-        list(refine((passes(disc(), 0.4) for _ in range(5)), path, PLAIN, 5))
+        list(refine((passes(disc(), 0.4) for _ in range(5)), (plate() for _ in range(3)), PLAIN, 5))
     large = np.zeros((HEIGHT + 8, WIDTH), np.float32)
-    with pytest.raises(FootageError, match="pixels"):
-        list(refine((passes(large, 0.4) for _ in range(3)), path, PLAIN, 3))
+    with pytest.raises(FootageError, match="120×98 pixels, the shot 120×90"):
+        list(refine((passes(large, 0.4) for _ in range(3)), (plate() for _ in range(3)), PLAIN, 3))
+
+
+def test_the_set_is_the_shots_own_picture_wherever_nothing_was_removed(tmp_path):
+    shot, fills = [plate(frame) for frame in range(3)], [plate(frame + 9) for frame in range(3)]
+    share = np.zeros((HEIGHT, WIDTH), np.uint8)
+    share[20:50, 30:70], share[50:60, 30:70] = 255, 1
+    # Codecs of 4:2:0 pad.
+    padded = [np.pad(picture, ((0, 1), (0, 1), (0, 0))) for picture in fills]
+    paths = write(tmp_path / "plate.mkv", padded, "lossless"), write(tmp_path / "removed.mkv", [share] * 3, "mask")
+    for frame, fill, picture in zip(shot, fills, set_pictures(shot, *paths), strict=True):
+        assert np.array_equal(picture[share == 0], frame[share == 0])
+        # Where the fill fades out, the plate holds the mix: it is not mixed with the shot again.
+        assert np.array_equal(picture[share > 0], fill[share > 0])
+    for fill, picture in zip(fills, set_pictures(shot, paths[0], None), strict=True):
+        assert np.array_equal(picture, fill)
+
+
+def test_a_plate_or_matte_that_is_too_small_is_refused(tmp_path):
+    small = write(tmp_path / "small.mkv", [plate()[:-2]] * 2, "lossless")
+    matte = write(tmp_path / "matte.mkv", [plate()[:-2, :, 0]] * 2, "mask")
+    for paths in ((small, None), (write(tmp_path / "plate.mkv", [plate()] * 2, "lossless"), matte)):
+        with pytest.raises(FootageError, match=r"(small|matte).mkv has 120×88 pixels, the shot 120×90"):
+            list(set_pictures([plate()] * 2, *paths))

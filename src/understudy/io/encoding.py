@@ -50,7 +50,9 @@ _CODECS: dict[VideoKind, _Codec] = {
     "mask": _Codec("ffv1", "gray", _FFV1),
     "depth": _Codec("ffv1", "gray16le", _FFV1),
 }
-_EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
+# The mean of each 2 × 2 pixels is the narrowest filter for 4:2:0: with a wider one, colours that nobody touched blur
+# with every generation.
+_EXACT = Interpolation.AREA | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
 
 
 class VideoWriter:

@@ -1,6 +1,7 @@
-"""The last stage: rendered passes and the clean plate become finished frames."""
+"""The last stage: rendered passes and the set become finished frames."""
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +14,51 @@ from understudy.core.progress import Progress, silent
 from understudy.io.video import read_video
 from understudy.refine.compose import Look, compose
 
-__all__ = ["refine"]
+__all__ = ["refine", "set_pictures"]
+
+
+def set_pictures(
+    frames: Iterable[UInt8[np.ndarray, "height width 3"]], plate: Path, removed: Path | None
+) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The set without its actor: the shot's own pixels wherever nothing was removed, the clean plate's elsewhere.
+
+    So what nobody touched is neither filled nor coded twice. The plate holds the mix where the fill fades into the
+    shot: no pixel is mixed again.
+
+    Args:
+        frames: of the shot, in order.
+        plate: video of the shot without its actor; may be a row or a column larger (codecs' padding).
+        removed: grey video, 0 where the plate is the shot's own picture; None: the plate counts everywhere.
+
+    Raises:
+        FootageError: a video is smaller than the shot, or ends early.
+    """
+    shares = repeat(None) if removed is None else ahead(read_video(removed))
+    for frame, background, share in zip(ahead(frames), ahead(read_video(plate)), shares, strict=False):
+        background = _fitted(background, frame, plate)
+        if share is not None and removed is not None:
+            background = np.where(_fitted(share, frame, removed)[..., None] > 0, background, frame)
+        yield background
 
 
 def refine(
-    passes: Iterable[Passes], plate: Path, look: Look, total: int, progress: Progress = silent
+    passes: Iterable[Passes],
+    pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
+    look: Look,
+    total: int,
+    progress: Progress = silent,
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """Finished frames, one for each of the take's `total` frames.
 
     Args:
         passes: of each frame, in order.
-        plate: video of the shot without its actor; may be a row or a column larger than the passes (codecs' padding).
+        pictures: of the set without its actor (`set_pictures`), of the same size.
         look: of the whole shot, from `measure_look`.
 
     Raises:
-        FootageError: passes or plate end early.
+        FootageError: passes or pictures end early, or differ in size.
     """
-    pairs = _pairs(passes, plate, total)
+    pairs = _pairs(passes, pictures, total)
     finished = in_order(lambda job: compose(job[1], job[2], look, job[0]), pairs)
     for frame, picture in enumerate(finished, 1):
         yield picture
@@ -37,18 +66,34 @@ def refine(
 
 
 def _pairs(
-    passes: Iterable[Passes], plate: Path, total: int
+    passes: Iterable[Passes], pictures: Iterable[UInt8[np.ndarray, "height width 3"]], total: int
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"], Passes]]:
-    frames = iter(zip(ahead(passes), ahead(read_video(plate)), strict=False))
+    pairs = iter(zip(ahead(passes), pictures, strict=False))
     for frame in range(total):
-        pair = next(frames, None)
+        pair = next(pairs, None)
         if pair is None:
-            raise FootageError(f"{plate.name} or the render ends after {frame} of {total} frames: make them again")
-        rendered, background = pair
-        height, width = rendered.alpha.shape
-        if background.shape[0] < height or background.shape[1] < width:
             raise FootageError(
-                f"{plate.name} has {background.shape[1]}×{background.shape[0]} pixels, the render {width}×{height}: "
-                "make the plate again for this shot"
+                f"the clean plate or the render ends after {frame} of {total} frames: delete plate and passes to have"
+                " them made again"
             )
-        yield frame, np.ascontiguousarray(background[:height, :width]), rendered
+        rendered, picture = pair
+        if picture.shape[:2] != rendered.alpha.shape:
+            raise FootageError(
+                f"the render has {_size(rendered.alpha)} pixels, the shot {_size(picture)}: delete passes to have them"
+                " made again"
+            )
+        yield frame, picture, rendered
+
+
+def _fitted(picture: np.ndarray, frame: UInt8[np.ndarray, "height width 3"], path: Path) -> np.ndarray:
+    """A picture without its codec's padding."""
+    height, width = frame.shape[:2]
+    if picture.shape[0] < height or picture.shape[1] < width:
+        raise FootageError(
+            f"{path.name} has {_size(picture)} pixels, the shot {_size(frame)}: make it again for this shot"
+        )
+    return np.ascontiguousarray(picture[:height, :width])
+
+
+def _size(picture: np.ndarray) -> str:
+    return f"{picture.shape[1]}×{picture.shape[0]}"

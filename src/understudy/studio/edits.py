@@ -10,7 +10,7 @@ from understudy.studio.cut import Cut
 __all__ = ["check_edits"]
 
 CAMERAS = ("camera/source.json", "camera/fitted.json")
-MATTES = ("people", "actors")
+MATTES = ("people/", "actors/", "plate/removed.mkv")
 
 
 def check_edits(cut: Cut) -> None:
@@ -27,7 +27,7 @@ def check_edits(cut: Cut) -> None:
         elif path.suffix in (".mkv", ".mp4") and folder != name:
             film = open_shot(path)
             _check(cut, path, len(film), film.width, film.height)
-            if folder in MATTES and next(read_video(path)).ndim != 2:
+            if name.startswith(MATTES) and next(read_video(path)).ndim != 2:
                 raise FileFormatError(f"{path} has colours, but a matte is grey; export it with one channel (gray)")
 
 

@@ -20,7 +20,7 @@ from understudy.io.video import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
 from understudy.refine.look import LookSample, RefineConfig, measure_look
-from understudy.refine.refine import refine
+from understudy.refine.refine import refine, set_pictures
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_light, save_light
@@ -31,6 +31,8 @@ __all__ = ["FLAT_LIGHT", "film_reads", "film_settings", "finished_frames", "ligh
 
 FLAT_LIGHT = Light(np.array([0.0, 1.0, 0.0]), np.zeros(3), np.ones(3), np.ones(3))
 """For renders of which only the silhouette or the normals matter."""
+REMOVED = "plate/removed.mkv"
+"""Where a cut's clean plate is not the shot's own picture."""
 TAKE_READS = ["/character/character.glb", "performance/motion.npz", "camera/fitted.json"]
 _LIGHT_SAMPLES = 8
 _SHADOW_SAMPLES = 4
@@ -131,12 +133,18 @@ def scene_stage(cut: Cut) -> None:
 
 def film_reads(cut: Cut) -> list[str]:
     """What the finished frames of a cut are made of."""
-    return [cut.prefix + name for name in ("plate/clean_plate.mp4", f"{cut.actor}/mask.mkv", "passes", "light.json")]
+    names = ("plate/clean_plate.mp4", REMOVED, f"{cut.actor}/mask.mkv", "passes", "light.json")
+    return [cut.prefix + name for name in names]
 
 
 def film_settings(cut: Cut) -> dict[str, Any]:
     """What they depend on besides."""
-    return asdict(refine_config(cut))
+    return asdict(refine_config(cut)) | {"plate_everywhere": plate_everywhere(cut)}
+
+
+def plate_everywhere(cut: Cut) -> bool:
+    """Whether the plate stands for the whole picture: somebody painted on it, and did not say where in `REMOVED`."""
+    return "plate/clean_plate.mp4" in cut.edits() and REMOVED not in cut.edits()
 
 
 def refine_config(cut: Cut) -> RefineConfig:
@@ -147,9 +155,10 @@ def refine_config(cut: Cut) -> RefineConfig:
 
 
 def finished_frames(cut: Cut) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The character over the plate, matched to the shot."""
-    passes = read_passes(cut.path("passes"))
-    yield from refine(passes, cut.path("plate/clean_plate.mp4"), the_look(cut), len(cut.shot))
+    """The character over the set, matched to the shot; what neither it nor its shadow touches is the shot's own."""
+    removed = None if plate_everywhere(cut) else cut.path(REMOVED)
+    pictures = set_pictures(read_frames(cut.shot), cut.path("plate/clean_plate.mp4"), removed)
+    yield from refine(read_passes(cut.path("passes")), pictures, the_look(cut), len(cut.shot))
 
 
 def the_look(cut: Cut) -> Look:

@@ -181,5 +181,5 @@ def film_stage(project: Project, shot: Shot, cuts: list[Cut], played: list[Cut],
 
         return {"sound": write_film(folder / "film.mp4", shot, frames())}
 
-    settings = filming.film_settings(cuts[0])
+    settings = {cut.prefix: filming.film_settings(cut) for cut in played}
     whole.run("film", reads, settings, ["film.mp4"], work, reads_shot=True)

@@ -1,0 +1,104 @@
+"""Finished frames: whatever neither the actor's removal nor the character touches is the shot's own, to the bit."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from understudy.core.environment import Light
+from understudy.core.passes import Passes
+from understudy.io.passes import PassWriter, read_passes
+from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
+from understudy.studio.artifacts import save_light
+from understudy.studio.config import RecastConfig
+from understudy.studio.cut import Cut
+from understudy.studio.filming import film_settings, finished_frames
+from understudy.studio.narration import SilentNarrator
+from understudy.studio.project import Project, file_hash
+
+WIDTH, HEIGHT, FRAMES = 97, 65, 6
+RATE = Fraction(25)
+PLATE, REMOVED = "plate/clean_plate.mp4", "plate/removed.mkv"
+
+
+def write(path: Path, frames: list[np.ndarray], kind: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, frames[0].shape[1], frames[0].shape[0], RATE, kind) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+def box(rows: slice, columns: slice) -> np.ndarray:
+    picture = np.zeros((HEIGHT, WIDTH), np.float32)
+    picture[rows, columns] = 1
+    return picture
+
+
+def rendered(frame: int) -> Passes:
+    """A grey character with soft edges, and its shadow to the right of its feet."""
+    alpha = cv2.GaussianBlur(box(slice(15, 50), slice(30 + frame, 45 + frame)), (0, 0), 1.0).astype(np.float32)
+    shadow = 0.5 * box(slice(46, 52), slice(45 + frame, 65 + frame))
+    solid = alpha > 0
+    normals = np.where(solid[..., None], np.float32([0, 0, 1]), np.float32(0))
+    depth = np.where(solid, 3.0, np.inf).astype(np.float32)
+    colour = 0.2 * np.repeat(alpha[..., None], 3, -1)
+    return Passes(colour, alpha, depth, normals, solid.astype(np.uint8), alpha, shadow)
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Iterator[Cut]:
+    """A film's folder as the stages before the last leave it, of a noisy shot whose actor was a bright box."""
+    rng = np.random.default_rng(2)
+    pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(FRAMES)]
+    write(tmp_path / "shot.mkv", pictures, "lossless")
+    folder = tmp_path / "film"
+    share = cv2.GaussianBlur(box(slice(18, 48), slice(30, 50)), (0, 0), 1.0)
+    removed = [np.rint(255 * share).astype(np.uint8)] * FRAMES
+    write(folder / PLATE, [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * FRAMES, "plate")
+    write(folder / REMOVED, removed, "mask")
+    write(folder / "actors/1/mask.mkv", removed, "mask")
+    with PassWriter(folder / "passes", WIDTH, HEIGHT, RATE) as writer:
+        for frame in range(FRAMES):
+            writer.write(rendered(frame))
+    save_light(folder / "light.json", Light(np.array([0.6, 0.8, 0.0]), np.ones(3), np.ones(3), np.zeros(3)))
+    (folder / "manifest.json").write_text('{"film": {}, "stages": {}, "written": {}, "arriving": {}}')
+    project = Project(folder)
+    project.written = {name: file_hash(folder / name) for name in (PLATE, REMOVED)}
+    yield Cut(project, open_shot(tmp_path / "shot.mkv"), RecastConfig(), SilentNarrator())
+    project.close()
+
+
+def untouched(cut: Cut) -> list[np.ndarray]:
+    """Where nothing was removed and neither the character nor its shadow is, with room for the lens match's blur."""
+    room = np.ones((17, 17), np.uint8)
+    return [
+        (share == 0) & (cv2.dilate(passes.alpha, room) == 0) & (passes.shadow == 0)
+        for share, passes in zip(read_video(cut.path(REMOVED)), read_passes(cut.path("passes")), strict=True)
+    ]
+
+
+def test_what_nobody_touched_equals_the_shot_to_the_bit(cut):
+    for original, done, own in zip(read_frames(cut.shot), finished_frames(cut), untouched(cut), strict=True):
+        assert own.mean() > 0.4
+        assert np.array_equal(done[own], original[own])
+        assert not np.array_equal(done[~own], original[~own])
+
+
+def test_a_plate_that_somebody_painted_on_is_seen_everywhere_unless_they_say_where(cut):
+    before = film_settings(cut)
+    write(cut.path(PLATE), [np.full((HEIGHT, WIDTH, 3), 200, np.uint8)] * FRAMES, "plate")
+    cut.project.find_edits()
+    assert film_settings(cut) != before
+    for done, own in zip(finished_frames(cut), untouched(cut), strict=True):
+        assert np.abs(done[own].astype(int) - 200).max() <= 2
+    share = np.zeros((HEIGHT, WIDTH), np.uint8)
+    share[:10] = 255
+    write(cut.path(REMOVED), [share] * FRAMES, "mask")
+    cut.project.find_edits()
+    assert film_settings(cut) == before
+    for original, done in zip(read_frames(cut.shot), finished_frames(cut), strict=True):
+        assert np.abs(done[:10].astype(int) - 200).max() <= 2
+        assert np.array_equal(done[-10:], original[-10:])
