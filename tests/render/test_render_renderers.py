@@ -14,7 +14,8 @@ from understudy.core.environment import Light
 from understudy.core.errors import BackendUnavailable
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion, Skeleton
-from understudy.geometry.projection import intrinsics, project
+from understudy.geometry.projection import intrinsics, project, unproject
+from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.render.backends import opengl_context
 from understudy.render.backends.opengl import OpenGL
@@ -209,6 +210,66 @@ def test_skinned_vertices_follow_their_joints(renderer):
     rows, columns = np.nonzero(alpha)
     assert columns.min() >= 45 and columns.max() <= 51
     assert rows.min() == pytest.approx(37.5 - 0.9 * 30, abs=1)
+
+
+def waving_arm():
+    """Two squares on two joints that travel and turn, before a camera that travels, turns and zooms: three frames."""
+    square = quad(0.3).mesh
+    vertices = np.concatenate([square.vertices, square.vertices + [0.8, 0, 0]])
+    mesh = Mesh(
+        vertices, np.concatenate([square.faces, square.faces + 4]), np.tile([0.0, 0, 1], (8, 1)), np.zeros((8, 2)),
+        np.zeros(4, int), (Material(),),
+    )  # fmt: skip
+    skeleton = Skeleton(("root", "arm"), (-1, 0), np.tile(np.eye(4), (2, 1, 1)))
+    joints = np.repeat([0, 1], 4)[:, None]
+    character = Character("arm", mesh, skeleton, np.tile(np.eye(4), (2, 1, 1)), joints, np.ones((8, 1)))
+    turns = np.array([[[0.1 * t, 0.2 * t, 0.0], [0.0, 0.1 * t, 0.3 * t - 0.2]] for t in range(3)])
+    travel = np.array([[0.1 * t - 0.4, 0.02 * t * t, 0.1 * t] for t in range(3)])
+    performance = Performance(character, Motion(skeleton, quaternion_from_vector(turns), travel, RATE))
+    eye = np.array([[0.05 * t, 0.1 * t, 3.0 - 0.2 * t] for t in range(3)])
+    K = np.array([intrinsics(80.0 + 5 * t, 97, 75) for t in range(3)])
+    return Take((performance,), CameraPath(look_at(eye, np.zeros((3, 3))), K, 97, 75, RATE), LIGHT)
+
+
+@pytest.mark.parametrize("name", sorted(RENDERERS))
+def test_motion_is_where_the_same_point_is_in_the_next_and_in_the_previous_frame(name):
+    take = waving_arm()
+    skeleton, motion = take.performances[0].character.skeleton, take.performances[0].motion
+    T = motion.T_world_joint()
+    with RENDERERS[name](motion=True).build() as renderer:
+        frames = [renderer(take, frame) for frame in range(3)]
+        assert renderer(Take((), take.camera, LIGHT), 0).motion_px.shape == (75, 97, 4)
+    passes = frames[1]
+    whole = passes.alpha == 1
+    pixels = np.argwhere(whole)[:, ::-1] + 0.5
+    points = unproject(take.camera.K[1], pixels, passes.depth_m[whole].astype(float))
+    points = transform(take.camera.T_world_camera[1], points)
+    # The arm's own square is the one whose plane the point lies in.
+    local = [transform(invert(T[1, joint]), points) for joint in range(2)]
+    on_arm = np.abs(local[1][:, 2]) < np.abs(local[0][:, 2])
+    assert len(skeleton) == 2 and 100 < on_arm.sum() < len(points) - 100
+    truth = []
+    for there in (2, 0):
+        moved = np.where(on_arm[:, None], transform(T[there, 1], local[1]), transform(T[there, 0], local[0]))
+        truth.append(project(take.camera.K[there], transform(take.camera.T_camera_world[there], moved)) - pixels)
+    off = np.abs(passes.motion_px[whole] - np.concatenate(truth, 1)).max(1)
+    assert np.abs(truth[0]).max() > 5
+    # Pixels where the two squares meet show one of them and a little of the other's depth.
+    assert np.percentile(off, 99) < 0.02 and np.median(off) < 1e-3
+    assert not passes.motion_px[passes.ids == 0].any()
+    assert not frames[0].motion_px[..., 2:].any() and frames[0].motion_px[..., :2].any()
+    assert not frames[2].motion_px[..., :2].any() and frames[2].motion_px[..., 2:].any()
+
+
+def test_motion_is_worked_out_only_on_request_and_alike_by_both(both):
+    assert all(renderer(ball_take(), 0).motion_px is None for renderer in both)
+    take = waving_arm()
+    found = []
+    for config in RENDERERS.values():
+        with config(motion=True).build() as renderer:
+            found.append(renderer(take, 1))
+    same = (found[0].alpha == found[1].alpha) & (found[0].ids > 0)
+    assert np.percentile(np.abs(found[0].motion_px - found[1].motion_px)[same], 99) < 0.02
 
 
 def test_the_shadow_falls_away_from_the_key(renderer):

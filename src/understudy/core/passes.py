@@ -26,6 +26,9 @@ class Passes:
     """How much of the pixel the performance of `ids` covers, 0 … 1; 0 background."""
     shadow: Float[np.ndarray, "height width"]
     """Share of the key light that the characters take from the ground plane, 0 … 1; zero where there is no ground."""
+    motion_px: Float[np.ndarray, "height width 4"] | None = None
+    """How far the nearest surface's point moves in the picture: right and down to the next frame, then right and down
+    to the previous one. Zero in the background, and towards frames that the take has not; None: not asked for."""
 
     def matte(self, number: int) -> Float[np.ndarray, "height width"]:
         """How much of each pixel the performance of this number (from 1) covers, where nothing stands before it."""

@@ -10,7 +10,7 @@ from understudy.core.character import Character
 from understudy.core.film import Performance
 from understudy.geometry.kinematics import forward_kinematics
 
-__all__ = ["PosedMesh", "Poser"]
+__all__ = ["PosedMesh", "Poser", "neighbours"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class PosedMesh:
     """World, metres."""
     normals: Float[np.ndarray, "vertex 3"]
     """World, unit."""
+
+
+def neighbours(frame: int, frames: int) -> tuple[int, int]:
+    """The frames before and after one, or itself where there is none."""
+    return max(frame - 1, 0), min(frame + 1, frames - 1)
 
 
 class Poser:

@@ -21,6 +21,8 @@ class OpenGL:
     """How dark the ground is right under what touches it, 0 … 1."""
     contact_reach_m: float = 0.1
     """How high above the ground, and how far around, something still darkens it."""
+    motion: bool = False
+    """Whether to work out how far each point moves in the picture (`Passes.motion_px`)."""
 
     def build(self) -> Renderer:
         """A renderer with a context of its own; close it, or use it in a `with` statement.

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from understudy.core.character import Character, Material
 from understudy.core.film import Performance
-from understudy.render.posing import PosedMesh, Poser
+from understudy.render.posing import PosedMesh, Poser, neighbours
 
 __all__ = ["DeviceMesh", "surface_table"]
 
@@ -39,9 +39,13 @@ class DeviceMesh:
         self.posed: PosedMesh | None = None
         mesh = character.mesh
         self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 24, dynamic=True)
+        self._around = context.buffer(
+            reserve=max(len(mesh.vertices), 1) * 24 if "motion" in programs else 4, dynamic=True
+        )
+        self._posers_around = (Poser(character), Poser(character))
         self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
         self._textures = [_texture(context, material) for material in mesh.materials]
-        self._owned: list[moderngl.Buffer | moderngl.VertexArray] = [self._moving, self._uv]
+        self._owned: list[moderngl.Buffer | moderngl.VertexArray] = [self._moving, self._around, self._uv]
         self._arrays: dict[str, list[tuple[int, moderngl.VertexArray]]] = {name: [] for name in programs}
         for index in range(len(mesh.materials)):
             faces = mesh.faces[mesh.face_material == index]
@@ -50,9 +54,12 @@ class DeviceMesh:
             indices = context.buffer(faces.astype(np.int32).tobytes())
             self._owned.append(indices)
             for name, program in programs.items():
+                content = [(self._moving, "3f 3f", "in_position", "in_normal"), (self._uv, "2f", "in_uv")]
+                if name == "motion":
+                    content.append((self._around, "3f 3f", "in_before", "in_after"))
                 array = context.vertex_array(
                     program,
-                    [(self._moving, "3f 3f", "in_position", "in_normal"), (self._uv, "2f", "in_uv")],
+                    content,
                     index_buffer=indices,
                     skip_errors=True,  # a program need not use every attribute
                 )
@@ -67,6 +74,12 @@ class DeviceMesh:
             self._moving.write(both.tobytes())
             self.posed = posed
         return posed
+
+    def update_around(self, performance: Performance, frame: int) -> None:
+        """Skin the mesh for the frames before and after one as well, for "motion"."""
+        frames = neighbours(frame, len(performance.motion))
+        both = [poser(performance, number).vertices for poser, number in zip(self._posers_around, frames, strict=True)]
+        self._around.write(np.concatenate(both, axis=1, dtype=np.float32, casting="same_kind").tobytes())
 
     def draw(
         self,

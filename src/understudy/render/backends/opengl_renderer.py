@@ -13,7 +13,7 @@ from understudy.core.passes import Passes
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.opengl_context import load_shader
 from understudy.render.backends.opengl_meshes import DeviceMesh, surface_table
-from understudy.render.posing import PosedMesh
+from understudy.render.posing import PosedMesh, neighbours
 from understudy.render.views import Box, LightView, camera_clip_from_world, light_view, pixel_box
 
 __all__ = ["OpenGLRenderer"]
@@ -22,7 +22,7 @@ NEAR_M = 0.05
 TILE_PX = 512
 """Pictures are drawn in tiles of this side, so that memory does not grow with their size."""
 CONTACT_MAP_PX = 256
-TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES = range(7)
+TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES, MOTIONS = range(8)
 """Texture units."""
 Drawn = tuple[bytes | PosedMesh | None, ...]
 """What a light's target shows: the view, then what was drawn."""
@@ -79,6 +79,18 @@ class OpenGLRenderer:
             [context.texture(tile, components, dtype=kind) for components, kind in ((4, "f4"), (4, "f4"), (2, "f1"))]
         )
         self._ground_target = context.framebuffer([context.texture(tile, 1, dtype="f4")])
+        if self.config.motion:
+            self._make_motion_targets(samples, tile)
+
+    def _make_motion_targets(self, samples: tuple[int, int], tile: tuple[int, int]) -> None:
+        context = self._context
+        self._motion = self._program("motion.vert", "motion.frag", base_texture=TEXTURE)
+        self._motion_mean = self._program("screen.vert", "motion_mean.frag", geometries=GEOMETRIES, motions=MOTIONS)
+        self._motion_mean["factor"].value = self.config.supersampling
+        self._motion_mean_screen = context.vertex_array(self._motion_mean, [])
+        self._motions = context.texture(samples, 4, dtype="f4")
+        self._motion_sample_target = context.framebuffer([self._motions], context.depth_renderbuffer(samples))
+        self._motion_target = context.framebuffer([context.texture(tile, 4, dtype="f4")])
 
     def __call__(self, take: Take, frame: int) -> Passes:
         """The passes of one frame (see `render.protocol.Renderer`)."""
@@ -90,9 +102,11 @@ class OpenGLRenderer:
     def _render(self, take: Take, frame: int) -> Passes:
         meshes = self._load(take)
         posed = [mesh.update(p, frame) for mesh, p in zip(meshes, take.performances, strict=True)]
+        if self.config.motion:
+            self._set_motion(meshes, take, frame)
         K, width, height = take.camera.K[frame], take.camera.width, take.camera.height
         T_camera_world = np.linalg.inv(take.camera.T_world_camera[frame])
-        passes = _empty_passes(width, height)
+        passes = _empty_passes(width, height, self.config.motion)
         if not posed:
             return passes
         casting = np.concatenate([mesh.vertices for mesh in posed])
@@ -111,6 +125,8 @@ class OpenGLRenderer:
         for tile in pixel_box(K, seen, 0.0, width, height, NEAR_M).tiles(TILE_PX):
             clip_from_world = camera_clip_from_world(K, T_camera_world, tile, near, far)
             self._draw_characters(meshes, clip_from_world, tile, passes)
+            if passes.motion_px is not None:
+                self._draw_motion(meshes, clip_from_world, tile, passes.motion_px)
         if view is not None and self.config.ground_shadow:
             self._draw_ground(meshes, take, frame, casting, view, passes)
         return passes
@@ -122,6 +138,8 @@ class OpenGLRenderer:
         """
         spare, self._meshes = self._meshes, []
         programs = {"surface": self._surface, "light": self._light, "contact": self._contact}
+        if self.config.motion:
+            programs["motion"] = self._motion
         for performance in take.performances:
             known = next((i for i, mesh in enumerate(spare) if mesh.character is performance.character), None)
             mesh = DeviceMesh(self._context, performance.character, programs) if known is None else spare.pop(known)
@@ -236,6 +254,42 @@ class OpenGLRenderer:
         ids = _read(self._pixel_target, tile, 2, 2, np.uint8)
         passes.ids[part], passes.id_share[part] = ids[..., 0], ids[..., 1] / np.float32(255)
 
+    def _set_motion(self, meshes: list[DeviceMesh], take: Take, frame: int) -> None:
+        """Poses and cameras of the frames around this one; beyond the take's ends everything stands still."""
+        for mesh, performance in zip(meshes, take.performances, strict=True):
+            mesh.update_around(performance, frame)
+        before, after = neighbours(frame, len(take))
+        for name, number in (("before", before), ("now", frame), ("after", after)):
+            pixel_from_world = np.linalg.inv(take.camera.T_world_camera[number])
+            pixel_from_world[:3] = take.camera.K[number] @ pixel_from_world[:3]
+            _write(self._motion, f"{name}_from_world", pixel_from_world)
+
+    def _draw_motion(
+        self,
+        meshes: list[DeviceMesh],
+        clip_from_world: Float[np.ndarray, "4 4"],
+        tile: Box,
+        motion_px: Float[np.ndarray, "height width 4"],
+    ) -> None:
+        """Render one tile's motion, on the samples that `_draw_characters` has left."""
+        context, factor = self._context, self.config.supersampling
+        target = self._motion_sample_target
+        target.use()
+        target.viewport = (0, 0, tile.width * factor, tile.height * factor)
+        target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=target.viewport)
+        context.enable(moderngl.DEPTH_TEST)
+        _write(self._motion, "clip_from_world", clip_from_world)
+        for mesh in meshes:
+            mesh.draw(context, "motion", self._motion)
+        context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self._motion_target.use()
+        self._motion_target.viewport = (0, 0, tile.width, tile.height)
+        self._motion_target.clear(viewport=self._motion_target.viewport)
+        self._geometries.use(location=GEOMETRIES)
+        self._motions.use(location=MOTIONS)
+        self._motion_mean_screen.render(vertices=3)
+        motion_px[tile.top : tile.bottom, tile.left : tile.right] = _read(self._motion_target, tile, 0, 4, np.float32)
+
     def _draw_ground(
         self,
         meshes: list[DeviceMesh],
@@ -323,7 +377,7 @@ class OpenGLRenderer:
         self.close()
 
 
-def _empty_passes(width: int, height: int) -> Passes:
+def _empty_passes(width: int, height: int, motion: bool) -> Passes:
     return Passes(
         colour=np.zeros((height, width, 3), np.float32),
         alpha=np.zeros((height, width), np.float32),
@@ -332,6 +386,7 @@ def _empty_passes(width: int, height: int) -> Passes:
         ids=np.zeros((height, width), np.uint8),
         id_share=np.zeros((height, width), np.float32),
         shadow=np.zeros((height, width), np.float32),
+        motion_px=np.zeros((height, width, 4), np.float32) if motion else None,
     )
 
 

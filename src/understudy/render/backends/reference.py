@@ -3,7 +3,7 @@
 It leaves out what only looks: shadows of characters on themselves, soft edges of shadows, contact shadows, mipmaps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -14,8 +14,9 @@ from understudy.core.character import Material
 from understudy.core.environment import Light
 from understudy.core.film import Take
 from understudy.core.passes import Passes
+from understudy.geometry.projection import project
 from understudy.geometry.rigid import invert, transform
-from understudy.render.posing import PosedMesh, Poser
+from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.protocol import Renderer
 
 __all__ = ["Reference"]
@@ -31,6 +32,8 @@ class Reference:
 
     supersampling: int = 2
     """Samples per pixel along each axis."""
+    motion: bool = False
+    """Whether to work out how far each point moves in the picture (`Passes.motion_px`)."""
 
     def build(self) -> Renderer:
         """A renderer that needs no device."""
@@ -47,13 +50,15 @@ class ReferenceRenderer:
         """The passes of one frame (see `render.protocol.Renderer`)."""
         if not 0 <= frame < len(take):
             raise IndexError(f"the take has frames 0 … {len(take) - 1}; got {frame}")
-        samples = _Samples(take, frame, self.config.supersampling)
+        samples = _Samples(take, frame, self.config)
         for number, performance in enumerate(take.performances, start=1):
-            posed = Poser(performance.character)(performance, frame)
+            poser = Poser(performance.character)
+            posed = poser(performance, frame)
+            before, after = (poser(performance, number).vertices for number in neighbours(frame, len(take)))
             mesh = performance.character.mesh
             for index, material in enumerate(mesh.materials):
                 faces = mesh.faces[mesh.face_material == index]
-                samples.draw(posed, mesh.uv, faces, material, number)
+                samples.draw(posed, (before, posed.vertices, after), mesh.uv, faces, material, number)
                 samples.draw_shadow(posed, faces)
         return samples.resolve()
 
@@ -72,7 +77,8 @@ class ReferenceRenderer:
 class _Samples:
     """A picture finer than its pixels, under way."""
 
-    def __init__(self, take: Take, frame: int, factor: int) -> None:
+    def __init__(self, take: Take, frame: int, config: Reference) -> None:
+        factor = config.supersampling
         self.factor, self.light = factor, take.light
         self.T_world_camera = take.camera.T_world_camera[frame]
         # Sample (i, j) lies at ((i + 0.5) / factor, (j + 0.5) / factor) in pixels.
@@ -82,16 +88,20 @@ class _Samples:
         self.colour, self.normals = np.zeros((*shape, 3)), np.zeros((*shape, 3))
         self.depth_m, self.ids = np.full(shape, np.inf), np.zeros(shape, np.uint8)
         self.shadow = np.zeros(shape)
+        self.motion = np.zeros((*shape, 4)) if config.motion else None
+        before, after = neighbours(frame, len(take))
+        self.cameras = [(invert(take.camera.T_world_camera[f]), take.camera.K[f]) for f in (before, frame, after)]
 
     def draw(
         self,
         posed: PosedMesh,
+        surfaces: Sequence[Float[np.ndarray, "vertex 3"]],
         uv: Float[np.ndarray, "vertex 2"],
         faces: Int[np.ndarray, "face 3"],
         material: Material,
         number: int,
     ) -> None:
-        """Draw one material's triangles of performance `number`."""
+        """Draw one material's triangles of performance `number`; `surfaces`: its vertices before, now and after."""
         for face, rows, columns, z, barycentric, front in self._rasterise(posed.vertices, faces):
             if not front and not material.double_sided:
                 continue
@@ -106,6 +116,16 @@ class _Samples:
             at = (rows[nearer], columns[nearer])
             self.depth_m[at], self.normals[at], self.colour[at] = z[nearer], normals[nearer], colour[nearer]
             self.ids[at] = number
+            if self.motion is not None:
+                before, now, after = (
+                    transform(T_camera_world, barycentric[nearer] @ vertices[corners])
+                    for (T_camera_world, _), vertices in zip(self.cameras, surfaces, strict=True)
+                )
+                moved = [
+                    np.where(there[:, 2:] > NEAR_M, project(K, there) - project(self.cameras[1][1], now), 0.0)
+                    for there, (_, K) in ((after, self.cameras[2]), (before, self.cameras[0]))
+                ]
+                self.motion[at] = np.concatenate(moved, 1)
 
     def draw_shadow(self, posed: PosedMesh, faces: Int[np.ndarray, "face 3"]) -> None:
         """Let triangles fall along the key light onto the plane y = 0, and draw them there."""
@@ -170,6 +190,10 @@ class _Samples:
         count = np.maximum(front.sum(2), 1)
         depth_m = np.where(nearest < np.inf, np.where(front, depth, 0.0).sum(2) / count, np.inf)
         nearest_ids = np.take_along_axis(ids, depth.argmin(2)[..., None], 2)
+
+        def front_mean(samples: np.ndarray) -> np.ndarray:
+            return (np.where(front[..., None], samples, 0.0).sum(2) / count[..., None]).astype(np.float32)
+
         return Passes(
             colour=blocks(self.colour).mean(2).astype(np.float32),
             alpha=(ids > 0).mean(2).astype(np.float32),
@@ -178,6 +202,7 @@ class _Samples:
             ids=nearest_ids[..., 0],
             id_share=((ids == nearest_ids) & (ids > 0)).mean(2).astype(np.float32),
             shadow=blocks(self.shadow).mean(2).astype(np.float32),
+            motion_px=None if self.motion is None else front_mean(blocks(self.motion)),
         )
 
 
