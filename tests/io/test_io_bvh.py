@@ -201,11 +201,12 @@ def test_the_smallest_file_reads(tmp_path):
 @pytest.mark.parametrize(
     "old, new, words",
     [
-        ("MOTION", "", "no HIERARCHY"), ("Frames: 1", "Frames: 9", "truncated"), ("0.04", "0", "lasts"),
+        ("MOTION", "", "no word"), ("HIERARCHY", "", "no HIERARCHY"),
+        ("Frames: 1", "Frames: 9", "truncated"), ("0.04", "0", "lasts"),
         ("0.04", "soon", "no number"), ("Xposition", "Wposition", "channel"), ("0 170 0", "0 nan 0", "finite"),
         ("OFFSET 0 10 0\n  }\n }\n}", "OFFSET 0 10 0", "cut off"), ("0 170 0", "0 17 0", "unit_m"),
         ("0 0 0 0 0 0 0 0 0", "0 0 0 0 0 inf 0 0 0", "finite"), (" JOINT Head", " BONE Head", "no word"),
-        ("ROOT Hips\n{", "", "usable"),
+        ("ROOT Hips\n{", "", "outside of any joint"),
         ("3 Zrotation Xrotation Yrotation", "3 Zrotation Zrotation Yrotation", "turns about Z, Z, Y"),
         ("3 Zrotation Xrotation Yrotation", "4 Zrotation Xrotation Yrotation Xrotation", "turns about Z, X, Y, X"),
     ],
@@ -214,6 +215,66 @@ def test_broken_files_say_why(tmp_path, old, new, words):
     (tmp_path / "a.bvh").write_text(GOOD.replace(old, new, 1))
     with pytest.raises(FileFormatError, match=words):
         read_bvh(tmp_path / "a.bvh")
+
+
+def test_decimal_commas_are_decimals(tmp_path):
+    (tmp_path / "a.bvh").write_text(GOOD.replace("0 170 0", "0,0 170,5 0,0").replace("0.04", "0,04"))
+    motion = read_bvh(tmp_path / "a.bvh")
+    assert motion.skeleton.T_parent_joint[1, 1, 3] == pytest.approx(1.705)
+    assert motion.frame_rate == 25
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("Frames: 1", "Frames: 100000000000000", "cannot hold"), ("Frames: 1", "Frames: " + "9" * 5000, "frames"),
+        ("Frames: 1", "Frames: -1", "no number of frames"), ("0.04", "1e-999999999", "lasts"),
+        ("0.04", "1e999999999", "lasts"), ("0.04", "0." + "0" * 400 + "1", "lasts"), ("0.04", "nan", "lasts"),
+        ("CHANNELS 3", "CHANNELS 999999999", "channels"), ("0 170 0", "0 1e300 0", "beyond"),
+        ("0 0 0 0 0 0 0 0 0", "0 0 0 0 0 1e300 0 0 0", "beyond"),
+    ],
+)  # fmt: skip
+def test_sizes_and_values_beyond_reason_are_refused(tmp_path, old, new, words):
+    (tmp_path / "a.bvh").write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(FileFormatError, match=words):
+        read_bvh(tmp_path / "a.bvh")
+
+
+def test_joints_times_frames_are_counted_before_memory_is_taken(tmp_path):
+    """Many joints without channels: the file has no numbers for them, a motion would."""
+    joints = "".join(f"JOINT J{n} {{ OFFSET 0 1 0 CHANNELS 0 End Site {{ OFFSET 0 1 0 }} }}\n" for n in range(1900))
+    frames = 40_000
+    text = GOOD.replace(" JOINT Head", joints + " JOINT Head").replace("Frames: 1", f"Frames: {frames}")
+    (tmp_path / "a.bvh").write_text(text + "0 0 0 0 0 0 0 0 0\n" * (frames - 1))
+    with pytest.raises(FileFormatError, match="rotations"):
+        read_bvh(tmp_path / "a.bvh")
+
+
+def test_a_chain_of_joints_deeper_than_pythons_stack(tmp_path):
+    deep = "".join(f"JOINT J{n}\n{{\nOFFSET 0 1 0\nCHANNELS 0\n" for n in range(5000)) + "}\n" * 5000
+    (tmp_path / "a.bvh").write_text(GOOD.replace(" JOINT Head", deep + " JOINT Head"))
+    with pytest.raises(FileFormatError, match="one below another"):
+        read_bvh(tmp_path / "a.bvh")
+    count = 1500
+    T = np.tile(np.eye(4), (count, 1, 1))
+    T[:, 1, 3] = 0.001
+    chain = Skeleton(tuple(f"J{n}" for n in range(count)), tuple(range(-1, count - 1)), T)
+    q = np.tile([1.0, 0, 0, 0], (1, count, 1))
+    write_bvh(tmp_path / "b.bvh", Motion(chain, q, np.zeros((1, 3)), Fraction(25)))
+    assert (tmp_path / "b.bvh").read_text().count("JOINT") == count - 1
+
+
+def test_long_clips_are_read_piece_by_piece(tmp_path):
+    motion = wild_motion(body_skeleton(), frames=1203)
+    write_bvh(tmp_path / "a.bvh", motion)
+    back = read_bvh(tmp_path / "a.bvh", motion.skeleton)
+    assert np.abs(positions(back) - positions(motion)).max() < 1e-5
+    assert (np.einsum("tjk,tjk->tj", back.q_parent_joint[1:], back.q_parent_joint[:-1]) > 0).all()
+
+
+def test_decimal_commas_of_a_real_file(shared_data):
+    motion = read_bvh(shared_data / "faults" / "comma_decimals.bvh")
+    assert len(motion) == 24 and motion.frame_rate == 24
 
 
 def test_missing_file_and_missing_joints(tmp_path):

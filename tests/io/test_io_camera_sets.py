@@ -64,7 +64,7 @@ def test_frames_are_ordered_by_number(tmp_path: Path) -> None:
         ('{"frame0": {"a": "[1 0 0 5] [0 1 0 0] [0 0 1 0] [0 0 0 1]"}}', "last column"),
         ('{"frame0": {"a": "[1 0 0 0] [0 1 0 0] [0 0 1 0] [0 0 0 1]"}, "frame1": {}}', "lacks the camera a"),
         ('{"first": {}}', "expected frame0"),
-        ("[1, 2]", "no usable cameras"),
+        ("[1, 2]", "no readable camera file"),
     ],
 )
 def test_bad_unreal_files_say_why(tmp_path: Path, text: str, says: str) -> None:

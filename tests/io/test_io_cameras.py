@@ -123,10 +123,13 @@ def test_nerfstudio_projects_as_we_do(tmp_path, camera):
 @pytest.mark.parametrize(
     "old, new, words",
     [
-        ('"understudy camera 1"', '"other"', "no camera of ours"), ('"width_px"', '"wide"', "lacks 'width_px'"),
-        ('"position_m": [', '"position_m": ["a", ', "usable"), ("{", "", "JSON"), ("30000,", "0,", "frame rate"),
-        ("1001\n", "0\n", "usable"), ('"focal_px": [1000.0, 1010.0]', '"focal_px": -3', "not positive"),
-        ('"focal_px": [1000.0, 1010.0]', '"focal_px": [NaN, 1]', "not positive"),
+        ('"understudy camera 1"', '"other"', "no camera of ours"), ('"width_px"', '"wide"', "width_px: Field required"),
+        ('"position_m": [', '"position_m": ["a", ', "position_m"), ("{", "", "JSON"), ("30000,", "0,", "frame_rate"),
+        ("1001\n", "0\n", "frame_rate"), ('"focal_px": [1000.0, 1010.0]', '"focal_px": -3', "greater than 0"),
+        ('"focal_px": [1000.0, 1010.0]', '"focal_px": [NaN, 1]', "focal_px"), ("30000,", "9" * 400 + ",", "frame_rate"),
+        ('"position_m": [', '"position_m": [1e300, ', "position_m"),
+        ('"width_px": ', '"width_px": 1e9, "w": ', "width_px"),
+        ('"frames": [', '"frames": [], "more": [', "frames"), ('"frames": [', '"frames": ' + "[" * 10_000, "JSON"),
     ],
 )  # fmt: skip
 def test_broken_cameras_say_why(tmp_path, camera, old, new, words):

@@ -3,20 +3,22 @@
 Source: NumPy enhancement proposal 1 (the .npy format inside a ZIP file).
 """
 
-import math
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from understudy.core.errors import FileFormatError
+from understudy.core.budget import Budget
+from understudy.core.errors import FileFormatError, quoted
+from understudy.io.files import check_file, reading
 
 __all__ = ["read_arrays", "write_arrays"]
 
-MAX_BYTES = 4 << 30
+MAX_FILE_BYTES = 256 << 20
+MAX_MEMORY_BYTES = 256 << 20
+MAX_ARRAYS = 1000
 
 
 def write_arrays(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -31,40 +33,41 @@ def read_arrays(path: Path, kind: str, names: tuple[str, ...] | None = None) -> 
     """The arrays of a file written as `kind`, or those of `names`; floats as float64.
 
     Raises:
-        FileFormatError: the file is absent, damaged, of another kind, absurdly large, or lacks an array.
+        FileFormatError: the file is absent, damaged, of another kind, too large, or lacks an array.
     """
-    try:
+    check_file(path, "table of arrays (.npz)", MAX_FILE_BYTES)
+    advice = "delete it to have it made again"
+    with reading(path, "table of arrays (.npz)", advice=advice):
         with zipfile.ZipFile(path) as archive:
-            total = sum(_bytes_of(archive, member) for member in archive.infolist())
-        if total > MAX_BYTES:
-            raise FileFormatError(f"{path.name} unpacks to {total >> 30} GiB; up to {MAX_BYTES >> 30} GiB are read")
+            budget = Budget(quoted(path), MAX_MEMORY_BYTES, advice="cut the shot into pieces")
+            for member in budget.counted("arrays", archive.infolist(), MAX_ARRAYS):
+                _claim(budget, archive, member)
         with np.load(path, allow_pickle=False) as file:
             found = str(file["format"]) if "format" in file else "another kind of table"
             if found != kind:
-                raise FileFormatError(f"{path.name} holds {found}; expected {kind}")
+                raise FileFormatError(f"{path.name} holds {quoted(found)[1:-1]}; expected {kind}: {advice}")
             names = tuple(name for name in file if name != "format") if names is None else names
             missing = [name for name in names if name not in file]
             if missing:
-                raise FileFormatError(f"{path.name} lacks {', '.join(missing)}: write it again")
+                raise FileFormatError(f"{path.name} lacks {', '.join(missing)}: {advice}")
             arrays = {name: file[name] for name in names}
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise FileFormatError(f"{path.name} is no readable .npz table ({error})") from error
-    return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
+        return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
 
 
-def _bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
-    """How large a member is; raises ValueError unless it is an array of no more than that."""
+def _claim(budget: Budget, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Claim what a member will take; NumPy takes the memory that its header asks for before it reads.
+
+    Raises:
+        ValueError: it is no array of numbers or texts, or its header promises more than it holds.
+    """
     with archive.open(member) as file:
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(np.lib.format.read_magic(file))
-        if read_header is None:
-            raise ValueError(f"{member.filename} is of an unknown version")
-        shape, _, dtype = read_header(file)
-    # NumPy takes the memory that the header asks for before it reads.
-    if math.prod(shape) * dtype.itemsize > member.file_size:
-        raise ValueError(f"{member.filename} is smaller than its shape {shape}")
-    return member.file_size
+        # Later versions have headers of any length; we write none.
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{quoted(member.filename)} is an array of an unknown version")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.kind not in "biufU":
+        raise ValueError(f"{quoted(member.filename)} holds no numbers or texts")
+    if budget.take(quoted(member.filename), *shape, bytes_each=dtype.itemsize) > member.file_size:
+        raise ValueError(f"{quoted(member.filename)} is smaller than its shape")
+    if dtype.kind == "f" and dtype.itemsize != 8:
+        budget.take(quoted(member.filename), *shape, bytes_each=8)

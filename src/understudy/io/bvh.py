@@ -11,10 +11,6 @@ Source: Meredith and Maddock 2001, Motion capture file formats explained, sectio
 """
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,167 +22,17 @@ from understudy.core.motion import Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import similarity
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
-from understudy.io.frame_rates import frame_rate_from_period
+from understudy.io.bvh_text import BvhClip, parse_bvh
+from understudy.io.files import reading
 
 __all__ = ["BvhClip", "parse_bvh", "read_bvh", "write_bvh"]
 
 CENTIMETRE_M = 0.01
 UNITS_M = (1.0, CENTIMETRE_M, 0.001)
-MAX_FILE_BYTES = 512 << 20
-MAX_JOINTS = 2000
+FRAMES_AT_A_TIME = 500
 PLAUSIBLE_SIZE_M = (0.5, 4.0)
 STRAY_SHARE = 0.03
 """How far a joint may move within its parent, as a share of the figure's size, before we refuse to drop it."""
-
-
-@dataclass(frozen=True)
-class BvhClip:
-    """A BVH file as it is: its own axes and units."""
-
-    names: tuple[str, ...]
-    parents: tuple[int, ...]
-    offsets: Float[np.ndarray, "joint 3"]
-    channels: tuple[tuple[str, ...], ...]
-    """Of each joint, in the order of the file."""
-    values: Float[np.ndarray, "time channel"]
-    frame_rate: Fraction
-
-    def world(self) -> Float[np.ndarray, "time joint 4 4"]:
-        """`T_world_joint`, in the file's axes and units."""
-        time = len(self.values)
-        T = np.tile(np.eye(4), (time, len(self.names), 1, 1))
-        first = 0
-        for joint, (parent, names) in enumerate(zip(self.parents, self.channels, strict=True)):
-            local = np.tile(np.eye(4), (time, 1, 1))
-            local[:, :3, 3] = self.offsets[joint]
-            turns = []
-            for column, name in enumerate(names, first):
-                if name.endswith("position"):
-                    local[:, "XYZ".index(name[0]), 3] = self.values[:, column]
-                else:
-                    turns.append((name[0], self.values[:, column]))
-            if turns and time:
-                order = "".join(axis for axis, _ in turns)
-                angles = np.stack([degrees for _, degrees in turns], -1)
-                local[:, :3, :3] = Rotation.from_euler(order, angles, degrees=True).as_matrix()
-            T[:, joint] = local if parent < 0 else T[:, parent] @ local
-            first += len(names)
-        return T
-
-
-def parse_bvh(path: Path) -> BvhClip:
-    """Read a BVH file as it is.
-
-    Raises:
-        FileFormatError: the file is absent, truncated or no BVH.
-    """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileFormatError(f"{path.name} is larger than {MAX_FILE_BYTES >> 20} MiB: cut the clip into pieces")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise FileFormatError(f"the motion {path} cannot be read: {error.strerror}") from error
-    head, found, tail = text.partition("MOTION")
-    if not head.lstrip("\ufeff \r\n\t").upper().startswith("HIERARCHY") or not found:
-        raise FileFormatError(f"{path.name} is no BVH file: it has no HIERARCHY and MOTION sections")
-    try:
-        names, parents, offsets, channels = parse_hierarchy(iter(head.lstrip("\ufeff \r\n\t").split()[1:]))
-        values, frame_rate = parse_frames(tail, sum(len(names) for names in channels))
-    except StopIteration as error:
-        raise FileFormatError(f"{path.name} is truncated: its hierarchy ends too early") from error
-    except ValueError as error:
-        raise FileFormatError(f"{path.name} is no usable BVH file: {error}") from error
-    return BvhClip(tuple(names), tuple(parents), np.array(offsets), tuple(channels), values, frame_rate)
-
-
-def parse_hierarchy(
-    tokens: Iterator[str],
-) -> tuple[list[str], list[int], list[list[float]], list[tuple[str, ...]]]:
-    """Names, parents, offsets and channels of the joints, in the order of the file."""
-    names: list[str] = []
-    parents: list[int] = []
-    offsets: list[list[float]] = []
-    channels: list[tuple[str, ...]] = []
-    open_joints: list[int] = []
-    for token in tokens:
-        word = token.upper()
-        if word in ("ROOT", "JOINT"):
-            if word == "ROOT" and names:
-                raise ValueError("it has several figures (ROOT); save them one by one")
-            label = []
-            for part in tokens:
-                if part == "{":
-                    break
-                label.append(part)
-            parents.append(open_joints[-1] if open_joints else -1)
-            open_joints.append(len(names))
-            names.append(" ".join(label))
-            offsets.append([0.0, 0.0, 0.0])
-            channels.append(())
-            if len(names) > MAX_JOINTS:
-                raise ValueError(f"it has more than {MAX_JOINTS} joints")
-        elif word == "END":
-            for part in tokens:
-                if part == "}":
-                    break
-        elif word in ("OFFSET", "CHANNELS") and not open_joints:
-            raise ValueError(f"{word} stands outside of any joint")
-        elif word == "OFFSET":
-            offsets[open_joints[-1]] = [float(number) for number in take(tokens, 3)]
-        elif word == "CHANNELS":
-            channels[open_joints[-1]] = channel_names(take(tokens, int(next(tokens))))
-        elif word == "}":
-            if not open_joints:
-                raise ValueError("a bracket closes that was never opened")
-            open_joints.pop()
-        else:
-            raise ValueError(f"{token[:40]!r} is no word of its hierarchy")
-    if open_joints or not names:
-        raise ValueError("its hierarchy is cut off")
-    if not np.isfinite(offsets).all():
-        raise ValueError("its hierarchy holds offsets that are not finite")
-    return names, parents, offsets, channels
-
-
-def take(tokens: Iterator[str], count: int) -> list[str]:
-    """The next `count` words."""
-    words = list(islice(tokens, count))
-    if len(words) < count:
-        raise ValueError("its hierarchy is cut off")
-    return words
-
-
-def channel_names(words: list[str]) -> tuple[str, ...]:
-    """A joint's channels in their usual spelling; rotations are at most three, no two in a row about one axis."""
-    names = tuple(channel_name(word) for word in words)
-    axes = [name[0] for name in names if name.endswith("rotation")]
-    if len(axes) > 3 or any(a == b for a, b in pairwise(axes)):
-        raise ValueError(f"a joint turns about {', '.join(axes)}; three different axes are expected")
-    return names
-
-
-def channel_name(word: str) -> str:
-    """A channel's name in its usual spelling."""
-    name = word[:1].upper() + word[1:].lower()
-    if name[:1] not in ("X", "Y", "Z") or name[1:] not in ("position", "rotation"):
-        raise ValueError(f"{word[:40]!r} is no channel")
-    return name
-
-
-def parse_frames(text: str, width: int) -> tuple[Float[np.ndarray, "time channel"], Fraction]:
-    """The rows of the MOTION section and the frame rate."""
-    lines = text.strip().split("\n", 2)
-    heads = [line.partition(":") for line in lines[:2]]
-    if len(heads) < 2 or heads[0][0].strip().lower() != "frames" or heads[1][0].strip().lower() != "frame time":
-        raise ValueError("MOTION needs the lines 'Frames:' and 'Frame Time:'")
-    frames, frame_rate = int(heads[0][2]), frame_rate_from_period(heads[1][2])
-    numbers = np.array(lines[2].split() if len(lines) > 2 else [], np.float64)
-    if frames < 1 or len(numbers) < frames * width:
-        raise ValueError(f"it has {len(numbers)} numbers for {frames} frames of {width}: it is truncated")
-    values = numbers[: frames * width].reshape(frames, width)
-    if not np.isfinite(values).all():
-        raise ValueError("its motion holds values that are not finite")
-    return values, frame_rate
 
 
 def read_bvh(path: Path, skeleton: Skeleton | None = None, unit_m: float | None = None) -> Motion:
@@ -203,14 +49,19 @@ def read_bvh(path: Path, skeleton: Skeleton | None = None, unit_m: float | None 
         FileFormatError: no BVH, joints are missing, the unit is unclear, or a joint moves within its parent.
     """
     clip = parse_bvh(path)
-    T = clip.world()
-    if skeleton is not None:
-        return motion_on_skeleton(path, clip, T, skeleton, unit_m)
+    with reading(path, "motion"):
+        if skeleton is not None:
+            return motion_on_skeleton(path, clip, skeleton, unit_m)
+        return motion_on_own_skeleton(path, clip, unit_m)
+
+
+def motion_on_own_skeleton(path: Path, clip: BvhClip, unit_m: float | None) -> Motion:
+    """The clip on the skeleton that the file describes."""
     first = travelling_joint(clip)
-    rest = clip_rest_positions(path, clip, T, first)
+    rest = clip_rest_positions(path, clip, first)
     size = float(np.ptp(rest[first:], axis=0).max())
     scale = unit_m if unit_m is not None else guess_unit(path, size)
-    C = up_from_z() if is_z_up(clip, rest, T) else np.eye(3)
+    C = up_from_z() if is_z_up(clip, rest) else np.eye(3)
     kept = list(range(first, len(clip.names)))
     parents = tuple(max(clip.parents[joint] - first, -1) for joint in kept)
     local = np.tile(np.eye(4), (len(kept), 1, 1))
@@ -218,13 +69,11 @@ def read_bvh(path: Path, skeleton: Skeleton | None = None, unit_m: float | None 
         step = rest[kept[place]] - (rest[kept[parent]] if parent >= 0 else 0.0)
         local[place, :3, 3] = scale * (C @ step)
     own = Skeleton(unique_names([clip.names[joint] for joint in kept]), parents, local)
-    R = C @ T[:, first:, :3, :3] @ C.T
-    return Motion(own, local_quaternions(parents, R), scale * T[:, first, :3, 3] @ C.T, clip.frame_rate)
+    q, root = motion_of_joints(clip, kept, parents, C, np.tile(np.eye(3), (len(kept), 1, 1)))
+    return Motion(own, q, scale * root, clip.frame_rate)
 
 
-def motion_on_skeleton(
-    path: Path, clip: BvhClip, T: Float[np.ndarray, "time joint 4 4"], skeleton: Skeleton, unit_m: float | None
-) -> Motion:
+def motion_on_skeleton(path: Path, clip: BvhClip, skeleton: Skeleton, unit_m: float | None) -> Motion:
     """The clip on a skeleton whose joints the file has by name."""
     place = {plain_name(name): joint for joint, name in reversed(list(enumerate(clip.names)))}
     missing = [name for name in skeleton.names if plain_name(name) not in place]
@@ -234,20 +83,40 @@ def motion_on_skeleton(
         )
     joints = [place[plain_name(name)] for name in skeleton.names]
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
-    positions = clip_rest_positions(path, clip, T, joints[0])[joints]
+    positions = clip_rest_positions(path, clip, joints[0])[joints]
     scale, C, _ = similarity(positions, rest[:, :3, 3])
     snapped = np.round(C)
     if np.abs(C - snapped).max() < 0.03 and np.linalg.det(snapped) > 0.5:
         C = snapped
     off = np.abs(scale * (positions - positions.mean(0)) @ C.T - (rest[:, :3, 3] - rest[:, :3, 3].mean(0))).max()
-    if off > STRAY_SHARE * np.ptp(rest[:, :3, 3], axis=0).max():
+    if not off <= STRAY_SHARE * np.ptp(rest[:, :3, 3], axis=0).max():
         raise FileFormatError(
             f"the rest pose in {path.name} is not that of the skeleton ({off * 100:.1f} cm off): "
             "save it with the rest pose that it was opened with"
         )
-    R = C @ T[:, joints, :3, :3] @ C.T @ rest[:, :3, :3]
-    root = (unit_m or scale) * T[:, joints[0], :3, 3] @ C.T
-    return Motion(skeleton, local_quaternions(skeleton.parents, R), root, clip.frame_rate)
+    q, root = motion_of_joints(clip, joints, skeleton.parents, C, rest[:, :3, :3])
+    return Motion(skeleton, q, (unit_m or scale) * root, clip.frame_rate)
+
+
+def motion_of_joints(
+    clip: BvhClip,
+    joints: list[int],
+    parents: tuple[int, ...],
+    C: Float[np.ndarray, "3 3"],
+    R_rest: Float[np.ndarray, "joint 3 3"],
+) -> tuple[Float[np.ndarray, "time joint 4"], Float[np.ndarray, "time 3"]]:
+    """Some joints' rotations within their parents, and where the first one is, in the file's unit; `C` turns its axes.
+
+    Piece by piece: matrices take ten times the memory of the quaternions that stay.
+    """
+    q = np.empty((len(clip.values), len(joints), 4))
+    root = np.empty((len(clip.values), 3))
+    for start in range(0, len(q), FRAMES_AT_A_TIME):
+        frames = slice(start, start + FRAMES_AT_A_TIME)
+        T = clip.world(frames)[:, joints]
+        q[frames] = local_quaternions(parents, C @ T[..., :3, :3] @ C.T @ R_rest)
+        root[frames] = T[:, 0, :3, 3] @ C.T
+    return continuous(q), root
 
 
 def local_quaternions(
@@ -261,17 +130,14 @@ def local_quaternions(
     return continuous(quaternion_from_matrix(local))
 
 
-def clip_rest_positions(
-    path: Path, clip: BvhClip, T: Float[np.ndarray, "time joint 4 4"], first: int
-) -> Float[np.ndarray, "joint 3"]:
+def clip_rest_positions(path: Path, clip: BvhClip, first: int) -> Float[np.ndarray, "joint 3"]:
     """Joint positions with all rotations zero: by offsets, or where the file gives positions, by their median."""
     local = clip.offsets.copy()
     stray = np.zeros(len(local))
     for joint, parent in enumerate(clip.parents):
         if parent < 0 or joint == first or not any(name.endswith("position") for name in clip.channels[joint]):
             continue
-        steps = T[:, joint, :3, 3] - T[:, parent, :3, 3]
-        steps = np.einsum("tji,tj->ti", T[:, parent, :3, :3], steps)
+        steps = clip.local_position(joint)
         local[joint] = np.median(steps, 0)
         stray[joint] = np.abs(steps - local[joint]).max()
     positions = np.zeros_like(local)
@@ -314,7 +180,7 @@ def guess_unit(path: Path, size: float) -> float:
     )
 
 
-def is_z_up(clip: BvhClip, rest: Float[np.ndarray, "joint 3"], T: Float[np.ndarray, "time joint 4 4"]) -> bool:
+def is_z_up(clip: BvhClip, rest: Float[np.ndarray, "joint 3"]) -> bool:
     """Whether the head stands above the root along Z rather than Y: in the rest pose and, on average, in the clip.
 
     Both, because people lie down, and because some files have a rest pose of another up than their motion.
@@ -322,6 +188,7 @@ def is_z_up(clip: BvhClip, rest: Float[np.ndarray, "joint 3"], T: Float[np.ndarr
     heads = [joint for joint, name in enumerate(clip.names) if plain_name(name).startswith("head")]
     if not heads:
         return False
+    T = clip.world(slice(None, None, -(-len(clip.values) // FRAMES_AT_A_TIME)))
     ups = (rest[heads[0]] - rest[0], (T[:, heads[0], :3, 3] - T[:, 0, :3, 3]).mean(0))
     return all(bool(up[2] > abs(up[1])) for up in ups)
 
@@ -388,7 +255,14 @@ def hierarchy_lines(skeleton: Skeleton, rest: Float[np.ndarray, "joint 3"], rota
     turns = " ".join(f"{axis}rotation" for axis in rotation_order)
     lines: list[str] = []
 
-    def write_joint(joint: int, depth: int) -> None:
+    # By a stack of its own: a chain of joints may be longer than Python's.
+    waiting: list[tuple[int, int] | str] = [(skeleton.parents.index(-1), 0)]
+    while waiting:
+        following = waiting.pop()
+        if isinstance(following, str):
+            lines.append(following)
+            continue
+        joint, depth = following
         indent, parent = "\t" * depth, skeleton.parents[joint]
         step = rest[joint] - rest[parent] if parent >= 0 else np.zeros(3)
         name = "".join("_" if letter.isspace() or letter in "{}" else letter for letter in skeleton.names[joint])
@@ -398,8 +272,6 @@ def hierarchy_lines(skeleton: Skeleton, rest: Float[np.ndarray, "joint 3"], rota
         places = "Xposition Yposition Zposition "
         lines.append(f"{indent}\tCHANNELS {f'6 {places}' if parent < 0 else '3 '}{turns}")
         children = [child for child, above in enumerate(skeleton.parents) if above == joint]
-        for child in children:
-            write_joint(child, depth + 1)
         if not children:
             # A last bone goes on as its parent's bone does, at half its length: some tip is needed to show a bone.
             tip = 0.5 * step if np.linalg.norm(step) > 0 else np.array([0.0, 1.0, 0.0])
@@ -407,9 +279,8 @@ def hierarchy_lines(skeleton: Skeleton, rest: Float[np.ndarray, "joint 3"], rota
             lines.append(f"{indent}\t{{")
             lines.append(f"{indent}\t\tOFFSET {tip[0]:.6f} {tip[1]:.6f} {tip[2]:.6f}")
             lines.append(f"{indent}\t}}")
-        lines.append(f"{indent}}}")
-
-    write_joint(skeleton.parents.index(-1), 0)
+        waiting.append(f"{indent}}}")
+        waiting += [(child, depth + 1) for child in reversed(children)]
     return lines
 
 

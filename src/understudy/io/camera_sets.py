@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import invert, transform_from
+from understudy.io.files import read_bytes, reading
 from understudy.io.text import read_json, replace_text
 
 __all__ = [
@@ -29,7 +29,8 @@ __all__ = [
     "write_unreal_cameras",
 ]
 
-MAX_FILE_BYTES = 256 << 20
+MAX_FILE_BYTES = 48 << 20
+MAX_TRANSLATION = 1e9
 CENTIMETRES_PER_METRE = 100.0
 MICROSECONDS_PER_SECOND = 1_000_000
 WORLD_FROM_UNREAL = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
@@ -46,10 +47,8 @@ def read_unreal_cameras(path: Path) -> dict[str, Float[np.ndarray, "time 4 4"]]:
         FileFormatError: the file is absent, too large, no such JSON, or a matrix is no rigid transform.
     """
     document = read_json(path, "camera file", MAX_FILE_BYTES)
-    try:
+    with reading(path, "camera file"):
         return cameras_from_unreal_text(document)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{path.name} holds no usable cameras: {error}") from error
 
 
 def cameras_from_unreal_text(
@@ -89,7 +88,11 @@ def _matrix(text: str, where: str) -> Float[np.ndarray, "4 4"]:
         raise ValueError(f"{where}: {text[:60]!r} is no matrix of four rows of four")
     matrix = np.array(rows)
     R = matrix[:3, :3]
-    if not np.isfinite(matrix).all() or np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:
+    if (
+        not (np.abs(matrix) <= MAX_TRANSLATION).all()
+        or np.abs(R @ R.T - np.eye(3)).max() > 1e-3
+        or np.linalg.det(R) < 0
+    ):
         raise ValueError(f"{where}: {text[:60]!r} is no rotation with a translation in the last row")
     if np.abs(matrix[:, 3] - [0, 0, 0, 1]).max() > 1e-6:
         raise ValueError(f"{where}: the last column is {matrix[:, 3].tolist()}; expected 0 0 0 1 (row vectors)")
@@ -134,16 +137,14 @@ def read_realestate10k(path: Path, width: int, height: int, frame_rate: Fraction
     Raises:
         FileFormatError: the file is absent, too large, or a line does not hold 19 numbers and a rigid transform.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileFormatError(f"{path.name} is larger than {MAX_FILE_BYTES >> 20} MiB: it is no camera file")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"the camera {path} cannot be read: {error}") from error
-    try:
+    content = read_bytes(path, "camera file", MAX_FILE_BYTES)
+    with reading(path, "camera file"):
+        lines = content.decode("utf-8").splitlines()
         rows = np.array([[float(number) for number in line.split()] for line in lines[1:] if line.strip()])
         if rows.ndim != 2 or rows.shape[1] != 19:
             raise ValueError(f"expected 19 numbers a line after the first, got {rows.shape}")
+        if not (np.abs(rows[:, 1:]) <= MAX_TRANSLATION).all():
+            raise ValueError(f"it holds numbers that are not finite, or beyond {MAX_TRANSLATION:g}")
         T_camera_world = np.tile(np.eye(4), (len(rows), 1, 1))
         T_camera_world[:, :3] = rows[:, 7:].reshape(-1, 3, 4)
         K = np.tile(np.eye(3), (len(rows), 1, 1))
@@ -151,8 +152,6 @@ def read_realestate10k(path: Path, width: int, height: int, frame_rate: Fraction
         K[:, 0, 2], K[:, 1, 2] = rows[:, 3] * width, rows[:, 4] * height
         rate = _rate(rows[:, 0]) if frame_rate is None else frame_rate
         return CameraPath(_UP_FROM_DOWN @ invert(T_camera_world), K, width, height, rate)
-    except ValueError as error:
-        raise FileFormatError(f"{path.name} holds no usable camera: {error}") from error
 
 
 _UP_FROM_DOWN = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -162,7 +161,7 @@ _UP_FROM_DOWN = np.diag([1.0, -1.0, -1.0, 1.0])
 def _rate(timestamps_us: Float[np.ndarray, " time"]) -> Fraction:
     """Frames per second of timestamps in microseconds."""
     step = float(np.median(np.diff(timestamps_us))) if len(timestamps_us) > 1 else 0.0
-    if step <= 0:
+    if not 0 < step < float("inf"):
         raise ValueError("its timestamps do not advance: give the frame rate")
     return Fraction(MICROSECONDS_PER_SECOND / step).limit_denominator(1001)
 

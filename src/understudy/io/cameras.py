@@ -3,16 +3,19 @@
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 
 from understudy.core.camera import CameraPath
 from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import continuous, matrix_from_quaternion, quaternion_from_matrix
-from understudy.io.text import read_json, replace_text
+from understudy.io.files import reading
+from understudy.io.records import Record, read_record
+from understudy.io.text import replace_text
 
 __all__ = [
     "read_camera_json",
@@ -32,7 +35,7 @@ CONVENTIONS = {
     "centre_px": "optical centre; the centre of the top-left pixel is (0.5, 0.5)",
     "frame_rate": "numerator and denominator, frames per second",
 }
-MAX_FILE_BYTES = 512 << 20
+MAX_FILE_BYTES = 48 << 20
 SENSOR_WIDTH_MM = 36.0
 OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns our camera axes into OpenGL's: +Y up, looking along −Z."""
@@ -76,36 +79,49 @@ def read_camera_json(path: Path) -> CameraPath:
     Raises:
         FileFormatError: the file is absent, no JSON, or of another format, or a frame is incomplete.
     """
-    document = read_json(path, "camera", MAX_FILE_BYTES)
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    record = read_record(path, _CameraRecord, "camera", MAX_FILE_BYTES)
+    if record.format != FORMAT:
         raise FileFormatError(f'{path.name} is no camera of ours: it needs "format": "{FORMAT}"')
-    try:
-        return camera_from_json(document)
-    except KeyError as error:
-        raise FileFormatError(f"{path.name} lacks {error}") from error
-    except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError) as error:
-        raise FileFormatError(f"{path.name} holds no usable camera: {error}") from error
+    with reading(path, "camera"):
+        return _camera_from(record)
 
 
-def camera_from_json(document: dict[str, Any]) -> CameraPath:
-    """A camera path from the JSON of a file."""
-    frames = document["frames"]
-    if not frames:
-        raise ValueError("it has no frames")
-    width, height = int(document["width_px"]), int(document["height_px"])
-    q = np.array([frame["rotation_wxyz"] for frame in frames], np.float64).reshape(len(frames), 4)
+_Metres = Annotated[float, Field(ge=-1e9, le=1e9)]
+_Pixels = Annotated[float, Field(ge=-1e7, le=1e7)]
+_Focal = Annotated[float, Field(gt=0, le=1e7)]
+_Side = Annotated[int, Field(ge=1, le=1 << 16)]
+_Share = Annotated[float, Field(ge=-1e6, le=1e6)]
+_Term = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class _FrameRecord(Record):
+    position_m: tuple[_Metres, _Metres, _Metres]
+    rotation_wxyz: tuple[_Share, _Share, _Share, _Share]
+    focal_px: _Focal | tuple[_Focal, _Focal]
+    centre_px: tuple[_Pixels, _Pixels] | None = None
+
+
+class _CameraRecord(Record):
+    format: str
+    width_px: _Side
+    height_px: _Side
+    frame_rate: tuple[_Term, _Term]
+    frames: Annotated[tuple[_FrameRecord, ...], Field(min_length=1)]
+
+
+def _camera_from(record: _CameraRecord) -> CameraPath:
+    """A camera path from what a file holds."""
+    frames, centre = record.frames, (record.width_px / 2, record.height_px / 2)
+    q = np.array([frame.rotation_wxyz for frame in frames], np.float64)
     if not (np.linalg.norm(q, axis=1) > 1e-6).all():
         raise ValueError("a rotation has length zero")
-    position = np.array([frame["position_m"] for frame in frames], np.float64).reshape(len(frames), 3)
+    position_m = np.array([frame.position_m for frame in frames], np.float64)
     K = np.tile(np.eye(3), (len(frames), 1, 1))
     for number, frame in enumerate(frames):
-        K[number, [0, 1], [0, 1]] = np.broadcast_to(np.array(frame["focal_px"], np.float64), 2)
-        K[number, :2, 2] = np.array(frame.get("centre_px", (width / 2, height / 2)), np.float64)
-        if not (K[number, [0, 1], [0, 1]] > 0).all():
-            raise ValueError(f"frame {number} has a focal length that is not positive")
-    numerator, denominator = document["frame_rate"]
-    rate = Fraction(int(numerator), int(denominator))
-    return CameraPath(transform_from(matrix_from_quaternion(q), position), K, width, height, rate)
+        K[number, [0, 1], [0, 1]] = frame.focal_px
+        K[number, :2, 2] = frame.centre_px or centre
+    T = transform_from(matrix_from_quaternion(q), position_m)
+    return CameraPath(T, K, record.width_px, record.height_px, Fraction(*record.frame_rate))
 
 
 def write_camera_usda(path: Path, camera: CameraPath, name: str = "Camera") -> None:

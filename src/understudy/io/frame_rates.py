@@ -3,10 +3,14 @@
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+from understudy.core.errors import quoted
+
 __all__ = ["frame_rate_from_period"]
 
 NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240))
 LARGEST_WHOLE_RATE = 1000
+SHORTEST_S, LONGEST_S = Decimal("0.000001"), Decimal(86400)
+MAX_DECIMALS = 50
 
 
 def frame_rate_from_period(text: str) -> Fraction:
@@ -16,14 +20,15 @@ def frame_rate_from_period(text: str) -> Fraction:
     rate (a multiple of 1000/1001), the fraction with the smallest denominator.
 
     Raises:
-        ValueError: the text is no positive number.
+        ValueError: the text is no number of seconds from a millionth to a day. A comma stands for a point.
     """
+    text = text.strip().replace(",", ".")
     try:
-        value = Decimal(text.strip())
+        value = Decimal(text)
     except InvalidOperation as error:
-        raise ValueError(f"{text!r} is no number") from error
-    if not value.is_finite() or value <= 0:
-        raise ValueError(f"a frame lasts {text} s")
+        raise ValueError(f"{quoted(text)} is no number") from error
+    if not value.is_finite() or not SHORTEST_S <= value <= LONGEST_S or value.as_tuple().exponent < -MAX_DECIMALS:
+        raise ValueError(f"a frame lasts {quoted(text)[1:-1]} s; expected {SHORTEST_S:f} to {LONGEST_S} s")
     half_unit = Fraction(Decimal((0, (5,), int(value.as_tuple().exponent) - 1)))
     period = Fraction(value)
     low = 1 / (period + half_unit)

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.errors import FileFormatError
 from understudy.core.footage import LandmarkTrack
 from understudy.core.motion import Motion, Skeleton
 from understudy.io.arrays import read_arrays, write_arrays
+from understudy.io.files import reading
 
 __all__ = ["read_landmarks_npz", "read_motion_npz", "write_landmarks_npz", "write_motion_npz"]
 
@@ -31,6 +31,7 @@ MOTION, LANDMARK_TRACK = "understudy motion 1", "understudy landmarks 1"
 MOTION_ARRAYS = (
     "joint_names", "joint_parents", "rest_T_parent_joint_m", "q_parent_joint_wxyz", "root_position_m", "frame_rate",
 )  # fmt: skip
+MAX_FRAME_RATE, MAX_DISTANCE_M, MAX_LANDMARK = 100_000, 1e7, 1e7
 LANDMARK_ARRAYS = ("landmarks_px", "visibility", "landmarks_m", "seen")
 
 
@@ -55,14 +56,14 @@ def read_motion_npz(path: Path) -> Motion:
     """
     arrays = read_arrays(path, MOTION, MOTION_ARRAYS)
     names, parents, rest, q, root_position_m, rate = (arrays[name] for name in MOTION_ARRAYS)
-    try:
+    with reading(path, "motion", advice="delete it to have it made again"):
         frame_rate = Fraction(int(rate[0]), int(rate[1]))
-        if frame_rate <= 0:
-            raise ValueError(f"its frame rate is {frame_rate}")
+        if not 0 < frame_rate <= MAX_FRAME_RATE:
+            raise ValueError(f"its frame rate is {float(frame_rate):g}")
+        if not (np.abs(root_position_m) <= MAX_DISTANCE_M).all():
+            raise ValueError(f"its root is further than {MAX_DISTANCE_M:g} m away")
         skeleton = Skeleton(tuple(str(name) for name in names), tuple(int(parent) for parent in parents), rest)
         return Motion(skeleton, q, root_position_m, frame_rate)
-    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
-        raise FileFormatError(f"{path.name} holds no usable motion: {error}") from error
 
 
 def write_landmarks_npz(path: Path, track: LandmarkTrack) -> None:
@@ -77,7 +78,9 @@ def read_landmarks_npz(path: Path) -> LandmarkTrack:
         FileFormatError: no such table, or its arrays do not fit together.
     """
     arrays = read_arrays(path, LANDMARK_TRACK, LANDMARK_ARRAYS)
-    try:
+    with reading(path, "track of landmarks", advice="delete it to have it made again"):
+        arrays["seen"] = arrays["seen"].astype(bool)
+        for name in LANDMARK_ARRAYS[:3]:
+            if not (np.abs(arrays[name]) <= MAX_LANDMARK).all():
+                raise ValueError(f"{name} holds values that are not finite, or beyond {MAX_LANDMARK:g}")
         return LandmarkTrack(**arrays)
-    except (ValueError, TypeError) as error:
-        raise FileFormatError(f"{path.name} holds no usable landmarks: {error}") from error
