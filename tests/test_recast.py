@@ -109,6 +109,7 @@ def test_the_folder_holds_every_element(folder):
         *("film.mp4", "report.html", "manifest.json", "scene.glb", "light.json"),
         *("plate/clean_plate.mp4", "plate/removed.mkv"),
         *("actors/1/motion.npz", "actors/1/motion.bvh", "actors/1/mask.mkv", "actors/1/body.glb"),
+        "actors/1/presence.json",
         *("character/character.glb", "performance/motion.npz", "performance/motion.bvh"),
         *(f"camera/{name}{kind}" for name in ("source", "fitted") for kind in (".json", ".usda", "_transforms.json")),
         *(f"camera/{name}_colmap/images.txt" for name in ("source", "fitted")),

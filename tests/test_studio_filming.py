@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from understudy.core.environment import Light
+from understudy.core.errors import FileFormatError
 from understudy.core.passes import Passes
 from understudy.io.passes import PassWriter, read_passes
 from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
-from understudy.studio.artifacts import save_light
+from understudy.studio.artifacts import load_presence, save_light, save_presence
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.filming import film_settings, finished_frames
@@ -21,6 +22,7 @@ from understudy.studio.project import Project, file_hash
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
 RATE = Fraction(25)
+PRESENT = np.array([False, True, True, True, True, False])
 PLATE, REMOVED = "plate/clean_plate.mp4", "plate/removed.mkv"
 
 
@@ -37,10 +39,10 @@ def box(rows: slice, columns: slice) -> np.ndarray:
     return picture
 
 
-def rendered(frame: int) -> Passes:
-    """A grey character with soft edges, and its shadow to the right of its feet."""
-    alpha = cv2.GaussianBlur(box(slice(15, 50), slice(30 + frame, 45 + frame)), (0, 0), 1.0).astype(np.float32)
-    shadow = 0.5 * box(slice(46, 52), slice(45 + frame, 65 + frame))
+def rendered(frame: int, there: float) -> Passes:
+    """A grey character with soft edges, and its shadow to the right of its feet; `there`: 0 or 1."""
+    alpha = there * cv2.GaussianBlur(box(slice(15, 50), slice(30 + frame, 45 + frame)), (0, 0), 1.0).astype(np.float32)
+    shadow = there * 0.5 * box(slice(46, 52), slice(45 + frame, 65 + frame))
     solid = alpha > 0
     normals = np.where(solid[..., None], np.float32([0, 0, 1]), np.float32(0))
     depth = np.where(solid, 3.0, np.inf).astype(np.float32)
@@ -61,9 +63,10 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
     write(folder / REMOVED, removed, "mask")
     write(folder / "actors/1/mask.mkv", removed, "mask")
     with PassWriter(folder / "passes", WIDTH, HEIGHT, RATE) as writer:
-        for frame in range(FRAMES):
-            writer.write(rendered(frame))
+        for frame, there in enumerate(PRESENT):
+            writer.write(rendered(frame, 1.0 if there else 0.0))
     save_light(folder / "light.json", Light(np.array([0.6, 0.8, 0.0]), np.ones(3), np.ones(3), np.zeros(3)))
+    save_presence(folder / "actors/1/presence.json", PRESENT)
     (folder / "manifest.json").write_text('{"film": {}, "stages": {}, "written": {}, "arriving": {}}')
     project = Project(folder)
     project.written = {name: file_hash(folder / name) for name in (PLATE, REMOVED)}
@@ -81,24 +84,58 @@ def untouched(cut: Cut) -> list[np.ndarray]:
 
 
 def test_what_nobody_touched_equals_the_shot_to_the_bit(cut):
-    for original, done, own in zip(read_frames(cut.shot), finished_frames(cut), untouched(cut), strict=True):
+    frames = zip(PRESENT, read_frames(cut.shot), finished_frames(cut), untouched(cut), strict=True)
+    for there, original, done, own in frames:
         assert own.mean() > 0.4
         assert np.array_equal(done[own], original[own])
-        assert not np.array_equal(done[~own], original[~own])
+        assert np.array_equal(done[~own], original[~own]) != there
+
+
+def test_where_the_actor_is_not_there_the_film_is_the_shot_to_the_bit(cut):
+    frames = list(zip(read_frames(cut.shot), finished_frames(cut), strict=True))
+    assert [bool((done == original).all()) for original, done in frames] == (~PRESENT).tolist()
 
 
 def test_a_plate_that_somebody_painted_on_is_seen_everywhere_unless_they_say_where(cut):
-    before = film_settings(cut)
+    untouched_settings = film_settings(cut)
     write(cut.path(PLATE), [np.full((HEIGHT, WIDTH, 3), 200, np.uint8)] * FRAMES, "plate")
     cut.project.find_edits()
-    assert film_settings(cut) != before
+    assert film_settings(cut) != untouched_settings
     for done, own in zip(finished_frames(cut), untouched(cut), strict=True):
         assert np.abs(done[own].astype(int) - 200).max() <= 2
     share = np.zeros((HEIGHT, WIDTH), np.uint8)
     share[:10] = 255
     write(cut.path(REMOVED), [share] * FRAMES, "mask")
     cut.project.find_edits()
-    assert film_settings(cut) == before
     for original, done in zip(read_frames(cut.shot), finished_frames(cut), strict=True):
         assert np.abs(done[:10].astype(int) - 200).max() <= 2
         assert np.array_equal(done[-10:], original[-10:])
+
+
+def test_somebody_else_may_say_when_the_actor_is_there(tmp_path):
+    path = tmp_path / "presence.json"
+    for present in (PRESENT, np.ones(6, bool), np.array([1, 0, 1, 1, 0, 1], bool)):
+        save_presence(path, present)
+        assert np.array_equal(load_presence(path, 6), present)
+    path.write_text('{"present": [[4, 5], [0, 1], [1, 2]]}')
+    assert load_presence(path, 6).tolist() == [True, True, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"present": [[2, 6]]}', "from frame 2 to 6; give frames from 0 to 5"),
+        ('{"present": [[3, 2]]}', "from frame 3 to 2"),
+        ('{"present": [[-1, 2]]}', "from frame -1 to 2"),
+        ('{"present": []}', "names no frame"),
+        ('{"present": [[1]]}', "no list of frames"),
+        ('{"present": [[1e400, 2]]}', "no list of frames"),
+        ("[" * 100_000, "no list of frames"),
+        ("", "no list of frames"),
+    ],
+)
+def test_a_presence_that_cannot_be_is_refused_in_one_sentence(tmp_path, content, words):
+    path = tmp_path / "presence.json"
+    path.write_text(content)
+    with pytest.raises(FileFormatError, match=words):
+        load_presence(path, 6)

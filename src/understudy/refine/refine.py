@@ -18,7 +18,10 @@ __all__ = ["refine", "set_pictures"]
 
 
 def set_pictures(
-    frames: Iterable[UInt8[np.ndarray, "height width 3"]], plate: Path, removed: Path | None
+    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
+    plate: Path,
+    removed: Path | None,
+    present: Iterable[bool] = repeat(True),
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """The set without its actor: the shot's own pixels wherever nothing was removed, the clean plate's elsewhere.
 
@@ -29,16 +32,21 @@ def set_pictures(
         frames: of the shot, in order.
         plate: video of the shot without its actor; may be a row or a column larger (codecs' padding).
         removed: grey video, 0 where the plate is the shot's own picture; None: the plate counts everywhere.
+        present: whether the actor is there, frame by frame: where not, nothing was removed.
 
     Raises:
         FootageError: a video is smaller than the shot, or ends early.
     """
     shares = repeat(None) if removed is None else ahead(read_video(removed))
-    for frame, background, share in zip(ahead(frames), ahead(read_video(plate)), shares, strict=False):
-        background = _fitted(background, frame, plate)
-        if share is not None and removed is not None:
-            background = np.where(_fitted(share, frame, removed)[..., None] > 0, background, frame)
-        yield background
+    plates = ahead(read_video(plate))
+    for frame, background, share, there in zip(ahead(frames), plates, shares, present, strict=False):
+        if removed is None or share is None:
+            yield _fitted(background, frame, plate)
+        elif there:
+            gone = _fitted(share, frame, removed)[..., None] > 0
+            yield np.where(gone, _fitted(background, frame, plate), frame)
+        else:
+            yield frame
 
 
 def refine(

@@ -11,15 +11,26 @@ from jaxtyping import Bool, Float
 
 from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
-from understudy.core.errors import FileFormatError
+from understudy.core.errors import FileFormatError, quoted
 from understudy.core.footage import CameraSolution
 from understudy.io.arrays import read_arrays, write_arrays
+from understudy.io.records import Record, read_record
 
-__all__ = ["load_fit", "load_light", "load_solution", "save_fit", "save_light", "save_solution"]
+__all__ = [
+    "load_fit",
+    "load_light",
+    "load_presence",
+    "load_solution",
+    "save_fit",
+    "save_light",
+    "save_presence",
+    "save_solution",
+]
 
 _SOLUTION = "understudy camera solution 1"
 _SOLUTION_ARRAYS = ("T_world_camera", "K", "size_px", "frame_rate", "move", "points", "residual_px", "notes")
 _FIT = "understudy body fit 1"
+_MOST_BYTES = 1 << 20
 
 
 def save_solution(path: Path, solution: CameraSolution) -> None:
@@ -56,6 +67,39 @@ def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "
     """Read what `save_fit` wrote."""
     arrays = read_arrays(path, _FIT, ("reprojection_px", "ground_contact"))
     return arrays["reprojection_px"], arrays["ground_contact"].astype(bool)
+
+
+class _Presence(Record):
+    present: list[tuple[int, int]]
+    """The first and the last frame of each stretch in which the actor is there, counted from 0."""
+
+
+def save_presence(path: Path, present: Bool[np.ndarray, " time"]) -> None:
+    """Write when an actor is there as JSON that a person can edit."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
+    stretches = [[int(first), int(end) - 1] for first, end in edges.reshape(-1, 2)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"present": stretches}) + "\n", encoding="utf-8")
+
+
+def load_presence(path: Path, frames: int) -> Bool[np.ndarray, " time"]:
+    """Read in which of a cut's frames its actor is there.
+
+    Raises:
+        FileFormatError: it is no list of frames, the shot has no such frames, or it names none.
+    """
+    stretches = read_record(path, _Presence, "list of frames", _MOST_BYTES).present
+    present = np.zeros(frames, bool)
+    for first, last in stretches:
+        if not 0 <= first <= last < frames:
+            raise FileFormatError(
+                f"{quoted(path)} says that the actor is there from frame {first} to {last}; give frames from 0 to"
+                f" {frames - 1}, or delete it to have ours back"
+            )
+        present[first : last + 1] = True
+    if not present.any():
+        raise FileFormatError(f"{quoted(path)} names no frame; expected one at least: delete it to have ours back")
+    return present
 
 
 def save_light(path: Path, light: Light) -> None:

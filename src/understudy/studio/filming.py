@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.ahead import behind
 from understudy.core.camera import CameraPath
@@ -25,7 +25,7 @@ from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.cut import Cut
-from understudy.studio.stages import actor_performance, understudy_performance
+from understudy.studio.stages import actor_performance, presence, understudy_performance
 
 __all__ = ["FLAT_LIGHT", "film_reads", "film_settings", "finished_frames", "light_stage", "render_stage", "scene_stage"]
 
@@ -40,9 +40,10 @@ _SHADOW_PX = 480
 _LOOK_SAMPLES = 8
 
 
-def spread(count: int, samples: int) -> list[int]:
-    """Frames spread evenly over a shot, without its ends."""
-    return np.unique(((np.arange(samples) + 0.5) * count / samples).astype(int)).tolist()
+def spread(present: Bool[np.ndarray, " time"], samples: int) -> list[int]:
+    """Frames spread evenly over those in which the actor is there, without the ends."""
+    frames = np.flatnonzero(present)
+    return np.unique(frames[((np.arange(samples) + 0.5) * len(frames) / samples).astype(int)]).tolist()
 
 
 def pictures(
@@ -61,7 +62,7 @@ def light_stage(cut: Cut) -> None:
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         actor, camera = actor_performance(cut), read_camera_json(cut.path("camera/source.json"))
         take = Take((actor,), camera, FLAT_LIGHT)
-        frames = spread(len(camera), _LIGHT_SAMPLES)
+        frames = spread(presence(cut), _LIGHT_SAMPLES)
         samples = []
         with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
             for frame, seen in zip(frames, pictures(cut, frames), strict=True):
@@ -78,7 +79,7 @@ def light_stage(cut: Cut) -> None:
         return {"found_by": estimate.found_by, "confidence": round(estimate.confidence, 3)}
 
     reads = ["plate/clean_plate.mp4", "camera/source.json"]
-    reads += [f"{cut.actor}/{name}" for name in ("mask.mkv", "motion.npz", "body.glb")]
+    reads += [f"{cut.actor}/{name}" for name in ("mask.mkv", "presence.json", "motion.npz", "body.glb")]
     settings = {"samples": _LIGHT_SAMPLES, "shadow_samples": _SHADOW_SAMPLES, "shadow_px": _SHADOW_PX}
     cut.run("light", reads, settings, ["light.json"], work, reads_shot=True)
 
@@ -105,20 +106,21 @@ def the_take(cut: Cut) -> Take:
 
 
 def render_stage(cut: Cut) -> None:
-    """The character alone, pass by pass."""
+    """The character alone, pass by pass; nothing where the actor is not there."""
     config = OpenGL(supersampling=1 if cut.config.quality == "draft" else 2)
 
     def work(folder: Path, progress: Progress) -> None:
-        take = the_take(cut)
-        camera = take.camera
+        take, present = the_take(cut), presence(cut)
+        camera, empty = take.camera, replace(take, performances=())
         size = (camera.width, camera.height, camera.frame_rate)
         with PassWriter(folder / "passes", *size, cut.config.passes) as writer, config.build() as renderer:
-            rendered = (renderer(take, frame) for frame in range(len(take)))
+            rendered = (renderer(take if there else empty, frame) for frame, there in enumerate(present))
             for done, _ in enumerate(behind(writer.write, rendered), 1):
                 progress(done, len(take))
 
     settings = asdict(config) | {"passes": cut.config.passes}
-    cut.run("render", [*TAKE_READS, "light.json"], settings, ["passes"], work)
+    reads = [*TAKE_READS, "light.json", f"{cut.actor}/presence.json"]
+    cut.run("render", reads, settings, ["passes"], work)
 
 
 def scene_stage(cut: Cut) -> None:
@@ -133,18 +135,19 @@ def scene_stage(cut: Cut) -> None:
 
 def film_reads(cut: Cut) -> list[str]:
     """What the finished frames of a cut are made of."""
-    names = ("plate/clean_plate.mp4", REMOVED, f"{cut.actor}/mask.mkv", "passes", "light.json")
+    names = ["plate/clean_plate.mp4", REMOVED, "passes", "light.json"]
+    names += [f"{cut.actor}/{name}" for name in ("mask.mkv", "presence.json")]
     return [cut.prefix + name for name in names]
 
 
 def film_settings(cut: Cut) -> dict[str, Any]:
     """What they depend on besides."""
-    return asdict(refine_config(cut)) | {"plate_everywhere": plate_everywhere(cut)}
+    return asdict(refine_config(cut)) | {"edited": plate_edits(cut)}
 
 
-def plate_everywhere(cut: Cut) -> bool:
-    """Whether the plate stands for the whole picture: somebody painted on it, and did not say where in `REMOVED`."""
-    return "plate/clean_plate.mp4" in cut.edits() and REMOVED not in cut.edits()
+def plate_edits(cut: Cut) -> list[str]:
+    """Those of the plate's files that are the user's."""
+    return [name for name in ("plate/clean_plate.mp4", REMOVED) if name in cut.edits()]
 
 
 def refine_config(cut: Cut) -> RefineConfig:
@@ -155,15 +158,20 @@ def refine_config(cut: Cut) -> RefineConfig:
 
 
 def finished_frames(cut: Cut) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The character over the set, matched to the shot; what neither it nor its shadow touches is the shot's own."""
-    removed = None if plate_everywhere(cut) else cut.path(REMOVED)
-    pictures = set_pictures(read_frames(cut.shot), cut.path("plate/clean_plate.mp4"), removed)
+    """The character over the set, matched to the shot; what neither it nor its shadow touches is the shot's own.
+
+    A plate that somebody painted on counts everywhere, unless they say in `REMOVED` where it does.
+    """
+    edits = plate_edits(cut)
+    removed = None if edits == ["plate/clean_plate.mp4"] else cut.path(REMOVED)
+    present = np.ones(len(cut.shot), bool) if edits else presence(cut)
+    pictures = set_pictures(read_frames(cut.shot), cut.path("plate/clean_plate.mp4"), removed, present.tolist())
     yield from refine(read_passes(cut.path("passes")), pictures, the_look(cut), len(cut.shot))
 
 
 def the_look(cut: Cut) -> Look:
     """The shot's tone, sharpness and grain, measured on samples."""
-    frames = spread(len(cut.shot), _LOOK_SAMPLES)
+    frames = spread(presence(cut), _LOOK_SAMPLES)
     passes = read_passes(cut.path("passes"), frames)
     samples = [LookSample(*seen, rendered) for seen, rendered in zip(pictures(cut, frames), passes, strict=True)]
     return measure_look(samples, load_light(cut.path("light.json")), refine_config(cut))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from understudy.core.film import Performance, Take
 from understudy.core.footage import LANDMARKS
@@ -18,7 +18,7 @@ from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_fit, load_solution
 from understudy.studio.cut import Cut
 from understudy.studio.filming import FLAT_LIGHT
-from understudy.studio.stages import actor_performance, landmarks_file
+from understudy.studio.stages import actor_performance, landmarks_file, presence
 
 __all__ = ["Quality", "measure"]
 
@@ -27,7 +27,7 @@ _MASK_SAMPLES = 16
 
 @dataclass(frozen=True)
 class Quality:
-    """Figures of one cut; all but the last over its frames, NaN where a frame has none."""
+    """Figures of one cut over its frames; NaN where a frame has none, such as the actor's where they are not there."""
 
     reprojection_percent: Float[np.ndarray, " time"]
     """Distance of the body's joints from the landmarks, as a share of the actor's height in the picture."""
@@ -46,7 +46,7 @@ def measure(cut: Cut) -> Quality:
     actor = actor_performance(cut)
     reprojection_px, contact = load_fit(cut.path(f"{cut.actor}/fit.npz"))
     track = read_landmarks_npz(cut.path(landmarks_file(cut)))
-    joints = actor.joints_m()
+    present, joints = presence(cut), actor.joints_m()
     time = len(joints)
     slide = np.full(time, np.nan)
     feet = joints[:, [BODY_JOINTS.index("LeftToeBase"), BODY_JOINTS.index("RightToeBase")]]
@@ -59,10 +59,12 @@ def measure(cut: Cut) -> Quality:
     if time > 3:
         shake[3:] = jitter(joints, float(actor.motion.frame_rate))
     return Quality(
-        reprojection_percent=np.where(track.seen, 100 * reprojection_px / _height_px(track.landmarks_px), np.nan),
-        mask_iou=_mask_iou(cut, actor),
-        foot_slide_mm=slide,
-        jitter=shake,
+        reprojection_percent=np.where(
+            track.seen & present, 100 * reprojection_px / _height_px(track.landmarks_px), np.nan
+        ),
+        mask_iou=_mask_iou(cut, actor, present),
+        foot_slide_mm=np.where(present, slide, np.nan),
+        jitter=np.where(present, shake, np.nan),
         camera_residual_px=load_solution(cut.path("camera/solution.npz")).residual_px,
     )
 
@@ -78,10 +80,11 @@ def _height_px(landmarks_px: Float[np.ndarray, "time 33 2"]) -> Float[np.ndarray
     return np.maximum(length / 0.87, 1.0)
 
 
-def _mask_iou(cut: Cut, actor: Performance) -> Float[np.ndarray, " time"]:
+def _mask_iou(cut: Cut, actor: Performance, present: Bool[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
     camera = read_camera_json(cut.path("camera/source.json"))
     take = Take((actor,), camera, FLAT_LIGHT)
-    samples = np.linspace(0, len(camera) - 1, min(_MASK_SAMPLES, len(camera))).round().astype(int).tolist()
+    frames = np.flatnonzero(present)
+    samples = frames[np.linspace(0, len(frames) - 1, min(_MASK_SAMPLES, len(frames))).round().astype(int)].tolist()
     values = np.full(len(camera), np.nan)
     path = cut.path(f"{cut.actor}/mask.mkv")
     with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:

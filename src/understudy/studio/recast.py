@@ -156,6 +156,7 @@ def _recast_cut(cut: Cut, alone: bool) -> bool:
     stages.camera_stage(cut)
     stages.plate_stage(cut)
     stages.mask_stage(cut)
+    stages.presence_stage(cut)
     stages.body_stage(cut)
     stages.retarget_stage(cut)
     stages.camera_fit_stage(cut)

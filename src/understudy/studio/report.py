@@ -32,9 +32,8 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
     """Write `report.html`."""
     whole = Cut(project, shot, cuts[0].config, narrator)
     per_cut = ("camera/source.json", "camera/fitted.json", "plate/clean_plate.mp4", "passes", "light.json")
-    reads = [
-        cut.prefix + name for cut in played for name in (*per_cut, f"{cut.actor}/mask.mkv", f"{cut.actor}/motion.npz")
-    ]
+    per_actor = ("mask.mkv", "presence.json", "motion.npz")
+    reads = [cut.prefix + name for cut in played for name in (*per_cut, *(f"{cut.actor}/{name}" for name in per_actor))]
 
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         qualities = {cut.prefix: measure(cut) for cut in played}
@@ -152,6 +151,7 @@ def _listing(cut: Cut) -> list[str]:
         f"{cut.actor}/motion.bvh": "the actor's motion; edit it and run again",
         f"{cut.actor}/motion.npz": "the same, with exact numbers",
         f"{cut.actor}/mask.mkv": "the actor's mask, lossless; edit it and run again",
+        f"{cut.actor}/presence.json": "when the actor is there: first and last frames, from 0; edit it and run again",
         f"{cut.actor}/body.glb": "the actor's fitted body",
         "camera/source.json": "the shot's camera (also .usda, COLMAP, nerfstudio)",
         "camera/fitted.json": "the camera re-fitted to the character; edit it and run again",

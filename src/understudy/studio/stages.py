@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from understudy.characters.rig import character_from_rig
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
@@ -20,6 +21,7 @@ from understudy.decompose.camera import CameraConfig, solve_camera
 from understudy.decompose.masks import MaskConfig, refine_mask
 from understudy.decompose.people import PeopleConfig, find_people
 from understudy.decompose.plate import PlateConfig, make_clean_plate
+from understudy.decompose.presence import find_presence
 from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import (
     read_camera_json,
@@ -30,8 +32,16 @@ from understudy.io.cameras import (
 )
 from understudy.io.gltf import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.video import read_video
 from understudy.retarget.retarget import RetargetConfig, retarget
-from understudy.studio.artifacts import load_fit, load_solution, save_fit, save_solution
+from understudy.studio.artifacts import (
+    load_fit,
+    load_presence,
+    load_solution,
+    save_fit,
+    save_presence,
+    save_solution,
+)
 from understudy.studio.cut import Cut
 
 __all__ = [
@@ -43,6 +53,8 @@ __all__ = [
     "mask_stage",
     "people_stage",
     "plate_stage",
+    "presence",
+    "presence_stage",
     "retarget_stage",
     "understudy_performance",
 ]
@@ -139,6 +151,30 @@ def mask_stage(cut: Cut) -> None:
 
     reads = [rough, *others, landmarks, "plate/clean_plate.mp4"]
     cut.run("mask", reads, asdict(config), [f"{cut.actor}/mask.mkv"], work, reads_shot=True)
+
+
+def presence_stage(cut: Cut) -> None:
+    """When the actor is in the shot, and the character with them.
+
+    Raises:
+        NobodyInShot: the actor's matte is empty.
+    """
+    matte, landmarks = f"{cut.actor}/mask.mkv", landmarks_file(cut)
+
+    def work(folder: Path, progress: Progress) -> dict[str, Any]:
+        present = find_presence(read_video(cut.path(matte)))
+        if not present.any():
+            raise NobodyInShot(f"{cut.path(matte)} shows the actor in no frame; give another shot, or edit it")
+        save_presence(folder / cut.actor / "presence.json", present)
+        seen = read_landmarks_npz(cut.path(landmarks)).seen
+        return {"present": round(float(present.mean()), 4), "seen": round(float(seen[present].mean()), 4)}
+
+    cut.run("presence", [matte, landmarks], {}, [f"{cut.actor}/presence.json"], work)
+
+
+def presence(cut: Cut) -> Bool[np.ndarray, " time"]:
+    """In which frames of a cut the actor is there."""
+    return load_presence(cut.path(f"{cut.actor}/presence.json"), len(cut.shot))
 
 
 def body_stage(cut: Cut) -> None:

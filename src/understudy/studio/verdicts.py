@@ -21,7 +21,7 @@ _MOVES = {
 def verdicts(records: Mapping[str, StageRecord], quality: Quality, config: RecastConfig) -> list[Verdict]:
     """One verdict per stage, in the order of the work."""
     return [
-        _people(records["people"], config),
+        _people(records["people"], records["presence"], config),
         _camera(records["camera"], quality),
         _plate(records["plate"]),
         _mask(quality),
@@ -42,10 +42,11 @@ def _median(values: np.ndarray) -> float:
     return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
 
 
-def _people(record: StageRecord, config: RecastConfig) -> Verdict:
-    seen = record.report["seen"][config.actor - 1]
+def _people(record: StageRecord, presence: StageRecord, config: RecastConfig) -> Verdict:
+    present, seen = presence.report["present"], presence.report["seen"]
     count = record.report["people"]
-    sentence = f"The actor was seen in {seen:.0%} of the frames."
+    where = "of the frames" if present == 1 else f"of the frames in which they are there ({present:.0%} of all)"
+    sentence = f"The actor was seen in {seen:.0%} {where}."
     if count > 1:
         sentence += f" {count} people were found; actor {config.actor} is replaced (--actor N chooses another)."
     if seen < 0.9:
