@@ -22,7 +22,7 @@ def test_murmur3_gives_the_published_values(data, seed, value):
 
 
 def test_ids_are_those_of_other_programs():
-    """The first two stand in the specification; of the third, a renderer's file holds the id after the change of bit."""
+    """The first two stand in the specification; of the third, a renderer's file holds the id after the bit's change."""
     assert [name_id(name) for name in ("bunny", "default")] == [0x13851A76, 0x42C9679F]
     assert murmur3_32(b"flowerB.flowerB_petal16.:3106") == 0x7FAE176B
     assert name_id("flowerB.flowerB_petal16.:3106") == 0x7F2E176B

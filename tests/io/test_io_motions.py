@@ -53,7 +53,8 @@ def test_tables_of_another_kind(tmp_path, motion):
     "change, words",
     [
         ({"frame_rate": np.array([30, 0])}, "readable motion"), ({"joint_parents": np.zeros(22, int)}, "stands before"),
-        ({"root_position_m": np.zeros((4, 3))}, "readable motion"), ({"joint_parents": np.array(["a"] * 22)}, "readable"),
+        ({"root_position_m": np.zeros((4, 3))}, "readable motion"),
+        ({"joint_parents": np.array(["a"] * 22)}, "readable"),
         ({"root_position_m": np.full((5, 3), np.nan)}, "away"),
         ({"q_parent_joint_wxyz": None}, "lacks"), ({"joint_names": np.array([{}], object)}, "npz"),
         ({"frame_rate": np.array([np.inf, 1])}, "readable"), ({"root_position_m": np.zeros(5, bool)}, "readable"),
