@@ -77,8 +77,8 @@ def refine_mask(
 ) -> None:
     """Write the soft matte of one person as a mask video of the shot's size and length.
 
-    `clean_plate` holds the shot without the person, registered frame by frame; `other_masks` are rough masks of other
-    people, whose pixels are not taken.
+    `clean_plate` holds the shot without the person, registered frame by frame, and may be a row or a column larger;
+    `other_masks` are rough masks of other people, whose pixels are not taken.
     """
     others = [read_video(mask) for mask in other_masks]
     refiner = MaskRefiner(config)
@@ -87,6 +87,7 @@ def refine_mask(
         for frame, (picture, rough, plate) in enumerate(frames):
             taken = [next(other) for other in others]
             landmarks = track.landmarks_px[frame] if track.seen[frame] else None
+            plate = plate[: shot.height, : shot.width]
             writer.write(refiner(picture, plate, rough, np.maximum.reduce(taken) if taken else None, landmarks))
             progress(frame + 1, len(shot))
 

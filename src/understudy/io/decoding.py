@@ -20,28 +20,39 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from understudy.core.errors import FootageError
+from understudy.core.errors import FootageError, quoted
 from understudy.io.colour import needs_colour_management, srgb_from_film
+from understudy.io.files import check_file
 
 __all__ = [
     "check_size",
     "decoded",
+    "decoded_packet",
     "film",
     "open_film",
     "packets",
     "picture",
-    "picture_turned",
+    "promised_frames",
     "shown_size",
-    "sound_track",
+    "sound_tracks",
 ]
 
+MAX_BYTES = 1 << 42
+MIN_SIDE_PX = 16
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 40_000_000
+MAX_ASPECT = 16
+"""Of a picture's longer side, in shorter ones."""
+MAX_STREAMS = 64
+_SQUARE_WITHIN = Fraction(1, 100)
+"""A pixel aspect this near 1 comes from rounding in the file's own figures: its pixels are square."""
 
 # Only containers of moving pictures, only from local files: playlists and scripts could name other files or hosts.
 _CONTAINERS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,mxf,flv,asf,ogg,gif,nut,ivf,dv,h264,hevc,m4v,yuv4mpegpipe,apng"
 )
+# Decoders refuse larger pictures before they take memory: any frame of a file may have a size of its own.
+_DECODER_LIMITS = {"max_pixels": str(MAX_PIXELS)}
 _EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}  # fmt: skip
@@ -51,24 +62,21 @@ def open_film(path: Path) -> InputContainer:
     """A film file as FFmpeg sees it; whoever opens it closes it.
 
     Raises:
-        FootageError: missing, a folder, empty, truncated, or no film.
+        FootageError: missing, a folder, a pipe or a device, empty, truncated, or no film.
     """
-    if not path.exists():
-        raise FootageError(f"There is no file {path}: check the name.")
-    if path.is_dir():
-        raise FootageError(f"{path} is a folder; give the film file itself.")
-    if path.stat().st_size == 0:
-        raise FootageError(f"{path} is empty (0 bytes): copy or export it again.")
+    if check_file(path, "film", MAX_BYTES, FootageError) == 0:
+        raise FootageError(f"{quoted(path)} is empty (0 bytes): copy or export it again.")
     try:
         return av.open(
             f"file:{path}",
-            options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
+            options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS, "max_streams": str(MAX_STREAMS)},
+            stream_options=[_DECODER_LIMITS] * MAX_STREAMS,
             metadata_errors="ignore",
         )
-    except (av.error.FFmpegError, OSError) as error:
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         raise FootageError(
-            f"{path} cannot be read as a film ({error.strerror}): it is another kind of file, or its end is missing; "
-            "export it again, as MP4 for instance."
+            f"{quoted(path)} cannot be read as a film ({getattr(error, 'strerror', None) or error}): it is another kind"
+            " of file, or its end is missing; export it again, as MP4 for instance."
         ) from error
 
 
@@ -83,36 +91,64 @@ def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if not streams:
             heard = " (only sound)" if container.streams.audio else ""
-            raise FootageError(f"{path} holds no moving picture{heard}; give a film file.")
+            raise FootageError(f"{quoted(path)} holds no moving picture{heard}; give a film file.")
         stream = streams[0]
         if stream.codec_context is None:
-            raise FootageError(f"{path} is in a codec that cannot be decoded here; convert it to H.264.")
+            raise FootageError(f"{quoted(path)} is in a codec that cannot be decoded here; convert it to H.264.")
+        if not stream.time_base:
+            raise FootageError(f"{quoted(path)} says nothing of when its frames are shown; export it again.")
         check_size(path, stream.codec_context.width, stream.codec_context.height)
+        stream.codec_context.options = _DECODER_LIMITS
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
         yield container, stream
 
 
 def check_size(path: Path, width: int, height: int) -> None:
-    """Raise FootageError unless a picture of this size can be worked on."""
-    if width < 2 or height < 2:
-        raise FootageError(f"{path} has a picture of {width}×{height} pixels; a shot needs a real picture.")
-    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+    """Raise FootageError unless a picture of this size, as shown, can be worked on."""
+    short, long = sorted((width, height))
+    if short == 0:
         raise FootageError(
-            f"{path} has {width}×{height} pixels, more than {MAX_SIDE_PX} a side or {MAX_PIXELS // 10**6} million: "
-            "scale it down first, to 1920×1080 for instance."
+            f"{quoted(path)} names no size of its picture, or has more than {MAX_PIXELS // 10**6} million pixels:"
+            " export it again, in 1920×1080 for instance."
+        )
+    if short < MIN_SIDE_PX or long > MAX_ASPECT * short:
+        raise FootageError(
+            f"{quoted(path)} has a picture of {width}×{height} pixels; a shot needs {MIN_SIDE_PX} a side, and one side"
+            f" at most {MAX_ASPECT} times the other: export it with square pixels in an ordinary size."
+        )
+    if long > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise FootageError(
+            f"{quoted(path)} has {width}×{height} pixels, more than {MAX_SIDE_PX} a side or {MAX_PIXELS // 10**6}"
+            " million: scale it down first, to 1920×1080 for instance."
         )
 
 
-def sound_track(container: InputContainer) -> AudioStream | None:
-    """The first sound track in a codec known here; None if there is none. Phones add tracks in codecs of their own."""
-    return next((track for track in container.streams.audio if track.codec_context is not None), None)
+def promised_frames(container: InputContainer, stream: VideoStream) -> int:
+    """How many frames a file says that it shows; 0 where it does not say.
+
+    An edit list (ISO/IEC 14496-12, 8.6.6: how a clip is trimmed without encoding it again) leaves out some of the
+    frames that are stored; FFmpeg marks those in the index, and drops those that no decoder needs.
+    """
+    if not container.format.name.startswith("mov"):
+        return stream.frames
+    shown = sum(not entry.is_discard for entry in stream.index_entries)
+    return min(stream.frames, shown)
 
 
-def packets(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+def sound_tracks(container: InputContainer) -> list[AudioStream]:
+    """The sound tracks in codecs known here. Phones add tracks in codecs of their own."""
+    return [
+        track
+        for track in container.streams.audio
+        if track.codec_context is not None and track.codec_context.sample_rate > 0 and track.time_base
+    ]
+
+
+def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> Iterator[Packet]:
     """All packets from where the container stands; where the file ends in the middle of one, what came before it."""
     try:
-        yield from container.demux(stream)
+        yield from container.demux(*streams)
     except av.error.FFmpegError:
         return
 
@@ -124,11 +160,15 @@ def decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[VideoFrame | AudioFrame]:
     """All frames from where the container stands, in the order in which they are shown; broken packets are left out."""
     for packet in packets(container, stream):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        yield from frames
+        yield from decoded_packet(packet)
+
+
+def decoded_packet(packet: Packet) -> list[VideoFrame | AudioFrame]:
+    """The frames of a packet; none of a broken one."""
+    try:
+        return packet.decode()
+    except av.error.FFmpegError:
+        return []
 
 
 def shown_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
@@ -174,7 +214,7 @@ def picture_turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
 
 def _square(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
     aspect = Fraction(pixel_aspect or 1)
-    if aspect <= 0:
+    if aspect <= 0 or abs(aspect - 1) <= _SQUARE_WITHIN:
         aspect = Fraction(1)
     if aspect >= 1:
         return round(frame.width * aspect), frame.height
@@ -187,7 +227,7 @@ def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
     Source: ISO/IEC 14496-12, 8.2.2: (p, q) is shown at (a p + c q, b p + d q).
     """
     for side in frame.side_data:
-        if side.type == SideDataType.DISPLAYMATRIX:
+        if side.type == SideDataType.DISPLAYMATRIX and len(bytes(side)) >= 20:
             a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(side), "<i4")[:5])
             if abs(a) + abs(d) >= abs(b) + abs(c):
                 return False, a < 0, d < 0

@@ -24,7 +24,7 @@ VideoKind = Literal["film", "plate", "lossless", "lossless_alpha", "mask", "dept
 """What a stream is for.
 
 film: H.264 for people's players (4:2:0, BT.709); an odd side is made even by repeating its last row or column.
-plate: H.264 that nobody sees the loss of, quick to write; keeps odd sizes.
+plate: the same, quick to write, and nobody sees its loss.
 lossless, lossless_alpha, mask, depth: every byte comes back; for depth see `depth_table`.
 """
 
@@ -146,7 +146,7 @@ def add_film_stream(
     quality = {} if crf is None else {"crf": str(crf)}
     stream = container.add_stream(codec.name, rate=frame_rate, options=codec.options | quality)
     stream.width, stream.height = _stored_size(width, height, kind)
-    stream.pix_fmt = _stored_pixels(width, height, kind)
+    stream.pix_fmt = codec.pixels
     stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
     if time_base is not None:
         stream.time_base = stream.codec_context.time_base = time_base
@@ -181,7 +181,7 @@ def film_frame(frame: np.ndarray, width: int, height: int, kind: VideoKind) -> V
     if (stored_width, stored_height) != (width, height):
         frame = np.pad(frame, ((0, stored_height - height), (0, stored_width - width), (0, 0)), mode="edge")
     picture = VideoFrame.from_ndarray(frame, "rgb24").reformat(
-        format=_stored_pixels(width, height, kind),
+        format=_CODECS[kind].pixels,
         dst_colorspace=Colorspace.ITU709,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
@@ -223,9 +223,5 @@ def _codes_from_depth(depth_m: np.ndarray) -> np.ndarray:
 
 
 def _stored_size(width: int, height: int, kind: VideoKind) -> tuple[int, int]:
-    """4:2:0 stores one colour for 2 × 2 pixels: a film's sides are made even."""
-    return (width + width % 2, height + height % 2) if kind == "film" else (width, height)
-
-
-def _stored_pixels(width: int, height: int, kind: VideoKind) -> str:
-    return "yuv444p" if kind == "plate" and (width % 2 or height % 2) else _CODECS[kind].pixels
+    """4:2:0, which is all that most players open, stores one colour for 2 × 2 pixels: the sides are made even."""
+    return (width + width % 2, height + height % 2) if kind in ("film", "plate") else (width, height)

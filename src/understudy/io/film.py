@@ -13,25 +13,32 @@ from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from jaxtyping import Int
 
 from understudy.core.footage import Shot
-from understudy.io.decoding import decoded, open_film, packets, sound_track
+from understudy.io.decoding import decoded_packet, open_film, packets, sound_tracks
 from understudy.io.encoding import add_film_stream, film_frame, open_output
 
 __all__ = ["Sound", "write_film"]
 
 Sound = Literal["none", "copied", "encoded"]
-"""What became of the sound: there was none, its packets were copied, or it was encoded anew as AAC."""
+"""What became of the sound: there was none, all tracks' packets were copied, or a track was encoded anew as AAC."""
 
 log = logging.getLogger(__name__)
+
+_FINE = 90_000
+"""Ticks a second where the shot's own are too many."""
+_MOST_TICKS = 2**31 - 1
+"""Of one frame's duration in MP4 (ISO/IEC 14496-12, 8.6.1.2)."""
 
 
 def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
     """Write pictures as an H.264 film with the shot's timestamps, rate and sound; says what became of the sound.
 
     One picture for each frame of the shot. An odd width or height is made even by repeating its last column or row.
-    The sound's packets are copied, from the one that plays when the shot begins to the one that plays when it ends;
-    if players of this file format do not expect its codec, it is encoded as AAC. The file appears only when whole.
+    All sound tracks are kept, with their languages, titles and flags, such as which one is the default. Their packets
+    are copied, from the one that plays when the shot begins to the one that plays when it ends; a codec that players
+    of this file format do not expect is encoded as AAC. The file appears only when whole.
 
     Raises:
         FootageError: the shot's file can no longer be read.
@@ -52,19 +59,19 @@ def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
 
 
 def _write(output: OutputContainer, shot: Shot, frames: Iterable[np.ndarray], source: InputContainer | None) -> Sound:
-    times = shot.timestamps - shot.timestamps[0]
-    durations = np.append(np.diff(times), max(1, round(1 / (shot.frame_rate * shot.time_base))))
-    stream = add_film_stream(output, shot.width, shot.height, shot.frame_rate, "film", shot.time_base)
+    times, time_base = _timeline(shot)
+    durations = np.append(np.diff(times), max(1, round(1 / (shot.frame_rate * time_base))))
+    stream = add_film_stream(output, shot.width, shot.height, shot.frame_rate, "film", time_base)
     outcome, sound = _sound(output, shot, source)
     waiting, count = next(sound, None), 0
     for frame in frames:
         if count == len(shot):
             raise ValueError(f"more pictures than the {len(shot)} frames of the shot")
         picture = film_frame(frame, shot.width, shot.height, "film")
-        picture.pts, picture.duration, picture.time_base = int(times[count]), int(durations[count]), shot.time_base
+        picture.pts, picture.duration, picture.time_base = int(times[count]), int(durations[count]), time_base
         output.mux(stream.encode(picture))
         # Sound goes in beside the pictures: a muxer that waits for one of the two keeps the other in memory.
-        while waiting is not None and waiting.pts * waiting.time_base <= times[count] * shot.time_base:
+        while waiting is not None and waiting.pts * waiting.time_base <= times[count] * time_base:
             output.mux(waiting)
             waiting = next(sound, None)
         count += 1
@@ -77,24 +84,99 @@ def _write(output: OutputContainer, shot: Shot, frames: Iterable[np.ndarray], so
     return outcome
 
 
+def _timeline(shot: Shot) -> tuple[Int[np.ndarray, " frame"], Fraction]:
+    """When each frame is shown, from 0, and in which unit: the shot's own, or one that a film's file can hold."""
+    times, time_base = shot.timestamps - shot.timestamps[0], shot.time_base
+    if time_base.denominator <= _MOST_TICKS and np.diff(times).max(initial=0) <= _MOST_TICKS:
+        return times, time_base
+    return np.array([round(int(time) * time_base * _FINE) for time in times]), Fraction(1, _FINE)
+
+
+class _Copied:
+    """A sound track of which the packets are kept."""
+
+    def __init__(self, track: AudioStream, output: OutputContainer, start_s: Fraction, end_s: Fraction) -> None:
+        self.target = output.add_stream_from_template(track)
+        self._start_s, self._end_s, self._time_base = start_s, end_s, track.time_base
+        self.ended = False
+
+    def __call__(self, packet: Packet) -> Iterator[Packet]:
+        if packet.pts is None or packet.dts is None:
+            return
+        time_s = packet.pts * self._time_base
+        self.ended = time_s >= self._end_s
+        # One packet more in front lets the decoder settle; its time is negative, so players do not play it.
+        if not self.ended and time_s + 2 * (packet.duration or 0) * self._time_base > self._start_s:
+            shift = round(self._start_s / self._time_base)
+            packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, self.target
+            yield packet
+
+    def rest(self) -> Iterable[Packet]:
+        return ()
+
+
+class _Encoded:
+    """A sound track that is encoded as AAC."""
+
+    def __init__(self, track: AudioStream, output: OutputContainer, start_s: Fraction, end_s: Fraction) -> None:
+        codec = track.codec_context
+        log.info("A sound track (%s) cannot be copied into this kind of file; it is encoded as AAC.", codec.name)
+        rate = codec.sample_rate if codec.sample_rate in av.codec.Codec("aac", "w").audio_rates else 48_000
+        self.target = output.add_stream("aac", rate=rate, layout=_layout(track))
+        self._start_s, self._end_s = start_s, end_s
+        self.ended = False
+
+    def __call__(self, packet: Packet) -> Iterator[Packet]:
+        for frame in decoded_packet(packet):
+            time_s = frame.pts * frame.time_base
+            self.ended = time_s >= self._end_s
+            if not self.ended and time_s + Fraction(frame.samples, frame.sample_rate) > self._start_s:
+                frame.pts -= round(self._start_s / frame.time_base)
+                yield from self.target.encode(frame)
+
+    def rest(self) -> Iterable[Packet]:
+        return self.target.encode(None)
+
+
 def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -> tuple[Sound, Iterator[Packet]]:
-    """What becomes of the source's first sound track, and its packets on the shot's time line."""
-    track = None if source is None else sound_track(source)
-    if source is None or track is None:
+    """What becomes of the source's sound tracks, and their packets on the shot's time line."""
+    tracks = [] if source is None else sound_tracks(source)
+    if source is None or not tracks:
         return "none", iter(())
     start_s = int(shot.timestamps[0]) * shot.time_base
     end_s = start_s + (int(shot.timestamps[-1]) - int(shot.timestamps[0])) * shot.time_base + 1 / shot.frame_rate
     if shot.start_frame > 0:
         source.seek(int((start_s - 1) * av.time_base))
-    codec = track.codec_context.name
-    # MP4 may hold uncompressed sound, but most players stay silent then.
-    if codec in output.supported_codecs and not (codec.startswith("pcm") and output.format.name == "mp4"):
-        return "copied", _copied(source, track, output.add_stream_from_template(track), start_s, end_s)
-    log.info("The sound (%s) cannot be copied into this kind of file; it is encoded as AAC.", codec)
-    rates = av.codec.Codec("aac", "w").audio_rates
-    rate = track.codec_context.sample_rate if track.codec_context.sample_rate in rates else 48_000
-    encoder = output.add_stream("aac", rate=rate, layout=_layout(track))
-    return "encoded", _encoded(source, track, encoder, start_s, end_s)
+    kept: dict[int, _Copied | _Encoded] = {}
+    for track in tracks:
+        codec = track.codec_context.name
+        # MP4 may hold uncompressed sound, but most players stay silent then.
+        copies = codec in output.supported_codecs and not (codec.startswith("pcm") and output.format.name == "mp4")
+        kept[track.index] = (_Copied if copies else _Encoded)(track, output, start_s, end_s)
+        _describe(kept[track.index].target, track)
+    outcome = "encoded" if any(isinstance(track, _Encoded) for track in kept.values()) else "copied"
+    return outcome, _sound_packets(source, tracks, kept)
+
+
+def _sound_packets(
+    source: InputContainer, tracks: list[AudioStream], kept: dict[int, _Copied | _Encoded]
+) -> Iterator[Packet]:
+    for packet in packets(source, *tracks):
+        track = kept[packet.stream.index]
+        if not track.ended:
+            yield from track(packet)
+        elif all(other.ended for other in kept.values()):
+            break
+    for track in kept.values():
+        yield from track.rest()
+
+
+def _describe(target: AudioStream, track: AudioStream) -> None:
+    """Give a track what players show of it and choose it by."""
+    target.disposition = track.disposition
+    title = track.metadata.get("title", track.metadata.get("name", ""))  # MP4 calls it a name.
+    kept = {key: track.metadata[key] for key in ("language", "handler_name") if key in track.metadata}
+    target.metadata.update(kept | ({"title": title} if title else {}))
 
 
 def _layout(track: AudioStream) -> str:
@@ -103,32 +185,3 @@ def _layout(track: AudioStream) -> str:
     # FFmpeg names what it does not know by counting: "2 channels", "ambisonic 1".
     known = layout.nb_channels > 2 and " " not in layout.name
     return layout.name if known else AudioLayout(f"{layout.nb_channels}c").name
-
-
-def _copied(
-    source: InputContainer, track: AudioStream, target: AudioStream, start_s: Fraction, end_s: Fraction
-) -> Iterator[Packet]:
-    shift = round(start_s / track.time_base)
-    for packet in packets(source, track):
-        if packet.pts is None or packet.dts is None:
-            continue
-        time_s = packet.pts * track.time_base
-        if time_s >= end_s:
-            return
-        # One packet more in front lets the decoder settle; its time is negative, so players do not play it.
-        if time_s + 2 * (packet.duration or 0) * track.time_base > start_s:
-            packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, target
-            yield packet
-
-
-def _encoded(
-    source: InputContainer, track: AudioStream, encoder: AudioStream, start_s: Fraction, end_s: Fraction
-) -> Iterator[Packet]:
-    for frame in decoded(source, track):
-        time_s = frame.pts * frame.time_base
-        if time_s >= end_s:
-            break
-        if time_s + Fraction(frame.samples, frame.sample_rate) > start_s:
-            frame.pts -= round(start_s / frame.time_base)
-            yield from encoder.encode(frame)
-    yield from encoder.encode(None)

@@ -13,15 +13,18 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import Int, UInt8
 
-from understudy.core.errors import FootageError
+from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
-from understudy.io.decoding import check_size, decoded, film, picture, shown_size, sound_track
+from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film
 
 __all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film"]
 
 log = logging.getLogger(__name__)
+
+MAX_GAP_S = 600
+MAX_FRAME_RATE = 1000
 
 _TYPING_TOLERANCE_S = Fraction(1, 2000)
 _NEAR_IN_A_SHOT = 120
@@ -50,8 +53,11 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
         raise FootageError(f"The shot would end at {end_s} s, before its start at {start_s} s.")
     with film(path) as (container, stream):
         time_base, pixel_aspect = Fraction(stream.time_base), stream.sample_aspect_ratio
-        promised, rates = stream.frames, [stream.guessed_rate, stream.average_rate, stream.base_rate]
-        has_audio = sound_track(container) is not None
+        promised, rates = (
+            promised_frames(container, stream),
+            [stream.guessed_rate, stream.average_rate, stream.base_rate],
+        )
+        has_audio = bool(sound_tracks(container))
         packets = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
     rates = [Fraction(rate) for rate in rates if rate]
     first, end = _range(path, packets, start_s or 0.0, end_s, time_base)
@@ -65,11 +71,11 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
     if len(times) < 2:
         ranged = "" if start_s is None and end_s is None else f" between {start_s or 0} s and {end_s or 'its end'}"
         raise FootageError(
-            f"{path} holds {len(times)} frame{'s' * (len(times) != 1)}{ranged}; a shot needs at least two."
+            f"{quoted(path)} holds {len(times)} frame{'s' * (len(times) != 1)}{ranged}; a shot needs at least two."
         )
     if start_s is None and end_s is None and len(times) < promised:
         log.warning("%s is damaged or cut off: %d of its %d frames decode.", path, len(times), promised)
-    check_size(path, *size)
+    _check_pace(path, times, time_base)
     return Shot(
         path=path,
         width=size[0],
@@ -102,7 +108,8 @@ def read_frames(
         done += 1
     if done < len(wanted):
         raise FootageError(
-            f"{shot.path} ends before frame {wanted[done]} of the {len(shot)} that it had: it was changed meanwhile."
+            f"{quoted(shot.path)} ends before frame {wanted[done]} of the {len(shot)} that it had: it was changed"
+            " meanwhile."
         )
 
 
@@ -135,7 +142,7 @@ def read_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[np.n
             yield picture(frame, frame.width, frame.height)
         done += 1
     if frames is not None and done < len(frames):
-        raise FootageError(f"{path} ends before its frame {frames[done]}, which was expected.")
+        raise FootageError(f"{quoted(path)} ends before its frame {frames[done]}, which was expected.")
 
 
 def _chosen(
@@ -180,23 +187,47 @@ def _range(
     first = int(np.searchsorted(packets, float(origin + (Fraction(start_s) - _TYPING_TOLERANCE_S) / time_base)))
     if first == len(packets):
         last_s = float((int(packets[-1]) - origin) * time_base)
-        raise FootageError(f"The shot would start at {start_s} s, but the last frame of {path} is at {last_s:.2f} s.")
+        raise FootageError(
+            f"The shot would start at {start_s} s, but the last frame of {quoted(path)} is at {last_s:.2f} s."
+        )
     return first, None if end_s is None else origin + int((Fraction(end_s) - _TYPING_TOLERANCE_S) / time_base)
 
 
 def _decoded_times(
     path: Path, first_pts: int | None, end_pts: int | None, pixel_aspect: Fraction | None
 ) -> tuple[Int[np.ndarray, " frame"], tuple[int, int]]:
-    """The timestamps of the frames that really decode (all −1 where they have none), and the size they are shown in."""
+    """The timestamps of the frames that really decode (all −1 where they have none), and the size they are shown in.
+
+    Raises FootageError at the first frame if it is no size to work on.
+    """
     times: list[int] = []
     size = (2, 2)
     for frame in _frames_from(path, first_pts):
         if not times:
             size = shown_size(frame, pixel_aspect)
+            check_size(path, *size)
         if end_pts is not None and frame.pts is not None and frame.pts > end_pts:
             break
         times.append(-1 if frame.pts is None else frame.pts)
     return np.array(times, np.int64), size
+
+
+def _check_pace(path: Path, times: Int[np.ndarray, " frame"], time_base: Fraction) -> None:
+    """Raise FootageError where a frame would stand for longer than a shot can, or frames follow too fast."""
+    gaps = np.diff(times)
+    longest = int(gaps.argmax())
+    gap_s, start_s = (float(int(ticks) * time_base) for ticks in (gaps[longest], times[longest] - times[0]))
+    if gap_s > MAX_GAP_S:
+        raise FootageError(
+            f"{quoted(path)} stands still for {gap_s:.0f} s after frame {longest + 1}, {start_s:.2f} s after the first;"
+            f" up to {MAX_GAP_S} s are possible: give the part before or after with --end or --start."
+        )
+    rate = len(gaps) / float(int(times[-1] - times[0]) * time_base)
+    if rate > MAX_FRAME_RATE:
+        raise FootageError(
+            f"{quoted(path)} shows {rate:.0f} frames a second; up to {MAX_FRAME_RATE} are possible: set the rate at"
+            " which it is played."
+        )
 
 
 def _frames_of(shot: Shot, start: int) -> Iterator[VideoFrame]:
@@ -238,7 +269,9 @@ def _frames_from(path: Path, pts: int | None) -> Iterator[VideoFrame]:
             if pts is None or (frame.pts is not None and frame.pts >= pts):
                 yield frame
         if frame is None:
-            raise FootageError(f"{path}: none of its frames can be decoded; export it again, as MP4 for instance.")
+            raise FootageError(
+                f"{quoted(path)}: none of its frames can be decoded; export it again, as MP4 for instance."
+            )
 
 
 def _frame_rate(times: Int[np.ndarray, " frame"], time_base: Fraction, named: list[Fraction]) -> Fraction:

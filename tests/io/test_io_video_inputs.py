@@ -1,0 +1,217 @@
+"""Films as phones, editors and strangers make them: trimmed clips, several sound tracks, odd claims, and no films."""
+
+import os
+import resource
+import socket
+import struct
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+from made_films import clicks_s, film_with_sound, number_of, numbered, refused, write_h264
+
+from understudy.core.errors import FootageError
+from understudy.io.video import VideoWriter, open_shot, read_frames, write_film
+
+
+def trim(path: Path, start_s: Fraction, duration_s: Fraction) -> None:
+    """Let the one entry of each track's edit list show a part only, as editors trim a clip without encoding it."""
+    data = bytearray(path.read_bytes())
+    movie_scale = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)[0]
+    place = 0
+    while (place := data.find(b"elst", place + 1)) > 0:
+        media_scale = struct.unpack_from(">I", data, data.index(b"mdhd", place) + 16)[0]
+        duration, first = round(duration_s * movie_scale), struct.unpack_from(">i", data, place + 16)[0]
+        struct.pack_into(">Ii", data, place + 12, duration, first + round(start_s * media_scale))
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 20), (7, 24), (30, 42)])
+def test_a_trimmed_clip_is_whole_and_in_sync(tmp_path, caplog, first, count):
+    path = tmp_path / "trimmed.mp4"
+    film_with_sound(path, "aac")
+    trim(path, Fraction(first, 24), Fraction(count, 24))
+    shot = open_shot(path)
+    assert not caplog.records
+    assert len(shot) == count and shot.frame_rate == 24
+    assert [number_of(frame) for frame in read_frames(shot)] == list(range(first, first + count))
+    assert [number_of(frame) for frame in read_frames(shot, [1, 18])] == [first + 1, first + 18]
+    assert write_film(tmp_path / "new.mp4", shot, read_frames(shot)) == "copied"
+    expected = [t for t in np.arange(0, 3, 0.5) - first / 24 if -0.01 < t < count / 24 - 0.01]
+    heard = [t for t in clicks_s(tmp_path / "new.mp4") if -0.01 < t < count / 24 - 0.01]
+    assert heard == pytest.approx(expected, abs=0.002)
+    assert len(open_shot(path, 0.25, 0.75)) == 12
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(FootageError):  # Its index was at the end.
+        open_shot(path)
+
+
+def film_with_tones(path: Path, codecs: list[str], default: int) -> None:
+    """Three seconds; each sound track is a tone of its own: 440 Hz, 880 Hz …"""
+    with av.open(str(path), "w") as out:
+        picture = out.add_stream("libx264", rate=24, options={"g": "12"})
+        picture.width, picture.height, picture.pix_fmt = 96, 64, "yuv420p"
+        tracks = [out.add_stream(codec, rate=48_000, layout="mono") for codec in codecs]
+        for number, track in enumerate(tracks):
+            track.metadata.update({"language": ("eng", "deu", "fra")[number], "title": f"track {number}"})
+            track.disposition = av.stream.Disposition.default if number == default else av.stream.Disposition.comment
+        for index in range(72):
+            frame = VideoFrame.from_ndarray(numbered(index), "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 24)
+            out.mux(picture.encode(frame))
+            for number, track in enumerate(tracks):
+                time_s = (np.arange(2000) + 2000 * index) / 48_000
+                wave = np.sin(2 * np.pi * 440 * (number + 1) * time_s) * 20_000
+                sound = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], "s16", "mono")
+                sound.sample_rate, sound.pts, sound.time_base = 48_000, 2000 * index, Fraction(1, 48_000)
+                out.mux(track.encode(sound))
+        for stream in (picture, *tracks):
+            out.mux(stream.encode(None))
+
+
+def tones_hz(path: Path) -> list[int]:
+    found = []
+    with av.open(str(path)) as source:
+        tracks = len(source.streams.audio)
+    for number in range(tracks):
+        with av.open(str(path)) as source:
+            wave = np.concatenate([np.atleast_2d(frame.to_ndarray())[0] for frame in source.decode(audio=number)])
+        spectrum = np.abs(np.fft.rfft(wave[8000:40000]))
+        found.append(round(int(spectrum.argmax()) * 48_000 / 32_000))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "codecs", "outcome"),
+    [
+        ("source.mp4", ["aac", "aac"], "copied"),
+        ("source.mkv", ["aac", "pcm_s16le", "aac"], "encoded"),
+        ("source.mov", ["pcm_s16le", "aac"], "encoded"),
+    ],
+)
+def test_all_sound_tracks_stay_with_their_names_and_the_default_one(tmp_path, source, codecs, outcome):
+    film_with_tones(tmp_path / source, codecs, default=1)
+    for start_s in (None, 1.0):
+        shot = open_shot(tmp_path / source, start_s)
+        assert write_film(tmp_path / "new.mp4", shot, read_frames(shot)) == outcome
+        with av.open(str(tmp_path / "new.mp4")) as new, av.open(str(tmp_path / source)) as old:
+            tracks, before = new.streams.audio, old.streams.audio
+            # QuickTime's format holds neither all languages nor all flags.
+            assert [track.disposition for track in tracks] == [track.disposition for track in before]
+            assert [track.language for track in tracks] == [track.language or "und" for track in before]
+            assert [int(track.disposition) & 1 for track in tracks] == [n == 1 for n in range(len(codecs))]
+            assert tracks[0].language == "eng"
+            assert [track.metadata["name"] for track in tracks] == [f"track {n}" for n in range(len(codecs))]
+            assert all(abs(float(track.duration * track.time_base) - shot.duration_s) < 0.05 for track in tracks)
+        assert tones_hz(tmp_path / "new.mp4") == [440 * (number + 1) for number in range(len(codecs))]
+
+
+@pytest.mark.parametrize(("aspect", "size"), [(Fraction(720, 718), (96, 64)), (Fraction(97, 100), (96, 66))])
+def test_nearly_square_pixels_are_square(tmp_path, aspect, size):
+    write_h264(tmp_path / "film.mp4", [numbered(5)] * 2, aspect=aspect)
+    shot = open_shot(tmp_path / "film.mp4")
+    assert (shot.width, shot.height) == size
+
+
+@pytest.mark.parametrize("size", [(8192, 2), (64, 1040)])
+def test_strips_are_no_pictures(tmp_path, size):
+    with VideoWriter(tmp_path / "strip.mkv", *size, Fraction(24), "mask") as writer:
+        writer.write(np.zeros(size[::-1], np.uint8))
+        writer.write(np.zeros(size[::-1], np.uint8))
+    refused(tmp_path / "strip.mkv", f"{size[0]}×{size[1]}", "16 times")
+
+
+@pytest.mark.parametrize("aspect", [Fraction(60), Fraction(1, 60), Fraction(24)])
+def test_absurd_pixels_are_refused_at_the_first_frame(tmp_path, aspect):
+    write_h264(tmp_path / "film.mp4", [numbered(5)] * 2, aspect=aspect)
+    refused(tmp_path / "film.mp4", "square pixels")
+
+
+def film_of_packets(path: Path, packets: list[bytes]) -> None:
+    """A film of JPEG pictures, whatever their sizes; it says that it has 96×64."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mjpeg", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        frame = VideoFrame(96, 64, "yuvj420p")
+        frame.pts = 0
+        (own,) = (*stream.encode(frame), *stream.encode(None))
+        for index, content in enumerate(packets):
+            packet = av.Packet(content or bytes(own))
+            packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, index, index, True
+            packet.time_base = Fraction(1, 24)
+            out.mux(packet)
+
+
+def test_a_frame_larger_than_its_film_is_not_decoded(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    huge = cv2.imencode(".jpg", np.zeros((9000, 9000), np.uint8))[1].tobytes()
+    for name, packets in (("first.mkv", [huge, huge]), ("later.mkv", [b"", b"", huge, b"", huge])):
+        film_of_packets(tmp_path / name, packets)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if name == "first.mkv":
+            refused(tmp_path / name, "million")
+        else:
+            assert len(open_shot(tmp_path / name)) == 3
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB; 9000×9000 take 79,000.
+
+
+def test_a_gap_of_months_is_refused_where_it_is(tmp_path):
+    path = tmp_path / "gap.mkv"
+    times = [0, 1, 2, 3, *(24 * 86400 * 115 + np.arange(3)).tolist()]
+    write_h264(path, [numbered(index) for index in range(7)], times)
+    refused(path, "stands still", "after frame 4")
+    assert len(open_shot(path, 0.0, 1.0)) == 4
+    write_h264(tmp_path / "slow.mkv", [numbered(index) for index in range(3)], [0, 24 * 500, 24 * 1000])
+    assert len(open_shot(tmp_path / "slow.mkv")) == 3
+
+
+def test_a_film_of_a_million_frames_a_second_is_refused(tmp_path):
+    write_h264(tmp_path / "fast.nut", [numbered(index) for index in range(4)], time_base=Fraction(1, 10**6))
+    refused(tmp_path / "fast.nut", "frames a second")
+
+
+def test_times_in_nanoseconds_fit_into_a_film(tmp_path):
+    times = [0, 10**9, 5 * 10**9]
+    write_h264(tmp_path / "fine.nut", [numbered(index) for index in range(3)], times, Fraction(1, 10**9))
+    shot = open_shot(tmp_path / "fine.nut")
+    write_film(tmp_path / "new.mp4", shot, read_frames(shot))
+    new = open_shot(tmp_path / "new.mp4")
+    assert [float(at * new.time_base) for at in new.timestamps - new.timestamps[0]] == [0, 1, 5]
+
+
+def test_pipes_sockets_devices_and_impossible_names_are_refused_at_once(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket.mp4")
+        begin = time.perf_counter()
+        for path in (tmp_path / "pipe.mp4", tmp_path / "socket.mp4", Path("/dev/zero")):
+            refused(path, "pipe or a device")
+    refused(tmp_path / ("x" * 300 + ".mp4"), "too long")
+    refused(Path("a\0b.mp4"), "cannot be read")
+    assert time.perf_counter() - begin < 1
+
+
+def test_a_name_that_is_no_unicode_is_a_name(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff\xfe.mp4")
+    write_h264(path.with_name("plain.mp4"), [numbered(index) for index in range(3)])
+    os.rename(path.with_name("plain.mp4"), path)
+    shot = open_shot(path)
+    assert len(shot) == 3
+    path.write_bytes(b"nothing")
+    refused(path, r"\udcff")
+
+
+@pytest.mark.shared
+def test_real_clips_that_were_trimmed_or_have_two_tracks(shared_data, tmp_path, caplog):
+    shot = open_shot(shared_data / "faults" / "trimmed_edit_list.mp4")
+    assert len(shot) == 12 and "damaged" not in caplog.text
+    shot = open_shot(shared_data / "faults" / "two_audio_tracks.mp4")
+    write_film(tmp_path / "new.mp4", shot, read_frames(shot))
+    assert tones_hz(tmp_path / "new.mp4")[1] == pytest.approx(880, abs=5)
+    with av.open(str(tmp_path / "new.mp4")) as new:
+        assert [int(track.disposition) & 1 for track in new.streams.audio] == [0, 1]
