@@ -127,3 +127,22 @@ def test_weights_verb(capsys):
     assert main(["weights", "list"]) == 0
     assert "blazepose" in capsys.readouterr().out
     expect_one_sentence(capsys, ["weights", "fetch", "nothing"], "nothing", "blazepose")
+
+
+def test_a_film_is_not_made_from_what_lies_in_its_own_folder(tmp_path, sample, capsys):
+    film = tmp_path / "film"
+    film.mkdir()
+    shot, character = film / "film.mp4", film / "hero.png"
+    shot.write_bytes(sample["shot"].read_bytes())
+    character.write_bytes(sample["character"].read_bytes())
+    (tmp_path / "link.mp4").symlink_to(shot)
+    (tmp_path / "other").symlink_to(film)
+    for given in (
+        ["recast", shot, "--character", sample["character"], "-o", film],
+        ["recast", tmp_path / "link.mp4", "--character", sample["character"], "-o", film],
+        ["recast", shot, "--character", sample["character"], "-o", tmp_path / "other"],
+        ["recast", sample["shot"], "--character", character, "-o", film],
+        ["recast", sample["shot"], "--character", sample["character"], "-o", film, "--cutout", character],
+    ):
+        expect_one_sentence(capsys, given, "lies in", "copy it elsewhere")
+    assert sorted(path.name for path in film.iterdir()) == ["film.mp4", "hero.png"]

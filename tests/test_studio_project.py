@@ -285,3 +285,151 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
         Project(tmp_path / "film")
     project.close()
     Project(tmp_path / "film").close()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """Somebody's own work beside the film's folder."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    return tmp_path / "mine"
+
+
+def change_manifest(folder: Path, change: Callable[[dict], object]) -> None:
+    content = json.loads((folder / MANIFEST).read_text())
+    change(content)
+    (folder / MANIFEST).write_text(json.dumps(content))
+
+
+HASH = "0" * 64
+HOSTILE_NAMES = (
+    *("people/../../mine/thesis.txt", "../mine/thesis.txt", "/etc/hostname", "", ".", "a\\b", "C:a", "a\x1b", "a//b"),
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_name_in_a_manifest_reaches_out_of_the_folder(tmp_path, outside, name):
+    folder, names = tmp_path / "film", ("people/1.txt", "people/2.txt")
+    run(folder, "a", names, ("people",))
+    whole = (folder / MANIFEST).read_text()
+    places = (
+        lambda film: film["stages"]["stage"]["outputs"].update({name: HASH}),
+        lambda film: film["stages"]["stage"]["edited"].append(name),
+        lambda film: film["stages"]["stage"]["adopted"].append(name),
+        lambda film: film["written"].update({name: HASH}),
+        lambda film: film["arriving"].update({name: HASH}),
+    )
+    for place in places:
+        (folder / MANIFEST).write_text(whole)
+        change_manifest(folder, place)
+        with pytest.raises(FileFormatError, match="manifest"):
+            run(folder, "b", names[:1], ("people",))
+        assert (outside / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda film: film["written"].update({"people/1.txt": "no hash"}),
+        lambda film: film["stages"]["stage"].update(fingerprint=7),
+        lambda film: film["stages"]["stage"].update(seconds=-1),
+        lambda film: film["stages"]["stage"].update(outputs=["people/1.txt"]),
+        lambda film: film["stages"]["stage"].update(report="good"),
+        lambda film: film["stages"].update(other=None),
+        lambda film: film.update(stages=[]),
+        lambda film: film.pop("arriving"),
+    ],
+)
+def test_a_manifest_of_wrong_kinds_is_refused(tmp_path, change):
+    run(tmp_path / "film", "a")
+    change_manifest(tmp_path / "film", change)
+    with pytest.raises(FileFormatError, match="manifest"):
+        Project(tmp_path / "film")
+
+
+NO_JSON = (b"", b"{", b"[" * 100_000, b"1" * 5000, b"\xff\xfe", b'{"film": NaN}', b'"\\ud800"')
+
+
+@pytest.mark.parametrize("content", NO_JSON)
+def test_a_manifest_that_is_no_json_is_refused_and_lets_go_of_the_folder(tmp_path, content):
+    run(tmp_path / "film", "a")
+    (tmp_path / "film" / MANIFEST).write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(FileFormatError, match="manifest"):
+            Project(tmp_path / "film")
+
+
+@pytest.mark.parametrize("name", [".unfinished", "people", "actors/1", ".lock", MANIFEST, "nowhere"])
+def test_nothing_is_written_or_removed_through_a_link(tmp_path, outside, name):
+    folder, names = tmp_path / "film", ("people/1.txt", "actors/1/mask.txt")
+    run(folder, "a", names)
+    path = folder / name
+    if path.is_dir():
+        path.rename(outside / "moved")
+        (outside / "moved/thesis.txt").write_text("years of work")
+    elif path.exists():
+        path.rename(outside / "moved")
+    else:
+        (outside / "moved").mkdir()
+        (outside / "moved/thesis.txt").write_text("years of work")
+    path.symlink_to(tmp_path / "absent" if name == "nowhere" else outside / "moved")
+    before = {file: file.read_bytes() for file in outside.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match="link"):
+        run(folder, "b", names)
+    assert {file: file.read_bytes() for file in outside.rglob("*") if file.is_file()} == before
+
+
+def test_a_film_in_a_folder_that_is_a_link_and_an_edit_that_is_one(tmp_path, outside):
+    (outside / "film").mkdir()
+    (tmp_path / "film").symlink_to(outside / "film")
+    run(tmp_path / "film", "a")
+    (tmp_path / "film/one.txt").unlink()
+    (tmp_path / "film/one.txt").symlink_to(outside / "thesis.txt")
+    run(tmp_path / "film", "b")
+    assert (tmp_path / "film/one.txt").read_text() == (outside / "thesis.txt").read_text() == "years of work"
+    assert (outside / "film/two.txt").read_text() == "b"
+
+
+def test_a_temporary_name_is_no_way_out_either(tmp_path, outside):
+    (tmp_path / "film").mkdir()
+    (tmp_path / f"film/.manifest.understudy-{os.getpid()}.json").symlink_to(outside / "thesis.txt")
+    run(tmp_path / "film", "a")
+    assert (outside / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["one.txt", "people/1.txt", ".lock"])
+def test_a_folder_where_a_file_belongs_is_named(tmp_path, name):
+    folder, names = tmp_path / "film", ("one.txt", "people/1.txt")
+    run(folder, "a", names)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(InputError, match=f"{name}' is a folder"):
+        run(folder, "a", names)
+    (folder / name).rmdir()
+    run(folder, "a", names)
+
+
+def test_a_file_where_a_folder_belongs_is_named(tmp_path):
+    folder, names = tmp_path / "film", ("one.txt", "people/1.txt")
+    run(folder, "a", names[:1])
+    (folder / "people").write_text("mine")
+    with pytest.raises(InputError, match="people' is no folder"):
+        run(folder, "a", names)
+    assert (folder / "people").read_text() == "mine"
+
+
+def test_what_is_no_file_is_replaced_and_never_waited_for(tmp_path):
+    run(tmp_path / "film", "a")
+    (tmp_path / "film/one.txt").unlink()
+    os.mkfifo(tmp_path / "film/one.txt")
+    run(tmp_path / "film", "a")
+    assert (tmp_path / "film/one.txt").read_text() == "a"
+
+
+def test_a_name_that_is_no_text_is_no_obstacle(tmp_path):
+    folder = tmp_path / os.fsdecode(b"film\xff")
+    project = Project(folder)
+    project.header = {"shot": folder.name}
+    project.run("stage", {folder.name: Path(__file__)}, {"text": folder.name}, ["one.txt"], write(["one.txt"], "a"))
+    project.close()
+    assert run(folder, "b", ("one.txt",))[0].executed == ["stage"]

@@ -1,6 +1,5 @@
 """Cameras that move through space: structure from motion on tracked points."""
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from jaxtyping import Float, Int
 from understudy.decompose.bundle import Bundle, BundleConfig, adjust, noise_scale_px, refine_points
 from understudy.decompose.camera_rotation import bundle_of
 from understudy.decompose.tracks import PointTracks
+from understudy.io.temporary import temporary_folder
 
 __all__ = ["map_globally", "solve_parallax"]
 
@@ -72,8 +72,8 @@ def map_globally(
     level = pycolmap.logging.minloglevel
     pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
     try:
-        with tempfile.TemporaryDirectory(prefix="understudy-camera-") as folder:
-            database = Path(folder) / "tracks.db"
+        with temporary_folder("camera") as folder:
+            database = folder / "tracks.db"
             pairs = _write_database(database, tracks, focal_px)
             if pairs < tracks.frames - 1:
                 return None
@@ -90,7 +90,7 @@ def map_globally(
             options.mapper.bundle_adjustment.refine_focal_length = False
             options.mapper.ba_num_iterations = 1
             options.mapper.skip_retriangulation = True
-            models = pycolmap.global_mapping(str(database), folder, folder, options)
+            models = pycolmap.global_mapping(str(database), str(folder), str(folder), options)
     finally:
         pycolmap.logging.minloglevel = level
     if not models:

@@ -3,7 +3,6 @@
 Source: NumPy enhancement proposal 1 (the .npy format inside a ZIP file).
 """
 
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from understudy.core.budget import Budget
 from understudy.core.errors import FileFormatError, quoted
 from understudy.io.files import check_file, reading
+from understudy.io.temporary import whole_file
 
 __all__ = ["read_arrays", "write_arrays"]
 
@@ -23,10 +23,8 @@ MAX_ARRAYS = 1000
 
 def write_arrays(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays and, as "format", what they are."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, format=np.array(kind), **arrays)
-    os.replace(partial, path)
 
 
 def read_arrays(path: Path, kind: str, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Float
 
 from understudy.core.errors import FileFormatError
+from understudy.io.temporary import temporary_name
 
 __all__ = ["VideoKind", "VideoWriter", "add_film_stream", "depth_table", "film_frame", "open_output"]
 
@@ -76,7 +77,7 @@ class VideoWriter:
         self.path = path
         self.width, self.height, self.kind, self.count = width, height, kind, 0
         self._frame_rate, self._crf = Fraction(frame_rate), crf
-        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        self._temporary = temporary_name(path)
         self._container: OutputContainer | None = None
 
     def __enter__(self) -> "VideoWriter":

@@ -18,6 +18,7 @@ from jaxtyping import Int
 from understudy.core.footage import Shot
 from understudy.io.decoding import decoded_packet, open_film, packets, sound_tracks
 from understudy.io.encoding import add_film_stream, film_frame, open_output
+from understudy.io.temporary import temporary_name
 
 __all__ = ["Sound", "write_film"]
 
@@ -44,7 +45,7 @@ def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
         FootageError: the shot's file can no longer be read.
         ValueError: there are more or fewer pictures than frames in the shot, or a picture has another size.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = temporary_name(path)
     try:
         with open_output(temporary) as output:
             if shot.has_audio:

@@ -22,6 +22,7 @@ from understudy.core.film import Performance
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf_primitives import unit_normals
 from understudy.io.gltf_skins import ROLES_KEY
+from understudy.io.temporary import temporary_name
 
 __all__ = ["write_character", "write_scene"]
 
@@ -271,7 +272,7 @@ class GlbBuilder:
         text = json.dumps(self.json, separators=(",", ":"), allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
         total = 12 + 8 + len(text) + 8 + len(self.binary)
-        partial = path.with_name(f".{path.name}.partial")
+        partial = temporary_name(path)
         with partial.open("wb") as file:
             file.write(struct.pack("<4sII", b"glTF", 2, total))
             file.write(struct.pack("<I4s", len(text), b"JSON") + text)

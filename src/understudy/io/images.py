@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from understudy.core.errors import PictureError
+from understudy.io.temporary import temporary_name
 
 __all__ = ["read_picture", "write_png"]
 
@@ -47,7 +48,7 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write bytes H × W (grey), H × W × 3 (RGB) or H × W × 4 (RGBA) as a PNG, whole or not at all."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         raise ValueError(f"a PNG takes bytes H × W, H × W × 3 or H × W × 4; got {pixels.dtype} {pixels.shape}")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
+    temporary = temporary_name(path)
     try:
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
         os.replace(temporary, path)

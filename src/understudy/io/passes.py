@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from understudy.core.passes import Passes
 from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.io.images import write_png
+from understudy.io.temporary import temporary_name
 from understudy.io.video import VideoWriter, read_video
 
 __all__ = ["PASS_FILES", "PassWriter", "read_passes"]
@@ -136,6 +137,6 @@ def _write_exr(path: Path, passes: Passes) -> None:
     channels["Z"] = np.ascontiguousarray(passes.depth_m, np.float32)
     channels["id"] = passes.ids.astype(np.float32)
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.exr")
+    temporary = temporary_name(path)
     OpenEXR.File(header, channels).write(str(temporary))
     os.replace(temporary, path)

@@ -27,6 +27,7 @@ from understudy.core.errors import FileFormatError
 from understudy.geometry.projection import intrinsics
 from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
 from understudy.io.encoding import VideoKind, VideoWriter
+from understudy.io.temporary import temporary_name
 from understudy.io.text import replace_text
 from understudy.io.video import read_video
 
@@ -162,7 +163,7 @@ def _frames(path: Path, index: list[int]) -> np.ndarray:
 
 def _write_panorama(path: Path, panorama: UInt8[np.ndarray, "rows columns 3"]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part.jpeg")
+    partial = temporary_name(path)
     try:
         Image.fromarray(panorama).save(partial, format="JPEG", quality=95, subsampling=0)
         os.replace(partial, path)

@@ -1,11 +1,11 @@
 """Small text files: JSON of bounded size in; text out, whole or not at all."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from understudy.io.files import read_bytes, reading
+from understudy.io.temporary import whole_file
 
 __all__ = ["read_json", "replace_text"]
 
@@ -22,6 +22,5 @@ def read_json(path: Path, what: str, most_bytes: int) -> Any:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name, then rename it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")

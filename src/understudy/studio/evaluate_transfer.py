@@ -14,6 +14,7 @@ from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_motion_npz
 from understudy.io.text import read_json, replace_text
 from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.outputs import own_folder
 from understudy.studio.project import file_hash
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, shots_of
@@ -33,7 +34,7 @@ def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator:
     """
     config, narrator = config or TransferConfig(), narrator or SilentNarrator()
     settings = _settings(config)
-    out.mkdir(parents=True, exist_ok=True)
+    own_folder(out)
     for move, number in shots_of(config):
         path = out / f"{move}_{number}.json"
         if path.is_file():

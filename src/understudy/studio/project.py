@@ -7,6 +7,8 @@ The rules:
   that is killed leaves no half-written file under a final name, and finished stages stay finished.
 - A file that differs from what we last wrote there, or that we never wrote, is the user's. It is never overwritten: the
   stages after it use it. Deleting it brings ours back.
+- A folder may come from anybody: the manifest is checked where it is read, its names stay within the folder, and
+  nothing is written through a link.
 """
 
 import ctypes
@@ -21,18 +23,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
+from pydantic import Field, JsonValue
 
 from understudy import __version__
-from understudy.core.errors import FileFormatError, InputError
-from understudy.studio.outputs import writable_folder
+from understudy.core.errors import InputError, quoted
+from understudy.io.files import check_file
+from understudy.io.records import NameWithin, Record, read_record
+from understudy.io.temporary import whole_file
+from understudy.studio.outputs import clear_scratch, own_folder
 
-__all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "write_atomic"]
+__all__ = ["MANIFEST", "Project", "StageRecord", "file_hash"]
 
 MANIFEST = "manifest.json"
-_SCRATCH = ".unfinished"
+MOST_MANIFEST_BYTES = 64 << 20
 _LITTER = ("Thumbs.db", "desktop.ini")
 
 
@@ -53,22 +59,41 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def _lock(folder: Path) -> FileLock:
     """Hold the folder for this process; the system lets go when the process ends, however it ends."""
-    lock = FileLock(folder / ".lock")
+    path = folder / ".lock"
+    if path.exists():
+        check_file(path, "lock of a film's folder", MOST_MANIFEST_BYTES)
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise InputError(f"another understudy works in {folder} now; wait for it, or give another folder") from error
     return lock
+
+
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _StageEntry(Record):
+    """A `StageRecord`, as it stands in a manifest."""
+
+    fingerprint: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+    inputs: dict[str, _Hash]
+    outputs: dict[NameWithin, _Hash]
+    seconds: Annotated[float, Field(ge=0)]
+    report: dict[str, JsonValue]
+    edited: list[NameWithin]
+    adopted: list[NameWithin]
+
+
+class _Manifest(Record):
+    """What a manifest holds."""
+
+    film: dict[str, JsonValue]
+    stages: dict[str, _StageEntry]
+    written: dict[NameWithin, _Hash]
+    arriving: dict[NameWithin, _Hash]
 
 
 @dataclass
@@ -96,7 +121,8 @@ class Project:
     Raises:
         InputError: another process works on the folder, it cannot be written to, or it holds files that are not a
             film's.
-        FileFormatError: the manifest cannot be read.
+        FileFormatError: the manifest cannot be read, or is no film's.
+        OSError: the disk is full.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = lambda text: None) -> None:
@@ -119,23 +145,25 @@ class Project:
             strangers = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
             if strangers:
                 raise InputError(
-                    f"{folder} holds {strangers[0]!r} but no film; give an empty folder, so that nothing is lost"
+                    f"{quoted(folder)} holds {quoted(strangers[0])} but no film; give an empty folder, so that nothing"
+                    " is lost"
                 )
-        self._lock = _lock(writable_folder(folder))
-        shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
-        if manifest.exists():
-            self._read(manifest)
+        self._lock = _lock(own_folder(folder))
+        try:
+            if manifest.exists():
+                self._read(manifest)
+            clear_scratch(folder)
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self, manifest: Path) -> None:
-        try:
-            content = json.loads(manifest.read_text(encoding="utf-8"))
-            self.header = content["film"]
-            self.stages = {name: StageRecord(**record) for name, record in content["stages"].items()}
-            self.written, self.arriving = dict(content["written"]), dict(content["arriving"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FileFormatError(
-                f"{manifest} cannot be read as a film's manifest ({error}); restore it, or give an empty folder"
-            ) from error
+        if manifest.is_symlink():
+            raise InputError(f"{quoted(manifest)} is a link; put the film's own manifest there")
+        content = read_record(manifest, _Manifest, "film's manifest", MOST_MANIFEST_BYTES)
+        self.header = dict(content.film)
+        self.stages = {name: StageRecord(**dict(entry)) for name, entry in content.stages.items()}
+        self.written, self.arriving = dict(content.written), dict(content.arriving)
 
     def save(self) -> None:
         """Write the manifest."""
@@ -146,7 +174,9 @@ class Project:
             "written": self.written,
             "arriving": self.arriving,
         }
-        write_atomic(self.folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+        text = json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
+        with whole_file(self.folder / MANIFEST) as path:
+            path.write_bytes(text.encode(errors="replace"))  # names of files on Linux may be no text
 
     def close(self) -> None:
         """Let another process work in the folder."""
@@ -157,14 +187,32 @@ class Project:
         return self.folder / relative
 
     def find_edits(self) -> list[str]:
-        """Compare every file with what we wrote; remember and return those that the user has changed."""
+        """Compare every file with what we wrote; remember and return those that the user has changed.
+
+        Raises:
+            InputError: there is a folder where a file belongs, or a file where a folder does.
+        """
+        names = list(self.written | self.arriving)
+        for name in names:
+            self._check_place(name)
         self.edits = [
             name
-            for name in self.written | self.arriving
+            for name in names
             if self.path(name).is_file()
             and file_hash(self.path(name)) not in (self.written.get(name), self.arriving.get(name))
         ]
         return self.edits
+
+    def _check_place(self, name: str) -> None:
+        """Raise InputError where a file of the film cannot be."""
+        path = self.path(name)
+        if path.is_dir() and not path.is_symlink():
+            raise InputError(f"{quoted(path)} is a folder where a file of the film belongs; move it elsewhere")
+        for parent in path.parents:
+            if parent == self.folder:
+                return
+            if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
+                raise InputError(f"{quoted(parent)} is no folder, where one of the film belongs; move it elsewhere")
 
     def forget_other_stages(self) -> None:
         """Drop the records of stages that are no part of the film any more, such as those of cuts that were joined."""
@@ -252,6 +300,8 @@ class Project:
         made = [file.relative_to(scratch).as_posix() for output in outputs for file in files_below(scratch / output)]
         hashes = {name: file_hash(scratch / name) for name in made}
         known = self.written.keys() | self.arriving.keys()
+        for name in made:
+            self._check_place(name)
         # Said before the first rename: whatever moment a kill comes at, our new files do not pass for the user's.
         self.arriving |= hashes
         self.save()
@@ -278,15 +328,13 @@ class Project:
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
-        scratch = self.folder / _SCRATCH / name.replace("/", "_")
-        shutil.rmtree(scratch, ignore_errors=True)
+        place = clear_scratch(self.folder)
+        scratch = place / name.replace("/", "_")
         scratch.mkdir(parents=True)
         try:
             yield scratch
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            if not any((self.folder / _SCRATCH).iterdir()):
-                (self.folder / _SCRATCH).rmdir()
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _give_memory_back() -> None:

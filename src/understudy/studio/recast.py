@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from understudy.core.errors import FileFormatError, NobodyInShot
+from understudy.core.errors import FileFormatError, InputError, NobodyInShot, quoted
 from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
 from understudy.io.video import open_shot, read_frames, write_film
@@ -59,11 +59,24 @@ def recast(shot: str | Path, character: str | Path, out: str | Path, **options: 
 
 def recast_with(shot_path: Path, character_path: Path, out: Path, config: RecastConfig, narrator: Narrator) -> Film:
     """`recast`, with a narrator who is told of the progress."""
+    for given in (shot_path, character_path, config.joints, config.cutout):
+        if given is not None:
+            _check_outside(given, out)
     check_character(character_path, config)
     shot = open_shot(shot_path, config.start, config.end)
     # The linear algebra is small: more threads than one wait for each other, and twice as long beside a busy neighbour.
     with threadpool_limits(1):
         return _recast(shot, character_path, out, config, narrator)
+
+
+def _check_outside(given: Path, out: Path) -> None:
+    """Raise InputError where the film's own folder would be made from a file in it, which it may replace or remove."""
+    place = given.resolve()
+    if out.is_dir() and any(parent.exists() and parent.samefile(out) for parent in place.parents):
+        raise InputError(
+            f"{quoted(given)} lies in {quoted(out)}, the folder of the film that is made from it; copy it elsewhere, or"
+            " give another folder with -o"
+        )
 
 
 def _recast(shot: Shot, character_path: Path, out: Path, config: RecastConfig, narrator: Narrator) -> Film:

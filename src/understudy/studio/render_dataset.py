@@ -18,8 +18,9 @@ from understudy.core.errors import InputError
 from understudy.core.progress import Progress, silent
 from understudy.geometry.projection import intrinsics
 from understudy.io.scene_dataset import LENS_MM, SENSOR_MM, finished_scenes, write_scene_clip
+from understudy.io.temporary import remove_abandoned
 from understudy.io.text import replace_text
-from understudy.studio.outputs import writable_folder
+from understudy.studio.outputs import own_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl
 from understudy.synthetic.world_words import action_words
@@ -71,7 +72,7 @@ def render_dataset(config: RenderDatasetConfig, out: Path, progress: Progress = 
             f" {config.height}, --panorama-width {config.panorama_width}"
         )
     device = device_named(config.device)
-    writable_folder(out)
+    own_folder(out)
     _same_settings(config, out)
     field_rad = 2 * math.atan(0.5 * SENSOR_MM / LENS_MM)
     sizes = ClipSizes(config.frames, config.height, config.width, crops=1, crop_size=16, field_rad=field_rad)
@@ -104,8 +105,8 @@ def _same_settings(config: RenderDatasetConfig, out: Path) -> None:
 
 def _clean(out: Path, scene: str) -> None:
     """Remove what an interrupted run left of a scene under temporary names."""
-    for path in out.glob(f"*/**/{scene}/.*part*"):
-        path.unlink(missing_ok=True)
+    for folder in out.glob(f"*/**/{scene}/"):
+        remove_abandoned(folder)
 
 
 def _filmed(clips: EndlessClips, scene: SceneDescription, config: RenderDatasetConfig, name: str) -> SceneClip:

@@ -1,6 +1,5 @@
 """The report of a film: what each stage did and how well, from the files as they are."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from understudy.core.ahead import ahead
 from understudy.core.footage import Shot
 from understudy.core.progress import Progress
 from understudy.io.passes import PASS_FILES
+from understudy.io.temporary import temporary_folder
 from understudy.io.video import VideoWriter, read_frames, read_video
 from understudy.studio.cut import Cut
 from understudy.studio.narration import Narrator
@@ -135,8 +135,8 @@ def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Pr
     """The original above the result, as an MP4."""
     step = _player_step(shot)
     played = range(0, len(shot), step)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "player.mp4"
+    with temporary_folder("report") as folder:
+        path = folder / "player.mp4"
         with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
             sources = read_frames(shot, played, max_side_px=2 * max(width, height))
             for frame, *pair in zip(played, ahead(sources), ahead(read_video(film, played)), strict=True):

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from understudy.core.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
-from understudy.studio.outputs import writable_folder
+from understudy.studio.outputs import own_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.dataset_source import DatasetSource
@@ -73,7 +73,7 @@ def train_scene(run: Path, config: TrainSceneConfig, narrator: Narrator | None =
         BackendUnavailable: the weights of the scene encoder or of Wan are absent.
     """
     narrator = narrator or SilentNarrator()
-    writable_folder(run)
+    own_folder(run)
     limit_s = float("inf") if config.minutes is None else 60 * config.minutes
     trained = _train_wan if config.preset == WAN_PRESET else _train_ours
     report = trained(run, config, limit_s, narrator)

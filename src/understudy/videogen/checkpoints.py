@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from understudy.core.errors import FileFormatError
+from understudy.io.temporary import temporary_name
 from understudy.io.text import read_json, replace_text
 from understudy.videogen.conditioning import GeometryPart
 from understudy.videogen.model import ModelConfig, VideoTransformer
@@ -209,7 +210,7 @@ def _config_from(entry: dict[str, Any]) -> ModelConfig:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> None:
     """Write tensors as safetensors; `header` is text that goes with them."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = temporary_name(path)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(plain, partial, None if header is None else dict(header))
     os.replace(partial, path)

@@ -16,6 +16,7 @@ from torch import Tensor
 from understudy.core.errors import UnderstudyError
 from understudy.core.progress import Progress
 from understudy.io.images import write_png
+from understudy.io.temporary import temporary_name
 from understudy.videogen.sample import frames_of
 
 __all__ = ["Curves", "read_curves", "write_contact_sheet"]
@@ -75,7 +76,7 @@ class Curves:
     def write(self, step: int, loss: float) -> None:
         """Append where training stands: loss of this step, seconds of all its runs, rate, and time left."""
         if not self._begun:
-            partial = self._path.with_name(f".{self._path.name}.partial")
+            partial = temporary_name(self._path)
             partial.write_text("".join(json.dumps(line) + "\n" for line in self._kept), encoding="utf-8")
             os.replace(partial, self._path)
             self._begun = True

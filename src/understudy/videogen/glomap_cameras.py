@@ -5,7 +5,6 @@ matches, GLOMAP (Pan et al. 2024) with fixed intrinsics. Frames of under some 20
 camera that stays in place gives it no depth: there `pose_search` tells more.
 """
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pycolmap
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.io.images import write_png
+from understudy.io.temporary import temporary_folder
 
 __all__ = ["glomap_poses"]
 
@@ -33,8 +33,8 @@ def glomap_poses(
     level = pycolmap.logging.minloglevel
     pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
     try:
-        with tempfile.TemporaryDirectory(prefix="understudy-glomap-") as name:
-            models = _mapped(Path(name), frames, K, background)
+        with temporary_folder("glomap") as folder:
+            models = _mapped(folder, frames, K, background)
     finally:
         pycolmap.logging.minloglevel = level
     if not models:
