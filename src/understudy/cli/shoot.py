@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
         """Film a new subject in a set: pictures of the set, a camera move and a few words become a clip."""
 
         set: Path
-        """A folder of pictures from one place (the start view first by name), a panorama (.hdr too), or one picture."""
+        """A folder of pictures from one place (the start view first by name), a panorama (HDR too), or one picture."""
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("clip.mp4")
         """The clip; its camera and a preview are written beside it."""
         camera: str = "static"

@@ -3,11 +3,22 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
-__all__ = ["LUMA", "linear_from_srgb", "linear_from_srgb_bytes", "srgb_bytes_from_linear", "srgb_from_linear"]
+__all__ = [
+    "BT709_XY",
+    "LUMA",
+    "linear_from_srgb",
+    "linear_from_srgb_bytes",
+    "srgb_bytes_from_linear",
+    "srgb_from_linear",
+    "xyz_from_rgb",
+]
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Luminance of linear red, green and blue. Source: ITU-R BT.709."""
+BT709_XY = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
+"""Chromaticities of red, green and blue, those of sRGB too. Source: ITU-R BT.709."""
 
+_D65_XY = (0.3127, 0.3290)
 _CODES = 4096
 
 
@@ -37,3 +48,11 @@ def srgb_bytes_from_linear(light: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarr
     """Linear light as bytes, by table; light outside 0 … 1 is clipped."""
     root = np.sqrt(np.clip(light, 0.0, 1.0))
     return _SRGB_BYTES[np.round(root * (_CODES - 1)).astype(np.int16)]
+
+
+def xyz_from_rgb(primaries: tuple[tuple[float, float], ...]) -> Float[np.ndarray, "3 3"]:
+    """From linear red, green and blue with these chromaticities and a D65 white to CIE XYZ. Source: SMPTE RP 177."""
+    columns = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in primaries]).T
+    x, y = _D65_XY
+    white = np.array([x / y, 1.0, (1 - x - y) / y])
+    return columns * np.linalg.solve(columns, white)

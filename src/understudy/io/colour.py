@@ -5,6 +5,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
+from understudy.geometry.colour import BT709_XY, xyz_from_rgb
+
 __all__ = ["needs_colour_management", "srgb_from_film"]
 
 # ITU-T H.273, tables 2 and 3: code points of primaries and transfer characteristics.
@@ -14,8 +16,6 @@ _XY_OF_PRIMARIES = {
     11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # P3, DCI
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # P3, D65
 }
-_XY_BT709 = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
-_XY_D65 = (0.3127, 0.3290)
 
 _REFERENCE_WHITE_NITS = 203.0  # BT.2408: where white paper stands in an HDR picture.
 _PEAK_NITS = 1000.0
@@ -44,7 +44,7 @@ def srgb_from_film(
         light *= np.maximum(luminance, 1e-6)[..., None] ** np.float32(0.2)
         light *= np.float32(_PEAK_NITS / _REFERENCE_WHITE_NITS)
     if primaries in _XY_OF_PRIMARIES:
-        matrix = np.linalg.inv(_xyz_from_rgb(_XY_BT709)) @ _xyz_from_rgb(_XY_OF_PRIMARIES[primaries])
+        matrix = np.linalg.inv(xyz_from_rgb(BT709_XY)) @ xyz_from_rgb(_XY_OF_PRIMARIES[primaries])
         light = np.maximum(light @ matrix.T.astype(np.float32), 0)
     if transfer in (_PQ, _HLG):
         brightest = light.max(-1, keepdims=True)
@@ -82,11 +82,3 @@ def _srgb_table() -> UInt8[np.ndarray, " code"]:
     """The sRGB byte of each 16-bit share of white (IEC 61966-2-1)."""
     v = np.arange(65536) / 65535
     return np.round(255 * np.where(v <= 0.0031308, 12.92 * v, 1.055 * v ** (1 / 2.4) - 0.055)).astype(np.uint8)
-
-
-def _xyz_from_rgb(primaries: tuple[tuple[float, float], ...]) -> Float[np.ndarray, "3 3"]:
-    """The matrix of a set of primaries with a D65 white (SMPTE RP 177)."""
-    columns = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in primaries]).T
-    x, y = _XY_D65
-    white = np.array([x / y, 1.0, (1 - x - y) / y])
-    return columns * np.linalg.solve(columns, white)

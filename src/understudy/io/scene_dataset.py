@@ -173,7 +173,7 @@ def _write_panorama(path: Path, panorama: UInt8[np.ndarray, "rows columns 3"]) -
 
 def _read_panorama(path: Path) -> UInt8[np.ndarray, "rows columns 3"]:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
             if image.width * image.height > MAX_PANORAMA_PIXELS:
                 raise FileFormatError(f"{path.name} has {image.width}×{image.height} pixels: scale it to 8192×4096.")
             return np.array(image.convert("RGB"))

@@ -17,6 +17,7 @@ from understudy.core.progress import Progress
 from understudy.decompose.landmarks import Crop, Pose, PoseModel
 from understudy.io.gltf import write_character
 from understudy.io.gltf_document import files_beside
+from understudy.io.images import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
 from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
@@ -25,7 +26,6 @@ from understudy.studio.project import Project
 __all__ = ["character_stage", "check_character"]
 
 RIG_SUFFIXES = (".glb", ".gltf", ".vrm")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _SURE = 0.1
 """From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
 

@@ -1,20 +1,18 @@
 """Pictures of a set as a video model wants them: squares from one place, the start view first."""
 
-import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.errors import InputError
 from understudy.geometry.colour import LUMA, srgb_bytes_from_linear
 from understudy.geometry.panorama import level_views
-from understudy.io.images import MAX_PIXELS, read_picture
+from understudy.io.images import PICTURE_SUFFIXES, read_picture
+from understudy.io.light_pictures import LIGHT_SUFFIXES, read_light
 
 __all__ = ["read_set"]
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 CROP_PX = 256
 """Crops of a panorama are made this large; a model scales them to its own size."""
 GREY = 0.18
@@ -22,24 +20,28 @@ GREY = 0.18
 
 
 def read_set(path: Path, crops: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-    """A folder of pictures in the order of their names, a panorama (twice as wide as high; .hdr too), or one picture.
+    """A folder of pictures in the order of their names, a panorama (twice as wide as high), or one picture.
 
-    A panorama gives `crops` pictures 90° wide at equal angles; its middle is the start view.
+    A panorama gives `crops` pictures 90° wide at equal angles; its middle is the start view. As Radiance or OpenEXR it
+    is exposed so that its middle tone is middle grey.
 
     Raises:
         InputError: nothing is there, or it is no picture.
     """
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
         if not files:
-            raise InputError(f"the folder {path} holds no pictures ({', '.join(PICTURES)}); name the start view first")
+            raise InputError(
+                f"the folder {path} holds no pictures; give PNG or JPEG files, the start view first by name"
+            )
         return [_flat(file) for file in files]
-    picture = _developed(path) if path.suffix.lower() == ".hdr" else _flat(path)
+    is_light = path.suffix.lower() in LIGHT_SUFFIXES
+    picture = _srgb(read_light(path)) if is_light else _flat(path)
     height, width = picture.shape[:2]
     if width == 2 * height:
         views, _, _ = level_views(picture, crops, CROP_PX)
         return list((views + 0.5).astype(np.uint8))
-    if path.suffix.lower() == ".hdr":
+    if is_light:
         raise InputError(f"{path} has {width}×{height} pixels; a panorama is twice as wide as high")
     return [picture]
 
@@ -47,23 +49,6 @@ def read_set(path: Path, crops: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
 def _flat(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """A picture without its transparency."""
     return np.ascontiguousarray(read_picture(path)[..., :3])
-
-
-def _developed(path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """A Radiance panorama, exposed so that its middle tone is middle grey. Size read before pixels are."""
-    if not path.is_file():
-        raise InputError(f"there is no panorama {path}: check the name")
-    with path.open("rb") as file:
-        size = re.search(rb"\n[-+]Y (\d+) [-+]X (\d+)\n", file.read(4096))
-    if size is None:
-        raise InputError(f"{path} is no Radiance picture (.hdr); export it again")
-    height, width = (int(number) for number in size.groups())
-    if not 0 < width * height <= MAX_PIXELS:
-        raise InputError(f"{path} has {width}×{height} pixels, more than {MAX_PIXELS // 10**6} million; scale it down")
-    light = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
-    if light is None:
-        raise InputError(f"{path} is damaged or cut off; export it again")
-    return _srgb(light[..., ::-1])
 
 
 def _srgb(light: Float[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
