@@ -16,6 +16,7 @@ from jaxtyping import Int, UInt8
 from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
 from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
+from understudy.io.deinterlacing import deinterlaced
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film
 
@@ -201,14 +202,17 @@ def _decoded_times(
     Raises FootageError at the first frame if it is no size to work on.
     """
     times: list[int] = []
-    size = (2, 2)
-    for frame in _frames_from(path, first_pts):
+    size, interlaced = (2, 2), False
+    for frame in _frames_from(path, first_pts, as_stored=True):
+        interlaced = interlaced or bool(frame.interlaced_frame)
         if not times:
             size = shown_size(frame, pixel_aspect)
             check_size(path, *size)
         if end_pts is not None and frame.pts is not None and frame.pts > end_pts:
             break
         times.append(-1 if frame.pts is None else frame.pts)
+    if interlaced:
+        log.info("%s is interlaced: each of its frames is made whole from its first field.", path)
     return np.array(times, np.int64), size
 
 
@@ -245,33 +249,47 @@ def _frames_of(shot: Shot, start: int) -> Iterator[VideoFrame]:
                 return
 
 
-def _frames_from(path: Path, pts: int | None) -> Iterator[VideoFrame]:
-    """Decoded frames from timestamp `pts` on (None: from the file's start).
+def _frames_from(path: Path, pts: int | None, as_stored: bool = False) -> Iterator[VideoFrame]:
+    """Decoded frames from timestamp `pts` on (None: from the file's start), deinterlaced unless `as_stored`.
 
     A seek may land too late, or on a key frame whose neighbours need pictures from before it. So frames count only
     once a key frame at or before the wanted one has been seen; otherwise the seek is repeated from further back.
     """
+    whole = iter if as_stored else deinterlaced
     for back_s in (0, 2, 10) if pts is not None else ():
         with film(path) as (container, stream):
             container.seek(pts - int(back_s / stream.time_base), stream=stream)
-            anchored = False
-            for frame in decoded(container, stream):
-                if frame.pts is None or (not anchored and frame.pts > pts):
-                    break
-                anchored = anchored or bool(frame.key_frame)
-                if anchored and frame.pts >= pts:
+            found = False
+            for frame in whole(_anchored(decoded(container, stream), pts, as_stored)):
+                found = True
+                if frame.pts >= pts:
                     yield frame
-            if anchored:
+            if found:
                 return
     with film(path) as (container, stream):
         frame = None
-        for frame in decoded(container, stream):
+        for frame in whole(decoded(container, stream)):
             if pts is None or (frame.pts is not None and frame.pts >= pts):
                 yield frame
         if frame is None:
             raise FootageError(
-                f"{quoted(path)}: none of its frames can be decoded; export it again, as MP4 for instance."
+                f"{quoted(path)} cannot be read: none of its frames can be decoded; export it again, as MP4."
             )
+
+
+def _anchored(frames: Iterator[VideoFrame], pts: int, as_stored: bool) -> Iterator[VideoFrame]:
+    """The frames from a key frame at or before `pts` on; none if the first one comes later.
+
+    To deinterlace a frame takes the one before it, so a key frame that is wanted itself is no start then.
+    """
+    anchored = False
+    for frame in frames:
+        if frame.pts is None or (not anchored and frame.pts > pts):
+            return
+        alone = frame.pts == pts and frame.interlaced_frame and not as_stored
+        anchored = anchored or (bool(frame.key_frame) and not alone)
+        if anchored:
+            yield frame
 
 
 def _frame_rate(times: Int[np.ndarray, " frame"], time_base: Fraction, named: list[Fraction]) -> Fraction:
