@@ -1,8 +1,15 @@
 """The command line: verbs, help, and bad input as one sentence with exit code 2."""
 
+import errno
+import os
+import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +17,7 @@ import pytest
 from PIL import Image
 
 import understudy
+from understudy.cli.console import ConsoleNarrator
 from understudy.cli.main import VERBS, main
 from understudy.io.video import VideoWriter
 
@@ -73,6 +81,131 @@ def test_an_interrupted_verb_promises_nothing(monkeypatch, capsys):
     monkeypatch.setattr("understudy.cli.main.import_module", interrupted)
     assert main(["shoot"]) == 130
     assert "what is finished" in capsys.readouterr().err
+
+
+class Suite(Exception):
+    """A library's own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "film/a.mkv"), 1, "the disk is full.*film/a.mkv"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 1, "the disk is full.*quota"),
+        (OSError(errno.EFBIG, "File too large"), 1, "the disk is full"),
+        (Suite("I/O error: No space left on device (os error 28)"), 1, "the disk is full"),
+        (OSError(errno.EMFILE, "Too many open files"), 1, "Too many open files"),
+        (OSError(errno.EIO, "Input/output error", b"a\xff"), 1, r"a\\udcff"),
+        (PermissionError(errno.EACCES, "Permission denied", "film"), 2, "'film'.*Permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "film"), 2, "Read-only"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5000), 2, "too long"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), 2, "temporary directory"),
+        (MemoryError(), 1, "memory ran out"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "memory ran out"),
+        (RuntimeError("can't start new thread"), 1, "memory ran out"),
+        (ImportError("cv2.so: failed to map segment from shared object"), 1, "memory ran out"),
+        (
+            ModuleNotFoundError("No module named 'diffusers.models'", name="diffusers.models"),
+            3,
+            "pip install diffusers",
+        ),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, "^$"),
+    ],
+)
+def test_the_machines_own_trouble_is_one_sentence(error, code, words, monkeypatch, capsys):
+    monkeypatch.setattr("understudy.cli.main.import_module", raising(error))
+    assert main(["recast"]) == code
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said and said.count("\n") == 0 and len(said) < 1000
+    assert re.search(words, said), said
+
+
+def raising(error: BaseException) -> Callable[[str], None]:
+    def raise_it(name: str) -> None:
+        raise error
+
+    return raise_it
+
+
+def test_a_fault_of_ours_keeps_its_traceback_and_asks_for_a_report(monkeypatch, capsys):
+    for error in (KeyError("no"), ModuleNotFoundError("no", name="understudy.cli.no"), OSError("no number")):
+        monkeypatch.setattr("understudy.cli.main.import_module", raising(error))
+        assert main(["recast"]) == 1
+        said = capsys.readouterr().err
+        assert "Traceback" in said and "report it" in said
+
+
+def in_a_process(code: str, *arguments: str, **options: object) -> subprocess.CompletedProcess:
+    """`main` with a verb "recast" of the given code, in which `out` is its first argument."""
+    script = (
+        "import sys, types, os, time, signal, understudy.cli.main as cli\n"
+        f"def verb(arguments):\n    {code}\n"
+        "cli.import_module = lambda name: types.SimpleNamespace(main=verb)\n"
+        "sys.exit(cli.main(['recast', *sys.argv[1:]]))"
+    )
+    return subprocess.run([sys.executable, "-c", script, *arguments], check=False, **({"text": True} | options))
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_asked_to_end_it_cleans_up_and_says_so(tmp_path, name):
+    number = getattr(signal, name)
+    code = (
+        "from understudy.studio.project import Project; p = Project(__import__('pathlib').Path(arguments[0]));"
+        f" p.run('a', {{}}, {{}}, ['a'], lambda scratch: (os.kill(os.getpid(), {int(number)}), time.sleep(60)))"
+    )
+    ended = in_a_process(code, str(tmp_path / "film"), capture_output=True)
+    assert ended.returncode == 128 + number
+    assert ended.stdout == "" and "Traceback" not in ended.stderr and "asked to end" in ended.stderr
+    assert [path.name for path in (tmp_path / "film").iterdir()] == [".lock"]
+
+
+def test_nohup_holds():
+    code = "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
+    ignore = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    ended = in_a_process(code, capture_output=True, preexec_fn=ignore)
+    assert (ended.returncode, ended.stdout) == (0, "still here\n")
+
+
+def test_closed_and_full_outputs(tmp_path):
+    many = "[print('x' * 1000) for _ in range(1000)]"
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:
+        gone.wait()
+        ended = in_a_process(many, stdout=gone.stdin, stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    with open("/dev/full", "w") as full:
+        ended = in_a_process("print('x')", stdout=full, stderr=subprocess.PIPE)
+        assert ended.returncode == 1 and "the disk is full" in ended.stderr and "Traceback" not in ended.stderr
+        assert in_a_process("raise KeyError", stdout=full, stderr=full).returncode == 1
+    # What is opened first gets the number of a closed output: what is printed must not end up in it.
+    opened = "os.open(arguments[0], os.O_WRONLY | os.O_CREAT)"
+    code = f"os.write({opened}, b'film'); print('x'); os.system('echo x; echo x >&2')"
+    close = partial(os.closerange, 0, 3)
+    assert in_a_process(code, str(tmp_path / "film"), preexec_fn=close).returncode == 0
+    assert (tmp_path / "film").read_bytes() == b"film"
+
+
+def test_text_that_the_terminal_cannot_show(tmp_path):
+    ended = in_a_process(
+        "print('…', arguments[0])", b"a\xff", capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert (ended.returncode, ended.stdout) == (0, "\\u2026 a\\udcff\n")
+
+
+def test_nothing_unprintable_reaches_the_terminal(tmp_path, sample, capsys):
+    evil = "a\x1b[31m\u202e" + "b" * 10_000
+    wrong = ["recast", str(sample["shot"]), "--character", "a", "-o", "b"]
+    for arguments in (
+        [evil], ["scene", evil], ["weights", "fetch", evil], ["weights", evil], [*wrong, f"--{evil}"],
+        [*wrong, "--height-m", evil], ["recast", evil, "--character", str(sample["character"]), "-o", "film"],
+    ):  # fmt: skip
+        with suppress(SystemExit):
+            assert main(arguments) == 2
+        said = capsys.readouterr().err
+        assert said and all(line.isprintable() and len(line) <= 920 for line in said.splitlines()), said
+    ConsoleNarrator().say(evil)
+    assert capsys.readouterr().out.replace("\n", "").isprintable()
+    logged = in_a_process("import logging; logging.warning('%s', arguments[0])", "a\x1b[31m\nb", capture_output=True)
+    assert logged.stderr == "understudy: a\\x1b[31m\\nb\n"
 
 
 def test_bad_shots(tmp_path, sample, capsys):

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from understudy.core.errors import printable
 from understudy.core.progress import Progress
 
 __all__ = ["ConsoleNarrator"]
@@ -22,8 +23,8 @@ class ConsoleNarrator:
         self.console = Console(highlight=False)
 
     def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        """Print one line; what it quotes of files is made printable."""
+        self.console.print(printable(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:

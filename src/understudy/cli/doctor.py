@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import tyro
 from rich.console import Console
 
+from understudy.cli.arguments import parse
 from understudy.core.errors import BackendUnavailable
 from understudy.io.weights import cache_folder
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         BackendUnavailable: something that recasting needs is missing.
     """
-    tyro.cli(_Arguments, prog="understudy doctor", args=arguments)
+    parse(_Arguments, "understudy doctor", arguments)
     from understudy.studio.doctor import examine
 
     console = Console(highlight=False, soft_wrap=True)

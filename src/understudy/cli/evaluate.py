@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 
 __all__ = ["main"]
@@ -58,12 +59,12 @@ def _transfer(arguments: list[str]) -> None:
         """Folder for the shots, the page and the figures."""
         config: tyro.conf.OmitArgPrefixes[TransferConfig] = field(default_factory=TransferConfig)
 
-    options = tyro.cli(Arguments, prog="understudy evaluate transfer", args=_split(arguments))
+    options = parse(Arguments, "understudy evaluate transfer", _split(arguments))
     print(evaluate_transfer(options.out, options.config, ConsoleNarrator()))
 
 
 def _film(arguments: list[str]) -> None:
-    options = tyro.cli(_Film, prog="understudy evaluate", args=arguments)
+    options = parse(_Film, "understudy evaluate", arguments)
     from understudy.studio.evaluate_transfer import evaluate_film
 
     print(json.dumps(evaluate_film(options.film, options.truth), indent=1))

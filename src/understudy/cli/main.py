@@ -2,11 +2,14 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from understudy import __version__
-from understudy.core.errors import UnderstudyError
+from understudy.cli.endings import Ended, discard_output, ending_by_signals, ready_output, sentence_and_code
+from understudy.core.errors import InputError, printable, quoted
 
 __all__ = ["VERBS", "main"]
 
@@ -30,8 +33,23 @@ def _usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the process's exit code: 0 done, 2 bad input, 3 a backend is missing, 130 interrupted."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one verb; returns the process's exit code: 0 done, else as `understudy.cli.endings` says."""
+    ready_output()
+    with ending_by_signals():
+        try:
+            try:
+                return _run(list(sys.argv[1:] if arguments is None else arguments))
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            return 1  # whoever read the output has gone
+        except (Exception, KeyboardInterrupt, Ended) as error:
+            return _tell(error)
+        finally:
+            discard_output()
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return 0
@@ -40,18 +58,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     verb, *rest = arguments
     if verb not in VERBS:
-        print(f"understudy: there is no verb {verb!r}; choose from {', '.join(VERBS)}", file=sys.stderr)
-        return 2
-    logging.basicConfig(format="understudy: %(message)s", level=logging.WARNING)
-    try:
-        import_module(f"understudy.cli.{verb}").main(rest)
-    except UnderstudyError as error:
-        print(f"understudy: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\nunderstudy: interrupted; the same command, given again, uses what is finished", file=sys.stderr)
-        return 130
+        raise InputError(f"there is no verb {quoted(verb)}; choose from {', '.join(VERBS)}")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("understudy: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    import_module(f"understudy.cli.{verb}").main(rest)
     return 0
+
+
+class _OneLine(logging.Formatter):
+    """A message as one printable line: it may quote what a file holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def _tell(error: BaseException) -> int:
+    """Say how a verb ended; returns the exit code."""
+    told = sentence_and_code(error)
+    with suppress(OSError, ValueError):
+        if told is None:
+            traceback.print_exception(error)
+            print(
+                "understudy: this is a fault in understudy; please report it, with the lines above and the command",
+                file=sys.stderr,
+            )
+        else:
+            print(f"understudy: {printable(told[0])}", file=sys.stderr)
+    return 1 if told is None else told[1]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import tyro
 
+from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
+from understudy.core.errors import printable
 from understudy.studio.config import RecastConfig
 
 __all__ = ["main"]
@@ -31,8 +33,8 @@ class _Arguments:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the arguments, recast, and say where the result is."""
-    options = tyro.cli(_Arguments, prog="understudy recast", args=arguments)
+    options = parse(_Arguments, "understudy recast", arguments)
     from understudy.studio.recast import recast_with  # heavy: only once the arguments are known to be right
 
     film = recast_with(options.shot, options.character, options.out, options.config, ConsoleNarrator())
-    print(f"\nfilm    {film.film}\nreport  {film.report}")
+    print(f"\nfilm    {printable(film.film)}\nreport  {printable(film.report)}")

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import tyro
 
+from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.cli.needs import needs_torch
-from understudy.core.errors import InputError
+from understudy.core.errors import InputError, printable, quoted
 
 __all__ = ["main"]
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     part, *rest = arguments
     parts = {"train": _train, "evaluate": _evaluate, "render-dataset": _render_dataset}
     if part not in parts:
-        raise InputError(f"scene has no part {part!r}; choose from {', '.join(parts)}")
+        raise InputError(f"scene has no part {quoted(part)}; choose from {', '.join(parts)}")
     needs_torch()
     parts[part](rest)
 
@@ -47,7 +48,7 @@ def _train(arguments: Sequence[str]) -> None:
         """Folder of the training: checkpoints, curves, samples."""
         config: tyro.conf.OmitArgPrefixes[TrainSceneConfig] = field(default_factory=TrainSceneConfig)
 
-    options = tyro.cli(Arguments, prog="understudy scene train", args=arguments)
+    options = parse(Arguments, "understudy scene train", arguments)
     train_scene(options.out, options.config, ConsoleNarrator())
 
 
@@ -64,9 +65,9 @@ def _evaluate(arguments: Sequence[str]) -> None:
         """Folder of page and figures; by default that of the training."""
         config: tyro.conf.OmitArgPrefixes[EvaluateSceneConfig] = field(default_factory=EvaluateSceneConfig)
 
-    options = tyro.cli(Arguments, prog="understudy scene evaluate", args=arguments)
+    options = parse(Arguments, "understudy scene evaluate", arguments)
     result = evaluate_scene(options.run, options.out or options.run, options.config, ConsoleNarrator())
-    print(f"\npage     {result.page}\nfigures  {result.figures}")
+    print(f"\npage     {printable(result.page)}\nfigures  {printable(result.figures)}")
 
 
 def _render_dataset(arguments: Sequence[str]) -> None:
@@ -80,8 +81,8 @@ def _render_dataset(arguments: Sequence[str]) -> None:
         """Folder of the dataset, in the public Scene-Decoupled layout."""
         config: tyro.conf.OmitArgPrefixes[RenderDatasetConfig] = field(default_factory=RenderDatasetConfig)
 
-    options = tyro.cli(Arguments, prog="understudy scene render-dataset", args=arguments)
+    options = parse(Arguments, "understudy scene render-dataset", arguments)
     narrator = ConsoleNarrator()
     with narrator.stage("clips") as progress:
         scenes = render_dataset(options.config, options.out, progress)
-    print(f"\n{len(scenes)} scenes  {options.out}")
+    print(f"\n{len(scenes)} scenes  {printable(options.out)}")

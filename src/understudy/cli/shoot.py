@@ -7,8 +7,10 @@ from typing import Annotated
 
 import tyro
 
+from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.cli.needs import needs_torch
+from understudy.core.errors import printable
 
 __all__ = ["main"]
 
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         """Who does what: "a man in a red coat dances in the middle, facing the camera"."""
         config: tyro.conf.OmitArgPrefixes[ShootConfig] = field(default_factory=ShootConfig)
 
-    options = tyro.cli(Arguments, prog="understudy shoot", args=arguments)
+    options = parse(Arguments, "understudy shoot", arguments)
     result = shoot_clip(options.set, options.camera, options.prompt, options.out, options.config, ConsoleNarrator())
-    print(f"\nclip     {result.clip}\ncamera   {result.camera}\npreview  {result.preview}")
+    print(f"\nclip     {printable(result.clip)}")
+    print(f"camera   {printable(result.camera)}\npreview  {printable(result.preview)}")

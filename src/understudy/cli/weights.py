@@ -6,8 +6,9 @@ from typing import Literal
 
 import tyro
 
+from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
-from understudy.core.errors import InputError
+from understudy.core.errors import InputError, quoted
 from understudy.io.weights import cache_folder, ensure_weights, list_weights, read_manifest, verify_weights
 
 __all__ = ["main"]
@@ -30,11 +31,11 @@ def main(arguments: Sequence[str]) -> None:
         InputError: a name that the manifest does not know, or weights that are damaged.
         BackendUnavailable: weights that cannot be fetched.
     """
-    options = tyro.cli(_Arguments, prog="understudy weights", args=arguments)
+    options = parse(_Arguments, "understudy weights", arguments)
     known = read_manifest()
     unknown = [name for name in options.names if name not in known]
     if unknown:
-        raise InputError(f"there are no weights called {unknown[0]!r}; the manifest knows {', '.join(known)}")
+        raise InputError(f"there are no weights called {quoted(unknown[0])}; the manifest knows {', '.join(known)}")
     names = options.names or tuple(known)
     if options.action == "list":
         _list(names)
