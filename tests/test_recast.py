@@ -114,6 +114,7 @@ def test_the_folder_holds_every_element(folder):
         *(f"camera/{name}{kind}" for name in ("source", "fitted") for kind in (".json", ".usda", "_transforms.json")),
         *(f"camera/{name}_colmap/images.txt" for name in ("source", "fitted")),
         *(f"passes/{name}" for name in PASS_FILES),
+        *("passes/README.txt", "passes/exr/passes.0001.exr"),
     ]
     assert [name for name in expected if not (folder / name).is_file()] == []
     assert [path for path in folder.rglob("*") if "unfinished" in path.name or path.name.endswith(".part")] == []

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.errors import FileFormatError
 from understudy.core.passes import Passes
@@ -62,7 +63,8 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
     write(folder / PLATE, [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * FRAMES, "plate")
     write(folder / REMOVED, removed, "mask")
     write(folder / "actors/1/mask.mkv", removed, "mask")
-    with PassWriter(folder / "passes", WIDTH, HEIGHT, RATE) as writer:
+    camera = CameraPath(np.tile(np.eye(4), (FRAMES, 1, 1)), np.tile(np.eye(3), (FRAMES, 1, 1)), WIDTH, HEIGHT, RATE)
+    with PassWriter(folder / "passes", camera, "video") as writer:
         for frame, there in enumerate(PRESENT):
             writer.write(rendered(frame, 1.0 if there else 0.0))
     save_light(folder / "light.json", Light(np.array([0.6, 0.8, 0.0]), np.ones(3), np.ones(3), np.zeros(3)))

@@ -1,11 +1,15 @@
 """What a renderer hands over for one frame."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-__all__ = ["Passes"]
+__all__ = ["PassKind", "Passes"]
+
+PassKind = Literal["exr", "video", "png"]
+"""How passes are written: as video, with a sequence of multi-layer EXR or of 8-bit PNG beside it."""
 
 
 @dataclass(frozen=True)

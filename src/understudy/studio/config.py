@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from understudy.core.errors import InputError
+from understudy.core.passes import PassKind
 
 __all__ = ["RecastConfig"]
+
+MOST_FRAME_NUMBER = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,10 @@ class RecastConfig:
     """For a picture: its joints by hand, as JSON."""
     cutout: Path | None = None
     """For a picture: its cut-out by hand, as a grey picture."""
-    passes: Literal["video", "png", "exr"] = "video"
-    """How the render passes are written: lossless video, 8-bit PNG, or half-float EXR beside the video."""
+    passes: PassKind = "exr"
+    """How the render passes are written: as lossless video, with multi-layer EXR or 8-bit PNG beside it."""
+    first_frame: int = 1
+    """The number of the first frame of each cut: in the names of image sequences, and in EXR headers."""
 
     def __post_init__(self) -> None:
         for name, least, most in (("height_m", 0.3, 3.0), ("character_height_m", 0.05, 20.0)):
@@ -46,6 +51,8 @@ class RecastConfig:
                 raise InputError(f"{option} is {value:g}; give metres between {least:g} and {most:g}")
         if self.actor < 1:
             raise InputError(f"--actor is {self.actor}; actors are counted from 1")
+        if not 0 <= self.first_frame <= MOST_FRAME_NUMBER:
+            raise InputError(f"--first-frame is {self.first_frame}; give a number from 0 to {MOST_FRAME_NUMBER}")
         if self.start is not None and self.start < 0:
             raise InputError(f"--start is {self.start:g}; give seconds from the beginning of the file")
         if self.start is not None and self.end is not None and self.end <= self.start:

@@ -15,7 +15,7 @@ from understudy.core.film import Performance, Take
 from understudy.core.progress import Progress
 from understudy.io.cameras import read_camera_json
 from understudy.io.gltf import write_scene
-from understudy.io.passes import PassWriter, read_passes
+from understudy.io.passes import PASS_FILES, PassWriter, read_passes
 from understudy.io.video import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
@@ -106,21 +106,46 @@ def the_take(cut: Cut) -> Take:
 
 
 def render_stage(cut: Cut) -> None:
-    """The character alone, pass by pass; nothing where the actor is not there."""
-    config = OpenGL(supersampling=1 if cut.config.quality == "draft" else 2)
+    """The character alone, pass by pass, nothing where the actor is not there; in EXR also people's mattes."""
+    kind, first = cut.config.passes, cut.config.first_frame
+    config = OpenGL(supersampling=1 if cut.config.quality == "draft" else 2, motion=kind == "exr")
+    mattes = people_mattes(cut) if kind == "exr" else {}
 
     def work(folder: Path, progress: Progress) -> None:
         take, present = the_take(cut), presence(cut)
-        camera, empty = take.camera, replace(take, performances=())
-        size = (camera.width, camera.height, camera.frame_rate)
-        with PassWriter(folder / "passes", *size, cut.config.passes) as writer, config.build() as renderer:
-            rendered = (renderer(take if there else empty, frame) for frame, there in enumerate(present))
-            for done, _ in enumerate(behind(writer.write, rendered), 1):
+        empty, names = replace(take, performances=()), [actor.character.name for actor in take.performances]
+        frames = zip(present, filmed_people(cut, mattes, len(take)), strict=True)
+        with PassWriter(folder / "passes", take.camera, kind, first, names) as writer, config.build() as renderer:
+            rendered = (
+                (renderer(take if there else empty, frame), people) for frame, (there, people) in enumerate(frames)
+            )
+            for done, _ in enumerate(behind(lambda frame: writer.write(*frame), rendered), 1):
                 progress(done, len(take))
 
-    settings = asdict(config) | {"passes": cut.config.passes}
-    reads = [*TAKE_READS, "light.json", f"{cut.actor}/presence.json"]
+    settings = asdict(config) | {"passes": kind, "first_frame": first}
+    reads = [*TAKE_READS, "light.json", f"{cut.actor}/presence.json", *mattes.values()]
     cut.run("render", reads, settings, ["passes"], work)
+
+
+def people_mattes(cut: Cut) -> dict[str, str]:
+    """The matte of everybody who was found in the shot, by the name that compositors see."""
+    count = cut.project.stages[cut.prefix + "people"].report["people"]
+    mattes = {f"person_{number}": f"people/person_{number}.mkv" for number in range(1, count + 1)}
+    mattes[f"person_{cut.config.actor}"] = f"{cut.actor}/mask.mkv"
+    if cut.path("people/others.mkv").exists():
+        mattes["others"] = "people/others.mkv"
+    return mattes
+
+
+def filmed_people(cut: Cut, mattes: dict[str, str], frames: int) -> Iterator[dict[str, Float[np.ndarray, "h w"]]]:
+    """Coverage, 0 … 1, of everybody by name, frame by frame."""
+    if not mattes:
+        yield from ({} for _ in range(frames))
+        return
+    height, width = cut.shot.height, cut.shot.width
+    for seen in zip(*(read_video(cut.path(matte)) for matte in mattes.values()), strict=True):
+        shares = (matte[:height, :width] * np.float32(1 / 255) for matte in seen)
+        yield dict(zip(mattes, shares, strict=True))
 
 
 def scene_stage(cut: Cut) -> None:
@@ -135,7 +160,7 @@ def scene_stage(cut: Cut) -> None:
 
 def film_reads(cut: Cut) -> list[str]:
     """What the finished frames of a cut are made of."""
-    names = ["plate/clean_plate.mp4", REMOVED, "passes", "light.json"]
+    names = ["plate/clean_plate.mp4", REMOVED, *(f"passes/{name}" for name in PASS_FILES), "light.json"]
     names += [f"{cut.actor}/{name}" for name in ("mask.mkv", "presence.json")]
     return [cut.prefix + name for name in names]
 
