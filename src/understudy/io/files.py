@@ -15,7 +15,7 @@ __all__ = ["check_file", "name_within", "read_bytes", "reading"]
 
 MALFORMED = (
     OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RecursionError, MemoryError,
-    struct.error, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError,
+    struct.error, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError, SystemError,
 )  # fmt: skip
 """What parsers of malformed content raise, our own and libraries'."""
 
