@@ -59,7 +59,8 @@ def main() -> None:
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
     (options.out / "flagged").mkdir(parents=True)
-    figures = {"mutations": read_damaged(options), "command_lines": run_commands(options)}
+    figures = {"mutations": read_damaged(options)} if options.mutations else {}
+    figures |= {"command_lines": run_commands(options)} if options.cases else {}
     print(json.dumps(figures, indent=1))
     if options.mutations >= 100_000 and options.cases >= 1000:
         print(save("hostile", figures))
