@@ -10,7 +10,7 @@ in which the modules are loaded, every twentieth as a program from its start. Co
 - files outside: anything beside the folder that was named as output, in the case's folder or in the package, that was
   made, changed or removed,
 - memory and seconds of refusals: the peak above what the loaded modules take, and for programs from their start the
-  peak itself; seconds from when the arguments are known.
+  peak itself; seconds of the processor.
 
 A command that is not refused runs for at most twenty seconds, then it is asked to end (SIGTERM), which must be
 as quiet. Writes `results/hostile.json`. Every flagged input is kept below --out, in `flagged/`.
@@ -37,7 +37,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / folder) for folder in 
 
 from file_kinds import FILE_KINDS, valid_bytes  # noqa: E402
 from hostile_cases import all_cases  # noqa: E402
-from hostile_run import Outcome, run_case  # noqa: E402
+from hostile_run import Case, Outcome, run_case  # noqa: E402
 from mutations import mutated  # noqa: E402
 
 from understudy.core.errors import UnderstudyError  # noqa: E402
@@ -122,7 +122,7 @@ def read_piece(name: str, first: int, count: int, seed: int, flagged: Path) -> d
 def _read_one(read, path: Path, tally: Counter) -> str:
     """Read one file and count; returns what is wrong with how that went, if anything is."""
     Path("/proc/self/clear_refs").write_text("5")  # The peak starts anew (Linux, proc(5)).
-    before, started = _memory_mb("VmRSS"), time.perf_counter()
+    before, started = _memory_mb("VmRSS"), time.process_time()
     problems = ""
     try:
         read(path)
@@ -137,7 +137,7 @@ def _read_one(read, path: Path, tally: Counter) -> str:
         refused = True
         problems = traceback.format_exc()
         tally["tracebacks"] += 1
-    seconds, grown_mb = time.perf_counter() - started, _memory_mb("VmHWM") - before
+    seconds, grown_mb = time.process_time() - started, _memory_mb("VmHWM") - before
     tally["refused" if refused else "read"] += 1
     if refused:
         tally["most_mb_refused"] = max(tally["most_mb_refused"], round(grown_mb))
@@ -168,14 +168,14 @@ def run_commands(options: argparse.Namespace) -> dict:
         }
         for done, job in enumerate(as_completed(jobs), 1):
             case, outcome = jobs[job], job.result()
-            _count(rows.setdefault(case.group, Counter()), outcome)
-            problems = problems_of(outcome)
+            _count(rows.setdefault(case.group, Counter()), case, outcome)
+            problems = problems_of(case, outcome)
             if problems:
                 keep = options.out / "flagged" / f"case_{case.name.replace('/', '_')[:80]}.txt"
                 keep.write_text(f"{problems}\n{outcome.arguments}\nexit {outcome.exit_code}\n{outcome.said}")
             if done % 50 == 0 or done == len(jobs):
                 print(f"{done} of {len(jobs)} command lines", flush=True)
-    keys = ("run", "refused", "finished", "ended", "tracebacks", "outside", "too_large", "too_slow")
+    keys = ("run", "refused", "finished", "ended", "tracebacks", "outside", "not_refused", "too_large", "too_slow")
     peaks = ("most_mb_refused", "most_mb_program", "most_s_refused")
     groups = [{"group": name} | {key: row[key] for key in (*keys, *peaks)} for name, row in sorted(rows.items())]
     print(table(groups))
@@ -183,13 +183,15 @@ def run_commands(options: argparse.Namespace) -> dict:
     return totals | {key: max(row[key] for row in rows.values()) for key in peaks} | {"groups": groups}
 
 
-def problems_of(outcome: Outcome) -> list[str]:
+def problems_of(case: Case, outcome: Outcome) -> list[str]:
     """What is wrong with how a command went."""
     problems = []
     if outcome.traceback:
         problems.append("traceback")
     if outcome.outside:
         problems.append(f"outside: {outcome.outside}")
+    if case.must_be_refused and not outcome.refused:
+        problems.append("not refused")
     if outcome.refused and outcome.memory_mb > MOST_MB:
         problems.append(f"{outcome.memory_mb:.0f} MB")
     if outcome.refused and outcome.seconds > MOST_S:
@@ -197,11 +199,12 @@ def problems_of(outcome: Outcome) -> list[str]:
     return problems
 
 
-def _count(row: Counter, outcome: Outcome) -> None:
+def _count(row: Counter, case: Case, outcome: Outcome) -> None:
     row["run"] += 1
     row["refused"] += outcome.refused
     row["finished"] += outcome.exit_code == 0
     row["ended"] += outcome.ended
+    row["not_refused"] += case.must_be_refused and not outcome.refused
     row["tracebacks"] += outcome.traceback
     row["outside"] += bool(outcome.outside)
     if outcome.refused:

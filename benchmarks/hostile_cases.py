@@ -123,7 +123,7 @@ def _damaged(group: str, arguments: list[str], path: Path, count: int, dice: ran
 
 def _odd(group: str, arguments: list[str], suffix: str) -> list[Case]:
     return [
-        Case(group, f"{group} {suffix} {odd}", partial(_with_odd_of, arguments, suffix, odd))
+        Case(group, f"{group} {suffix} {odd}", partial(_with_odd_of, arguments, suffix, odd), must_be_refused=True)
         for odd in odd_files(suffix)
         if "\0" not in odd and odd != "null in name"
     ]

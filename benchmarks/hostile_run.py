@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from understudy.io.weights import cache_folder
+
 __all__ = ["Case", "Outcome", "run_case"]
 
 LONGEST_S = 20.0
@@ -22,14 +24,14 @@ _WATCHED = """
 import sys, time
 from pathlib import Path
 report = Path(sys.argv.pop(1))
-started = time.perf_counter()
+started = time.process_time()
 from understudy.cli.main import main
 try:
     code = main()
 except SystemExit as stop:
     code = stop.code if isinstance(stop.code, int) else 2 if stop.code else 0
 finally:
-    report.write_text(Path("/proc/self/status").read_text() + f"Seconds: {time.perf_counter() - started}\\n")
+    report.write_text(Path("/proc/self/status").read_text() + f"Seconds: {time.process_time() - started}\\n")
 sys.exit(code)
 """
 
@@ -45,6 +47,8 @@ class Case:
     outputs: tuple[str, ...] = ("film", "clip.mp4", "clip.camera.json", "clip.preview.png", "run", "data")
     """Names in that folder that the command may make or change."""
     environment: dict[str, str] = field(default_factory=dict)
+    must_be_refused: bool = False
+    """Whether what is given is no input at all: to work on it, or to wait for it, is a fault."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,13 @@ class Outcome:
     """Whether it was asked to end, after it was not refused for so long."""
     memory_mb: float
     seconds: float
+    """Of the processor: the machine may be busy."""
     outside: tuple[str, ...]
 
     @property
     def refused(self) -> bool:
-        return self.exit_code in (1, 2, 3) and not self.ended
+        """Whether its input was; where nobody is in the shot, every file was read."""
+        return self.exit_code in (1, 2, 3) and not self.ended and "nobody was found" not in self.said
 
     @property
     def traceback(self) -> bool:
@@ -86,6 +92,7 @@ def run_case(case: Case, folder: Path, program: bool) -> Outcome:
     environment = os.environ | {
         "TMPDIR": str(folder / "tmp"),
         "HOME": str(folder / "home"),
+        "UNDERSTUDY_CACHE": str(cache_folder()),
         "OMP_NUM_THREADS": "1",
         **case.environment,
     }
@@ -128,7 +135,7 @@ def _program(arguments: list[str], folder: Path, work: Path, environment: dict) 
 def _forked(arguments: list[str], folder: Path, work: Path, environment: dict) -> tuple[int, bool, float, float]:
     """Run main in a copy of this process, which has loaded the modules."""
     load_modules()
-    started = time.perf_counter()
+    started = time.process_time()
     child = os.fork()
     if child == 0:
         code = 99
@@ -147,7 +154,7 @@ def _forked(arguments: list[str], folder: Path, work: Path, environment: dict) -
             os.environ.update(environment)
             Path("/proc/self/clear_refs").write_text("5")
             before = _field(Path("/proc/self/status").read_text(), "VmRSS:")
-            started = time.perf_counter()
+            started = time.process_time()
             from understudy.cli.main import main
 
             try:
@@ -155,7 +162,7 @@ def _forked(arguments: list[str], folder: Path, work: Path, environment: dict) -
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else 2 if stop.code else 0
             peak = _field(Path("/proc/self/status").read_text(), "VmHWM:")
-            seconds = time.perf_counter() - started
+            seconds = time.process_time() - started
             (folder / "status.txt").write_text(f"Grown: {peak - before}\nSeconds: {seconds}\n")
         except BaseException:
             traceback.print_exc()
@@ -179,7 +186,7 @@ def _forked(arguments: list[str], folder: Path, work: Path, environment: dict) -
             time.sleep(0.01)
     code = os.waitstatus_to_exitcode(status)
     report = folder / "status.txt"
-    text = report.read_text() if report.exists() else f"Grown: 0\nSeconds: {time.perf_counter() - started}\n"
+    text = report.read_text() if report.exists() else f"Grown: 0\nSeconds: {time.process_time() - started}\n"
     return code, ended, _field(text, "Grown:") / 1024, _field(text, "Seconds:")
 
 
