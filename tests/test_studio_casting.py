@@ -64,12 +64,12 @@ def test_a_light_that_is_none(tmp_path, edit):
     path = tmp_path / "light.json"
     save_light(path, LIGHT)
     path.write_text(json.dumps(json.loads(path.read_text()) | edit))
-    with pytest.raises(FileFormatError, match="is not a light"):
+    with pytest.raises(FileFormatError, match="is no light"):
         load_light(path)
 
 
 @pytest.mark.parametrize("text", ["[]", "7", "{}", "", "[" * 100_000])
 def test_a_file_that_is_no_light(tmp_path, text):
     (tmp_path / "light.json").write_text(text)
-    with pytest.raises(FileFormatError, match="is not a light"):
+    with pytest.raises(FileFormatError, match="is no light"):
         load_light(tmp_path / "light.json")

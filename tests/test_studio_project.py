@@ -433,3 +433,10 @@ def test_a_name_that_is_no_text_is_no_obstacle(tmp_path):
     project.run("stage", {folder.name: Path(__file__)}, {"text": folder.name}, ["one.txt"], write(["one.txt"], "a"))
     project.close()
     assert run(folder, "b", ("one.txt",))[0].executed == ["stage"]
+
+
+def test_a_manifest_of_too_many_values_is_refused_before_it_takes_memory(tmp_path):
+    run(tmp_path / "film", "a")
+    (tmp_path / "film" / MANIFEST).write_text('{"film": {"x": [' + "[]," * 5_000_000 + "[]]}}")
+    with pytest.raises(FileFormatError, match="values"):
+        Project(tmp_path / "film")

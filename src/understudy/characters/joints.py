@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
 from understudy.characters.protocol import Detection, LandmarkDetector
-from understudy.core.errors import CharacterError
+from understudy.core.errors import CharacterError, quoted
+from understudy.io.files import read_bytes, reading
 
 __all__ = ["POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints", "silhouette_score"]
 
@@ -26,6 +27,8 @@ POINTS: tuple[str, ...] = (
 """What is known of a figure in 2D. `head` is the base of the skull (between the ears, at the jaw's height), `hips`
 the middle of the pelvis; left is the figure's own left, which is on the right of a picture that it faces."""
 
+MOST_JOINTS_BYTES = 1 << 20
+FARTHEST_PX = 1e6
 _INDEX = {name: index for index, name in enumerate(POINTS)}
 _BONES = tuple(
     (_INDEX[a], _INDEX[b])
@@ -269,25 +272,27 @@ def read_joints(path: Path) -> FigureJoints:
     Raises:
         CharacterError: the file is not such a list, or a joint is missing.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = _drawn_character(text) if path.suffix.lower() in (".yaml", ".yml") else json.loads(text)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CharacterError(f"{path} cannot be read as a joints file in JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise CharacterError(f'{path} holds no joints: expected {{"left_elbow": [x, y], …}} in pixels')
+    what = "list of joints"
+    content = read_bytes(path, what, MOST_JOINTS_BYTES, CharacterError)
     point: dict[str, np.ndarray] = {}
-    for name, value in data.items():
-        if name not in _INDEX:
-            raise CharacterError(f"{path} names a joint {name!r}; known are {', '.join(POINTS)}")
-        if not (isinstance(value, list) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
-            raise CharacterError(f"{path}: {name} is {value!r}; expected [x, y] in pixels")
-        point[name] = np.array(value, np.float64)
+    with reading(path, f"{what} in JSON", CharacterError, 'expected {"left_elbow": [x, y], …} in pixels'):
+        text = content.decode()
+        data = _drawn_character(text) if path.suffix.lower() in (".yaml", ".yml") else json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("it holds no names")
+        for name, value in data.items():
+            if name not in _INDEX:
+                raise CharacterError(f"{path} names a joint {quoted(name)}; known are {', '.join(POINTS)}")
+            if not (isinstance(value, list) and len(value) == 2 and all(_is_pixel(v) for v in value)):
+                raise CharacterError(f"{path}: {name} is {quoted(value)}; expected [x, y] in pixels")
+            point[name] = np.array(value, np.float64)
     complete = _complete(point, path)
-    points = np.stack([complete[name] for name in POINTS])
-    if not np.isfinite(points).all():
-        raise CharacterError(f"{path} holds a joint that is not a number; expected [x, y] in pixels")
-    return FigureJoints(points)
+    return FigureJoints(np.stack([complete[name] for name in POINTS]))
+
+
+def _is_pixel(value: object) -> bool:
+    """Whether it is a number that can be a place in, or near, a picture."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST_PX
 
 
 def _drawn_character(text: str) -> dict[str, list[float]]:

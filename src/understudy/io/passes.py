@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,12 +11,13 @@ from jaxtyping import Float, UInt8
 from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes, PassKind
 from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.io.encoding import VideoKind
 from understudy.io.exr import EXR_LAYERS, write_exr
 from understudy.io.images import write_png
 from understudy.io.text import replace_text
 from understudy.io.video import VideoWriter, read_video
 
-__all__ = ["PASS_FILES", "PassWriter", "read_passes"]
+__all__ = ["PASS_FILES", "PASS_KINDS", "PassWriter", "read_passes"]
 
 PASS_FILES = {
     "colour.mkv": "colour with straight alpha, sRGB",
@@ -28,6 +28,10 @@ PASS_FILES = {
     "shadow.mkv": "share of the key light that is taken from the ground",
 }
 """The videos of the passes, and what each holds."""
+PASS_KINDS: dict[str, VideoKind] = {
+    "colour.mkv": "lossless_alpha", "depth.mkv": "depth", "normals.mkv": "lossless", "ids.mkv": "mask",
+    "id_share.mkv": "mask", "shadow.mkv": "mask",
+}  # fmt: skip
 SEQUENCES: dict[PassKind, str] = {"exr": "exr/passes.{number:04d}.exr", "png": "png/colour.{number:04d}.png"}
 README = f"""The passes of the rendered character.
 
@@ -74,16 +78,11 @@ class PassWriter:
             (self.folder / SEQUENCES[self.kind]).parent.mkdir(exist_ok=True)
         replace_text(self.folder / "README.txt", README)
 
-        def writer(name: str, kind: Literal["lossless", "lossless_alpha", "mask", "depth"]) -> VideoWriter:
-            size = (self.camera.width, self.camera.height)
-            return self._stack.enter_context(VideoWriter(self.folder / name, *size, self.camera.frame_rate, kind))
+        def writer(name: str) -> VideoWriter:
+            size = (self.camera.width, self.camera.height, self.camera.frame_rate)
+            return self._stack.enter_context(VideoWriter(self.folder / name, *size, PASS_KINDS[name]))
 
-        self._colour = writer("colour.mkv", "lossless_alpha")
-        self._depth = writer("depth.mkv", "depth")
-        self._normals = writer("normals.mkv", "lossless")
-        self._ids = writer("ids.mkv", "mask")
-        self._id_share = writer("id_share.mkv", "mask")
-        self._shadow = writer("shadow.mkv", "mask")
+        self._colour, self._depth, self._normals, self._ids, self._id_share, self._shadow = map(writer, PASS_FILES)
         return self
 
     def write(self, passes: Passes, people: Mapping[str, Float[np.ndarray, "height width"]] | None = None) -> None:

@@ -2,18 +2,22 @@
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import Annotated, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
+from pydantic import ConfigDict, Field
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.checks import check_finite, check_shape
 from understudy.core.environment import Light
 from understudy.core.errors import FileFormatError, quoted
 from understudy.core.footage import CameraSolution
 from understudy.io.arrays import read_arrays, write_arrays
+from understudy.io.files import reading
 from understudy.io.records import Record, read_record
 
 __all__ = [
@@ -31,6 +35,7 @@ _SOLUTION = "understudy camera solution 1"
 _SOLUTION_ARRAYS = ("T_world_camera", "K", "size_px", "frame_rate", "move", "points", "residual_px", "notes")
 _FIT = "understudy body fit 1"
 _MOST_BYTES = 1 << 20
+_Irradiance = Annotated[float, Field(ge=0, le=1e6)]
 
 
 def save_solution(path: Path, solution: CameraSolution) -> None:
@@ -50,10 +55,26 @@ def save_solution(path: Path, solution: CameraSolution) -> None:
 
 
 def load_solution(path: Path) -> CameraSolution:
-    """Read what `save_solution` wrote."""
-    T, K, size_px, rate, move, points, residual_px, notes = read_arrays(path, _SOLUTION, _SOLUTION_ARRAYS).values()
-    camera = CameraPath(T, K, int(size_px[0]), int(size_px[1]), Fraction(int(rate[0]), int(rate[1])))
-    return CameraSolution(camera, str(move), points, residual_px, tuple(str(note) for note in notes))
+    """Read what `save_solution` wrote.
+
+    Raises:
+        FileFormatError: no such table, or its arrays are no camera of so many frames.
+    """
+    arrays = read_arrays(path, _SOLUTION, _SOLUTION_ARRAYS)
+    with reading(path, "camera solution", advice="delete it to have it made again"):
+        T, K, points, residual_px = (
+            arrays[name].astype(np.float64) for name in ("T_world_camera", "K", "points", "residual_px")
+        )
+        (width, height), (numerator, denominator) = arrays["size_px"].tolist(), arrays["frame_rate"].tolist()
+        check_shape("T_world_camera", T, None, 4, 4)
+        check_shape("points", points, None, 3)
+        check_finite("points", points)
+        check_shape("residual_px", residual_px, len(T))
+        move, notes = str(arrays["move"]), tuple(str(note) for note in arrays["notes"])
+        if move not in get_args(CameraMoveKind):
+            raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
+        camera = CameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
+        return CameraSolution(camera, move, points, residual_px, notes)
 
 
 def save_fit(
@@ -64,9 +85,17 @@ def save_fit(
 
 
 def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "time 2"]]:
-    """Read what `save_fit` wrote."""
+    """Read what `save_fit` wrote.
+
+    Raises:
+        FileFormatError: no such table, or its arrays do not fit together.
+    """
     arrays = read_arrays(path, _FIT, ("reprojection_px", "ground_contact"))
-    return arrays["reprojection_px"], arrays["ground_contact"].astype(bool)
+    with reading(path, "table of a body fit", advice="delete it to have it made again"):
+        reprojection_px, contact = arrays["reprojection_px"].astype(np.float64), arrays["ground_contact"].astype(bool)
+        check_shape("reprojection_px", reprojection_px, None)
+        check_shape("ground_contact", contact, len(reprojection_px), 2)
+        return reprojection_px, contact
 
 
 class _Presence(Record):
@@ -110,26 +139,30 @@ def save_light(path: Path, light: Light) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+class _Light(Record):
+    """A `Light`, as it stands in a file."""
+
+    model_config = ConfigDict(extra="forbid")  # a misspelt name would be left out unnoticed
+
+    key_direction: tuple[float, float, float]
+    key_colour: tuple[_Irradiance, _Irradiance, _Irradiance]
+    fill_sky: tuple[_Irradiance, _Irradiance, _Irradiance]
+    fill_ground: tuple[_Irradiance, _Irradiance, _Irradiance]
+    key_angle_deg: Annotated[float, Field(ge=0, lt=90)]
+
+
 def load_light(path: Path) -> Light:
     """Read a light; the direction of its key may have any length.
 
     Raises:
         FileFormatError: a value is missing or no finite number, or the key has no direction.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it holds no names with values")
-        angle_deg = float(content.pop("key_angle_deg"))
-        if not 0 <= angle_deg < 90:
-            raise ValueError(f"key_angle_deg is {angle_deg:g}, not from 0 to below 90")
-        light = Light(
-            **{name: np.array(value, np.float64) for name, value in content.items()},
-            key_angle_rad=math.radians(angle_deg),
-        )
-        length = math.hypot(*light.key_direction)
-        if not 0 < length < math.inf:
-            raise ValueError("key_direction says no direction")
-        return replace(light, key_direction=light.key_direction / length)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise FileFormatError(f"{path} is not a light ({error}); delete it to have it made again") from error
+    light = read_record(path, _Light, "light", _MOST_BYTES)
+    direction = np.array(light.key_direction)
+    # Scaled first: the squares of very long and very short directions are no numbers.
+    direction = direction / (np.abs(direction).max() or 1.0)
+    length = float(np.linalg.norm(direction))
+    if not 0 < length < math.inf:
+        raise FileFormatError(f"{quoted(path)} is no light that can be used (key_direction says no direction)")
+    colours = (np.array(colour) for colour in (light.key_colour, light.fill_sky, light.fill_ground))
+    return Light(direction / length, *colours, math.radians(light.key_angle_deg))

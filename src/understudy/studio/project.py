@@ -29,9 +29,10 @@ from filelock import FileLock, Timeout
 from pydantic import Field, JsonValue
 
 from understudy import __version__
+from understudy.core.budget import Budget
 from understudy.core.errors import InputError, quoted
-from understudy.io.files import check_file
-from understudy.io.records import NameWithin, Record, read_record
+from understudy.io.files import check_file, read_bytes
+from understudy.io.records import NameWithin, Record, parse_record
 from understudy.io.temporary import whole_file
 from understudy.studio.outputs import clear_scratch, own_folder
 
@@ -39,6 +40,7 @@ __all__ = ["MANIFEST", "Project", "StageRecord", "file_hash"]
 
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 64 << 20
+MOST_MANIFEST_VALUES = 500_000
 _LITTER = ("Thumbs.db", "desktop.ini")
 
 
@@ -160,7 +162,12 @@ class Project:
     def _read(self, manifest: Path) -> None:
         if manifest.is_symlink():
             raise InputError(f"{quoted(manifest)} is a link; put the film's own manifest there")
-        content = read_record(manifest, _Manifest, "film's manifest", MOST_MANIFEST_BYTES)
+        text = read_bytes(manifest, "film's manifest", MOST_MANIFEST_BYTES)
+        # Each is a value or two, and takes a hundred times as much memory as in the file.
+        Budget(quoted(manifest), 0, advice="restore it").check_count(
+            "values", sum(text.count(sign) for sign in (b",", b"[", b"{")), MOST_MANIFEST_VALUES
+        )
+        content = parse_record(text, manifest, _Manifest, "film's manifest")
         self.header = dict(content.film)
         self.stages = {name: StageRecord(**dict(entry)) for name, entry in content.stages.items()}
         self.written, self.arriving = dict(content.written), dict(content.arriving)

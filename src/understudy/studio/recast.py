@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from understudy.core.errors import FileFormatError, InputError, NobodyInShot, quoted
 from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
+from understudy.io.records import Record, read_record
 from understudy.io.video import open_shot, read_frames, write_film
 from understudy.studio import filming, stages
 from understudy.studio.casting import character_stage, check_character
@@ -26,6 +27,8 @@ from understudy.studio.project import Project, file_hash
 from understudy.studio.report import report_stage
 
 __all__ = ["Film", "recast", "recast_with"]
+
+MOST_CUTS_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,17 @@ def _cuts(project: Project, shot: Shot, config: RecastConfig, narrator: Narrator
     ]
 
 
+class _CutList(Record):
+    first_frames: list[int]
+
+
 def _read_cuts(path: Path, frames: int) -> list[int]:
     """The first frame of each cut, as found or as the user has corrected them."""
-    try:
-        starts = [int(start) for start in json.loads(path.read_text(encoding="utf-8"))["first_frames"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{path} is no list of cuts ({error}); delete it to have it made again") from error
+    starts = read_record(path, _CutList, "list of cuts", MOST_CUTS_BYTES).first_frames
     if not starts or starts[0] != 0 or any(b - a < 2 for a, b in pairwise([*starts, frames])):
         raise FileFormatError(
-            f"{path} says that cuts start at {starts}; expected 0 and rising numbers below {frames}, two apart at least"
+            f"{quoted(path)} says that cuts start at {quoted(starts)[1:-1]}; expected 0 and rising numbers below"
+            f" {frames}, two apart at least"
         )
     return starts
 

@@ -9,14 +9,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.ahead import ahead
+from understudy.core.errors import printable
 from understudy.core.footage import Shot
 from understudy.core.progress import Progress
+from understudy.io.files import reading
 from understudy.io.passes import PASS_FILES
 from understudy.io.temporary import temporary_folder
 from understudy.io.video import VideoWriter, read_frames, read_video
 from understudy.studio.cut import Cut
 from understudy.studio.narration import Narrator
-from understudy.studio.project import Project
+from understudy.studio.project import MANIFEST, Project
 from understudy.studio.quality import Quality, measure
 from understudy.studio.report_page import Curve, Section, Strip, render_page
 from understudy.studio.verdicts import verdicts
@@ -50,7 +52,7 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
             f"made in {seconds:.0f} s ({seconds / len(shot):.2f} s per frame)"
         )
         page = render_page(
-            f"{shot.path.name} with {project.header['character']['file']}",
+            printable(f"{shot.path.name} with {project.header['character']['file']}"),
             facts,
             _stacked_video(shot, project.path("film.mp4"), width, height, progress),
             float(shot.frame_rate) / _player_step(shot),
@@ -95,7 +97,8 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
     }
     records["character"] = cut.project.stages["character"]
     title = f"Cut {number}" if number else "The shot"
-    return Section(title, verdicts(records, quality, cut.config), strips, curves)
+    with reading(cut.project.path(MANIFEST), "film's manifest", advice="delete it and make the film anew"):
+        return Section(title, verdicts(records, quality, cut.config), strips, curves)
 
 
 def _joined(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:

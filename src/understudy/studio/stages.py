@@ -3,6 +3,7 @@
 Stages hand over through the film's folder only: what a person edits there is what the next stage reads.
 """
 
+import itertools
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from understudy.io.cameras import (
     write_colmap_text,
     write_nerfstudio,
 )
+from understudy.io.files import reading
 from understudy.io.gltf import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
 from understudy.io.video import read_video
@@ -43,6 +45,7 @@ from understudy.studio.artifacts import (
     save_solution,
 )
 from understudy.studio.cut import Cut
+from understudy.studio.project import MANIFEST
 
 __all__ = [
     "actor_performance",
@@ -75,24 +78,33 @@ def people_stage(cut: Cut) -> None:
         }
 
     record = cut.run("people", [], asdict(config), ["people"], work, reads_shot=True)
-    count = record.report["people"]
+    count = _people_count(cut)
     if cut.config.actor > count:
         raise NobodyInShot(
             f"--actor is {cut.config.actor}, but {count} people were found in {cut.shot.path}; give 1 to {count}"
         )
     if count > 1:
         chosen = cut.config.actor
-        x, y = record.report["centre_px"][chosen - 1]
+        with reading(cut.project.path(MANIFEST), "film's manifest", advice="delete it and make the film anew"):
+            x, y = (float(value) for value in record.report["centre_px"][chosen - 1])
         cut.narrator.say(
             f"{count} people were found; actor {chosen} is replaced (around {x:.0f}, {y:.0f} in the picture). "
             f"Choose another with --actor 1 … {count}."
         )
 
 
+def _people_count(cut: Cut) -> int:
+    """How many people have masks and landmarks of their own: by the files that are there, not by what is said."""
+    outputs = cut.project.stages[cut.prefix + "people"].outputs
+    numbers = itertools.takewhile(
+        lambda number: f"{cut.prefix}people/person_{number}.mkv" in outputs, itertools.count(1)
+    )
+    return sum(1 for _ in numbers)
+
+
 def _rough_masks(cut: Cut, edited: bool = True) -> list[str]:
     """The masks of all people, the replaced actor's first; if the user has `edited` the matte, it stands for it."""
-    count = cut.project.stages[cut.prefix + "people"].report["people"]
-    masks = [f"people/person_{number}.mkv" for number in range(1, count + 1)]
+    masks = [f"people/person_{number}.mkv" for number in range(1, _people_count(cut) + 1)]
     mine = masks.pop(cut.config.actor - 1)
     matte = f"{cut.actor}/mask.mkv"
     others = ["people/others.mkv"] if cut.path("people/others.mkv").exists() else []
