@@ -24,14 +24,15 @@ LANDMARKS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Shot:
-    """A range of frames of a video file; frames are read by `io.video.read_frames`."""
+    """A range of frames of a video file or an image sequence; frames are read by `io.video.read_frames`."""
 
     path: Path
+    """The video file; or the sequence's folder, pattern or first picture, as it was given."""
     width: int
     """Of the picture as it is shown (rotation metadata applied), in square pixels."""
     height: int
     frame_rate: Fraction
-    """Average; exact."""
+    """Average, or that of the sequence; exact."""
     timestamps: Int[np.ndarray, " frame"]
     """When each frame of the *range* is shown, in units of `time_base`, strictly increasing."""
     time_base: Fraction
@@ -40,13 +41,22 @@ class Shot:
     has_audio: bool = False
     has_timestamps: bool = True
     """Whether `timestamps` are the file's own; if not, frames are equally spaced and found by counting."""
+    pictures: tuple[Path, ...] = ()
+    """Of an image sequence, the file of each frame of the range; none for a video file."""
+    colour_space: str | None = None
+    """What the user says that the pictures of a sequence store (`io.colour.ColourSpace`); None: what they say."""
 
     def __len__(self) -> int:
         return len(self.timestamps)
 
     def part(self, start: int, stop: int) -> "Shot":
         """Frames `start` … `stop` (excluded) of this range, as a shot."""
-        return replace(self, timestamps=self.timestamps[start:stop], start_frame=self.start_frame + start)
+        return replace(
+            self,
+            timestamps=self.timestamps[start:stop],
+            start_frame=self.start_frame + start,
+            pictures=self.pictures[start:stop],
+        )
 
     @property
     def duration_s(self) -> float:

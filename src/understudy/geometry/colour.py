@@ -6,6 +6,7 @@ from jaxtyping import Float, UInt8
 __all__ = [
     "BT709_XY",
     "LUMA",
+    "bt709_from_rgb",
     "linear_from_srgb",
     "linear_from_srgb_bytes",
     "srgb_bytes_from_linear",
@@ -19,6 +20,8 @@ BT709_XY = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 """Chromaticities of red, green and blue, those of sRGB too. Source: ITU-R BT.709."""
 
 _D65_XY = (0.3127, 0.3290)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+"""From CIE XYZ to the responses that adapt to white. Source: ICC.1:2022, annex E."""
 _CODES = 4096
 
 
@@ -50,9 +53,24 @@ def srgb_bytes_from_linear(light: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarr
     return _SRGB_BYTES[np.round(root * (_CODES - 1)).astype(np.int16)]
 
 
-def xyz_from_rgb(primaries: tuple[tuple[float, float], ...]) -> Float[np.ndarray, "3 3"]:
-    """From linear red, green and blue with these chromaticities and a D65 white to CIE XYZ. Source: SMPTE RP 177."""
-    columns = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in primaries]).T
-    x, y = _D65_XY
-    white = np.array([x / y, 1.0, (1 - x - y) / y])
-    return columns * np.linalg.solve(columns, white)
+def xyz_from_rgb(
+    primaries: tuple[tuple[float, float], ...], white_xy: tuple[float, float] = _D65_XY
+) -> Float[np.ndarray, "3 3"]:
+    """From linear red, green and blue with these chromaticities, D65 white by default, to XYZ. Source: SMPTE RP 177."""
+    columns = np.array([_xyz(xy) for xy in primaries]).T
+    return columns * np.linalg.solve(columns, _xyz(white_xy))
+
+
+def bt709_from_rgb(
+    primaries: tuple[tuple[float, float], ...], white_xy: tuple[float, float] = _D65_XY
+) -> Float[np.ndarray, "3 3"]:
+    """From linear red, green and blue with these chromaticities to BT.709's; their white becomes D65 (Bradford)."""
+    gain = (_BRADFORD @ _xyz(_D65_XY)) / (_BRADFORD @ _xyz(white_xy))
+    adapted = np.linalg.solve(_BRADFORD, gain[:, None] * _BRADFORD)
+    return np.linalg.solve(xyz_from_rgb(BT709_XY), adapted @ xyz_from_rgb(primaries, white_xy))
+
+
+def _xyz(xy: tuple[float, float]) -> Float[np.ndarray, "3"]:
+    """CIE XYZ of a chromaticity, Y = 1."""
+    x, y = xy
+    return np.array([x / y, 1.0, (1 - x - y) / y])

@@ -1,13 +1,32 @@
-"""From the colour that a film is stored in to 8-bit sRGB."""
+"""From the colour that a film or its pictures are stored in to 8-bit sRGB."""
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Float, Float32, UInt8, UInt16
 
-from understudy.geometry.colour import BT709_XY, xyz_from_rgb
+from understudy.geometry.colour import BT709_XY, bt709_from_rgb, linear_from_srgb, srgb_bytes_from_linear
 
-__all__ = ["needs_colour_management", "srgb_from_film"]
+__all__ = [
+    "MOST_LIGHT",
+    "ColourSpace",
+    "light_in_bt709",
+    "needs_colour_management",
+    "srgb_from_film",
+    "srgb_from_samples",
+]
+
+ColourSpace = Literal["srgb", "rec709", "display-p3", "linear", "acescg", "aces2065-1", "cineon"]
+"""How the pictures of a sequence store colour.
+
+srgb, rec709: for a display; shown as they are.
+display-p3: for a display of wide gamut.
+linear: light, in BT.709's primaries; 1 is white.
+acescg, aces2065-1: light, in the primaries AP1 and AP0.
+cineon: the density of film, as scanners write it in 10 bits; code 95 is black, 685 white.
+"""
 
 # ITU-T H.273, tables 2 and 3: code points of primaries and transfer characteristics.
 _PQ, _HLG = 16, 18
@@ -17,9 +36,20 @@ _XY_OF_PRIMARIES = {
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # P3, D65
 }
 
+MOST_LIGHT = 65504.0
+"""The largest half-float number; stands for infinite light, too."""
 _REFERENCE_WHITE_NITS = 203.0  # BT.2408: where white paper stands in an HDR picture.
 _PEAK_NITS = 1000.0
 _LINEAR_BELOW = 0.7  # Tones below this share of white stay as they are; those above roll off.
+
+
+_ACES_WHITE = (0.32168, 0.33767)
+_AP1 = (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, *_ACES_WHITE)
+_AP0 = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.0770, *_ACES_WHITE)
+_DISPLAY_P3 = (0.680, 0.320, 0.265, 0.690, 0.150, 0.060, 0.3127, 0.3290)
+_CHROMATICITIES = {"display-p3": _DISPLAY_P3, "acescg": _AP1, "aces2065-1": _AP0}
+"""x and y of red, green, blue and white. Sources: SMPTE ST 2065-1, Academy S-2014-004, SMPTE EG 432-1."""
+_BAND_ROWS = 128
 
 
 def needs_colour_management(transfer: int, primaries: int) -> bool:
@@ -44,12 +74,58 @@ def srgb_from_film(
         light *= np.maximum(luminance, 1e-6)[..., None] ** np.float32(0.2)
         light *= np.float32(_PEAK_NITS / _REFERENCE_WHITE_NITS)
     if primaries in _XY_OF_PRIMARIES:
-        matrix = np.linalg.inv(xyz_from_rgb(BT709_XY)) @ xyz_from_rgb(_XY_OF_PRIMARIES[primaries])
+        matrix = bt709_from_rgb(_XY_OF_PRIMARIES[primaries])
         light = np.maximum(light @ matrix.T.astype(np.float32), 0)
     if transfer in (_PQ, _HLG):
         brightest = light.max(-1, keepdims=True)
         light *= _rolled_off(brightest) / np.maximum(brightest, 1e-6)
     return _srgb_table()[(np.clip(light, 0, 1) * 65535 + 0.5).astype(np.uint16)]
+
+
+def srgb_from_samples(
+    samples: Float32[np.ndarray, "height width 3"], space: ColourSpace, chromaticities: Sequence[float] | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The samples of a picture (codes are 0 … 1, light may be more) as sRGB; what is brighter than white is white.
+
+    `chromaticities`: of red, green, blue and white, where the picture names its own; else those of the colour space.
+    `samples` are used up.
+    """
+    if space in ("srgb", "rec709"):
+        return (np.clip(np.nan_to_num(samples, copy=False), 0, 1) * 255 + 0.5).astype(np.uint8)
+    for row in range(0, len(samples), _BAND_ROWS):
+        band = samples[row : row + _BAND_ROWS]
+        if space == "display-p3":
+            band[:] = linear_from_srgb(np.nan_to_num(band))
+        elif space == "cineon":
+            band[:] = _light_of_density(np.nan_to_num(band))
+    light = light_in_bt709(samples, chromaticities or _CHROMATICITIES.get(space))
+    return srgb_bytes_from_linear(light)
+
+
+def light_in_bt709(
+    light: Float32[np.ndarray, "height width 3"], chromaticities: Sequence[float] | None
+) -> Float32[np.ndarray, "height width 3"]:
+    """Linear light, used up, from red, green, blue and white with these x and y to those of BT.709; None: these."""
+    np.nan_to_num(light, copy=False, nan=0.0, posinf=MOST_LIGHT, neginf=0.0)
+    if chromaticities is None or np.allclose(chromaticities[:6], np.ravel(BT709_XY), atol=0.005):
+        return light
+    red, green, blue, white = (tuple(chromaticities[at : at + 2]) for at in (0, 2, 4, 6))
+    try:
+        matrix = bt709_from_rgb((red, green, blue), white).astype(np.float32)
+    except (ZeroDivisionError, np.linalg.LinAlgError):
+        return light
+    if not np.isfinite(matrix).all():
+        return light
+    for row in range(0, len(light), _BAND_ROWS):
+        light[row : row + _BAND_ROWS] = np.maximum(light[row : row + _BAND_ROWS] @ matrix.T, 0)
+    return light
+
+
+def _light_of_density(code: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """Source: Kodak, Conversion of 10-bit Log Film Data to 8-bit Linear or Video Data (Cineon): 0.002 density a code,
+    a gamma of 0.6."""
+    black = 10 ** ((95 - 685) * 0.002 / 0.6)
+    return ((10 ** ((code * 1023 - 685) * 0.002 / 0.6) - black) / (1 - black)).astype(np.float32)
 
 
 def _rolled_off(light: Float[np.ndarray, "height width 1"]) -> Float[np.ndarray, "height width 1"]:

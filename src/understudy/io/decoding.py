@@ -18,7 +18,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 
 from understudy.core.errors import FootageError, quoted
 from understudy.io.colour import needs_colour_management, srgb_from_film
@@ -28,6 +28,7 @@ __all__ = [
     "check_size",
     "decoded",
     "decoded_packet",
+    "deep_picture",
     "film",
     "open_film",
     "packets",
@@ -35,6 +36,7 @@ __all__ = [
     "promised_frames",
     "shown_size",
     "sound_tracks",
+    "square_size",
 ]
 
 MAX_BYTES = 1 << 42
@@ -51,8 +53,11 @@ _SQUARE_WITHIN = Fraction(1, 100)
 _CONTAINERS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,mxf,flv,asf,ogg,gif,nut,ivf,dv,h264,hevc,m4v,yuv4mpegpipe,apng"
 )
+_PICTURES = "png_pipe,jpeg_pipe,tiff_pipe,dpx_pipe"
 # Decoders refuse larger pictures before they take memory: any frame of a file may have a size of its own.
 _DECODER_LIMITS = {"max_pixels": str(MAX_PIXELS)}
+# To packed 16 bits (rgb48le) swscale overflows where it interpolates all chroma of 4:2:0.
+_DEEP = "gbrp16le"
 _EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}  # fmt: skip
@@ -64,19 +69,23 @@ def open_film(path: Path) -> InputContainer:
     Raises:
         FootageError: missing, a folder, a pipe or a device, empty, truncated, or no film.
     """
-    if check_file(path, "film", MAX_BYTES, FootageError) == 0:
+    return _opened(path, _CONTAINERS, "film")
+
+
+def _opened(path: Path, formats: str, what: str) -> InputContainer:
+    if check_file(path, what, MAX_BYTES, FootageError) == 0:
         raise FootageError(f"{quoted(path)} is empty (0 bytes): copy or export it again.")
     try:
         return av.open(
             f"file:{path}",
-            options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS, "max_streams": str(MAX_STREAMS)},
+            options={"protocol_whitelist": "file", "format_whitelist": formats, "max_streams": str(MAX_STREAMS)},
             stream_options=[_DECODER_LIMITS] * MAX_STREAMS,
             metadata_errors="ignore",
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise FootageError(
-            f"{quoted(path)} cannot be read as a film ({getattr(error, 'strerror', None) or error}): it is another kind"
-            " of file, or its end is missing; export it again, as MP4 for instance."
+            f"{quoted(path)} cannot be read as a {what} ({getattr(error, 'strerror', None) or error}): it is another"
+            " kind of file, or its end is missing; export it again."
         ) from error
 
 
@@ -173,7 +182,7 @@ def decoded_packet(packet: Packet) -> list[VideoFrame | AudioFrame]:
 
 def shown_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
     """Width and height as shown: square pixels, turned as the metadata say. No side gets smaller than stored."""
-    width, height = _square(frame, pixel_aspect)
+    width, height = square_size(frame.width, frame.height, pixel_aspect)
     transposed, _, _ = _turn(frame)
     return (height, width) if transposed else (width, height)
 
@@ -182,25 +191,43 @@ def picture(frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "he
     """A decoded frame as 8-bit sRGB, as shown, in this size."""
     transposed, _, _ = _turn(frame)
     size = (height, width) if transposed else (width, height)
-    managed = needs_colour_management(frame.color_trc, frame.color_primaries)
-    rgb = frame.reformat(
-        width=size[0],
-        height=size[1],
-        # To packed 16 bits (rgb48le) swscale overflows where it interpolates all chroma of 4:2:0.
-        format="gbrp16le" if managed else "rgb24",
+    if not needs_colour_management(frame.color_trc, frame.color_primaries):
+        return _turned(_rgb(frame, *size, "rgb24"), frame)
+    return _turned(srgb_from_film(_rgb(frame, *size, _DEEP), frame.color_trc, frame.color_primaries), frame)
+
+
+def deep_picture(path: Path) -> UInt16[np.ndarray, "height width 3"]:
+    """The samples of a still picture (PNG, JPEG, TIFF, DPX) as shown, 0 … 65535, in whatever colour space it is.
+
+    Raises:
+        FootageError: damaged, of another kind, or too large to decode.
+    """
+    with _opened(path, _PICTURES, "picture") as container:
+        (stream,) = container.streams.video[:1] or (None,)
+        frame = None
+        if stream is not None and stream.codec_context is not None:
+            stream.codec_context.options = _DECODER_LIMITS
+            frame = next(decoded(container, stream), None)
+        if frame is None:
+            raise FootageError(f"{quoted(path)} is damaged or cut off; export it again.")
+        return _turned(_rgb(frame, frame.width, frame.height, _DEEP), frame)
+
+
+def _rgb(frame: VideoFrame, width: int, height: int, pixels: str) -> np.ndarray:
+    return frame.reformat(
+        width=width,
+        height=height,
+        format=pixels,
         src_colorspace=_matrix(frame),
         dst_colorspace=_matrix(frame),
         src_color_range=_range(frame),
         dst_color_range=ColorRange.JPEG,
-        interpolation=Interpolation.AREA if size[0] < frame.width else _EXACT,
+        interpolation=Interpolation.AREA if width < frame.width else _EXACT,
         threads=1,
     ).to_ndarray()
-    if managed:
-        rgb = srgb_from_film(rgb, frame.color_trc, frame.color_primaries)
-    return picture_turned(rgb, frame)
 
 
-def picture_turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
+def _turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
     """Pixels as stored, turned as the frame's metadata say."""
     transposed, mirrored, flipped = _turn(frame)
     if transposed:
@@ -212,13 +239,14 @@ def picture_turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _square(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+def square_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """The size with square pixels; no side gets smaller."""
     aspect = Fraction(pixel_aspect or 1)
     if aspect <= 0 or abs(aspect - 1) <= _SQUARE_WITHIN:
         aspect = Fraction(1)
     if aspect >= 1:
-        return round(frame.width * aspect), frame.height
-    return frame.width, round(frame.height / aspect)
+        return round(width * aspect), height
+    return width, round(height / aspect)
 
 
 def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:

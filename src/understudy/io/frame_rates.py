@@ -1,14 +1,20 @@
-"""Exact frame rates from decimals in text."""
+"""Exact frame rates from decimals, and what pace of frames can be worked with."""
 
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from pathlib import Path
 
-from understudy.core.errors import quoted
+import numpy as np
+from jaxtyping import Int
 
-__all__ = ["frame_rate_from_period"]
+from understudy.core.errors import FootageError, quoted
+
+__all__ = ["check_pace", "frame_rate_from_decimal", "frame_rate_from_period"]
 
 NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240))
 LARGEST_WHOLE_RATE = 1000
+MAX_GAP_S = 600
+MAX_FRAME_RATE = 1000
 SHORTEST_S, LONGEST_S = Decimal("0.000001"), Decimal(86400)
 MAX_DECIMALS = 50
 
@@ -48,3 +54,27 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
     if whole + 1 <= high:
         return Fraction(whole + 1)
     return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
+
+
+def frame_rate_from_decimal(rate: float) -> Fraction:
+    """The frame rate that a decimal such as 23.976 stands for: an NTSC rate where it is one in three digits."""
+    near = [ntsc for ntsc in NTSC if abs(float(ntsc) - rate) < 0.005]
+    return near[0] if near else Fraction(rate).limit_denominator(1001)
+
+
+def check_pace(path: Path, times: Int[np.ndarray, " frame"], time_base: Fraction) -> None:
+    """Raise FootageError where a frame would stand for longer than a shot can, or frames follow too fast."""
+    gaps = np.diff(times)
+    longest = int(gaps.argmax())
+    gap_s, start_s = (float(int(ticks) * time_base) for ticks in (gaps[longest], times[longest] - times[0]))
+    if gap_s > MAX_GAP_S:
+        raise FootageError(
+            f"{quoted(path)} stands still for {gap_s:.0f} s after frame {longest + 1}, {start_s:.2f} s after the first;"
+            f" up to {MAX_GAP_S} s are possible: give the part before or after with --end or --start."
+        )
+    rate = len(gaps) / float(int(times[-1] - times[0]) * time_base)
+    if rate > MAX_FRAME_RATE:
+        raise FootageError(
+            f"{quoted(path)} shows {rate:.0f} frames a second; up to {MAX_FRAME_RATE} are possible: set the rate at"
+            " which it is played."
+        )

@@ -17,7 +17,7 @@ from understudy.io.files import check_file, reading
 from understudy.io.picture_colour import in_srgb
 from understudy.io.temporary import temporary_name
 
-__all__ = ["PICTURE_SUFFIXES", "read_picture", "write_png"]
+__all__ = ["PICTURE_SUFFIXES", "picture_size", "read_picture", "write_png"]
 
 PICTURE_SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif",
@@ -40,6 +40,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 """What sets a picture upright, by its EXIF orientation. Source: CIPA DC-008, tag 274."""
+_SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
@@ -59,6 +60,16 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
             _check(path, image)
             image.load()
             return np.array(in_srgb(_upright(image)))
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """The width and height that `read_picture` will give, from the header alone; raises as it does."""
+    check_file(path, "picture", MOST_BYTES, PictureError)
+    with reading(path, "picture", PictureError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with _opened(path) as image:
+            _check(path, image)
+            return image.size[::-1] if _turn(image) in _SIDEWAYS else image.size
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -153,14 +164,19 @@ def _check(path: Path, image: Image.Image) -> None:
     budget.take(f"its {width}×{height} pixels", width, height, bytes_each=each)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says; an EXIF block that is damaged or absurdly large says nothing."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What sets a picture upright; an EXIF block that is damaged or absurdly large says nothing."""
     if len(image.info.get("exif") or b"") > MOST_EXIF_BYTES:
-        return image
+        return None
     try:
-        turn = _TURNS.get(image.getexif().get(0x0112, 1))
+        return _TURNS.get(image.getexif().get(0x0112, 1))
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
-        return image
+        return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says."""
+    turn = _turn(image)
     if turn is None:
         return image
     turned = image.transpose(turn)

@@ -2,17 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import cv2
-import Imath
 import numpy as np
-import OpenEXR
 from jaxtyping import Float32
 
 from understudy.core.budget import Budget
 from understudy.core.errors import PictureError, quoted
-from understudy.geometry.colour import BT709_XY, xyz_from_rgb
+from understudy.io.colour import MOST_LIGHT, light_in_bt709
+from understudy.io.exr_read import read_exr, read_exr_header
 from understudy.io.files import check_file, reading
 
 __all__ = ["LIGHT_SUFFIXES", "read_light"]
@@ -22,11 +20,7 @@ MOST_BYTES = 256 << 20
 MOST_MEMORY = 272 << 20
 """For the pixels: 23 million as OpenEXR, 17 million (5900 × 2950) as Radiance, whose file lies beside them."""
 MOST_HEADER_BYTES = 64 << 10
-MOST_LIGHT = 65504.0
-"""The largest half-float number; stands for infinite light, too."""
 _SMALLER = "scale it to 4096×2048"
-_BAND_ROWS = 128
-_FLOAT = Imath.PixelType(Imath.PixelType.FLOAT)
 
 
 def read_light(path: Path) -> Float32[np.ndarray, "height width 3"]:
@@ -89,55 +83,5 @@ def _radiance(path: Path) -> Float32[np.ndarray, "height width 3"]:
 
 
 def _open_exr(path: Path) -> Float32[np.ndarray, "height width 3"]:
-    """The first part's colours, or its luminance. Source: OpenEXR file layout."""
-    name = quoted(path)
-    # OpenEXR prints what it thinks of a file, and raises RuntimeError or ValueError.
-    try:
-        header = OpenEXR.File(str(path), header_only=True).header()
-        (left, top), (last_x, last_y) = ([int(v) for v in corner] for corner in header["dataWindow"])
-        width, height = last_x - left + 1, last_y - top + 1
-        if header["type"] not in (OpenEXR.scanlineimage, OpenEXR.tiledimage):
-            raise PictureError(f"{name} is a deep OpenEXR picture; flatten it")
-        budget = Budget(name, MOST_MEMORY, PictureError, _SMALLER)
-        budget.take(f"its {width}×{height} pixels", width, height, bytes_each=12)
-        if not width * height:
-            raise PictureError(f"{name} has no pixels; export it again")
-        if 8 * _chunks(header, width, height) > path.stat().st_size:
-            raise PictureError(f"{name} is cut off: {width}×{height} pixels need more bytes; export it again")
-        names = {channel.name for channel in header["channels"] if (channel.xSampling, channel.ySampling) == (1, 1)}
-        wanted = ["R", "G", "B"] if names >= {"R", "G", "B"} else ["Y"] if "Y" in names else []
-        if not wanted:
-            raise PictureError(f"{name} has no channels R, G and B; export its colours under these names")
-        source = OpenEXR.InputFile(str(path))
-        light = np.empty((height, width, 3), np.float32)
-        for row in range(0, height, _BAND_ROWS):
-            count = min(_BAND_ROWS, height - row)
-            bands = source.channels(wanted, _FLOAT, top + row, top + row + count - 1)
-            for at, band in enumerate(bands * (3 // len(bands))):
-                light[row : row + count, :, at] = np.frombuffer(band, np.float32).reshape(count, width)
-        source.close()
-    except RuntimeError as error:
-        raise PictureError(f"{name} is damaged or cut off ({error}); export it again") from None
-    return _in_bt709(light, header.get("chromaticities"))
-
-
-def _chunks(header: dict[str, Any], width: int, height: int) -> int:
-    """At least how many blocks of pixels the file has an offset for."""
-    if header["type"] == OpenEXR.tiledimage:
-        tile = header["tiles"]
-        return -(-width // max(tile.xSize, 1)) * -(-height // max(tile.ySize, 1))
-    return -(-height // 256)
-
-
-def _in_bt709(light: Float32[np.ndarray, "height width 3"], chromaticities: Any) -> np.ndarray:
-    """From the primaries that the header names; their white is taken for ours."""
-    if chromaticities is None:
-        return light
-    xy = [float(value) for value in np.asarray(chromaticities, np.float64).ravel()][:6]
-    primaries = tuple((xy[at], xy[at + 1]) for at in (0, 2, 4))
-    if np.allclose(primaries, BT709_XY, atol=0.005):
-        return light
-    matrix = np.linalg.solve(xyz_from_rgb(BT709_XY), xyz_from_rgb(primaries)).astype(np.float32)
-    for row in range(0, len(light), _BAND_ROWS):
-        light[row : row + _BAND_ROWS] = light[row : row + _BAND_ROWS] @ matrix.T
-    return light
+    header = read_exr_header(path, Budget(quoted(path), MOST_MEMORY, PictureError, _SMALLER), PictureError)
+    return light_in_bt709(read_exr(path, header, PictureError), header.chromaticities)

@@ -16,16 +16,16 @@ from jaxtyping import Int, UInt8
 from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
 from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
+from understudy.io.colour import ColourSpace
 from understudy.io.deinterlacing import deinterlaced
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film
+from understudy.io.frame_rates import check_pace
+from understudy.io.sequences import find_pictures, open_sequence, sequence_frames
 
 __all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film"]
 
 log = logging.getLogger(__name__)
-
-MAX_GAP_S = 600
-MAX_FRAME_RATE = 1000
 
 _TYPING_TOLERANCE_S = Fraction(1, 2000)
 _NEAR_IN_A_SHOT = 120
@@ -37,8 +37,15 @@ _COMMON_RATES = tuple(
 )
 
 
-def open_shot(path: Path, start_s: float | None = None, end_s: float | None = None) -> Shot:
-    """A film file's frames between two times, counted from its first frame; `end_s` is excluded.
+def open_shot(
+    path: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    frame_rate: Fraction | None = None,
+    colour_space: ColourSpace | None = None,
+) -> Shot:
+    """The frames of a film file or an image sequence between two times, counted from its first frame; `end_s` is
+    excluded. What means a sequence: `find_pictures`; frame rate and colour space are for those only.
 
     The range is decoded once, so that what the container says is never believed: frames that do not decode are not in
     the shot. A file that was cut off gives the frames that are left, and a warning in the log.
@@ -46,12 +53,19 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
 
     Raises:
         FootageError: the file cannot be read, or the range holds fewer than two frames.
+        PictureError: a picture of a sequence cannot be read.
     """
     for name, value in (("start", start_s), ("end", end_s)):
         if value is not None and not 0 <= value < float("inf"):
             raise FootageError(f"The {name} of the shot is {value} s; give seconds from the start of the film.")
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise FootageError(f"The shot would end at {end_s} s, before its start at {start_s} s.")
+    pictures = find_pictures(path)
+    if pictures is not None:
+        return open_sequence(path, pictures, start_s, end_s, frame_rate, colour_space)
+    if frame_rate is not None or colour_space is not None:
+        given = "frame rate" if frame_rate is not None else "colour space"
+        raise FootageError(f"{quoted(path)} is a film, which says its own {given}; leave that option out.")
     with film(path) as (container, stream):
         time_base, pixel_aspect = Fraction(stream.time_base), stream.sample_aspect_ratio
         promised, rates = (
@@ -76,7 +90,7 @@ def open_shot(path: Path, start_s: float | None = None, end_s: float | None = No
         )
     if start_s is None and end_s is None and len(times) < promised:
         log.warning("%s is damaged or cut off: %d of its %d frames decode.", path, len(times), promised)
-    _check_pace(path, times, time_base)
+    check_pace(path, times, time_base)
     return Shot(
         path=path,
         width=size[0],
@@ -103,6 +117,10 @@ def read_frames(
     wanted = range(len(shot)) if frames is None else frames
     scale = min(1.0, (max_side_px or max(shot.width, shot.height)) / max(shot.width, shot.height))
     width, height = max(1, round(shot.width * scale)), max(1, round(shot.height * scale))
+    if shot.pictures:
+        _check_rising(wanted)
+        yield from sequence_frames(shot, wanted, width, height)
+        return
     done = 0
     for frame in _chosen(partial(_frames_of, shot), wanted, _NEAR_IN_A_SHOT):
         yield picture(frame, width, height)
@@ -150,9 +168,7 @@ def _chosen(
     frames_from: Callable[[int], Iterator[VideoFrame]], wanted: Sequence[int], near: int
 ) -> Iterator[VideoFrame]:
     """The wanted frames, as far as there are any. Between near ones it decodes all, to others it seeks."""
-    numbers = np.asarray(wanted, int)
-    if (numbers < 0).any() or (np.diff(numbers) <= 0).any():
-        raise ValueError(f"frames are numbered from 0 and given in rising order; got {wanted}")
+    numbers = _check_rising(wanted)
     for stretch in np.split(numbers, np.flatnonzero(np.diff(numbers) > near) + 1):
         if not len(stretch):
             return
@@ -164,6 +180,13 @@ def _chosen(
                 break
         else:
             return
+
+
+def _check_rising(wanted: Sequence[int]) -> Int[np.ndarray, " frame"]:
+    numbers = np.asarray(wanted, int)
+    if (numbers < 0).any() or (np.diff(numbers) <= 0).any():
+        raise ValueError(f"frames are numbered from 0 and given in rising order; got {wanted}")
+    return numbers
 
 
 def _packet_times(container: InputContainer, stream: VideoStream, end_s: float | None) -> Int[np.ndarray, " packet"]:
@@ -214,24 +237,6 @@ def _decoded_times(
     if interlaced:
         log.info("%s is interlaced: each of its frames is made whole from its first field.", path)
     return np.array(times, np.int64), size
-
-
-def _check_pace(path: Path, times: Int[np.ndarray, " frame"], time_base: Fraction) -> None:
-    """Raise FootageError where a frame would stand for longer than a shot can, or frames follow too fast."""
-    gaps = np.diff(times)
-    longest = int(gaps.argmax())
-    gap_s, start_s = (float(int(ticks) * time_base) for ticks in (gaps[longest], times[longest] - times[0]))
-    if gap_s > MAX_GAP_S:
-        raise FootageError(
-            f"{quoted(path)} stands still for {gap_s:.0f} s after frame {longest + 1}, {start_s:.2f} s after the first;"
-            f" up to {MAX_GAP_S} s are possible: give the part before or after with --end or --start."
-        )
-    rate = len(gaps) / float(int(times[-1] - times[0]) * time_base)
-    if rate > MAX_FRAME_RATE:
-        raise FootageError(
-            f"{quoted(path)} shows {rate:.0f} frames a second; up to {MAX_FRAME_RATE} are possible: set the rate at"
-            " which it is played."
-        )
 
 
 def _frames_of(shot: Shot, start: int) -> Iterator[VideoFrame]:

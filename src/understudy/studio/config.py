@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from understudy.core.errors import InputError
+from understudy.io.colour import ColourSpace
 from understudy.core.passes import PassKind
 
 __all__ = ["RecastConfig"]
@@ -20,6 +21,11 @@ class RecastConfig:
     """Seconds into the file at which the shot starts."""
     end: float | None = None
     """Seconds into the file at which it ends."""
+    frame_rate: float | None = None
+    """Of an image sequence: its pictures a second (default: what they say, or 24)."""
+    colour_space: ColourSpace | None = None
+    """Of an image sequence: what its pictures store (default: what they say; without that, OpenEXR is linear, the
+    others are sRGB)."""
     actor: int = 1
     """Who is replaced, when several people are in the shot: 1 is the main actor."""
     height_m: float | None = None
@@ -49,6 +55,8 @@ class RecastConfig:
             if value is not None and not least <= value <= most:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} is {value:g}; give metres between {least:g} and {most:g}")
+        if self.frame_rate is not None and not 1 <= self.frame_rate <= 1000:
+            raise InputError(f"--frame-rate is {self.frame_rate:g}; give pictures a second between 1 and 1000")
         if self.actor < 1:
             raise InputError(f"--actor is {self.actor}; actors are counted from 1")
         if not 0 <= self.first_frame <= MOST_FRAME_NUMBER:
