@@ -1,5 +1,6 @@
 """Films as phones, editors and strangers make them: trimmed clips, several sound tracks, odd claims, and no films."""
 
+import io
 import os
 import resource
 import socket
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from made_films import clicks_s, film_with_sound, number_of, numbered, refused, write_h264
+from PIL import Image
 
 from understudy.core.errors import FootageError
 from understudy.io.video import VideoWriter, open_shot, read_frames, write_film
@@ -157,6 +159,20 @@ def test_a_frame_larger_than_its_film_is_not_decoded(tmp_path):
         else:
             assert len(open_shot(tmp_path / name)) == 3
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB; 9000×9000 take 79,000.
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_photographs_in_a_film_may_say_how_they_lie(tmp_path, orientation, turns):
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:32, :48], picture[:32, 48:], picture[32:, :48] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    exif, data = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(data, "JPEG", quality=95, exif=exif)
+    film_of_packets(tmp_path / "film.mkv", [data.getvalue()] * 3)
+    shot = open_shot(tmp_path / "film.mkv")
+    wanted = np.rot90(picture, turns)
+    assert (shot.height, shot.width) == wanted.shape[:2]
+    assert np.abs(next(read_frames(shot)).astype(int) - wanted).mean() < 12
 
 
 def test_a_gap_of_months_is_refused_where_it_is(tmp_path):

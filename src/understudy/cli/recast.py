@@ -23,7 +23,8 @@ class _Arguments:
     """
 
     shot: tyro.conf.Positional[Path]
-    """The film shot: any video that FFmpeg reads."""
+    """The film shot: any video that FFmpeg reads; or an image sequence (PNG, JPEG, TIFF, DPX, OpenEXR): its folder, a
+    pattern such as shot.####.exr, or its first picture."""
     character: Path
     """One picture (PNG, JPEG, WebP) or a rigged model (GLB, glTF, VRM)."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]

@@ -56,6 +56,8 @@ _CONTAINERS = (
 _PICTURES = "png_pipe,jpeg_pipe,tiff_pipe,dpx_pipe"
 # Decoders refuse larger pictures before they take memory: any frame of a file may have a size of its own.
 _DECODER_LIMITS = {"max_pixels": str(MAX_PIXELS)}
+_UPRIGHT = (False, False, False)
+_TURNS_BY_DEGREES = {90: (True, False, True), 180: (False, True, True), 270: (True, True, False)}
 # To packed 16 bits (rgb48le) swscale overflows where it interpolates all chroma of 4:2:0.
 _DEEP = "gbrp16le"
 _EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
@@ -254,13 +256,17 @@ def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
 
     Source: ISO/IEC 14496-12, 8.2.2: (p, q) is shown at (a p + c q, b p + d q).
     """
-    for side in frame.side_data:
-        if side.type == SideDataType.DISPLAYMATRIX and len(bytes(side)) >= 20:
-            a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(side), "<i4")[:5])
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return False, a < 0, d < 0
-            return True, c < 0, b < 0
-    return False, False, False
+    try:
+        matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+        values = np.frombuffer(bytes(matrix), "<i4") if matrix is not None else ()
+    except (ValueError, BufferError):  # Beside metadata that PyAV has no name for, such as EXIF.
+        return _TURNS_BY_DEGREES.get(round(frame.rotation / 90) * 90 % 360, _UPRIGHT)
+    if len(values) < 5:
+        return _UPRIGHT
+    a, b, _, c, d = (int(value) for value in values[:5])
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0
 
 
 def _matrix(frame: VideoFrame) -> Colorspace:

@@ -17,8 +17,9 @@ from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
 from understudy.io.colour import ColourSpace
 from understudy.io.decoding import check_size, square_size
+from understudy.io.files import reading
+from understudy.io.frame_pictures import FRAME_SUFFIXES, read_frame_header, read_frame_picture
 from understudy.io.frame_rates import check_pace
-from understudy.io.frame_pictures import FRAME_SUFFIXES, FrameHeader, read_frame_header, read_frame_picture
 
 __all__ = ["find_pictures", "open_sequence", "sequence_frames"]
 
@@ -41,20 +42,25 @@ def find_pictures(path: Path) -> list[tuple[int, Path]] | None:
     Raises:
         FootageError: no picture is there, or those of several sequences, or two have one number.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return _numbered(path, _only_sequence(path, _pictures_in(path)))
     suffix = path.suffix.lower()
     if suffix not in FRAME_SUFFIXES:
         return None
     if not os.path.lexists(path) and _PATTERN.search(path.name):
         return _numbered(path, _fitting(path))
-    if not _DIGITS.search(path.stem) or not path.is_file():
+    if not os.path.isfile(path) or _is_animated(path):
         return None
     kin = [file for file in _pictures_in(path.parent) if _skeleton(file) == _skeleton(path)]
     columns = _columns(path)
     # The last number is the frame's: shot_v02.0001.exr.
-    kin = [file for file in kin if _columns(file)[:-1] == columns[:-1] and _columns(file)[-1] >= columns[-1]]
-    return _numbered(path, [(_columns(file)[-1], file) for file in kin]) if len(kin) > 1 else None
+    kin = [file for file in kin if _columns(file)[:-1] == columns[:-1] and _columns(file)[-1:] >= columns[-1:]]
+    if not columns or len(kin) < 2:
+        raise FootageError(
+            f"{quoted(path)} is one picture, and none with a higher number follows; a shot is a film, or numbered"
+            " pictures: give their folder or the first of them."
+        )
+    return _numbered(path, [(_columns(file)[-1], file) for file in kin])
 
 
 def open_sequence(
@@ -92,7 +98,7 @@ def open_sequence(
         if (other.width, other.height) != (header.width, header.height):
             raise FootageError(
                 f"{quoted(file)} has {other.width}×{other.height} pixels, but {quoted(pictures[0][1].name)}"
-                f" {header.width}×{header.height}; the pictures of a shot have one size: move the others out of the way."
+                f" {header.width}×{header.height}; the pictures of a shot have one size: move others out of the way."
             )
     check_pace(path, times[first:stop], 1 / rate)
     _tell_gaps(path, pictures, times)
@@ -137,6 +143,13 @@ def _pictures_in(folder: Path) -> list[Path]:
     return [folder / name for name in names if Path(name).suffix.lower() in FRAME_SUFFIXES]
 
 
+def _is_animated(path: Path) -> bool:
+    """Whether a PNG is a film. Source: PNG specification (third edition), 11.3.2.8: its mark precedes all pixels."""
+    with reading(path, "picture", FootageError), path.open("rb") as file:
+        head = file.read(4096)
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and b"acTL" in head.partition(b"IDAT")[0]
+
+
 def _skeleton(file: Path) -> str:
     """A picture's name with # for its numbers."""
     return _DIGITS.sub("#", file.stem) + file.suffix.lower()
@@ -150,7 +163,9 @@ def _only_sequence(folder: Path, files: list[Path]) -> list[tuple[int, Path]]:
     """The numbered pictures of the one sequence in a folder."""
     if not files:
         kinds = ", ".join(FRAME_SUFFIXES)
-        raise FootageError(f"{quoted(folder)} is a folder without numbered pictures ({kinds}); give a film, or such one.")
+        raise FootageError(
+            f"{quoted(folder)} is a folder without numbered pictures ({kinds}); give a film, or such one."
+        )
     kinds: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         kinds[_skeleton(file)].append(file)

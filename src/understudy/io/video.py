@@ -15,8 +15,8 @@ from jaxtyping import Int, UInt8
 
 from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
-from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
 from understudy.io.colour import ColourSpace
+from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
 from understudy.io.deinterlacing import deinterlaced
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film

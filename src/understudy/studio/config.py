@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from understudy.core.errors import InputError
-from understudy.io.colour import ColourSpace
 from understudy.core.passes import PassKind
+from understudy.io.colour import ColourSpace
 
 __all__ = ["RecastConfig"]
 

@@ -9,7 +9,7 @@ from understudy.core.footage import Shot
 from understudy.core.progress import Progress
 from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
-from understudy.studio.project import Project, StageRecord
+from understudy.studio.project import Project, StageRecord, files_hash
 
 __all__ = ["Cut"]
 
@@ -50,8 +50,13 @@ class Cut:
         """
         files = {name: self.project.path(name[1:]) if name.startswith("/") else self.path(name) for name in reads}
         settings = dict(settings)
+        if self.shot.pictures:
+            settings["frame_rate"] = str(self.shot.frame_rate)
         if reads_shot:
-            files["shot"] = self.shot.path
+            if self.shot.pictures:
+                settings["pictures"] = [files_hash(self.shot.pictures), self.shot.colour_space]
+            else:
+                files["shot"] = self.shot.path
             settings["range"] = [self.shot.start_frame, len(self.shot)]
 
         def narrated(scratch: Path) -> dict[str, Any] | None:

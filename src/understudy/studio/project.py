@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ from understudy.io.records import NameWithin, Record, parse_record
 from understudy.io.temporary import whole_file
 from understudy.studio.outputs import clear_scratch, own_folder
 
-__all__ = ["MANIFEST", "Project", "StageRecord", "file_hash"]
+__all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "files_hash"]
 
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 64 << 20
@@ -59,6 +59,12 @@ def file_hash(path: Path) -> str:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_hash(files: Sequence[Path]) -> str:
+    """SHA-256 of several files with their names, in their order."""
+    parts = [f"{os.fsencode(file.name)!r} {file_hash(file)}" for file in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _lock(folder: Path) -> FileLock:

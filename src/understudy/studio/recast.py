@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from understudy.core.errors import FileFormatError, InputError, NobodyInShot, quoted
 from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
+from understudy.io.frame_rates import frame_rate_from_decimal
 from understudy.io.records import Record, read_record
 from understudy.io.video import open_shot, read_frames, write_film
 from understudy.studio import filming, stages
@@ -23,7 +24,7 @@ from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.edits import check_edits
 from understudy.studio.narration import Narrator, SilentNarrator
-from understudy.studio.project import Project, file_hash
+from understudy.studio.project import Project, file_hash, files_hash
 from understudy.studio.report import report_stage
 
 __all__ = ["Film", "recast", "recast_with"]
@@ -48,7 +49,7 @@ def recast(shot: str | Path, character: str | Path, out: str | Path, **options: 
     """Re-shoot a film shot with a character in the actor's place.
 
     Args:
-        shot: any video file.
+        shot: any video file; or an image sequence: its folder, a pattern (shot.####.exr), or its first picture.
         character: one picture, or a rigged GLB, glTF or VRM.
         out: the folder for the film; a second call with the same folder redoes only what changed.
         options: fields of `RecastConfig`.
@@ -66,7 +67,8 @@ def recast_with(shot_path: Path, character_path: Path, out: Path, config: Recast
         if given is not None:
             _check_outside(given, out)
     check_character(character_path, config)
-    shot = open_shot(shot_path, config.start, config.end)
+    rate = None if config.frame_rate is None else frame_rate_from_decimal(config.frame_rate)
+    shot = open_shot(shot_path, config.start, config.end, rate, config.colour_space)
     # The linear algebra is small: more threads than one wait for each other, and twice as long beside a busy neighbour.
     with threadpool_limits(1):
         return _recast(shot, character_path, out, config, narrator)
@@ -75,7 +77,7 @@ def recast_with(shot_path: Path, character_path: Path, out: Path, config: Recast
 def _check_outside(given: Path, out: Path) -> None:
     """Raise InputError where the film's own folder would be made from a file in it, which it may replace or remove."""
     place = given.resolve()
-    if out.is_dir() and any(parent.exists() and parent.samefile(out) for parent in place.parents):
+    if out.is_dir() and any(one.exists() and one.samefile(out) for one in (place, *place.parents)):
         raise InputError(
             f"{quoted(given)} lies in {quoted(out)}, the folder of the film that is made from it; copy it elsewhere, or"
             " give another folder with -o"
@@ -112,7 +114,7 @@ def _header(shot: Shot, character: Path, config: RecastConfig) -> dict[str, Any]
         "machine": f"{platform.system()} {platform.machine()}",
         "shot": {
             "file": shot.path.name,
-            "sha256": file_hash(shot.path),
+            "sha256": files_hash(shot.pictures) if shot.pictures else file_hash(shot.path),
             "first_frame": shot.start_frame,
             "size_px": [shot.width, shot.height],
             "frames": len(shot),
