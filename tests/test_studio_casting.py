@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from box_person import box_person
+from gltf_files import parts_of
 
 from understudy.core.environment import Light
 from understudy.core.errors import FileFormatError
 from understudy.io.gltf import write_character
-from understudy.io.gltf_document import open_gltf
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.casting import character_stage
 from understudy.studio.config import RecastConfig
@@ -22,12 +22,12 @@ LIGHT = Light(np.array([0.0, 0.6, 0.8]), np.array([1.0, 0.9, 0.8]), np.full(3, 0
 
 def test_a_character_is_made_anew_when_a_file_that_it_names_changes(tmp_path):
     write_character(tmp_path / "hero.glb", box_person())
-    document = open_gltf(tmp_path / "hero.glb")
-    document.json["buffers"][0]["uri"] = "hero%20data.bin"
-    document.json["images"] = [{"uri": "skin.png"}, {"uri": "../elsewhere.png"}, {"uri": "data:,"}]
-    (tmp_path / "hero.gltf").write_text(json.dumps(document.json))
+    document, content = parts_of(tmp_path / "hero.glb")
+    document["buffers"][0]["uri"] = "hero%20data.bin"
+    document["images"] = [{"uri": "skin.png"}, {"uri": "../elsewhere.png"}, {"uri": "data:,"}]
+    (tmp_path / "hero.gltf").write_text(json.dumps(document))
     binary, skin = tmp_path / "hero data.bin", tmp_path / "skin.png"
-    binary.write_bytes(document.buffers[0])
+    binary.write_bytes(content)
 
     def stages_run() -> list[str]:
         project = Project(tmp_path / "film")
@@ -40,7 +40,7 @@ def test_a_character_is_made_anew_when_a_file_that_it_names_changes(tmp_path):
 
     assert [stages_run(), stages_run()] == [["character"], []]
     for changed in (binary, skin):
-        changed.write_bytes(document.buffers[0] + b"more")
+        changed.write_bytes(content + b"more")
         assert [stages_run(), stages_run()] == [["character"], []], changed
 
 

@@ -10,7 +10,8 @@ from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.skinning import skin_vertices
 from understudy.io.gltf_animation import find_clip, node_tree, node_world_matrices
 from understudy.io.gltf_document import open_gltf
-from understudy.io.gltf_read import character_from_parts, read_gltf, read_gltf_motion, read_gltf_rig
+from understudy.io.gltf_merge import character_from_parts
+from understudy.io.gltf_read import read_gltf, read_gltf_motion, read_gltf_rig
 from understudy.io.gltf_skins import bind_joints
 
 
@@ -23,7 +24,7 @@ def reference(request, shared_data):
 
 def test_joints_and_vertices_over_time(reference):
     path, facts, expected = reference
-    document = open_gltf(path)
+    document = open_gltf(path, clips=True)
     tree = node_tree(document)
     world = node_world_matrices(document, tree, find_clip(document, facts["clip"]), np.array(facts["times"]))
     for place, node in enumerate(expected["joint_node"]):
@@ -32,15 +33,15 @@ def test_joints_and_vertices_over_time(reference):
     rest = {node: T[0] for node, T in node_world_matrices(document, tree).items()}
     bound = bind_joints(document, tree, rest)
     rig = read_gltf_rig(path)
-    skinned = [part for part in rig.parts if part.rigid_joint is None]
+    skinned = [part for part in rig.parts if part.skin is not None]
     character = character_from_parts(rig, skinned)
     keys = [key for key in expected if key.startswith("vertices.")]
     nodes = [document.entry("nodes", node) for node in tree.order]
     order = [
-        f"vertices.mesh{node['mesh']}.prim{number}"
+        f"vertices.mesh{node.mesh}.prim{number}"
         for node in nodes
-        if "skin" in node
-        for number in range(len(document.entry("meshes", node["mesh"])["primitives"]))
+        if node.skin is not None
+        for number in range(len(document.entry("meshes", node.mesh).primitives))
     ]
     assert sorted(keys) == sorted(order)
     for time in range(len(facts["times"])):

@@ -14,8 +14,9 @@ from understudy.core.errors import CharacterError
 from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
+from understudy.io.gltf_merge import GltfRig, character_from_parts
 from understudy.io.gltf_primitives import RigPart
-from understudy.io.gltf_read import GltfRig, character_from_parts, read_gltf_rig
+from understudy.io.gltf_read import read_gltf_rig
 
 __all__ = ["character_from_rig", "held_props"]
 
@@ -46,7 +47,7 @@ def character_from_rig(path: Path, height_m: float | None = None, props: Collect
         CharacterError: the file cannot be read, has no skin, or its joints are not those of a body on two legs.
     """
     rig = read_gltf_rig(path)
-    if not missing_roles(rig.roles):
+    if any(not missing_roles(roles) for roles in rig.roles.values()):
         return scaled(character_from_parts(rig, rig.parts), height_m)
     roles = roles_of(path, rig)
     unknown = set(props) - set(held_names(rig, roles))

@@ -4,16 +4,19 @@ Source: Khronos glTF 2.0 specification, sections 3.5 (scenes, nodes) and 3.11 an
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.errors import CharacterError
+from understudy.core.errors import CharacterError, quoted
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
 from understudy.io.gltf_document import GltfDocument
+from understudy.io.gltf_records import Clip, Node
 
 __all__ = ["NodeTree", "clip_duration_s", "clip_names", "find_clip", "node_tree", "node_world_matrices"]
+
+MAX_DEPTH = 500
+SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -32,55 +35,58 @@ def node_tree(document: GltfDocument) -> NodeTree:
     Raises:
         CharacterError: a node has two parents, or stands below itself.
     """
-    nodes = document.entries("nodes")
-    if document.entries("scenes"):
-        roots = document.entry("scenes", document.json.get("scene", 0)).get("nodes", [])
+    nodes = document.json.nodes
+    if document.json.scenes:
+        roots = document.entry("scenes", document.json.scene).nodes
     else:
-        children = {child for node in nodes for child in node.get("children", [])}
+        children = {child for node in nodes for child in node.children}
         roots = [index for index in range(len(nodes)) if index not in children]
-    order: list[int] = []
     parents: dict[int, int] = {}
-    stack = [(root, -1) for root in reversed(roots)]
+    stack = [(root, -1, 1) for root in reversed(roots)]
     while stack:
-        index, parent = stack.pop()
+        index, parent, depth = stack.pop()
         if index in parents:
             raise CharacterError(f"{document.path.name}: node {index} has more than one parent, which glTF forbids")
+        if depth > MAX_DEPTH:
+            raise CharacterError(f"{document.path.name}: its nodes hang on each other more than {MAX_DEPTH} deep")
         parents[index] = parent
-        order.append(index)
-        stack += [(child, index) for child in reversed(document.entry("nodes", index).get("children", []))]
-    return NodeTree(tuple(order), parents)
+        stack += [(child, index, depth + 1) for child in reversed(document.entry("nodes", index).children)]
+    return NodeTree(tuple(parents), parents)
 
 
-def local_parts(node: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def local_parts(node: Node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Translation, rotation (quaternion wxyz) and scale of a node."""
-    if "matrix" in node:
-        M = np.array(node["matrix"], np.float64).reshape(4, 4).T
+    if node.matrix is not None:
+        M = np.array(node.matrix).reshape(4, 4).T
         scale = np.linalg.norm(M[:3, :3], axis=0)
         scale[0] *= -1.0 if np.linalg.det(M[:3, :3]) < 0 else 1.0
         return M[:3, 3], quaternion_from_matrix(M[:3, :3] / np.where(scale == 0, 1.0, scale)), scale
-    translation = np.array(node.get("translation", (0, 0, 0)), np.float64).reshape(3)
-    rotation = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64).reshape(4)[[3, 0, 1, 2]]
-    scale = np.array(node.get("scale", (1, 1, 1)), np.float64).reshape(3)
-    if not np.linalg.norm(rotation) > 0:
-        rotation = np.array([1.0, 0.0, 0.0, 0.0])
-    return translation, rotation / np.linalg.norm(rotation), scale
+    translation, scale = np.array(node.translation), np.array(node.scale)
+    rotation = np.array(node.rotation)[[3, 0, 1, 2]]
+    length = np.linalg.norm(rotation)
+    if not 0 < length < np.inf:
+        rotation, length = np.array([1.0, 0.0, 0.0, 0.0]), 1.0
+    return translation, rotation / length, scale
 
 
 def node_world_matrices(
     document: GltfDocument,
     tree: NodeTree,
-    clip: dict[str, Any] | None = None,
+    clip: Clip | None = None,
     times_s: Float[np.ndarray, " time"] | None = None,
 ) -> dict[int, Float[np.ndarray, "time 4 4"]]:
     """`T_world_node` of each node, which may hold scale; without a clip, of the default pose (time = 1)."""
     times_s = np.zeros(1) if clip is None or times_s is None else times_s
+    # Each matrix is built from a turn and a product.
+    document.budget.take("its nodes over time", len(tree.order), len(times_s), bytes_each=3 * 128)
     moved = {} if clip is None else clip_channels(document, clip, times_s)
     world: dict[int, np.ndarray] = {}
     for index in tree.order:
         node = document.entry("nodes", index)
         animated = moved.get(index, {})
-        if "matrix" in node and not animated:
-            local = np.array(node["matrix"], np.float64).reshape(1, 4, 4).swapaxes(1, 2)
+        if node.matrix is not None and not animated:
+            local = np.array(node.matrix).reshape(1, 4, 4).swapaxes(1, 2).copy()
+            local[:, 3] = (0.0, 0.0, 0.0, 1.0)
         else:
             translation, rotation, scale = local_parts(node)
             local = np.zeros((len(times_s), 4, 4))
@@ -96,11 +102,11 @@ def node_world_matrices(
 
 
 def clip_names(document: GltfDocument) -> list[str]:
-    """The names of the document's animation clips."""
-    return [clip.get("name", f"clip {index}") for index, clip in enumerate(document.entries("animations"))]
+    """The names of the clips of a document that was opened with them."""
+    return [clip.name or f"clip {index}" for index, clip in enumerate(document.json.animations)]
 
 
-def find_clip(document: GltfDocument, name: str | None) -> dict[str, Any]:
+def find_clip(document: GltfDocument, name: str | None) -> Clip:
     """The clip of that name; the first one for None.
 
     Raises:
@@ -108,36 +114,45 @@ def find_clip(document: GltfDocument, name: str | None) -> dict[str, Any]:
     """
     names = clip_names(document)
     if name is None and names:
-        return document.entry("animations", 0)
+        return document.json.animations[0]
     if name not in names:
-        have = ", ".join(names[:20]) or "none"
-        raise CharacterError(f"{document.path.name} has no clip {name!r}; it has: {have}")
-    return document.entry("animations", names.index(name))
+        have = quoted(", ".join(names[:SHOWN_NAMES]))[1:-1] or "none"
+        raise CharacterError(f"{document.path.name} has no clip {quoted(name)}; it has: {have}")
+    return document.json.animations[names.index(name)]
 
 
-def clip_duration_s(document: GltfDocument, clip: dict[str, Any]) -> float:
-    """When the clip's last key stands, in seconds."""
-    ends = [float(np.max(document.accessor(sampler["input"]), initial=0.0)) for sampler in clip["samplers"]]
-    return max(ends, default=0.0)
+def clip_duration_s(document: GltfDocument, clip: Clip) -> float:
+    """When the clip's last key stands, in seconds.
+
+    Raises:
+        CharacterError: at no finite time.
+    """
+    inputs = {sampler.input for sampler in clip.samplers}
+    end = max((float(np.max(document.accessor(index), initial=0.0)) for index in inputs), default=0.0)
+    if not np.isfinite(end):
+        raise CharacterError(f"{document.path.name}: a clip has keys at no finite time")
+    return end
 
 
 def clip_channels(
-    document: GltfDocument, clip: dict[str, Any], times_s: Float[np.ndarray, " time"]
+    document: GltfDocument, clip: Clip, times_s: Float[np.ndarray, " time"]
 ) -> dict[int, dict[str, np.ndarray]]:
     """The sampled translation, rotation (wxyz) and scale of each node that the clip moves."""
     moved: dict[int, dict[str, np.ndarray]] = {}
-    for channel in clip["channels"]:
-        target = channel["target"]
-        if target["path"] not in ("translation", "rotation", "scale") or "node" not in target:
+    for channel in clip.channels:
+        target = channel.target
+        if target.path not in ("translation", "rotation", "scale") or target.node is None:
             continue
-        sampler = clip["samplers"][channel["sampler"]]
-        keys_s = document.accessor(sampler["input"])[:, 0].astype(np.float64)
-        values = document.accessor(sampler["output"]).astype(np.float64)
-        is_rotation = target["path"] == "rotation"
+        sampler = clip.samplers[channel.sampler]
+        keys, rows = (document.entry("accessors", index).count for index in (sampler.input, sampler.output))
+        document.budget.take("a clip", keys + rows + len(times_s), bytes_each=3 * 32)
+        keys_s = document.accessor(sampler.input)[:, 0].astype(np.float64)
+        values = document.accessor(sampler.output).astype(np.float64)
+        is_rotation = target.path == "rotation"
         if is_rotation:
             values = values[:, [3, 0, 1, 2]]
-        sampled = sample_keys(keys_s, values, times_s, sampler.get("interpolation", "LINEAR"), is_rotation)
-        moved.setdefault(target["node"], {})[target["path"]] = sampled
+        sampled = sample_keys(keys_s, values, times_s, sampler.interpolation, is_rotation)
+        moved.setdefault(target.node, {})[target.path] = sampled
     return moved
 
 

@@ -5,127 +5,153 @@ glTF texture stands. Source: Khronos glTF 2.0 specification, section 3.9; the ex
 """
 
 import io
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
-from PIL import Image, UnidentifiedImageError
+from jaxtyping import Float, UInt8
+from PIL import Image
 
 from understudy.core.character import Material
-from understudy.core.errors import CharacterError
-from understudy.io.gltf_document import GltfDocument
+from understudy.core.errors import CharacterError, quoted
+from understudy.io.gltf_document import GltfDocument, reading_rig
+from understudy.io.gltf_records import ImageEntry, MaterialEntry, TextureSlot
 
-__all__ = ["colour_atlas", "read_material", "texture_slot", "transform_uv"]
+__all__ = ["read_materials", "texture_slot", "transform_uv"]
 
-MAX_TEXTURE_PIXELS = 16384 * 8192
+MAX_TEXTURE_PIXELS = 8192 * 8192
 BLEND_CUTOFF = 0.5
 """Our surfaces are opaque or holes; see-through ones (alphaMode BLEND) become holes below this."""
+LEVELS = np.arange(256) / 255.0
 
 
-def read_material(document: GltfDocument, index: int | None) -> Material:
-    """A material of the document; glTF's default for None.
+def read_materials(document: GltfDocument, indices: list[int | None]) -> list[Material]:
+    """Materials of the document; glTF's default for None. A picture that several of them show is decoded once.
 
     Raises:
         CharacterError: a texture is absent, outside the file's folder, not a picture, or absurdly large.
     """
+    textures: dict[int, np.ndarray] = {}
+    means: dict[int, np.ndarray] = {}
+    with reading_rig(document.path):
+        claim_pictures(document, indices)
+        return [read_material(document, index, textures, means) for index in indices]
+
+
+def read_material(
+    document: GltfDocument, index: int | None, textures: dict[int, np.ndarray], means: dict[int, np.ndarray]
+) -> Material:
+    """One material; pictures that were decoded before are in `textures`, what others average to in `means`."""
     if index is None:
         return Material("default", metallic=0.0, roughness=1.0)
-    source = document.entry("materials", index)
-    extensions = source.get("extensions", {})
-    surface = source.get("pbrMetallicRoughness", {})
-    metallic, roughness = surface.get("metallicFactor", 1.0), surface.get("roughnessFactor", 1.0)
-    if "metallicRoughnessTexture" in surface:
-        mean = read_texture(document, surface["metallicRoughnessTexture"])[..., :3].mean((0, 1)) / 255.0
+    source: MaterialEntry = document.entry("materials", index)
+    surface, glossy = source.pbr_metallic_roughness, source.extensions.glossy
+    metallic, roughness = surface.metallic_factor, surface.roughness_factor
+    if surface.metallic_roughness_texture is not None:
+        mean = mean_levels(document, surface.metallic_roughness_texture, means) @ LEVELS
         metallic, roughness = metallic * mean[2], roughness * mean[1]
-    colour = surface.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))
-    slot = texture_slot(source)
-    if "KHR_materials_pbrSpecularGlossiness" in extensions:
-        glossy = extensions["KHR_materials_pbrSpecularGlossiness"]
-        colour = glossy.get("diffuseFactor", (1.0, 1.0, 1.0, 1.0))
-        metallic, roughness = 0.0, 1.0 - glossy.get("glossinessFactor", 1.0)
-    if "KHR_materials_unlit" in extensions:
+    colour, slot = surface.base_color_factor, texture_slot(source)
+    if glossy is not None:
+        colour = glossy.diffuse_factor
+        metallic, roughness = 0.0, 1.0 - glossy.glossiness_factor
+    if source.extensions.unlit is not None:
         metallic, roughness = 0.0, 1.0
-    mode = source.get("alphaMode", "OPAQUE")
-    cutoff = {"OPAQUE": None, "MASK": source.get("alphaCutoff", 0.5), "BLEND": BLEND_CUTOFF}[mode]
+    emissive = np.array(source.emissive_factor) * source.extensions.strength.emissive_strength
+    if source.emissive_texture is not None and emissive.any():
+        emissive = emissive * (mean_levels(document, source.emissive_texture, means) @ LEVELS**2.2)
+    r, g, b = (float(value) for value in emissive)
+    cutoff = {"OPAQUE": None, "MASK": source.alpha_cutoff, "BLEND": BLEND_CUTOFF}[source.alpha_mode]
     return Material(
-        name=source.get("name", f"material {index}"),
-        base_colour=tuple(float(value) for value in colour),
-        texture=None if slot is None else read_texture(document, slot),
+        name=source.name or f"material {index}",
+        base_colour=colour,
+        texture=None if slot is None else read_texture(document, slot, textures),
         metallic=float(np.clip(metallic, 0, 1)),
         roughness=float(np.clip(roughness, 0, 1)),
-        emissive=read_emission(document, source),
+        emissive=(r, g, b),
         alpha_cutoff=cutoff,
-        double_sided=bool(source.get("doubleSided", False)),
+        double_sided=source.double_sided,
     )
 
 
-def read_emission(document: GltfDocument, source: dict[str, Any]) -> tuple[float, float, float]:
-    """Emitted light, linear: factor times strength times the mean of the texture."""
-    emissive = np.array(source.get("emissiveFactor", (0.0, 0.0, 0.0)), np.float64).reshape(3)
-    strength = source.get("extensions", {}).get("KHR_materials_emissive_strength", {}).get("emissiveStrength", 1.0)
-    if "emissiveTexture" in source and emissive.any():
-        texture = read_texture(document, source["emissiveTexture"])[..., :3] / 255.0
-        emissive = emissive * (texture**2.2).mean((0, 1))
-    r, g, b = (float(value) for value in emissive * strength)
-    return r, g, b
+def texture_slot(source: MaterialEntry) -> TextureSlot | None:
+    """The reference to the colour texture of a material; None without one."""
+    glossy = source.extensions.glossy
+    return (glossy and glossy.diffuse_texture) or source.pbr_metallic_roughness.base_color_texture
 
 
-def texture_slot(source: dict[str, Any]) -> dict[str, Any] | None:
-    """The reference to the colour texture of a material's JSON; None without one."""
-    glossy = source.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness", {})
-    return glossy.get("diffuseTexture") or source.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
+    """See what the pictures of some materials take, all together, before any of them is decoded.
 
-
-def read_texture(document: GltfDocument, slot: dict[str, Any]) -> UInt8[np.ndarray, "height width 4"]:
-    """The picture behind a texture reference, as sRGB bytes with straight alpha."""
-    texture = document.entry("textures", slot["index"])
-    webp = texture.get("extensions", {}).get("EXT_texture_webp", {})
-    image = document.entry("images", webp.get("source", texture.get("source", -1)))
-    data = (
-        bytes(document.buffer_view(image["bufferView"])) if "bufferView" in image else document.resource(image["uri"])
-    )
-    name = image.get("name") or f"texture {slot['index']}"
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
-            if picture.width * picture.height > MAX_TEXTURE_PIXELS:
-                raise CharacterError(
-                    f"{document.path.name}: {name} has {picture.width}×{picture.height} pixels; "
-                    "up to 16384×8192 are read"
-                )
-            return np.array(picture.convert("RGBA"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CharacterError(f"{document.path.name}: {name} is no readable PNG or JPEG ({error})") from error
-
-
-def transform_uv(uv: Float[np.ndarray, "vertex 2"], slot: dict[str, Any]) -> Float[np.ndarray, "vertex 2"]:
-    """Texture coordinates with KHR_texture_transform applied."""
-    change = slot.get("extensions", {}).get("KHR_texture_transform")
-    if not change:
-        return uv
-    scale, angle = np.array(change.get("scale", (1.0, 1.0)), np.float64), change.get("rotation", 0.0)
-    offset = np.array(change.get("offset", (0.0, 0.0)), np.float64)
-    c, s = np.cos(angle), np.sin(angle)
-    return (uv * scale) @ np.array([[c, s], [-s, c]]).T + offset
-
-
-def colour_atlas(
-    colours: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]
-) -> tuple[UInt8[np.ndarray, "height width 4"], Float[np.ndarray, "corner 2"]]:
-    """A texture that shows vertex colours, and the uv of each face's three corners (3 × face rows).
-
-    Each face owns 2 × 2 texels: its corners at three texel centres and the plane through them at the fourth, so that
-    bilinear sampling gives exactly the linear blend of the corner colours. Colours are linear, 0 … 1.
+    Raises:
+        CharacterError: they are no pictures, or too large.
     """
-    columns = max(1, int(np.ceil(np.sqrt(len(faces)))))
-    rows = max(1, -(-len(faces) // columns))
-    a, b, c = (colours[faces[:, corner]] for corner in range(3))
-    texels = np.zeros((rows * columns, 2, 2, 3))
-    texels[: len(faces)] = np.stack([np.stack([a, b], 1), np.stack([c, b + c - a], 1)], 1)
-    linear = np.clip(texels.reshape(rows, columns, 2, 2, 3).transpose(0, 2, 1, 3, 4), 0, 1)
-    linear = linear.reshape(2 * rows, 2 * columns, 3)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    picture = np.full((2 * rows, 2 * columns, 4), 255, np.uint8)
-    picture[..., :3] = np.round(255 * srgb)
-    face = np.arange(len(faces))
-    corner = np.stack([2 * (face % columns), 2 * (face // columns)], -1)[:, None] + np.array([[0, 0], [1, 0], [0, 1]])
-    return picture, ((corner + 0.5) / (2 * columns, 2 * rows)).reshape(-1, 2)
+    sources = [document.entry("materials", index) for index in indices if index is not None]
+    kept = {image_index(document, slot) for slot in map(texture_slot, sources) if slot is not None}
+    averaged = {
+        image_index(document, slot)
+        for source in sources
+        for slot in (source.pbr_metallic_roughness.metallic_roughness_texture, source.emissive_texture)
+        if slot is not None
+    }
+    for index in kept | averaged:
+        picture = open_image(document, index)
+        document.budget.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 0)
+
+
+def image_index(document: GltfDocument, slot: TextureSlot) -> int:
+    """Which image a texture reference shows."""
+    texture = document.entry("textures", slot.index)
+    webp = texture.extensions.webp
+    index = texture.source if webp is None or webp.source is None else webp.source
+    if index is None:
+        raise CharacterError(f"{document.path.name}: texture {slot.index} has no picture; give it as PNG or JPEG")
+    return index
+
+
+def open_image(document: GltfDocument, index: int) -> Image.Image:
+    """A picture of the document, its kind and size checked, not decoded yet."""
+    image: ImageEntry = document.entry("images", index)
+    if image.buffer_view is not None:
+        data = bytes(document.buffer_view(image.buffer_view))
+    elif image.uri is not None:
+        data = document.resource(image.uri)
+    else:
+        raise CharacterError(f"{document.path.name}: picture {index} has no data; export it again with its textures")
+    name = quoted(image.name or f"picture {index}")
+    try:
+        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise CharacterError(f"{document.path.name}: {name} is no readable PNG, JPEG or WebP ({error})") from error
+    if picture.width * picture.height > MAX_TEXTURE_PIXELS:
+        raise CharacterError(
+            f"{document.path.name}: {name} has {picture.width}×{picture.height} pixels; up to 8192×8192 are read"
+        )
+    return picture
+
+
+def read_texture(
+    document: GltfDocument, slot: TextureSlot, textures: dict[int, np.ndarray]
+) -> UInt8[np.ndarray, "height width 4"]:
+    """The picture behind a texture reference, as sRGB bytes with straight alpha."""
+    index = image_index(document, slot)
+    if index not in textures:
+        textures[index] = np.asarray(open_image(document, index).convert("RGBA"))
+    return textures[index]
+
+
+def mean_levels(
+    document: GltfDocument, slot: TextureSlot, means: dict[int, np.ndarray]
+) -> Float[np.ndarray, "3 level"]:
+    """Which share of a texture's red, green and blue has each of the 256 levels."""
+    index = image_index(document, slot)
+    if index not in means:
+        counts = np.array(open_image(document, index).convert("RGB").histogram(), np.float64).reshape(3, 256)
+        means[index] = counts / counts.sum(1, keepdims=True)
+    return means[index]
+
+
+def transform_uv(uv: Float[np.ndarray, "vertex 2"], slot: TextureSlot) -> Float[np.ndarray, "vertex 2"]:
+    """Texture coordinates with KHR_texture_transform applied."""
+    change = slot.extensions.transform
+    if change is None:
+        return uv
+    c, s = np.cos(change.rotation), np.sin(change.rotation)
+    return (uv * change.scale) @ np.array([[c, s], [-s, c]]).T + change.offset

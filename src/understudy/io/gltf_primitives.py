@@ -4,24 +4,28 @@ Source: Khronos glTF 2.0 specification, sections 3.7.2 (meshes) and 3.7.3 (skins
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.core.character import Material
 from understudy.core.errors import CharacterError
 from understudy.geometry.rigid import transform
-from understudy.geometry.skinning import skin_vertices
 from understudy.io.gltf_animation import NodeTree
-from understudy.io.gltf_document import GltfDocument
-from understudy.io.gltf_materials import colour_atlas, read_material, texture_slot, transform_uv
+from understudy.io.gltf_document import COMPONENTS, EVERY_ROW, GltfDocument
+from understudy.io.gltf_materials import texture_slot, transform_uv
+from understudy.io.gltf_records import MeshEntry, Node, Primitive
 from understudy.io.gltf_skins import BoundJoints
 
-__all__ = ["RigPart", "read_parts", "vertex_normals"]
+__all__ = ["RigPart", "claim_surfaces", "read_parts", "vertex_normals"]
 
 TRIANGLES, STRIP, FAN = 4, 5, 6
 MAX_INFLUENCES = 8
+MAX_SURFACES = 5000
+VERTEX_BYTES, CORNER_BYTES = 512, 32
+"""What a vertex and a corner of a face take while they are read."""
+
+Rows = np.ndarray | slice
+"""Which rows of an accessor to read."""
 
 
 @dataclass(frozen=True)
@@ -30,73 +34,105 @@ class RigPart:
 
     name: str
     """Of the node that shows it."""
+    skin: int | None
+    """The skin that moves it; None for rigid parts."""
     rigid_joint: int | None
-    """The joint that it is fixed to, for parts without a skin (weapons, helmets)."""
+    """The joint that a part without a skin (weapon, helmet) is fixed to; None where it hangs on no joint of a skin."""
     vertices: Float[np.ndarray, "vertex 3"]
     normals: Float[np.ndarray, "vertex 3"]
     uv: Float[np.ndarray, "vertex 2"]
+    colours: Float[np.ndarray, "vertex 3"] | None
+    """Linear, 0 … 1; they multiply the material's."""
     faces: Int[np.ndarray, "face 3"]
-    material: int
+    material: int | None
+    """In the file; None is glTF's default material."""
     skin_joints: Int[np.ndarray, "vertex influence"]
     skin_weights: Float[np.ndarray, "vertex influence"]
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it hangs on no joint."""
+        return self.skin is None and self.rigid_joint is None
 
 
 def read_parts(
     document: GltfDocument, tree: NodeTree, world: dict[int, Float[np.ndarray, "4 4"]], bound: BoundJoints
-) -> tuple[tuple[RigPart, ...], tuple[Material, ...]]:
-    """All triangles of the scene, one part per primitive, and the materials that they use."""
+) -> tuple[RigPart, ...]:
+    """All triangles of the scene, one part per primitive."""
     parts: list[RigPart] = []
-    materials: list[Material] = []
-    known: dict[int | None, int] = {}
-    for node_index in tree.order:
-        node = document.entry("nodes", node_index)
-        if "mesh" not in node:
+    members = {
+        node for node, joint in bound.joint_of_node.items() if any(joint in own for own in bound.joints.values())
+    }
+    for index in tree.order:
+        node = document.json.nodes[index]
+        if node.mesh is None:
             continue
-        mesh = document.entry("meshes", node["mesh"])
-        skin = node.get("skin")
-        above = None if skin is not None else joint_above(node_index, tree, bound)
-        for primitive in mesh["primitives"]:
+        mesh = document.entry("meshes", node.mesh)
+        above = None if node.skin is not None else joint_above(index, tree, bound, members)
+        shape = default_shape(node, mesh)
+        for primitive in mesh.primitives:
             faces = read_faces(document, primitive)
             if not len(faces):
                 continue
-            number = primitive.get("material")
-            if number not in known:
-                known[number] = len(materials)
-                materials.append(read_material(document, number))
-            shape = np.array(node.get("weights", mesh.get("weights", ())), np.float64)
-            part = read_surface(document, primitive, faces, shape, node.get("name", f"node {node_index}"))
-            part = replace(part, material=known[number], rigid_joint=above)
-            if skin is None:
-                part = place_rigid(part, above, node_index, tree, world, bound)
+            # VRM files share one vertex list among many primitives: only what a face uses is read.
+            rows, faces = used_rows(faces, document.entry("accessors", primitive.attributes["POSITION"]).count)
+            part = read_surface(document, primitive, faces, rows, shape)
+            part = replace(part, name=node.name or f"node {index}", skin=node.skin, rigid_joint=above)
+            if node.skin is None:
+                part = place_rigid(part, index, world, bound)
             else:
-                part = place_skinned(document, part, primitive, skin, bound)
-            part, material = bake_colours(document, part, primitive, materials[known[number]])
-            if material is not materials[known[number]]:
-                part = replace(part, material=len(materials))
-                materials.append(material)
-            parts.append(compact(part))
-    return tuple(parts), tuple(materials)
+                part = place_skinned(document, part, primitive, rows, bound)
+            parts.append(part)
+    return tuple(parts)
 
 
-def read_faces(document: GltfDocument, primitive: dict[str, Any]) -> Int[np.ndarray, "face 3"]:
+def claim_surfaces(document: GltfDocument, tree: NodeTree) -> None:
+    """See what all surfaces take together, as often as they are shown, before any of them is read.
+
+    Raises:
+        CharacterError: too much.
+    """
+    nodes = [document.json.nodes[index] for index in tree.order]
+    shown = [(node, document.entry("meshes", node.mesh)) for node in nodes if node.mesh is not None]
+    document.budget.check_count("surfaces", sum(len(mesh.primitives) for _, mesh in shown), MAX_SURFACES)
+    surfaces = []
+    for node, mesh in shown:
+        weighted = int(np.count_nonzero(default_shape(node, mesh)))
+        surfaces += [(primitive, min(weighted, len(primitive.targets))) for primitive in mesh.primitives]
+    document.budget.check_count("morph targets in use", sum(morphs for _, morphs in surfaces), MAX_SURFACES)
+    for primitive, morphs in surfaces:
+        if "POSITION" not in primitive.attributes:
+            continue
+        count = corners = document.entry("accessors", primitive.attributes["POSITION"]).count
+        if primitive.indices is not None:
+            corners = document.entry("accessors", primitive.indices).count
+        colours = 4 if "COLOR_0" in primitive.attributes else 1
+        document.budget.take("its vertices", min(count, 3 * corners), colours + morphs, bytes_each=VERTEX_BYTES)
+        document.budget.take("its faces", corners, colours, bytes_each=CORNER_BYTES)
+
+
+def default_shape(node: Node, mesh: MeshEntry) -> Float[np.ndarray, " target"]:
+    """How much of each of its morph targets a mesh shows at a node."""
+    return np.array(mesh.weights or () if node.weights is None else node.weights, np.float64)
+
+
+def read_faces(document: GltfDocument, primitive: Primitive) -> Int[np.ndarray, "face 3"]:
     """Corner indices of a primitive's triangles; none for points and lines."""
-    mode = primitive.get("mode", TRIANGLES)
-    if mode not in (TRIANGLES, STRIP, FAN) or "POSITION" not in primitive["attributes"]:
+    if primitive.mode not in (TRIANGLES, STRIP, FAN) or "POSITION" not in primitive.attributes:
         return np.zeros((0, 3), np.int64)
-    source = document.entry("accessors", primitive["attributes"]["POSITION"])
-    if "KHR_draco_mesh_compression" in primitive.get("extensions", {}) and "bufferView" not in source:
+    source = document.entry("accessors", primitive.attributes["POSITION"])
+    if primitive.extensions.draco is not None and source.buffer_view is None:
         raise CharacterError(f"{document.path.name} is compressed by Draco: export it again without Draco compression")
-    count = source["count"]
-    if "indices" in primitive:
-        corners = document.accessor(primitive["indices"])[:, 0].astype(np.int64)
+    if primitive.indices is not None:
+        corners = document.accessor(primitive.indices)[:, 0].astype(np.int64)
     else:
-        corners = np.arange(count)
-    if len(corners) and corners.max() >= count:
-        raise CharacterError(f"{document.path.name}: a face points at vertex {corners.max()} of {count}")
-    if mode == TRIANGLES:
+        corners = np.arange(source.count)
+    if len(corners) and not 0 <= corners.min() <= corners.max() < source.count:
+        raise CharacterError(f"{document.path.name}: a face points at vertex {corners.max()} of {source.count}")
+    if primitive.mode == TRIANGLES:
         return corners[: len(corners) // 3 * 3].reshape(-1, 3)
     n = max(len(corners) - 2, 0)
-    if mode == FAN:
+    if primitive.mode == FAN:
         return np.stack([np.full(n, corners[0] if n else 0), corners[1 : n + 1], corners[2 : n + 2]], -1)
     faces = np.stack([corners[:n], corners[1 : n + 1], corners[2 : n + 2]], -1)
     faces[1::2, :2] = faces[1::2, 1::-1]
@@ -104,40 +140,68 @@ def read_faces(document: GltfDocument, primitive: dict[str, Any]) -> Int[np.ndar
 
 
 def read_surface(
-    document: GltfDocument, primitive: dict[str, Any], faces: np.ndarray, shape: Float[np.ndarray, " target"], name: str
+    document: GltfDocument, primitive: Primitive, faces: np.ndarray, rows: Rows, shape: Float[np.ndarray, " target"]
 ) -> RigPart:
-    """A primitive in its mesh's own frame, with its morph targets at their default weights; not bound yet."""
-    attributes = primitive["attributes"]
-    vertices = attribute(document, attributes, "POSITION", 3)
-    for weight, target in zip(shape, primitive.get("targets", ()), strict=False):
+    """Some vertices of a primitive in its mesh's own frame, with its morph targets at their default weights.
+
+    It is neither named nor bound yet.
+    """
+    attributes = primitive.attributes
+    count = document.entry("accessors", attributes["POSITION"]).count
+    vertices = attribute(document, attributes, "POSITION", 3, count, rows)
+    for weight, target in zip(shape, primitive.targets, strict=False):
         if weight and "POSITION" in target:
-            vertices = vertices + weight * document.accessor(target["POSITION"])
+            vertices = vertices + weight * attribute(document, target, "POSITION", 3, count, rows)
     if not np.isfinite(vertices).all():
-        raise CharacterError(f"{document.path.name}: {name} has vertices that are not finite")
+        raise CharacterError(f"{document.path.name} has vertices that are not finite; export it again")
     if "NORMAL" in attributes:
-        normals = attribute(document, attributes, "NORMAL", 3, len(vertices))
+        normals = attribute(document, attributes, "NORMAL", 3, count, rows)
     else:
         normals = vertex_normals(vertices, faces)
     slot = None
-    if "material" in primitive:
-        slot = texture_slot(document.entry("materials", primitive["material"]))
+    if primitive.material is not None:
+        slot = texture_slot(document.entry("materials", primitive.material))
     uv = np.zeros((len(vertices), 2))
     if slot is not None:
-        set_of_uv = slot.get("extensions", {}).get("KHR_texture_transform", {}).get("texCoord", slot.get("texCoord", 0))
+        change = slot.extensions.transform
+        set_of_uv = slot.tex_coord if change is None or change.tex_coord is None else change.tex_coord
         if f"TEXCOORD_{set_of_uv}" in attributes:
-            uv = transform_uv(attribute(document, attributes, f"TEXCOORD_{set_of_uv}", 2, len(vertices)), slot)
+            uv = transform_uv(attribute(document, attributes, f"TEXCOORD_{set_of_uv}", 2, count, rows), slot)
+            uv = np.where(np.isfinite(uv), uv, 0.0)
+    colours = None
+    if "COLOR_0" in attributes:
+        colours = attribute(document, attributes, "COLOR_0", 3, count, rows)
+        colours = np.clip(np.where(np.isfinite(colours), colours, 1.0), 0, 1)
     empty = np.zeros((len(vertices), 0))
-    return RigPart(name, None, vertices, normals, uv, faces, 0, empty.astype(np.int64), empty)
+    return RigPart(
+        "", None, None, vertices, normals, uv, colours, faces, primitive.material, empty.astype(np.int64), empty
+    )
+
+
+def used_rows(faces: Int[np.ndarray, "face 3"], count: int) -> tuple[Rows, Int[np.ndarray, "face 3"]]:
+    """Which of `count` vertices some faces use, and the faces on those alone."""
+    used = np.zeros(count, bool)
+    used[faces] = True
+    if used.all():
+        return EVERY_ROW, faces
+    return np.flatnonzero(used), (np.cumsum(used) - 1)[faces]
 
 
 def attribute(
-    document: GltfDocument, attributes: dict[str, int], name: str, width: int, count: int | None = None
+    document: GltfDocument,
+    attributes: dict[str, int],
+    name: str,
+    width: int,
+    count: int,
+    rows: Rows,
 ) -> np.ndarray:
-    """A vertex attribute as float64 `count × width`."""
-    values = document.accessor(attributes[name]).astype(np.float64)
-    if values.shape[1] < width or (count is not None and len(values) != count):
-        raise CharacterError(f"{document.path.name}: {name} has shape {values.shape} for {count} vertices")
-    return values[:, :width]
+    """A vertex attribute, of which there are to be `count`, as float64 `rows × width`."""
+    accessor = document.entry("accessors", attributes[name])
+    if COMPONENTS[accessor.type] < width or accessor.count != count:
+        raise CharacterError(
+            f"{document.path.name}: {name} has {accessor.count} × {accessor.type} for {count} vertices; export it again"
+        )
+    return document.accessor(attributes[name], rows)[:, :width].astype(np.float64)
 
 
 def vertex_normals(
@@ -155,38 +219,34 @@ def vertex_normals(
 def unit_normals(normals: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "vertex 3"]:
     """Normals brought to length one; +Y where there is none."""
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    bad = ~(length > 1e-20)
+    bad = ~((length > 1e-20) & (length < np.inf))
     return np.where(bad, np.array([0.0, 1.0, 0.0]), normals / np.where(bad, 1.0, length))
 
 
-def joint_above(node: int, tree: NodeTree, bound: BoundJoints) -> int:
-    """The joint that a node hangs on; the root for nodes beside the skeleton."""
+def joint_above(node: int, tree: NodeTree, bound: BoundJoints, members: set[int]) -> int | None:
+    """The joint that a node hangs on; None for nodes that have no joint of a skin (`members`) above them."""
+    nearest = None
     while node >= 0:
-        if node in bound.joint_of_node:
-            return bound.joint_of_node[node]
+        if nearest is None:
+            nearest = bound.joint_of_node.get(node)
+        if node in members:
+            return nearest
         node = tree.parents[node]
-    return 0
+    return None
 
 
-def place_rigid(
-    part: RigPart,
-    joint: int | None,
-    node: int,
-    tree: NodeTree,
-    world: dict[int, Float[np.ndarray, "4 4"]],
-    bound: BoundJoints,
-) -> RigPart:
-    """The part where its joint carries it in the bind pose."""
+def place_rigid(part: RigPart, node: int, world: dict[int, Float[np.ndarray, "4 4"]], bound: BoundJoints) -> RigPart:
+    """The part where its joint carries it in the bind pose; loose ones stay where they are, and follow the root."""
     T = world[node]
-    node_of_joint = {number: key for key, number in bound.joint_of_node.items()}
-    if joint in node_of_joint:
-        T = bound.T_model_bound[joint] @ np.linalg.pinv(world[node_of_joint[joint]]) @ T
+    if part.rigid_joint is not None:
+        node_of_joint = {number: key for key, number in bound.joint_of_node.items()}
+        T = bound.T_model_bound[part.rigid_joint] @ np.linalg.pinv(world[node_of_joint[part.rigid_joint]]) @ T
     count = len(part.vertices)
     return moved(
         replace(
             part,
             vertices=transform(T, part.vertices),
-            skin_joints=np.full((count, 1), joint),
+            skin_joints=np.full((count, 1), part.rigid_joint or 0),
             skin_weights=np.ones((count, 1)),
         ),
         np.broadcast_to(T[:3, :3], (count, 3, 3)),
@@ -194,37 +254,44 @@ def place_rigid(
 
 
 def place_skinned(
-    document: GltfDocument, part: RigPart, primitive: dict[str, Any], skin: int, bound: BoundJoints
+    document: GltfDocument, part: RigPart, primitive: Primitive, rows: Rows, bound: BoundJoints
 ) -> RigPart:
     """The part as its skin shows it in the bind pose."""
-    attributes, count = primitive["attributes"], len(part.vertices)
+    members = np.array(bound.joints[part.skin])
+    local, weights = read_influences(document, part.name, primitive, rows, len(members))
+    T = bound.T_model_bound[members] @ bound.T_bound_mesh[part.skin]
+    # One influence after the other, because their matrices together would be the largest thing in memory.
+    blended = np.zeros((len(part.vertices), 3, 4))
+    for joint, weight in zip(local.T, weights.T, strict=True):
+        blended += weight[:, None, None] * T[joint, :3]
+    vertices = np.einsum("vij,vj->vi", blended[..., :3], part.vertices) + blended[..., 3]
+    return moved(replace(part, vertices=vertices, skin_joints=members[local], skin_weights=weights), blended[..., :3])
+
+
+def read_influences(
+    document: GltfDocument, name: str, primitive: Primitive, rows: Rows, joints: int
+) -> tuple[Int[np.ndarray, "vertex influence"], Float[np.ndarray, "vertex influence"]]:
+    """Which of a skin's joints move some vertices of the part `name`, and how much."""
+    attributes = primitive.attributes
+    count = document.entry("accessors", attributes["POSITION"]).count
     sets = [n for n in range(4) if f"JOINTS_{n}" in attributes and f"WEIGHTS_{n}" in attributes]
     if not sets:
-        raise CharacterError(f"{document.path.name}: {part.name} has a skin but no skin weights: export it again")
-    local = np.concatenate([document.accessor(attributes[f"JOINTS_{n}"]) for n in sets], 1).astype(np.int64)
-    weights = np.concatenate([attribute(document, attributes, f"WEIGHTS_{n}", 4, count) for n in sets], 1)
-    members = np.array(bound.joints[skin])
+        raise CharacterError(f"{document.path.name}: {name} has a skin but no skin weights: export it again")
+    local = np.concatenate([attribute(document, attributes, f"JOINTS_{n}", 4, count, rows) for n in sets], 1)
+    weights = np.concatenate([attribute(document, attributes, f"WEIGHTS_{n}", 4, count, rows) for n in sets], 1)
+    if not np.isfinite(weights).all():
+        document.note(f"{name} has skin weights that are no numbers: they count as zero")
     weights = np.where(np.isfinite(weights), np.maximum(weights, 0.0), 0.0)
-    if local.shape != weights.shape or np.where(weights > 0, local, 0).max(initial=0) >= len(members):
-        raise CharacterError(f"{document.path.name}: {part.name} has weights for joints that its skin does not have")
     local = np.where(weights > 0, local, 0)
+    if not (local.min(initial=0) >= 0 and local.max(initial=0) < joints):
+        raise CharacterError(f"{document.path.name}: {name} has weights for joints that its skin does not have")
+    local = local.astype(np.int64)
     if weights.shape[1] > MAX_INFLUENCES:
         strongest = np.argsort(-weights, 1, kind="stable")[:, :MAX_INFLUENCES]
         local, weights = np.take_along_axis(local, strongest, 1), np.take_along_axis(weights, strongest, 1)
     total = weights.sum(1, keepdims=True)
     weights[total[:, 0] == 0, 0] = 1.0
-    weights /= np.where(total == 0, 1.0, total)
-    T = bound.T_model_bound[members] @ bound.T_bound_mesh[skin]
-    blended = np.einsum("vi,vijk->vjk", weights, T[local][:, :, :3, :3])
-    return moved(
-        replace(
-            part,
-            vertices=skin_vertices(part.vertices, T, local, weights),
-            skin_joints=members[local],
-            skin_weights=weights,
-        ),
-        blended,
-    )
+    return local, weights / np.where(total == 0, 1.0, total)
 
 
 def moved(part: RigPart, M: Float[np.ndarray, "vertex 3 3"]) -> RigPart:
@@ -234,52 +301,3 @@ def moved(part: RigPart, M: Float[np.ndarray, "vertex 3 3"]) -> RigPart:
     mirrored = len(M) > 0 and np.median(np.linalg.det(M)) < 0
     normals = np.einsum("vij,vj->vi", rows, part.normals) * (-1.0 if mirrored else 1.0)
     return replace(part, normals=unit_normals(normals), faces=part.faces[:, ::-1] if mirrored else part.faces)
-
-
-def bake_colours(
-    document: GltfDocument, part: RigPart, primitive: dict[str, Any], material: Material
-) -> tuple[RigPart, Material]:
-    """Vertex colours, which our meshes have not, moved into the material.
-
-    Without a texture they become one (exactly); with one, their mean tints it.
-    """
-    if "COLOR_0" not in primitive["attributes"]:
-        return part, material
-    colours = np.clip(attribute(document, primitive["attributes"], "COLOR_0", 3, len(part.vertices)), 0, 1)
-    used = colours[np.unique(part.faces)]
-    if np.ptp(used, axis=0).max(initial=0.0) > 1 / 255 and material.texture is None:
-        texture, uv = colour_atlas(colours, part.faces)
-        corners = part.faces.reshape(-1)
-        split = replace(
-            part,
-            vertices=part.vertices[corners],
-            normals=part.normals[corners],
-            uv=uv,
-            faces=np.arange(len(corners)).reshape(-1, 3),
-            skin_joints=part.skin_joints[corners],
-            skin_weights=part.skin_weights[corners],
-        )
-        return split, replace(material, texture=texture)
-    tint = used.mean(0)
-    if np.abs(tint - 1).max() < 1 / 255:
-        return part, material
-    r, g, b = (float(value) for value in tint * material.base_colour[:3])
-    return part, replace(material, base_colour=(r, g, b, material.base_colour[3]))
-
-
-def compact(part: RigPart) -> RigPart:
-    """The part without vertices that no face uses (VRM files share one vertex list among many primitives)."""
-    used = np.unique(part.faces)
-    if len(used) == len(part.vertices):
-        return part
-    place = np.zeros(len(part.vertices), np.int64)
-    place[used] = np.arange(len(used))
-    return replace(
-        part,
-        vertices=part.vertices[used],
-        normals=part.normals[used],
-        uv=part.uv[used],
-        faces=place[part.faces],
-        skin_joints=part.skin_joints[used],
-        skin_weights=part.skin_weights[used],
-    )

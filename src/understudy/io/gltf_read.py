@@ -4,19 +4,18 @@ A file's meshes, skins and parts become one Character: joints rigid and in metre
 skin was bound. Source: Khronos glTF 2.0 specification, section 3.7; VRM 0.x and VRMC_vrm 1.0.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.character import Character, Material, Mesh
+from understudy.core.character import Character
 from understudy.core.errors import CharacterError
-from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
-from understudy.geometry.kinematics import rest_pose
-from understudy.geometry.rigid import invert
+from understudy.core.motion import BODY_JOINTS, Motion
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf_animation import (
     clip_duration_s,
@@ -25,11 +24,12 @@ from understudy.io.gltf_animation import (
     node_tree,
     node_world_matrices,
 )
-from understudy.io.gltf_document import GltfDocument, open_gltf, well_formed
-from understudy.io.gltf_primitives import RigPart, read_parts
+from understudy.io.gltf_document import GltfDocument, open_gltf, reading_rig
+from understudy.io.gltf_merge import GltfRig, character_from_parts
+from understudy.io.gltf_primitives import claim_surfaces, read_parts
 from understudy.io.gltf_skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
 
-__all__ = ["GltfRig", "character_from_parts", "read_gltf", "read_gltf_clip_names", "read_gltf_motion", "read_gltf_rig"]
+__all__ = ["read_gltf", "read_gltf_clip_names", "read_gltf_motion", "read_gltf_rig"]
 
 HALF_TURN = np.diag([-1.0, 1.0, -1.0, 1.0])
 """Turns what faces −Z (VRM 0.x) to face +Z."""
@@ -37,25 +37,12 @@ HALF_TURN = np.diag([-1.0, 1.0, -1.0, 1.0])
 MAX_FRAMES = 200_000
 
 
-@dataclass(frozen=True)
-class GltfRig:
-    """What a rigged glTF file holds, before it is merged into one mesh."""
-
-    name: str
-    skeleton: Skeleton
-    parts: tuple[RigPart, ...]
-    materials: tuple[Material, ...]
-    humanoid: dict[str, int]
-    """VRM's own naming of bones ("leftUpperArm") to joints; empty for other files."""
-    roles: dict[str, int]
-    """As in Character, in files that we wrote; empty for other files."""
-
-
 def read_gltf(path: Path) -> Character:
     """All that a .glb, .vrm or .gltf file shows, as one character: metres, +Y up; `roles` only in files of our own.
 
-    Rigid parts (helmets, weapons) follow the joint above them, or the root. VRM 0.x files are turned to face +Z; for
-    other files the facing is the file's own (`characters.rig.character_from_rig` also settles facing, size and roles).
+    Rigid parts (helmets, weapons, floors) follow the joint above them, or the root. VRM 0.x files are turned to face
+    +Z; for other files the facing is the file's own (`characters.rig.character_from_rig` also settles facing, size
+    and roles).
 
     Raises:
         CharacterError: the file is damaged, holds no skin, or needs what we do not support.
@@ -71,41 +58,60 @@ def read_gltf_rig(path: Path) -> GltfRig:
         CharacterError: as `read_gltf`.
     """
     document = open_gltf(path)
-    with well_formed(path):
+    with reading_numbers(path):
         tree = node_tree(document)
+        claim_surfaces(document, tree)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
         bound = bind_joints(document, tree, world)
-        parts, materials = read_parts(document, tree, world, bound)
-        if not any(len(part.faces) for part in parts):
+        parts = read_parts(document, tree, world, bound)
+        if not parts:
             raise CharacterError(f"{path.name} holds no surface: export the mesh together with its armature")
         rig = GltfRig(
-            path.stem, bound.skeleton, parts, materials, read_humanoid(document, bound), read_roles(document, bound)
+            path.stem,
+            bound.skeleton,
+            parts,
+            {skin: tuple(joints) for skin, joints in bound.joints.items()},
+            read_humanoid(document, bound),
+            read_roles(document, bound),
+            document,
         )
         return turned(rig) if faces_backwards(document) else rig
 
 
+@contextmanager
+def reading_numbers(path: Path) -> Iterator[None]:
+    """Around what computes with a file's numbers: what overflows is found by its result, not told on the way."""
+    with reading_rig(path), np.errstate(all="ignore"):
+        yield
+
+
 def faces_backwards(document: GltfDocument) -> bool:
     """Whether the file is of VRM 0.x, whose characters look along −Z."""
-    return "VRM" in document.json.get("extensions", {})
+    return document.json.extensions.old_vrm is not None
 
 
 def read_humanoid(document: GltfDocument, bound: BoundJoints) -> dict[str, int]:
     """VRM's map of human bones to our joints; bones that are no joints are left out."""
-    extensions = document.json.get("extensions", {})
-    old = extensions.get("VRM", {}).get("humanoid", {}).get("humanBones", [])
-    new = extensions.get("VRMC_vrm", {}).get("humanoid", {}).get("humanBones", {})
-    nodes = {bone["bone"]: bone["node"] for bone in old} | {name: bone["node"] for name, bone in new.items()}
+    nodes: dict[str, int] = {}
+    if document.json.extensions.old_vrm is not None:
+        nodes |= {bone.bone: bone.node for bone in document.json.extensions.old_vrm.humanoid.human_bones}
+    if document.json.extensions.vrm is not None:
+        nodes |= {name: bone.node for name, bone in document.json.extensions.vrm.humanoid.human_bones.items()}
     return {name: bound.joint_of_node[node] for name, node in nodes.items() if node in bound.joint_of_node}
 
 
-def read_roles(document: GltfDocument, bound: BoundJoints) -> dict[str, int]:
-    """The roles that our writer left in the file; none when a skin was changed since."""
-    roles: dict[str, int] = {}
+def read_roles(document: GltfDocument, bound: BoundJoints) -> dict[int, dict[str, int]]:
+    """The roles that our writer left in the file's skins; none where a skin was changed since."""
+    found: dict[int, dict[str, int]] = {}
     for skin, joints in bound.joints.items():
-        for role, place in document.entry("skins", skin).get("extras", {}).get(ROLES_KEY, {}).items():
-            if role in BODY_JOINTS and isinstance(place, int) and 0 <= place < len(joints):
-                roles[role] = joints[place]
-    return roles
+        extras = document.entry("skins", skin).extras
+        places = extras.get(ROLES_KEY) if isinstance(extras, dict) else None
+        found[skin] = {
+            role: joints[place]
+            for role, place in (places.items() if isinstance(places, dict) else ())
+            if role in BODY_JOINTS and isinstance(place, int) and 0 <= place < len(joints)
+        }
+    return found
 
 
 def turned(rig: GltfRig) -> GltfRig:
@@ -118,43 +124,14 @@ def turned(rig: GltfRig) -> GltfRig:
     return replace(rig, skeleton=replace(rig.skeleton, T_parent_joint=T), parts=parts)
 
 
-def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
-    """Some parts of a rig, merged into one mesh."""
-    influences = max(part.skin_joints.shape[1] for part in parts)
-    firsts = np.cumsum([0] + [len(part.vertices) for part in parts])
-    used = sorted({part.material for part in parts})
-    mesh = Mesh(
-        vertices=np.concatenate([part.vertices for part in parts]),
-        faces=np.concatenate([part.faces + first for part, first in zip(parts, firsts, strict=False)]),
-        normals=np.concatenate([part.normals for part in parts]),
-        uv=np.concatenate([part.uv for part in parts]),
-        face_material=np.concatenate([np.full(len(part.faces), used.index(part.material)) for part in parts]),
-        materials=tuple(rig.materials[material] for material in used),
-    )
-    return Character(
-        name=rig.name,
-        mesh=mesh,
-        skeleton=rig.skeleton,
-        T_joint_mesh=invert(rest_pose(rig.skeleton.parents, rig.skeleton.T_parent_joint)),
-        skin_joints=np.concatenate([padded(part.skin_joints, influences) for part in parts]),
-        skin_weights=np.concatenate([padded(part.skin_weights, influences) for part in parts]),
-        roles=rig.roles,
-    )
-
-
-def padded(values: np.ndarray, width: int) -> np.ndarray:
-    """Rows filled up with zeros to `width` columns."""
-    return np.pad(values, ((0, 0), (0, width - values.shape[1])))
-
-
 def read_gltf_clip_names(path: Path) -> list[str]:
     """The names of the animation clips in a glTF file.
 
     Raises:
         CharacterError: it is no glTF file.
     """
-    document = open_gltf(path)
-    with well_formed(path):
+    document = open_gltf(path, clips=True)
+    with reading_numbers(path):
         return clip_names(document)
 
 
@@ -167,18 +144,18 @@ def read_gltf_motion(path: Path, clip: str | None = None, frame_rate: Fraction =
     Raises:
         CharacterError: as `read_gltf`, or there is no such clip.
     """
-    document = open_gltf(path)
-    with well_formed(path):
+    document = open_gltf(path, clips=True)
+    with reading_numbers(path):
         tree = node_tree(document)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
         bound = bind_joints(document, tree, world)
         chosen = find_clip(document, clip)
         frames = round(clip_duration_s(document, chosen) * frame_rate) + 1
-        if frames > MAX_FRAMES:
-            raise CharacterError(f"{path.name}: clip {clip!r} has {frames} frames; up to {MAX_FRAMES} are read")
+        document.budget.check_count("frames in a clip", frames, MAX_FRAMES)
         times_s = np.arange(frames) / float(frame_rate)
+        document.budget.take("the motion of its joints", frames, len(bound.skeleton), bytes_each=4 * 128)
         over_time = node_world_matrices(document, tree, chosen, times_s)
-    return motion_from_world(document, bound, over_time, frame_rate)
+        return motion_from_world(document, bound, over_time, frame_rate)
 
 
 def motion_from_world(

@@ -44,32 +44,49 @@ def bind_joints(document: GltfDocument, tree: NodeTree, world: dict[int, Float[n
     Raises:
         CharacterError: no mesh has a skin.
     """
-    nodes = document.entries("nodes")
-    used = sorted({nodes[n]["skin"] for n in tree.order if "skin" in nodes[n] and "mesh" in nodes[n]})
+    nodes = document.json.nodes
+    used = sorted({nodes[n].skin for n in tree.order if nodes[n].skin is not None and nodes[n].mesh is not None})
     if not used:
         raise CharacterError(
             f"{document.path.name} has no skin: its mesh hangs on no skeleton; rig it first (for example with Mixamo)"
         )
-    inverse_bind = {skin: inverse_bind_matrices(document, skin) for skin in used}
-    skin_nodes = {skin: document.entry("skins", skin)["joints"] for skin in used}
+    skin_nodes = {skin: list(document.entry("skins", skin).joints) for skin in used}
     for skin, members in skin_nodes.items():
-        if any(node not in tree.parents for node in members):
+        if not members or any(node not in tree.parents for node in members):
             raise CharacterError(f"{document.path.name}: skin {skin} uses joints that are not in the scene")
+    document.budget.check_count("skinned joints", sum(map(len, skin_nodes.values())), 10 * MAX_JOINTS)
     order, parents = joint_subtree(tree, {node for members in skin_nodes.values() for node in members})
-    if len(order) > MAX_JOINTS:
-        raise CharacterError(f"{document.path.name} has {len(order)} joints; up to {MAX_JOINTS} are read")
-    bound = bound_nodes(tree, world, skin_nodes, inverse_bind)
+    document.budget.check_count("joints", len(order), MAX_JOINTS)
+    inverse_bind = {skin: inverse_bind_matrices(document, skin) for skin in used}
+    mesh_nodes = {skin: n for n in tree.order if (skin := nodes[n].skin) in skin_nodes and nodes[n].mesh is not None}
+    bound, T_model_mesh = bound_nodes(tree, world, skin_nodes, inverse_bind, mesh_nodes)
     T_model_bound = chain_bound(order, parents, world, bound)
     rigid = rigid_part(T_model_bound)
     local = np.array([T if p < 0 else invert(rigid[p]) @ T for T, p in zip(rigid, parents, strict=True)])
     joint_of_node = {node: joint for joint, node in enumerate(order) if node >= 0}
+    joints = {skin: [joint_of_node[node] for node in members] for skin, members in skin_nodes.items()}
+    for skin, matrices in inverse_bind.items():
+        bad = ~usable(matrices)
+        if bad.any():
+            document.note(
+                f"{int(bad.sum())} of the {len(bad)} bind matrices of skin {skin} cannot be used: those joints are"
+                " bound where they stand"
+            )
+            matrices[bad] = np.linalg.pinv(T_model_bound[np.array(joints[skin])[bad]]) @ T_model_mesh[skin]
     return BoundJoints(
         Skeleton(unique_names(document, order), tuple(parents), local),
         joint_of_node,
         T_model_bound,
         inverse_bind,
-        {skin: [joint_of_node[node] for node in members] for skin, members in skin_nodes.items()},
+        joints,
     )
+
+
+def usable(matrices: Float[np.ndarray, "*batch 4 4"]) -> np.ndarray:
+    """Which matrices are finite and can be inverted."""
+    finite = np.isfinite(matrices).all((-2, -1))
+    sound = np.where(finite[..., None, None], matrices, 0.0)[..., :3, :3]
+    return finite & (np.abs(np.linalg.det(sound)) > 1e-18)
 
 
 def rigid_part(T: Float[np.ndarray, "*batch 4 4"]) -> Float[np.ndarray, "*batch 4 4"]:
@@ -83,13 +100,16 @@ def rigid_part(T: Float[np.ndarray, "*batch 4 4"]) -> Float[np.ndarray, "*batch 
 def inverse_bind_matrices(document: GltfDocument, skin: int) -> Float[np.ndarray, "skin_joint 4 4"]:
     """A skin's inverse bind matrices; identities when it has none."""
     source = document.entry("skins", skin)
-    count = len(source["joints"])
-    if "inverseBindMatrices" not in source:
+    count = len(source.joints)
+    if source.inverse_bind_matrices is None:
         return np.tile(np.eye(4), (count, 1, 1))
-    matrices = document.accessor(source["inverseBindMatrices"]).astype(np.float64)
-    if len(matrices) < count or not np.isfinite(matrices).all():
-        raise CharacterError(f"{document.path.name}: skin {skin} has {len(matrices)} bind matrices for {count} joints")
-    return matrices[:count].reshape(-1, 4, 4).swapaxes(1, 2)
+    accessor = document.entry("accessors", source.inverse_bind_matrices)
+    if accessor.count < count or accessor.type != "MAT4":
+        raise CharacterError(f"{document.path.name}: skin {skin} has {accessor.count} bind matrices for {count} joints")
+    matrices = document.accessor(source.inverse_bind_matrices)[:count].astype(np.float64)
+    matrices = matrices.reshape(-1, 4, 4).swapaxes(1, 2).copy()
+    matrices[:, 3] = (0.0, 0.0, 0.0, 1.0)
+    return matrices
 
 
 def joint_subtree(tree: NodeTree, members: set[int]) -> tuple[list[int], list[int]]:
@@ -118,28 +138,30 @@ def bound_nodes(
     world: dict[int, Float[np.ndarray, "4 4"]],
     skin_nodes: dict[int, list[int]],
     inverse_bind: dict[int, Float[np.ndarray, "_ 4 4"]],
-) -> dict[int, Float[np.ndarray, "4 4"]]:
-    """Where each skin joint stood in the scene when its mesh was bound.
+    mesh_nodes: dict[int, int],
+) -> tuple[dict[int, Float[np.ndarray, "4 4"]], dict[int, Float[np.ndarray, "4 4"]]]:
+    """Where each skin joint, and each skin's mesh, stood in the scene when the mesh was bound.
 
     Inverse bind matrices say so only up to the mesh's own frame. The skin with most joints gets it from its topmost
-    joint, which is taken to stand as in the default pose; each further skin from a joint that it shares.
+    joint, which is taken to stand as in the default pose; each further skin from a joint that it shares. A skin
+    without any matrix that can be used was bound where its node stands; joints without one are left out.
     """
     depth = {node: position for position, node in enumerate(tree.order)}
     bound: dict[int, np.ndarray] = {}
+    T_model_mesh: dict[int, np.ndarray] = {}
     for skin in sorted(skin_nodes, key=lambda skin: -len(skin_nodes[skin])):
-        pairs = [
-            (node, B)
-            for node, B in zip(skin_nodes[skin], inverse_bind[skin], strict=True)
-            if abs(np.linalg.det(B[:3, :3])) > 1e-18
-        ]
+        sound = usable(inverse_bind[skin])
+        pairs = [pair for pair, good in zip(zip(skin_nodes[skin], inverse_bind[skin], strict=True), sound, strict=True)
+                 if good]  # fmt: skip
         if not pairs:
+            T_model_mesh[skin] = world[mesh_nodes[skin]]
             continue
         known = [(node, B) for node, B in pairs if node in bound]
         anchor, B_anchor = min(known or pairs, key=lambda pair: depth[pair[0]])
-        T_model_mesh = bound.get(anchor, world[anchor]) @ B_anchor
+        T_model_mesh[skin] = bound.get(anchor, world[anchor]) @ B_anchor
         for node, B in pairs:
-            bound.setdefault(node, T_model_mesh @ np.linalg.inv(B))
-    return bound
+            bound.setdefault(node, T_model_mesh[skin] @ np.linalg.inv(B))
+    return bound, T_model_mesh
 
 
 def chain_bound(
@@ -171,8 +193,8 @@ def chain_bound(
 
 def unique_names(document: GltfDocument, order: list[int]) -> tuple[str, ...]:
     """Names of the joints; nameless and repeated ones get their node's number."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for node in order:
-        name = "root" if node < 0 else str(document.entry("nodes", node).get("name") or f"joint {node}")
-        names.append(f"{name} {node}" if name in names else name)
+        name = "root" if node < 0 else document.json.nodes[node].name or f"joint {node}"
+        names[f"{name} {node}" if name in names else name] = None
     return tuple(names)

@@ -92,6 +92,8 @@ class GlbBuilder:
         }
         self.binary = bytearray()
         self.times: dict[tuple[int, float], int] = {}
+        self.textures: dict[int, int] = {}
+        """Those already added, by the identity of their pixels, which materials may share."""
 
     def append(self, key: str, entry: dict[str, Any]) -> int:
         """Add an entry to a top-level array; its index."""
@@ -195,7 +197,10 @@ class GlbBuilder:
             "roughnessFactor": float(np.clip(material.roughness, 0, 1)),
         }
         if material.texture is not None:
-            surface["baseColorTexture"] = {"index": self.add_texture(material.name, material.texture)}
+            pixels = id(material.texture)
+            if pixels not in self.textures:
+                self.textures[pixels] = self.add_texture(material.name, material.texture)
+            surface["baseColorTexture"] = {"index": self.textures[pixels]}
         entry: dict[str, Any] = {"name": material.name, "pbrMetallicRoughness": surface}
         if any(material.emissive):
             entry["emissiveFactor"] = [float(np.clip(value, 0, 1)) for value in material.emissive]
