@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from box_person import box_person
+from gltf_files import parts_of, write_glb
 from scipy.spatial.transform import Rotation
 
 from understudy.characters.rig import character_from_rig, held_props
 from understudy.characters.rig_names import limbs_from_names, plain_words
 from understudy.characters.rig_roles import find_roles, missing_roles
 from understudy.core.errors import CharacterError
-from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
+from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.kinematics import forward_kinematics, rest_pose
 from understudy.geometry.rotations import quaternion_from_matrix
 from understudy.geometry.skinning import skin_vertices
@@ -230,3 +231,183 @@ def test_our_own_characters_come_back_as_they_were(tmp_path, scale):
     half = character_from_rig(tmp_path / "rig.glb", person.height_m / 2)
     assert np.abs(rest_positions(half) - rest_positions(person) / 2).max() < 1e-6
     assert np.abs(np.linalg.inv(half.T_joint_mesh)[:, :3, 3] - rest_positions(half)).max() < 1e-6
+
+
+def with_mesh_at(tmp_path, character, parent, name, offset):
+    """The character's file with a box of it once more, on no skin: at a node of the scene, or below a joint."""
+    write_character(tmp_path / "plain.glb", character)
+    document, binary = parts_of(tmp_path / "plain.glb")
+    primitive = dict(document["meshes"][0]["primitives"][1])
+    primitive["attributes"] = {key: primitive["attributes"][key] for key in ("POSITION", "NORMAL")}
+    document["meshes"].append({"primitives": [primitive]})
+    document["nodes"].append({"name": name, "mesh": 1, "translation": offset})
+    siblings = (
+        document["scenes"][0]["nodes"] if parent is None else document["nodes"][parent].setdefault("children", [])
+    )
+    siblings.append(len(document["nodes"]) - 1)
+    return write_glb(tmp_path / "rig.glb", document, binary)
+
+
+def test_what_hangs_on_no_joint_is_left_out_and_said(tmp_path):
+    """A helper's sphere, a floor: three metres tall, beside a person of 1.79."""
+    person = replace(box_person(), roles={})
+    said = []
+    character = character_from_rig(with_mesh_at(tmp_path, person, None, "Ico\x1bsphere", [3, 3, 0]), say=said.append)
+    assert character.height_m == pytest.approx(person.height_m, abs=1e-6)
+    assert len(character.mesh.faces) == len(person.mesh.faces)
+    assert len(said) == 1 and "left out" in said[0] and "Ico\\x1bsphere" in said[0] and "\x1b" not in said[0]
+    check_anatomy(character)
+
+
+def test_what_hangs_on_a_joint_stays(tmp_path):
+    person = replace(box_person(), roles={})
+    said = []
+    head = BODY_JOINTS.index("Head")
+    character = character_from_rig(with_mesh_at(tmp_path, person, head, "crown", [0, -1, 0]), say=said.append)
+    assert character.height_m > person.height_m + 0.5 and not said
+
+
+def two_people(tmp_path, roles):
+    """One file with a tall and a short person, on an armature each, the short one first and with more vertices."""
+    tall, short = replace(box_person(), roles=roles), replace(box_person(0.5), roles=roles)
+    write_character(tmp_path / "tall.glb", tall)
+    write_character(tmp_path / "short.glb", short)
+    document, binary = parts_of(tmp_path / "short.glb")
+    other, more = parts_of(tmp_path / "tall.glb")
+    binary += b"\0" * (-len(binary) % 4)
+    views, accessors, nodes = (len(document[key]) for key in ("bufferViews", "accessors", "nodes"))
+    for view in other["bufferViews"]:
+        view["byteOffset"] += len(binary)
+    for accessor in other["accessors"]:
+        accessor["bufferView"] += views
+    for node in other["nodes"]:
+        node["children"] = [child + nodes for child in node.get("children", [])]
+        node |= {key: 1 for key in ("mesh", "skin") if key in node}
+    skin = other["skins"][0]
+    skin["joints"] = [joint + nodes for joint in skin["joints"]]
+    skin["inverseBindMatrices"] += accessors
+    for primitive in other["meshes"][0]["primitives"]:
+        primitive["attributes"] = {key: index + accessors for key, index in primitive["attributes"].items()}
+        primitive["indices"] += accessors
+    for key in ("bufferViews", "accessors", "nodes", "skins", "meshes"):
+        document[key] += other[key]
+    document["meshes"][0]["primitives"] += document["meshes"][0]["primitives"]
+    document["buffers"][0]["byteLength"] = len(binary + more)
+    document["nodes"] += [{"name": name, "children": []} for name in ("short armature", "tall armature", "people")]
+    last = len(document["nodes"])
+    document["nodes"][last - 3]["children"] = document["scenes"][0]["nodes"]
+    document["nodes"][last - 2]["children"] = [index + nodes for index in other["scenes"][0]["nodes"]]
+    document["nodes"][last - 1]["children"] = [last - 3, last - 2]
+    document["scenes"][0]["nodes"] = [last - 1]
+    return write_glb(tmp_path / "rig.glb", document, binary + more)
+
+
+@pytest.mark.parametrize("roles", [{}, {name: joint for joint, name in enumerate(BODY_JOINTS)}], ids=["found", "ours"])
+@pytest.mark.parametrize("figure, height_m", [(None, 0.5), (1, 0.5), (2, 1.0)])
+def test_one_of_several_figures_is_chosen(tmp_path, roles, figure, height_m):
+    said = []
+    character = character_from_rig(two_people(tmp_path, roles), figure=figure, say=said.append)
+    assert character.height_m == pytest.approx(height_m * box_person().height_m, abs=1e-6)
+    assert len(character.skeleton) == 22
+    check_anatomy(character)
+    assert ("2 figures" in said[0]) == (figure is None)
+    assert "left out" in said[-1]
+
+
+def test_a_figure_that_is_not_there(tmp_path):
+    with pytest.raises(CharacterError, match="holds 2 figures"):
+        character_from_rig(two_people(tmp_path, {}), figure=3)
+
+
+RIGIFY_NAMES = (
+    "DEF-spine", "DEF-spine.001", "DEF-spine.002", "DEF-spine.003", "DEF-spine.004", "DEF-spine.006",
+    *NAMES["rigify"][6:],
+)  # fmt: skip
+FINGER = ("DEF-f_index.01.L", "DEF-f_index.02.L")
+
+
+def flattened(names, fragments):
+    """A person with a finger, whose joints hang on an armature that moves nothing, but for those of `fragments`.
+
+    `fragments` names joints that stay on their parent.
+    """
+    person = box_person()
+    rest = np.linalg.inv(person.T_joint_mesh)
+    at = rest[BODY_JOINTS.index("LeftHand")].copy()
+    fingers = np.stack([at, at])
+    fingers[:, 0, 3] += (0.09, 0.13)
+    rest = np.concatenate([np.eye(4)[None], rest, fingers])
+    parents = [-1] + [1 + max(parent, -1) for parent in BODY_PARENTS] + [1 + BODY_JOINTS.index("LeftHand"), 23]
+    names = ["armature", *names, *FINGER]
+    parents = [p if names[j] in fragments else min(0, j - 1) for j, p in enumerate(parents)]
+    local = np.array([T if p < 0 else np.linalg.inv(rest[p]) @ T for T, p in zip(rest, parents, strict=True)])
+    skeleton = Skeleton(tuple(names), tuple(parents), local)
+    joints = person.skin_joints + 1
+    hand = np.flatnonzero(joints[:, 0] == 1 + BODY_JOINTS.index("LeftHand"))
+    joints[hand[:4]], joints[hand[4:6]] = 23, 24
+    bind = np.linalg.inv(rest)
+    return replace(person, skeleton=skeleton, T_joint_mesh=bind, skin_joints=joints, roles={})
+
+
+CHAINED = {name for name in RIGIFY_NAMES if "spine" in name and name != "DEF-spine"} | {
+    f"DEF-{part}.{side}" for part in ("shin", "foot", "toe", "forearm", "hand") for side in "LR"
+}
+
+
+@pytest.mark.parametrize(
+    "names, fragments",
+    [
+        (RIGIFY_NAMES, CHAINED | set(FINGER)),
+        (RIGIFY_NAMES, CHAINED | {"DEF-shoulder.L", "DEF-shoulder.R", FINGER[1]}),
+        (RIGIFY_NAMES, set()),
+        (NAMES["mixamo"], set()),
+        (NAMES["unreal"], set()),
+    ],
+    ids=["deform bones", "shoulders on the spine", "all flat", "mixamo flat", "unreal flat"],
+)
+def test_bones_on_the_armature_are_hung_by_position(tmp_path, names, fragments):
+    write_character(tmp_path / "rig.glb", flattened(names, fragments))
+    character = character_from_rig(tmp_path / "rig.glb")
+    skeleton = character.skeleton
+    roles = {role: skeleton.names[joint] for role, joint in character.roles.items()}
+    assert roles == dict(zip(BODY_JOINTS, names, strict=True))
+    parent_names = {name: skeleton.names[p] for name, p in zip(skeleton.names, skeleton.parents, strict=True) if p >= 0}
+    for joint, parent in enumerate(BODY_PARENTS):
+        assert parent < 0 or parent_names[names[joint]] == names[parent]
+    assert parent_names[FINGER[0]] == roles["LeftHand"] and parent_names[FINGER[1]] == FINGER[0]
+    check_anatomy(character)
+    # Bent at the spine, what stands above it goes along: head, hands and fingers; legs stay.
+    q = quaternion_from_matrix(skeleton.T_parent_joint[:, :3, :3])
+    q[character.roles["Spine"]] = [np.sqrt(0.5), np.sqrt(0.5), 0, 0]
+    rest, bent = (
+        forward_kinematics(skeleton.parents, skeleton.T_parent_joint[:, :3, 3], pose, skeleton.T_parent_joint[0, :3, 3])
+        for pose in (quaternion_from_matrix(skeleton.T_parent_joint[:, :3, :3]), q)
+    )
+    moved = np.linalg.norm(bent[:, :3, 3] - rest[:, :3, 3], axis=-1)
+    for name in (roles["Head"], roles["RightHand"], FINGER[1]):
+        assert moved[skeleton.names.index(name)] > 0.3
+    assert moved[[character.roles[role] for role in ("Hips", "LeftFoot", "RightUpLeg")]].max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    "name, joints, height_m", [("icosphere_helper", 19, 1.507), ("two_characters", 19, 1.507),
+                               ("rigify_flat_deform_bones", 52, 1.809)]
+)  # fmt: skip
+@pytest.mark.shared
+def test_real_rigs_with_faults(shared_data, name, joints, height_m):
+    said = []
+    character = character_from_rig(shared_data / "faults" / f"{name}.glb", say=said.append)
+    check_anatomy(character)
+    assert (len(character.skeleton), round(character.height_m, 3)) == (joints, height_m)
+    expected = {"icosphere_helper": ["Icosphere"], "two_characters": ["2 figures", "left out"]}.get(name, [])
+    assert len(said) == len(expected) and all(word in line for word, line in zip(expected, said, strict=True))
+    if name == "rigify_flat_deform_bones":
+        assert character.skeleton.names[0] == "DEF-spine"
+
+
+def test_a_figure_without_extent(tmp_path):
+    write_character(tmp_path / "plain.glb", replace(box_person(), roles={}))
+    document, binary = parts_of(tmp_path / "plain.glb")
+    document["nodes"][0]["scale"] = [0, 0, 0]
+    with pytest.raises(CharacterError, match="flat"):
+        character_from_rig(write_glb(tmp_path / "rig.glb", document, binary))

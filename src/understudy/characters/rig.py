@@ -1,24 +1,25 @@
 """A rigged file (GLB, glTF, VRM) as a character that can be given an actor's motion."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from understudy.characters.rig_figures import choose_figure
 from understudy.characters.rig_names import is_below
-from understudy.characters.rig_roles import find_roles, missing_roles
 from understudy.core.character import Character, Mesh
-from understudy.core.errors import CharacterError
+from understudy.core.errors import CharacterError, quoted
 from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
+from understudy.io.gltf_document import reading_rig
 from understudy.io.gltf_merge import GltfRig, character_from_parts
-from understudy.io.gltf_primitives import RigPart
 from understudy.io.gltf_read import read_gltf_rig
 
 __all__ = ["character_from_rig", "held_props"]
+
 
 PLAUSIBLE_HEIGHT_M = (0.3, 3.0)
 USUAL_HEIGHT_M = 1.75
@@ -26,19 +27,31 @@ CHAINS = (
     ("UpLeg", "Leg"), ("Leg", "Foot"), ("Foot", "ToeBase"), ("Shoulder", "Arm"), ("Arm", "ForeArm"),
     ("ForeArm", "Hand"),
 )  # fmt: skip
-LIMB_ENDS = (("ForeArm", "Hand"), ("Leg", "Foot"), ("Foot", "ToeBase"))
 
 
-def character_from_rig(path: Path, height_m: float | None = None, props: Collection[str] = ()) -> Character:
+def not_said(text: str) -> None:
+    """Where nobody listens."""
+
+
+def character_from_rig(
+    path: Path,
+    height_m: float | None = None,
+    props: Collection[str] = (),
+    figure: int | None = None,
+    say: Callable[[str], None] = not_said,
+) -> Character:
     """Read a rig, find which joint plays which part, and stand it up in our world.
 
     The character stands with +Y up, facing +Z, soles at y = 0, hips above the origin. It is scaled to `height_m`
     (of the whole mesh, hat included); without, the file's own size stays if it is 0.3 to 3 m, and 1.75 m otherwise.
 
-    The skeleton is put in order: the hips become its root; joints that move no vertex are left out; a limb's joint
-    that hangs elsewhere (feet on the world, in rigs made for inverse kinematics) is hung on its limb. Names stay.
+    The skeleton is put in order: the hips become its root; joints that move no vertex are left out; a joint of limbs,
+    spine or head that hangs elsewhere (feet on the world, in rigs made for inverse kinematics; deform bones side by
+    side on the armature) is hung on its neighbour in the body. Names stay.
 
-    A character that we wrote ourselves stays as it is, but for the height.
+    Of several figures in the file, `figure` is the number of the wanted one, from 1; without, it is the largest.
+    Parts that hang on no joint of it are left out. A character that we wrote ourselves stays as it is, but for the
+    height. `say` is told, in one line each, what was left out, chosen or repaired.
 
     Things held in the hands are left out, because game packs put all alternatives there at once; those named in
     `props` (node names, see `held_props`) are kept. What the character wears stays.
@@ -47,17 +60,22 @@ def character_from_rig(path: Path, height_m: float | None = None, props: Collect
         CharacterError: the file cannot be read, has no skin, or its joints are not those of a body on two legs.
     """
     rig = read_gltf_rig(path)
-    if any(not missing_roles(roles) for roles in rig.roles.values()):
-        return scaled(character_from_parts(rig, rig.parts), height_m)
-    roles = roles_of(path, rig)
-    unknown = set(props) - set(held_names(rig, roles))
-    if unknown:
-        have = ", ".join(held_names(rig, roles)) or "nothing"
-        raise CharacterError(f"{path.name} holds no {', '.join(sorted(unknown))} in its hands; it holds: {have}")
-    dropped = set(held_names(rig, roles)) - set(props)
-    parts = [part for part in rig.parts if part.rigid_joint is None or part.name not in dropped]
-    character = replace(character_from_parts(rig, parts), roles=roles)
-    return stood_up(in_order(character), height_m)
+    for note in rig.notes:
+        say(f"{path.name}: {note}")
+    with reading_rig(path):
+        body = choose_figure(rig, figure, say)
+        if body.ours and len(body.skins) == len(rig.skins):
+            return scaled(character_from_parts(rig, body.rig.parts), height_m)
+        held = held_names(body.rig, body.roles, body.parents)
+        unknown = set(props) - set(held)
+        if unknown:
+            names = quoted(", ".join(sorted(unknown)))[1:-1]
+            have = quoted(", ".join(held))[1:-1] or "nothing"
+            raise CharacterError(f"{path.name} holds no {names} in its hands; it holds: {have}")
+        dropped = set(held) - set(props)
+        parts = [part for part in body.rig.parts if part.rigid_joint is None or part.name not in dropped]
+        character = replace(character_from_parts(rig, parts), roles=body.roles)
+        return stood_up(in_order(character, body.parents), height_m)
 
 
 def held_props(path: Path) -> list[str]:
@@ -66,73 +84,20 @@ def held_props(path: Path) -> list[str]:
     Raises:
         CharacterError: as `character_from_rig`.
     """
-    rig = read_gltf_rig(path)
-    return held_names(rig, roles_of(path, rig))
+    body = choose_figure(read_gltf_rig(path), None, not_said)
+    return held_names(body.rig, body.roles, body.parents)
 
 
-def roles_of(path: Path, rig: GltfRig) -> dict[str, int]:
-    """The roles of a rig's joints.
-
-    Raises:
-        CharacterError: a limb is not found.
-    """
-    moving = joints_that_move(rig.parts, rig.skeleton.parents)
-    everything = [True] * len(rig.skeleton)
-    roles = roles_among(rig, moving)
-    # Ends of limbs may move no vertex, and still say where hand, foot and toes are.
-    resting = roles_among(rig, everything)
-    for side in ("Left", "Right"):
-        for upper, lower in LIMB_ENDS:
-            above, joint = roles.get(side + upper), resting.get(side + lower)
-            if above is not None and joint is not None and is_below(joint, above, rig.skeleton.parents):
-                roles.setdefault(side + lower, joint)
-    missing = missing_roles(roles)
-    if missing:
-        raise CharacterError(
-            f"{path.name}: its joints are not those of a body on two legs ({', '.join(missing[:4])} not found): "
-            "name them as Mixamo does (LeftUpLeg, LeftArm …)"
-        )
-    return roles
-
-
-def roles_among(rig: GltfRig, allowed: Sequence[bool]) -> dict[str, int]:
-    """The roles that can be told from some of a rig's joints alone."""
-    skeleton = rig.skeleton
-    positions = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
-    kept = [joint for joint in range(len(skeleton)) if allowed[joint]]
-    place = {joint: new for new, joint in enumerate(kept)}
-    found = find_roles(
-        [skeleton.names[joint] for joint in kept],
-        [place.get(skeleton.parents[joint], -1) for joint in kept],
-        positions[kept],
-        {bone: place[joint] for bone, joint in rig.humanoid.items() if joint in place},
-    )
-    return {role: kept[joint] for role, joint in found.items()}
-
-
-def joints_that_move(parts: Sequence[RigPart], parents: Sequence[int]) -> list[bool]:
-    """Whether each joint moves a vertex, itself or through joints below it."""
-    moves = [False] * len(parents)
-    for part in parts:
-        for joint in np.unique(part.skin_joints[part.skin_weights > 0]):
-            moves[joint] = True
-    for joint in reversed(range(len(parents))):
-        if moves[joint] and parents[joint] >= 0:
-            moves[parents[joint]] = True
-    return moves
-
-
-def held_names(rig: GltfRig, roles: dict[str, int]) -> list[str]:
+def held_names(rig: GltfRig, roles: dict[str, int], parents: Sequence[int]) -> list[str]:
     """Names of rigid parts on the hands; none of a hand that has no skin of its own, for they are the hand then."""
     names: list[str] = []
-    parents = rig.skeleton.parents
     for side in ("Left", "Right"):
         hand = roles.get(f"{side}Hand")
         if hand is None:
             continue
         below = {joint for joint in range(len(parents)) if joint == hand or is_below(joint, hand, parents)}
         skinned = any(
-            part.rigid_joint is None and below & set(part.skin_joints[part.skin_weights > 0].tolist())
+            part.skin is not None and below & set(part.skin_joints[part.skin_weights > 0].tolist())
             for part in rig.parts
         )
         if skinned:
@@ -140,15 +105,17 @@ def held_names(rig: GltfRig, roles: dict[str, int]) -> list[str]:
     return names
 
 
-def in_order(character: Character) -> Character:
+def in_order(character: Character, parents: Sequence[int]) -> Character:
     """The character with the hips as its root, limbs in chains, and no joints that move nothing.
+
+    Its joints hang as `parents` say, which may differ from its skeleton.
 
     Raises:
         CharacterError: a limb hangs on its own end.
     """
     skeleton, roles = character.skeleton, character.roles
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
-    parents = list(skeleton.parents)
+    parents = list(parents)
     for side in ("Left", "Right"):
         for upper, lower in CHAINS:
             above, joint = roles.get(side + upper), roles.get(side + lower)
@@ -261,6 +228,10 @@ def stood_up(character: Character, height_m: float | None) -> Character:
     R, character = upright_rotation(character, rest)
     vertices = character.mesh.vertices @ R.T
     size = np.ptp(vertices[:, 1])
+    if not 1e-6 < size < 1e9:
+        raise CharacterError(
+            f"{character.name} stands {size:g} m tall; expected a body: is a node scaled to nothing, or its mesh flat?"
+        )
     if height_m is None:
         height_m = float(size) if PLAUSIBLE_HEIGHT_M[0] <= size <= PLAUSIBLE_HEIGHT_M[1] else USUAL_HEIGHT_M
     scale = height_m / size

@@ -8,7 +8,7 @@ Biped, the CMU and SMPL skeletons, VRChat's naming, and KayKit's and Quaternius'
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["limbs_from_names", "limbs_from_vrm", "plain_words"]
+__all__ = ["depth_of", "is_below", "is_trunk_name", "limbs_from_names", "limbs_from_vrm", "plain_words"]
 
 PREFIXES = re.compile(
     r"^(mixamorig\d*|cc_base|valvebiped|bip\d*|bone|def|org|mch|rig|armature|character\d*|ctrl|jnt|j_bip|j_sec)"
@@ -45,6 +45,9 @@ ARM_SCHEMES: tuple[tuple[frozenset[str], ...], ...] = tuple(
 )
 """Names of the shoulder, the upper arm, the forearm and the hand that go together."""
 
+TRUNK = {"hips", "hip", "pelvis", "spine", "waist", "abdomen", "belly", "chest", "torso", "ribs", "neck", "head"}
+LEVELS = {"upper", "lower", "up", "low", "mid", "middle", "base"}
+
 LEG_PARTS = ("UpLeg", "Leg", "Foot", "ToeBase")
 ARM_PARTS = ("Shoulder", "Arm", "ForeArm", "Hand")
 VRM_PARTS = {
@@ -76,6 +79,12 @@ def plain_words(name: str) -> tuple[str, tuple[str, ...]]:
         if match:
             side, words[0] = SIDES[match[1]], match[2]
     return side, tuple(words)
+
+
+def is_trunk_name(name: str) -> bool:
+    """Whether a joint is of the body's middle by its name: pelvis, spine, neck or head."""
+    side, words = plain_words(name)
+    return not side and bool(TRUNK & set(words)) and set(words) <= TRUNK | LEVELS
 
 
 def limbs_from_names(names: Sequence[str], parents: Sequence[int]) -> dict[str, int]:

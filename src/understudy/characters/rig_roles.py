@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from understudy.characters.rig_names import is_below, limbs_from_names, limbs_from_vrm
+from understudy.characters.rig_names import is_below, is_trunk_name, limbs_from_names, limbs_from_vrm, plain_words
 
-__all__ = ["NEEDED_ROLES", "find_roles", "missing_roles"]
+__all__ = ["NEEDED_ROLES", "find_limbs", "find_roles", "has_limbs", "missing_roles", "shared_line"]
 
 NEEDED_ROLES = (
     "Hips", "LeftUpLeg", "LeftLeg", "RightUpLeg", "RightLeg", "LeftArm", "LeftForeArm", "RightArm", "RightForeArm",
@@ -30,12 +30,16 @@ def find_roles(
     First a VRM file's own map, then names, then shape. Legs may hang beside the body (rigs made for inverse
     kinematics do that): the caller puts them right. Parts that are not found are absent.
     """
-    limbs = limbs_from_vrm(humanoid)
-    if not has_limbs(limbs):
-        limbs = limbs_from_names(names, parents)
+    limbs = find_limbs(names, parents, humanoid)
     if not has_limbs(limbs):
         limbs = limbs_from_shape(parents, positions)
-    return limbs | trunk_roles(limbs, parents, positions) if has_limbs(limbs) else limbs
+    return limbs | trunk_roles(limbs, names, parents, positions) if has_limbs(limbs) else limbs
+
+
+def find_limbs(names: Sequence[str], parents: Sequence[int], humanoid: Mapping[str, int]) -> dict[str, int]:
+    """Arms, legs, neck and head by a VRM file's own map, or by names."""
+    limbs = limbs_from_vrm(humanoid)
+    return limbs if has_limbs(limbs) else limbs_from_names(names, parents)
 
 
 def has_limbs(roles: Mapping[str, int]) -> bool:
@@ -63,7 +67,7 @@ def shared_line(joints: Sequence[int], parents: Sequence[int]) -> list[int]:
 
 
 def trunk_roles(
-    limbs: Mapping[str, int], parents: Sequence[int], positions: Float[np.ndarray, "joint 3"]
+    limbs: Mapping[str, int], names: Sequence[str], parents: Sequence[int], positions: Float[np.ndarray, "joint 3"]
 ) -> dict[str, int]:
     """Hips, spine, neck and shoulders from where the limbs and the head hang on."""
     roles: dict[str, int] = {}
@@ -95,11 +99,26 @@ def trunk_roles(
             roles["Neck"] = neck[0]
     elif "Neck" in limbs:
         roles["Neck"] = limbs["Neck"]
+    elif head is None and (line := spine_above(chest, names, parents)):
+        # Rigify counts the spine on through the neck to the head.
+        roles["Head"] = line[-1]
+        roles |= {"Neck": line[0]} if len(line) > 1 else {}
     for side, arm in zip(("Left", "Right"), arms, strict=True):
         between = line_of(arm, parents)[len(chest_line) : -1]
         if between:
             roles[f"{side}Shoulder"] = between[0]
     return roles
+
+
+def spine_above(chest: int, names: Sequence[str], parents: Sequence[int]) -> list[int]:
+    """The joints of the spine that hang on the chest one above the other, by the name that they share with it."""
+    line, words = [chest], plain_words(names[chest])
+    while is_trunk_name(names[chest]):
+        following = [j for j, parent in enumerate(parents) if parent == line[-1] and plain_words(names[j]) == words]
+        if not following:
+            break
+        line.append(following[0])
+    return line[1:]
 
 
 def limbs_from_shape(parents: Sequence[int], positions: Float[np.ndarray, "joint 3"]) -> dict[str, int]:

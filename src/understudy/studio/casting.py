@@ -85,6 +85,7 @@ def character_stage(project: Project, path: Path, config: RecastConfig, narrator
     settings: dict[str, Any] = {"height_m": height_m}
     reads = {"character": path}
     if suffix in RIG_SUFFIXES:
+        settings |= {"figure": config.figure}
         reads |= {f"character/{uri}": file for uri, file in files_beside(path).items()}
     picture_config = PictureConfig()
     if suffix in PICTURE_SUFFIXES:
@@ -95,14 +96,18 @@ def character_stage(project: Project, path: Path, config: RecastConfig, narrator
         settings |= {name: value for name, value in asdict(picture_config).items() if not isinstance(value, Path)}
         reads |= {name: file for name, file in (("joints", config.joints), ("cutout", config.cutout)) if file}
 
+    remarks: list[str] = []
+
     def load(progress: Progress) -> Character:
         if suffix in RIG_SUFFIXES:
-            return character_from_rig(path, height_m)
+            return character_from_rig(path, height_m, figure=config.figure, say=remarks.append)
         return character_from_picture(path, FigureLandmarks(), picture_config, progress)
 
     def work(scratch: Path) -> dict[str, Any]:
         with narrator.stage("character") as progress:
             character = load(progress)
+        for remark in remarks:
+            narrator.say(remark)
         (scratch / "character").mkdir()
         write_character(scratch / "character/character.glb", character)
         return {

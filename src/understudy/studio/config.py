@@ -32,6 +32,8 @@ class RecastConfig:
     """The actor's standing height in metres: sets the scale of the world (default: an adult of 1.70)."""
     character_height_m: float | None = None
     """The character's standing height in metres (default: a rig's own, or the actor's for a picture)."""
+    figure: int | None = None
+    """For a rig: which of the file's figures is the character, counted from 1 (default: the largest)."""
     quality: Literal["draft", "standard"] = "standard"
     """Draft renders without supersampling and is about twice as fast."""
     camera_fit: bool = True
@@ -59,6 +61,8 @@ class RecastConfig:
             raise InputError(f"--frame-rate is {self.frame_rate:g}; give pictures a second between 1 and 1000")
         if self.actor < 1:
             raise InputError(f"--actor is {self.actor}; actors are counted from 1")
+        if self.figure is not None and self.figure < 1:
+            raise InputError(f"--figure is {self.figure}; figures are counted from 1")
         if not 0 <= self.first_frame <= MOST_FRAME_NUMBER:
             raise InputError(f"--first-frame is {self.first_frame}; give a number from 0 to {MOST_FRAME_NUMBER}")
         if self.start is not None and self.start < 0:
