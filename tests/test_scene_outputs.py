@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 from understudy.core.errors import InputError
 from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
-from understudy.studio.shoot import CHECKPOINTS
+from understudy.studio.shoot_models import CHECKPOINTS
 from understudy.studio.train_scene import TrainSceneConfig, train_scene
 
 

@@ -1,6 +1,9 @@
 """Filming in a given set: camera moves by name, pictures of a set, and the whole job with a tiny model."""
 
 import json
+import shutil
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -12,16 +15,17 @@ import torch
 
 from understudy.cli.main import main
 from understudy.core.camera import CameraPath
-from understudy.core.errors import BackendUnavailable, InputError
+from understudy.core.errors import BackendUnavailable, FileFormatError, InputError
 from understudy.geometry.projection import intrinsics
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.images import write_png
 from understudy.io.video import open_shot, read_frames
-from understudy.studio.set_pictures import read_set
-from understudy.studio.shoot import CHECKPOINTS, ShootConfig, camera_of_words, shoot_clip
-from understudy.studio.shoot import _encoder as encoder_of
-from understudy.studio.train_scene import TrainSceneConfig
-from understudy.videogen.checkpoints import GeometryOrigin, save_model
+from understudy.studio.set_pictures import PhotographedSet, read_set
+from understudy.studio.shoot import PRESET_NAMES, ShootConfig, camera_of_words, shoot_clip
+from understudy.studio.shoot_models import CHECKPOINTS, path_of
+from understudy.studio.shoot_models import _encoder as encoder_of
+from understudy.studio.train_scene import WAN_PRESET, TrainSceneConfig
+from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.presets import PRESETS, varied
 
@@ -47,7 +51,7 @@ def pictures(tmp_path_factory):
 
 
 def relative(words: str, distance_m: float = 3.0) -> np.ndarray:
-    T = camera_of_words(words, distance_m).T_world_camera
+    T = path_of(camera_of_words(words), distance_m).T_world_camera
     return np.linalg.inv(T[0]) @ T[-1]
 
 
@@ -58,7 +62,7 @@ def test_a_pan_turns_in_place_to_the_right():
 
 
 def test_an_arc_keeps_its_distance_and_looks_at_the_pivot():
-    path = camera_of_words("arc:-45", 2.0)
+    path = path_of(camera_of_words("arc:-45"), 2.0)
     pivot = path.T_world_camera[0] @ [0, 0, 2.0, 1]
     seen = path.T_camera_world @ pivot
     assert np.allclose(seen[:, :3], [0, 0, 2.0])
@@ -73,14 +77,14 @@ def test_straight_moves_go_where_their_names_say(words, step):
 
 
 def test_a_path_starts_level_in_a_world_whose_y_is_up():
-    T = camera_of_words("static", 3.0).T_world_camera[0]
+    T = path_of(camera_of_words("static"), 3.0).T_world_camera[0]
     assert np.allclose(T[:3, 1], [0, -1, 0]) and T[1, 3] > 0
 
 
 @pytest.mark.parametrize("words", ["swirl:3", "arc", "pan:far", "arc:1000", "pan:nan"])
 def test_unknown_moves_are_one_clear_sentence(words):
     with pytest.raises(InputError, match="--camera is"):
-        camera_of_words(words, 3.0)
+        camera_of_words(words)
 
 
 def test_crops_of_a_panorama_look_where_they_should(tmp_path):
@@ -89,7 +93,7 @@ def test_crops_of_a_panorama_look_where_they_should(tmp_path):
     colour = np.stack([np.cos(longitude), np.sin(longitude), 0 * longitude], -1) * 100 + 128
     panorama = np.broadcast_to(colour[None], (360, 720, 3)).astype(np.uint8).copy()
     write_png(tmp_path / "pano.png", panorama)
-    for index, crop in enumerate(read_set(tmp_path / "pano.png", 6)):
+    for index, crop in enumerate(read_set(tmp_path / "pano.png").views(6)):
         turn = index * np.pi / 3
         middle = crop[:, 127:129].astype(float).mean((0, 1))
         assert np.abs(middle - [128 + 100 * np.cos(turn), 128 + 100 * np.sin(turn), 128]).max() < 3
@@ -103,21 +107,85 @@ def test_a_wide_picture_is_a_panorama_and_a_radiance_file_is_developed(tmp_path)
 
     light = np.linspace(0.01, 8, 200 * 400 * 3, dtype=np.float32).reshape(200, 400, 3)
     cv2.imwrite(str(tmp_path / "pano.hdr"), light)
-    crops = read_set(tmp_path / "pano.hdr", 5)
+    crops = read_set(tmp_path / "pano.hdr").views(5)
     assert len(crops) == 5 and crops[0].dtype == np.uint8 and 60 < crops[0].mean() < 200
     (tmp_path / "text.hdr").write_text("no picture")
     with pytest.raises(InputError, match="Radiance"):
-        read_set(tmp_path / "text.hdr", 5)
+        read_set(tmp_path / "text.hdr").views(5)
     (tmp_path / "huge.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 90000 +X 180000\n")
     with pytest.raises(InputError, match="scale it"):
-        read_set(tmp_path / "huge.hdr", 5)
+        read_set(tmp_path / "huge.hdr").views(5)
 
 
 def test_a_set_is_a_folder_in_the_order_of_names(pictures, tmp_path):
-    found = read_set(pictures, 6)
+    found = read_set(pictures).views(6)
     assert [picture.shape[1] for picture in found] == [100, 110, 120]
     with pytest.raises(InputError, match="no pictures"):
-        read_set(tmp_path, 6)
+        read_set(tmp_path).views(6)
+
+
+def marked(folder, *names):
+    """Pictures that tell their place in a list by their width."""
+    for place, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_png(folder / name, np.zeros((80, 100 + place, 3), np.uint8))
+
+
+def widths(folder):
+    return [picture.shape[1] - 100 for picture in read_set(folder).pictures]
+
+
+def test_pictures_come_in_the_order_in_which_people_count(tmp_path):
+    marked(tmp_path, "view8.png", "view9.png", "View10.png", "view100.png")
+    assert widths(tmp_path) == [0, 1, 2, 3]
+
+
+def test_hidden_files_are_left_alone_and_a_folder_within_is_found(tmp_path):
+    marked(tmp_path / "set", "images/a.png", "images/b.png")
+    (tmp_path / "set" / "._a.png").write_bytes(b"what a file manager leaves")
+    (tmp_path / "set" / "images" / "._a.png").write_bytes(b"the same")
+    marked(tmp_path / "set", "__MACOSX/a.png")
+    (tmp_path / "set" / "transforms.json").touch()
+    assert widths(tmp_path / "set") == [0, 1]
+    marked(tmp_path / "set", "other/c.png")
+    with pytest.raises(InputError, match=r"several folders do \(images, other\)"):
+        read_set(tmp_path / "set")
+
+
+def test_of_many_pictures_some_are_taken_the_start_view_among_them(tmp_path):
+    marked(tmp_path, *(f"{number}.png" for number in range(100)))
+    found = read_set(tmp_path)
+    chosen = widths(tmp_path)
+    assert len(chosen) == 32 and chosen[0] == 0 and chosen[-1] > 95 and max(np.diff(chosen)) <= 4
+    assert found.left_out == 68
+
+
+def test_large_pictures_are_kept_small(tmp_path):
+    write_png(tmp_path / "a.png", np.zeros((500, 4000, 3), np.uint8))
+    assert read_set(tmp_path).pictures[0].shape == (192, 1536, 3)
+
+
+def test_what_is_given_is_read_before_a_model_is_loaded(tmp_path):
+    """PyTorch alone takes 300 MB and seconds: a set without pictures is refused without it."""
+    code = (
+        "import sys; from understudy.cli.main import main\n"
+        f"code = main(['shoot', '--set', {str(tmp_path)!r}, '-o', {str(tmp_path / 'a.mp4')!r}])\n"
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"] and "no pictures" in done.stderr
+
+
+def test_presets_are_those_that_there_are():
+    assert (*PRESETS, WAN_PRESET) == PRESET_NAMES
+
+
+def test_a_model_of_wan_without_its_packages_says_what_is_missing(tmp_path, pictures, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "wan.json").write_text("{}")
+    monkeypatch.setattr("understudy.studio.shoot_models.find_spec", lambda name: None)
+    with pytest.raises(BackendUnavailable, match="diffusers"):
+        shoot_clip(pictures, "static", "", tmp_path / "a.mp4", ShootConfig(model=tmp_path / "model"))
 
 
 def test_a_clip_is_filmed_with_its_camera_and_preview(tiny, pictures, tmp_path):
@@ -146,12 +214,13 @@ def test_a_zoom_is_not_filmed_and_not_told(tiny, pictures, tmp_path):
 def test_a_model_of_ones_own_says_how_many_pictures_a_panorama_gives(tiny, tmp_path, monkeypatch):
     write_png(tmp_path / "pano.png", np.zeros((80, 160, 3), np.uint8))
     asked = []
+    whole = PhotographedSet.views
 
-    def read(path, crops):
+    def views(found, crops):
         asked.append(crops)
-        return read_set(path, crops)
+        return whole(found, crops)
 
-    monkeypatch.setattr("understudy.studio.shoot.read_set", read)
+    monkeypatch.setattr(PhotographedSet, "views", views)
     shoot_clip(tmp_path / "pano.png", "static", "", tmp_path / "a.mp4", ShootConfig(model=tiny, steps=1))
     assert asked == [5], "not mini's 6"
 
@@ -205,6 +274,22 @@ def test_the_verb_gives_exit_codes(tiny, pictures, tmp_path, capsys):
     assert "nowhere" in capsys.readouterr().err
     assert main(["shoot", *common, "--device", "gpu"]) == 2
     assert "--device is 'gpu'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture_px": 65536, "patch_px": 1}, {"frames": 65536}, {"frames": 0}, {"finer_px": 65536}, {"layers": "many"},
+        {"heads": 0}, {"camera": 7}, {"geometry": "magic"}, {"vocabulary": {"words": "ab"}}, {"width": None}, {"x": 1},
+    ],
+)  # fmt: skip
+def test_a_model_that_asks_for_too_much_or_for_nonsense_is_refused(tiny, tmp_path, change):
+    document = json.loads((tiny / "model.json").read_text())
+    document["model"] |= change
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    shutil.copy(tiny / "model.safetensors", tmp_path)
+    with pytest.raises(FileFormatError):
+        load_model(tmp_path)
 
 
 def test_training_by_name_resumes_and_can_be_filmed_with(pictures, tmp_path):

@@ -158,7 +158,7 @@ def read_few_frames(path: Path) -> None:
 def read_whole_set(path: Path) -> None:
     from understudy.studio.set_pictures import read_set
 
-    read_set(path, 4)
+    read_set(path).views(4)
 
 
 def write_joints(path: Path) -> None:

@@ -9,10 +9,14 @@ from jaxtyping import Float
 
 from understudy.core.checks import check_finite, check_rigid, check_shape
 
-__all__ = ["CameraMoveKind", "CameraPath"]
+__all__ = ["SCENE_MOVES", "CameraMoveKind", "CameraPath"]
 
 CameraMoveKind = Literal["static", "rotation", "parallax"]
 """How the camera moved: not at all, turning in place, or through space."""
+
+SCENE_MOVES: tuple[str, ...] = ("static", "pan", "tilt", "arc", "arc_up", "dolly", "truck", "pedestal")
+"""Moves that are filmed in a given set. Positive amounts: pan, arc and truck to the right, tilt and pedestal up, dolly
+in."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Files from anywhere: what is a file at all, how large it is, and the one catch for what malformed content raises."""
 
 import os
+import re
 import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,11 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from understudy.core.errors import FileFormatError, InputError, quoted
 
-__all__ = ["check_file", "name_within", "read_bytes", "reading"]
+__all__ = ["check_file", "name_within", "natural_key", "read_bytes", "reading"]
 
 MALFORMED = (
     OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RecursionError, MemoryError,
-    struct.error, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError, SystemError,
+    struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError, SystemError,
 )  # fmt: skip
 """What parsers of malformed content raise, our own and libraries'."""
 
@@ -94,3 +96,9 @@ def name_within(name: str) -> str:
     if os.path.normpath(name) != name.rstrip("/"):
         raise ValueError(f"{quoted(name)} is no plain name of a file within the folder")
     return name
+
+
+def natural_key(name: str) -> tuple:
+    """To sort names as people count: "view 9" before "view 10"; case does not matter."""
+    parts = re.split(r"([0-9]+)", name.lower())
+    return tuple((int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)), name

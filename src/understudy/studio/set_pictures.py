@@ -1,49 +1,107 @@
 """Pictures of a set as a video model wants them: squares from one place, the start view first."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.core.errors import InputError
+from understudy.core.errors import InputError, quoted
 from understudy.geometry.colour import LUMA, srgb_bytes_from_linear
 from understudy.geometry.panorama import level_views
+from understudy.io.files import natural_key, reading
 from understudy.io.images import PICTURE_SUFFIXES, read_picture
 from understudy.io.light_pictures import LIGHT_SUFFIXES, read_light
 
-__all__ = ["read_set"]
+__all__ = ["PhotographedSet", "read_set"]
 
+MOST_PICTURES = 32
+MOST_SIDE_PX = 1536
 CROP_PX = 256
 """Crops of a panorama are made this large; a model scales them to its own size."""
 GREY = 0.18
 """The linear light that a high-dynamic-range panorama's middle is brought to, before highlights roll off."""
 
 
-def read_set(path: Path, crops: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-    """A folder of pictures in the order of their names, a panorama (twice as wide as high), or one picture.
+@dataclass(frozen=True)
+class PhotographedSet:
+    """A set as it was given: pictures from one place, or a panorama."""
 
-    A panorama gives `crops` pictures 90° wide at equal angles; its middle is the start view. As Radiance or OpenEXR it
-    is exposed so that its middle tone is middle grey.
+    pictures: tuple[UInt8[np.ndarray, "_ _ 3"], ...]
+    """The start view first; of a panorama none."""
+    panorama: UInt8[np.ndarray, "height width 3"] | None = None
+    left_out: int = 0
+    """How many pictures of the folder were too many."""
+
+    def views(self, crops: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """The pictures; or so many of a panorama, 90° wide at equal angles, its middle the start view."""
+        if self.panorama is None:
+            return list(self.pictures)
+        views, _, _ = level_views(self.panorama, crops, CROP_PX)
+        return list((views + 0.5).astype(np.uint8))
+
+
+def read_set(path: Path) -> PhotographedSet:
+    """A folder of pictures in the order of their names (view 9 before view 10), a panorama (twice as wide as high), or
+    one picture.
+
+    Pictures that lie in a folder within, such as images/, are found too; hidden files are left alone. Of many pictures
+    MOST_PICTURES are taken, evenly, the start view among them. A panorama in Radiance or OpenEXR is exposed so that its
+    middle tone is middle grey.
 
     Raises:
         InputError: nothing is there, or it is no picture.
     """
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
-        if not files:
-            raise InputError(
-                f"the folder {path} holds no pictures; give PNG or JPEG files, the start view first by name"
-            )
-        return [_flat(file) for file in files]
+        files = _pictures_in(path)
+        step = max(len(files) / MOST_PICTURES, 1.0)
+        chosen = [files[int(number * step)] for number in range(min(len(files), MOST_PICTURES))]
+        return PhotographedSet(tuple(_small(_flat(file)) for file in chosen), left_out=len(files) - len(chosen))
     is_light = path.suffix.lower() in LIGHT_SUFFIXES
     picture = _srgb(read_light(path)) if is_light else _flat(path)
     height, width = picture.shape[:2]
     if width == 2 * height:
-        views, _, _ = level_views(picture, crops, CROP_PX)
-        return list((views + 0.5).astype(np.uint8))
+        return PhotographedSet((), picture)
     if is_light:
         raise InputError(f"{path} has {width}×{height} pixels; a panorama is twice as wide as high")
-    return [picture]
+    return PhotographedSet((_small(picture),))
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, or of the one folder within that holds some.
+
+    Raises:
+        InputError: there are none, or several folders hold some.
+    """
+    with reading(folder, "folder of pictures", InputError, "give another"):
+        within = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__"))]
+        files = [entry for entry in within if entry.suffix.lower() in PICTURE_SUFFIXES and not entry.is_dir()]
+        if files:
+            return sorted(files, key=lambda file: natural_key(file.name))
+        folders = [entry for entry in within if entry.is_dir() and _holds_pictures(entry)]
+    if len(folders) == 1:
+        return _pictures_in(folders[0])
+    if folders:
+        names = ", ".join(sorted(entry.name for entry in folders)[:5])
+        raise InputError(f"{folder} holds no pictures itself, but several folders do ({quoted(names)[1:-1]}); give one")
+    raise InputError(f"the folder {folder} holds no pictures; give PNG or JPEG files, the start view first by name")
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(
+        entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+        for entry in folder.iterdir()
+    )
+
+
+def _small(picture: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A picture of no more pixels than any model looks at: many large ones would fill the memory."""
+    scale = MOST_SIDE_PX / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _flat(path: Path) -> UInt8[np.ndarray, "height width 3"]:

@@ -1,45 +1,29 @@
 """Films a new subject in a given set: pictures of the set, a camera move and a few words become a clip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
-from understudy.core.camera import CameraPath
-from understudy.core.errors import BackendUnavailable, InputError
-from understudy.core.progress import Progress
-from understudy.geometry.projection import intrinsics
+from understudy.core.camera import SCENE_MOVES, CameraPath
+from understudy.core.errors import InputError, quoted
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.encoding import VideoWriter
 from understudy.io.images import write_png
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
 from understudy.studio.set_pictures import read_set
-from understudy.studio.train_scene import WAN_PRESET
-from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
-from understudy.synthetic.scene_moves import MOVES, SceneMoves
-from understudy.videogen.checkpoints import WAN_JSON, GeometryOrigin, load_model
-from understudy.videogen.presets import PRESETS
-from understudy.videogen.sample import GUIDANCE, Sampling, shoot
-from understudy.videogen.scene_encoder import SCENE_ENCODERS, SceneEncoder
-from understudy.videogen.settings import check_seed, device_named
+from understudy.videogen.settings import check_seed
 
-__all__ = ["CHECKPOINTS", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
+__all__ = ["PRESET_NAMES", "CameraWords", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
 
-CHECKPOINTS = Path(__file__).parents[1] / "videogen" / "checkpoints"
-ANGLES = ("pan", "tilt", "arc", "arc_up")
-START_HEIGHT_M = 1.25
+PRESET_NAMES = ("tiny", "mini", "small", "wan-1.3b")
 SHOWN_PX = 384
 """Small models' frames are enlarged by a whole factor to about this height."""
-WAN_GUIDANCE = {"words": 5.0, "set": 1.0}
-"""Wan hardly follows words without guidance."""
 MOST_GUIDE = 100.0
 
 
@@ -71,8 +55,8 @@ class ShootConfig:
     """A folder of Wan's published parts; by default they are looked for where the model was trained with them."""
 
     def __post_init__(self) -> None:
-        if self.preset not in (*PRESETS, WAN_PRESET):
-            raise InputError(f"there is no preset {self.preset!r}; choose from {', '.join(PRESETS)}, {WAN_PRESET}")
+        if self.preset not in PRESET_NAMES:
+            raise InputError(f"there is no preset {quoted(self.preset)}; choose from {', '.join(PRESET_NAMES)}")
         if not 1 <= self.steps <= 1000:
             raise InputError(f"--steps is {self.steps}; give 1 to 1000")
         if not 0.3 <= self.distance_m <= 100:
@@ -123,15 +107,21 @@ def shoot_clip(
     config, narrator = config or ShootConfig(), narrator or SilentNarrator()
     if out.suffix.lower() != ".mp4" or out.is_dir():
         raise InputError(f"-o is {out}; name an .mp4 file")
-    path = camera_of_words(camera, config.distance_m)
-    model = _model(config, device_named(config.device))
-    pictures = read_set(set_path, model.pictures)
+    asked, found = camera_of_words(camera), read_set(set_path)
+    if found.left_out:
+        narrator.say(f"{found.left_out} pictures of {set_path} are left out: {len(found.pictures)} are enough")
     writable_folder(out.parent)
+    # Takes seconds and memory: only once everything that was given is known to be right.
+    from understudy.studio.shoot_models import as_filmed, model_of, path_of
+
+    model = model_of(config)
+    path = asked if isinstance(asked, CameraPath) else path_of(asked, config.distance_m)
+    pictures = found.views(model.pictures)
     with narrator.stage("shoot") as progress:
         frames = model.film(pictures, path, prompt, progress=progress)
     result = Shooting(out, out.with_suffix(".camera.json"), out.with_suffix(".preview.png"))
     shown = _enlarged(frames)
-    taken = _taken(path, len(frames), shown.shape[2], shown.shape[1], model.field_rad)
+    taken = as_filmed(path, len(frames), shown.shape[2], shown.shape[1], model.field_rad)
     with VideoWriter(out, shown.shape[2], shown.shape[1], taken.frame_rate, "film") as writer:
         for frame in shown:
             writer.write(frame)
@@ -142,11 +132,19 @@ def shoot_clip(
     return result
 
 
-def camera_of_words(words: str, distance_m: float, moments: int = 81) -> CameraPath:
-    """A camera path from "MOVE:AMOUNT", or from a camera .json.
+@dataclass(frozen=True)
+class CameraWords:
+    """A camera move with its amount."""
 
-    Amounts are degrees for pan, tilt, arc and arc_up, metres for dolly, truck and pedestal; positive is to the right,
-    up and forwards. The path starts at a level view, 1.25 m high, with the lens of the training clips (75°).
+    name: str
+    """One of SCENE_MOVES."""
+    amount: float
+    """Degrees for pan, tilt, arc and arc_up, metres for dolly, truck and pedestal; positive is to the right, up and
+    forwards."""
+
+
+def camera_of_words(words: str) -> CameraWords | CameraPath:
+    """What "MOVE:AMOUNT" says, or the path in a camera .json.
 
     Raises:
         InputError: an unknown move, no number, or an unreadable file.
@@ -158,23 +156,12 @@ def camera_of_words(words: str, distance_m: float, moments: int = 81) -> CameraP
         amount = float(number or "0")
     except ValueError:
         amount = float("nan")
-    if name not in MOVES or not abs(amount) <= 360 or (name != "static" and not number):
+    if name not in SCENE_MOVES or not abs(amount) <= 360 or (name != "static" and not number):
         raise InputError(
-            f'--camera is "{words}"; give a move with its amount, such as "arc:+60" (moves: {", ".join(MOVES)}), or a'
-            " camera .json"
+            f'--camera is {quoted(words)}; give a move with its amount, such as "arc:+60" (moves:'
+            f" {', '.join(SCENE_MOVES)}), or a camera .json"
         )
-    kind = torch.tensor([MOVES.index(name)])
-    way = torch.tensor([np.radians(amount) if name in ANGLES else amount], dtype=torch.float64)
-    pivot = torch.tensor([[0.0, 0.0, distance_m]], dtype=torch.float64)
-    moves = SceneMoves(kind, way, torch.full((1,), 0.5, dtype=torch.float64), pivot)
-    T_start_camera = moves.T_start_camera(torch.linspace(0, 1, moments, dtype=torch.float64)[None])[0].numpy()
-    T_world_start = np.diag([1.0, -1.0, -1.0, 1.0])
-    T_world_start[1, 3] = START_HEIGHT_M
-    size = 1024
-    K = intrinsics(0.5 * size / np.tan(0.5 * CAMERA_FIELD_RAD), size, size)
-    return CameraPath(
-        T_world_start @ T_start_camera, np.repeat(K[None], moments, 0), size, size, _rate(moments)
-    )  # fmt: skip
+    return CameraWords(name, amount)
 
 
 def preview(
@@ -221,91 +208,8 @@ def _from_above(taken: CameraPath, moments: np.ndarray, width: int, height: int)
     return canvas
 
 
-@runtime_checkable
-class _Film(Protocol):
-    """A model's way to film."""
-
-    def __call__(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], camera: CameraPath, words: str, *, progress: Progress
-    ) -> UInt8[np.ndarray, "frame height width 3"]:
-        """Words in a set along a path: the frames, sRGB."""
-
-
-@dataclass(frozen=True)
-class _Model:
-    """A model of any preset, ready to film."""
-
-    film: _Film
-    pictures: int
-    """How many are cut from a panorama."""
-    field_rad: float | None = None
-    """Of the lens, from left to right, where the model knows one only."""
-
-
-def _model(config: ShootConfig, device: str) -> _Model:
-    folder = config.model or CHECKPOINTS / config.preset
-    if config.model is None and not folder.is_dir():
-        raise BackendUnavailable(
-            f"the preset {config.preset} has no trained checkpoint yet; train it with `understudy scene train --preset"
-            f" {config.preset}` and name it with --model"
-        )
-    if config.preset == WAN_PRESET or (folder / WAN_JSON).is_file():
-        return _wan_model(folder, config, device)
-    saved = load_model(folder, device)
-    needs_geometry = saved.model.config.geometry != "none"
-    encoder = _encoder(folder, saved.geometry, device) if needs_geometry else None
-    sampling = Sampling(config.steps, sampler=config.sampler, guidance=config.guidance(GUIDANCE))
-    film = partial(shoot, saved.model, seed=config.seed, encoder=encoder, sampling=sampling)
-    return _Model(film, saved.pictures or PRESETS[config.preset].pictures)
-
-
-def _wan_model(folder: Path, config: ShootConfig, device: str) -> _Model:
-    """Wan with trained weights. Imported here, because Wan's parts take seconds to import."""
-    from understudy.videogen.sample_wan import load_trained_wan, shoot_wan
-
-    half = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    saved = load_trained_wan(folder, config.wan, half, device)
-    origin = None if saved.origin.encoder is None else GeometryOrigin(saved.origin.encoder)
-    encoder = None if origin is None else _encoder(folder, origin, device)
-    guidance = config.guidance(WAN_GUIDANCE)
-    sampling = Sampling(config.steps, saved.config.shift, config.sampler, guidance, half)
-    film = partial(shoot_wan, saved, seed=config.seed, encoder=encoder, sampling=sampling)
-    return _Model(film, saved.config.pictures, CAMERA_FIELD_RAD)
-
-
-def _encoder(folder: Path, origin: GeometryOrigin, device: str) -> SceneEncoder:
-    """The scene encoder that the model in a folder was trained with."""
-    if origin.source not in SCENE_ENCODERS:
-        raise InputError(
-            f"{folder} was trained with geometry from {origin.source!r}, which pictures alone do not give; train with"
-            f" one of {', '.join(SCENE_ENCODERS)}"
-        )
-    return replace(SCENE_ENCODERS[origin.source](), part=origin.part).build(device)
-
-
 def _enlarged(frames: UInt8[np.ndarray, "frame height width 3"]) -> UInt8[np.ndarray, "frame _ _ 3"]:
     height, width = frames.shape[1:3]
     factor = max(1, round(SHOWN_PX / height))
     size = (factor * width, factor * height)
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in frames])
-
-
-def _taken(path: CameraPath, frames: int, width_px: int, height_px: int, field_rad: float | None) -> CameraPath:
-    """The path at the moments, in the size and with the one lens with which it was filmed.
-
-    That is the middle of the path's first picture, or the model's own lens: a zoom is not filmed.
-    """
-    moments = np.linspace(0, len(path) - 1, frames).round().astype(int)
-    scale = min(path.width / width_px, path.height / height_px)
-    K = np.repeat(path.K[:1], frames, 0)
-    K[:, 0, 2] -= (path.width - scale * width_px) / 2
-    K[:, 1, 2] -= (path.height - scale * height_px) / 2
-    K[:, :2] /= scale
-    if field_rad is not None:
-        K[:] = intrinsics(0.5 * width_px / np.tan(0.5 * field_rad), width_px, height_px)
-    return CameraPath(path.T_world_camera[moments], K, width_px, height_px, _rate(frames))
-
-
-def _rate(frames: int) -> Fraction:
-    """The rate at which so many frames last as long as a training clip."""
-    return Fraction(frames - 1, 1) / Fraction(CLIP_S).limit_denominator(10)

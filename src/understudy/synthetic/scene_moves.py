@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from understudy.core.camera import SCENE_MOVES
 from understudy.synthetic.worlds_dice import Dice
 
 __all__ = ["MOVES", "MoveMix", "SceneMoves", "sample_moves"]
 
-MOVES: tuple[str, ...] = ("static", "pan", "tilt", "arc", "arc_up", "dolly", "truck", "pedestal")
-"""By number. Positive amounts: pan, arc and truck to the right, tilt and pedestal up, dolly in."""
+MOVES = SCENE_MOVES
+"""By number."""
 
 STATIC, PAN, TILT, ARC, ARC_UP, DOLLY, TRUCK, PEDESTAL = range(len(MOVES))
 MAX_TURN_RAD = 1.3089969

@@ -17,7 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from understudy.core.errors import FileFormatError
+from understudy.core.budget import Budget
+from understudy.core.errors import FileFormatError, quoted
+from understudy.io.files import check_file, reading
 from understudy.io.temporary import temporary_name
 from understudy.io.text import read_json, replace_text
 from understudy.videogen.conditioning import GeometryPart
@@ -51,6 +53,9 @@ MAX_JSON_BYTES = 8 << 20
 MAX_CONFIG_NUMBER = 1 << 16
 MAX_LAYERS = 256
 MAX_PICTURES = 1 << 10
+MAX_CLIP_BYTES = 256 << 20
+MAX_WEIGHTS_BYTES = 64 << 30
+MAX_TOKENS = 1 << 16
 OLDER = {"nearness": False}
 """What models were whose files do not say it."""
 KEPT_CHECKPOINTS = 2
@@ -101,16 +106,15 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
         FileFormatError: a file is absent, damaged or of another kind, or the weights are not the configuration's.
     """
     document = read_document(folder / MODEL_JSON, FORMAT)
-    try:
+    with reading(folder / MODEL_JSON, "video model of ours"):
         config = _config_from(document["model"])
+        _check_size(config, document.get("pictures"), folder / MODEL_JSON)
         step, geometry = int(document["step"]), GeometryOrigin(**document["geometry"])
         pictures = document.get("pictures")
         if pictures is not None and pictures not in range(1, MAX_PICTURES + 1):
             raise ValueError(f"{pictures} pictures of a set; expected 1 to {MAX_PICTURES}")
         with torch.device("meta"):
             model = VideoTransformer(config)
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise FileFormatError(f"{folder / MODEL_JSON} describes no video model of ours: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     weights = read_tensors(folder / MODEL_WEIGHTS, shapes)
     # Copies: tensors of a file lie unaligned in memory, where products round otherwise.
@@ -182,6 +186,7 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     Raises:
         FileFormatError: the file is absent or damaged, or a tensor is missing, unknown or of another shape.
     """
+    check_file(path, "file of weights", MAX_WEIGHTS_BYTES)
     try:
         with safe_open(path, "pt") as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
@@ -206,6 +211,20 @@ def _config_from(entry: dict[str, Any]) -> ModelConfig:
     if entry["layers"] > MAX_LAYERS:
         raise ValueError(f"{entry['layers']} layers; up to {MAX_LAYERS} are read")
     return ModelConfig(**{**entry, "vocabulary": Vocabulary(words, **vocabulary)})
+
+
+def _check_size(config: ModelConfig, pictures: int | None, path: Path) -> None:
+    """Refuse a model whose clip, set or tokens would fill the memory, however small its weights are."""
+    pictures = pictures or 1
+    Budget(quoted(path), MAX_CLIP_BYTES, advice="use a model of ours").take(
+        "a clip", config.frames, config.picture_px, config.picture_px, bytes_each=12
+    )
+    Budget(quoted(path), MAX_CLIP_BYTES, advice="use a model of ours").take(
+        "pictures of a set", pictures, config.set_px, config.set_px, bytes_each=12
+    )
+    tokens = (config.frames + pictures) * (config.picture_px // config.patch_px) ** 2
+    if not config.frames > 0 or not 0 < tokens <= MAX_TOKENS:
+        raise ValueError(f"{config.frames} frames and {pictures} pictures of {tokens} patches; up to {MAX_TOKENS}")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> None:

@@ -1,7 +1,5 @@
 """What users set for every verb that makes clips: seeds and devices, checked."""
 
-import torch
-
 from understudy.core.errors import InputError
 
 __all__ = ["LAST_SEED", "check_seed", "device_named"]
@@ -22,6 +20,8 @@ def device_named(name: str | None) -> str:
     Raises:
         InputError: it is neither cpu nor a GPU that is here.
     """
+    import torch  # Takes seconds and memory: seeds are checked before.
+
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name is None:
         return "cuda" if gpus else "cpu"
