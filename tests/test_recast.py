@@ -27,6 +27,7 @@ from understudy.io.weights import ensure_weights
 from understudy.metrics.image import psnr_db
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
+from understudy.studio.delivery import read_film
 from understudy.studio.filming import finished_frames
 from understudy.studio.narration import SilentNarrator
 from understudy.studio.project import Project, file_hash
@@ -156,6 +157,16 @@ def test_a_second_run_redoes_nothing_and_a_change_only_what_depends_on_it(folder
     assert same_pictures(list(read_video(folder / "film.mp4")), before)
     assert "body" not in stages_run(folder, camera_fit=False)
     assert "people" not in stages_run(folder)
+
+
+def test_the_film_may_be_a_sequence_of_pictures_with_its_sound_beside_it(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "film")
+    before = list(read_video(folder / "film.mp4"))
+    film = recast(folder, film_codec="exr")
+    assert set(film.executed) == {"film", "report"}
+    frames = zip(before, read_film(film.film, range(len(before))), strict=True)
+    assert all(psnr_db(coded, exact) > 32 for coded, exact in frames)
+    assert sorted(path.name for path in film.film.iterdir())[:: len(before)] == ["film.0001.exr", "sound.mov"]
 
 
 def test_an_edited_motion_camera_and_mask_are_used(folder, tmp_path):

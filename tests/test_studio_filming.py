@@ -1,6 +1,8 @@
 """Finished frames: whatever neither the actor's removal nor the character touches is the shot's own, to the bit."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,22 +10,27 @@ import cv2
 import numpy as np
 import pytest
 
+import understudy
 from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
-from understudy.core.errors import FileFormatError
+from understudy.core.errors import FileFormatError, InputError
 from understudy.core.passes import Passes
 from understudy.io.passes import PassWriter, read_passes
 from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
+from understudy.metrics.image import psnr_db
 from understudy.studio.artifacts import load_presence, save_light, save_presence
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
+from understudy.studio.delivery import film_name, read_film
 from understudy.studio.filming import film_settings, finished_frames
 from understudy.studio.narration import SilentNarrator
 from understudy.studio.project import Project, file_hash
+from understudy.studio.recast import film_stage
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
 RATE = Fraction(25)
 PRESENT = np.array([False, True, True, True, True, False])
+HERO = Path(__file__).resolve().parents[1] / "examples/sample_character.png"
 PLATE, REMOVED = "plate/clean_plate.mp4", "plate/removed.mkv"
 
 
@@ -68,7 +75,7 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
         for frame, there in enumerate(PRESENT):
             writer.write(rendered(frame, 1.0 if there else 0.0))
     save_light(folder / "light.json", Light(np.array([0.6, 0.8, 0.0]), np.ones(3), np.ones(3), np.zeros(3)))
-    save_presence(folder / "actors/1/presence.json", PRESENT)
+    save_presence(folder / "actors/1/presence.json", PRESENT, 1)
     (folder / "manifest.json").write_text('{"film": {}, "stages": {}, "written": {}, "arriving": {}}')
     project = Project(folder)
     project.written = {name: file_hash(folder / name) for name in (PLATE, REMOVED)}
@@ -117,21 +124,38 @@ def test_a_plate_that_somebody_painted_on_is_seen_everywhere_unless_they_say_whe
 def test_somebody_else_may_say_when_the_actor_is_there(tmp_path):
     path = tmp_path / "presence.json"
     for present in (PRESENT, np.ones(6, bool), np.array([1, 0, 1, 1, 0, 1], bool)):
-        save_presence(path, present)
+        save_presence(path, present, 1)
         assert np.array_equal(load_presence(path, 6), present)
-    path.write_text('{"present": [[4, 5], [0, 1], [1, 2]]}')
+    path.write_text('{"first_frame": 1001, "present": [[1005, 1006], [1001, 1002], [1002, 1003]]}')
     assert load_presence(path, 6).tolist() == [True, True, True, False, True, True]
+
+
+@pytest.mark.parametrize(("codec", "least_db"), [("prores4444", 18), ("exr", math.inf)])
+def test_the_film_is_written_as_it_is_wanted(cut, codec, least_db):
+    cut = replace(cut, config=RecastConfig(film_codec=codec))
+    film_stage(cut.project, cut.shot, [cut], [cut], cut.narrator)
+    film = cut.path(film_name(codec))
+    for done, back in zip(finished_frames(cut), read_film(film, range(FRAMES)), strict=True):
+        assert psnr_db(done, back) >= least_db  # white noise is the worst that a codec can be given
+    assert film.is_dir() == (codec == "exr")
+
+
+def test_a_shot_too_small_for_dnxhr_is_refused_before_any_work(cut, tmp_path):
+    with pytest.raises(InputError, match="256×120 pixels at least, the shot has 97×65"):
+        understudy.recast(cut.shot.path, HERO, tmp_path / "new", film_codec="dnxhr")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"present": [[2, 6]]}', "from frame 2 to 6; give frames from 0 to 5"),
-        ('{"present": [[3, 2]]}', "from frame 3 to 2"),
-        ('{"present": [[-1, 2]]}', "from frame -1 to 2"),
-        ('{"present": []}', "names no frame"),
-        ('{"present": [[1]]}', "no list of frames"),
-        ('{"present": [[1e400, 2]]}', "no list of frames"),
+        ('{"first_frame": 1, "present": [[2, 7]]}', "from frame 2 to 7; give frames from 1 to 6"),
+        ('{"first_frame": 1, "present": [[3, 2]]}', "from frame 3 to 2"),
+        ('{"first_frame": 1, "present": [[0, 2]]}', "from frame 0 to 2"),
+        ('{"first_frame": 1, "present": []}', "names no frame"),
+        ('{"first_frame": 1, "present": [[1]]}', "no list of frames"),
+        ('{"first_frame": 1, "present": [[1e400, 2]]}', "no list of frames"),
+        ('{"present": [[1, 2]]}', "first_frame"),
         ("[" * 100_000, "no list of frames"),
         ("", "no list of frames"),
     ],

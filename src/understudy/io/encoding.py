@@ -21,11 +21,12 @@ from understudy.io.temporary import temporary_name
 
 __all__ = ["VideoKind", "VideoWriter", "add_film_stream", "depth_table", "film_frame", "open_output"]
 
-VideoKind = Literal["film", "plate", "lossless", "lossless_alpha", "mask", "depth"]
+VideoKind = Literal["film", "prores4444", "dnxhr", "plate", "lossless", "lossless_alpha", "mask", "depth"]
 """What a stream is for.
 
 film: H.264 for people's players (4:2:0, BT.709); an odd side is made even by repeating its last row or column.
-plate: the same, quick to write, and nobody sees its loss.
+prores4444, dnxhr: 4:4:4 in 10 bits (BT.709), for editing and grading; keeps odd sizes; .mov.
+plate: as film, quick to write, and nobody sees its loss.
 lossless, lossless_alpha, mask, depth: every byte comes back; for depth see `depth_table`.
 """
 
@@ -45,6 +46,9 @@ _FFV1 = {"level": "3", "slices": "4", "coder": "0", "slicecrc": "1"}
 _CODECS: dict[VideoKind, _Codec] = {
     # Without "cpu-independent", x264's macroblock tree gives equal pictures unequal bytes by chance; it costs no time.
     "film": _Codec("libx264", "yuv420p", {"crf": "16", "preset": "veryfast", "x264-params": "cpu-independent=1"}),
+    # Vendor: some programs open no other maker's ProRes.
+    "prores4444": _Codec("prores_ks", "yuv444p10le", {"profile": "4444", "vendor": "apl0"}),
+    "dnxhr": _Codec("dnxhd", "yuv444p10le", {"profile": "dnxhr_444"}),
     "plate": _Codec("libx264", "yuv420p", {"crf": "10", "preset": "superfast", "g": "24"}),
     "lossless": _Codec("libx264rgb", "rgb24", {"qp": "0", "preset": "ultrafast", "g": "24"}),
     "lossless_alpha": _Codec("ffv1", "bgra", _FFV1),
@@ -53,6 +57,7 @@ _CODECS: dict[VideoKind, _Codec] = {
 }
 # The mean of each 2 × 2 pixels is the narrowest filter for 4:2:0: with a wider one, colours that nobody touched blur
 # with every generation.
+_COLOURED = ("film", "prores4444", "dnxhr", "plate")
 _EXACT = Interpolation.AREA | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
 
 
@@ -151,7 +156,7 @@ def add_film_stream(
     stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
     if time_base is not None:
         stream.time_base = stream.codec_context.time_base = time_base
-    if kind in ("film", "plate"):
+    if kind in _COLOURED:
         context = stream.codec_context
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709

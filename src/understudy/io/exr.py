@@ -1,6 +1,7 @@
 """Render passes as multi-layer EXR, one file per frame, with the camera and Cryptomatte in the header."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from understudy.io.cameras import SENSOR_WIDTH_MM
 from understudy.io.cryptomatte import cryptomatte_channels, cryptomatte_header
 from understudy.io.temporary import whole_file
 
-__all__ = ["EXR_LAYERS", "write_exr"]
+__all__ = ["EXR_LAYERS", "picture_header", "write_exr"]
 
 EXR_LAYERS = {
     "R, G, B, A": "the character in linear light (Rec. 709 primaries), premultiplied",
@@ -86,17 +87,22 @@ def camera_header(camera: CameraPath, frame: int, number: int) -> dict[str, Any]
     lens[:2, :3] = K[:2] / np.array([[camera.width], [camera.height]])
     lens[2, 3] = lens[3, 2] = 1.0
     height_mm = SENSOR_WIDTH_MM * camera.height / camera.width * K[0, 0] / K[1, 1]
-    header = {
-        "chromaticities": REC_709,
-        "framesPerSecond": camera.frame_rate,
-        "imageCounter": number,
+    return picture_header(camera.frame_rate, number) | {
         "worldToCamera": rows_first(np.diag([1.0, -1.0, 1.0, 1.0]) @ T_camera_world),
         "worldToNDC": rows_first(lens @ T_camera_world),
         "pinholeFocalLength": float(K[0, 0] * SENSOR_WIDTH_MM / camera.width),
         "sensorOverallDimensions": np.array([SENSOR_WIDTH_MM, height_mm], np.float32),
         "comments": "; ".join(f"{layer}: {what}" for layer, what in EXR_LAYERS.items()),
     }
-    base = round(camera.frame_rate)
+
+
+def picture_header(frame_rate: Fraction, number: int) -> dict[str, Any]:
+    """Colour and time of one picture of a sequence, by its number, as OpenEXR's standard attributes.
+
+    Source: OpenEXR documentation, Standard Attributes; SMPTE ST 12-1.
+    """
+    header: dict[str, Any] = {"chromaticities": REC_709, "framesPerSecond": frame_rate, "imageCounter": number}
+    base = round(frame_rate)
     if 1 <= base <= MOST_FRAMES_OF_TIME_CODE:
         seconds, frames = divmod(number, base)
         clock = (seconds // 3600 % 24, seconds // 60 % 60, seconds % 60, frames)

@@ -1,8 +1,8 @@
 """The finished film: new pictures on the shot's own time line, with its sound."""
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -17,58 +17,72 @@ from jaxtyping import Int
 
 from understudy.core.footage import Shot
 from understudy.io.decoding import decoded_packet, open_film, packets, sound_tracks
-from understudy.io.encoding import add_film_stream, film_frame, open_output
-from understudy.io.temporary import temporary_name
+from understudy.io.encoding import VideoKind, add_film_stream, film_frame, open_output
+from understudy.io.temporary import whole_file
 
-__all__ = ["Sound", "write_film"]
+__all__ = ["Sound", "write_film", "write_sound"]
 
 Sound = Literal["none", "copied", "encoded"]
-"""What became of the sound: there was none, all tracks' packets were copied, or a track was encoded anew as AAC."""
+"""What became of the sound: there was none, all tracks' packets were copied, or a track was encoded anew."""
 
 log = logging.getLogger(__name__)
 
+_QUICKTIME_SOUND = ("aac", "alac", "mp3", "ac3", "eac3")
 _FINE = 90_000
 """Ticks a second where the shot's own are too many."""
 _MOST_TICKS = 2**31 - 1
 """Of one frame's duration in MP4 (ISO/IEC 14496-12, 8.6.1.2)."""
 
 
-def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray]) -> Sound:
-    """Write pictures as an H.264 film with the shot's timestamps, rate and sound; says what became of the sound.
+def write_film(path: Path, shot: Shot, frames: Iterable[np.ndarray], kind: VideoKind = "film") -> Sound:
+    """Write pictures as a film with the shot's timestamps, rate and sound; says what became of the sound.
 
-    One picture for each frame of the shot. An odd width or height is made even by repeating its last column or row.
+    One picture for each frame of the shot, encoded as this kind of stream is.
     All sound tracks are kept, with their languages, titles and flags, such as which one is the default. Their packets
     are copied, from the one that plays when the shot begins to the one that plays when it ends; a codec that players
-    of this file format do not expect is encoded as AAC. The file appears only when whole.
+    of this file format do not expect is encoded: as AAC, in a .mov as PCM. The file appears only when whole.
 
     Raises:
         FootageError: the shot's file can no longer be read.
         ValueError: there are more or fewer pictures than frames in the shot, or a picture has another size.
     """
-    temporary = temporary_name(path)
-    try:
-        with open_output(temporary) as output:
-            if shot.has_audio:
-                with open_film(shot.path) as source:
-                    outcome = _write(output, shot, frames, source)
-            else:
-                outcome = _write(output, shot, frames, None)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return outcome
+    with ExitStack() as stack:
+        output = stack.enter_context(open_output(stack.enter_context(whole_file(path))))
+        source = stack.enter_context(open_film(shot.path)) if shot.has_audio else None
+        return _write(output, shot, frames, source, kind)
 
 
-def _write(output: OutputContainer, shot: Shot, frames: Iterable[np.ndarray], source: InputContainer | None) -> Sound:
+def write_sound(path: Path, shot: Shot) -> Sound:
+    """Write a shot's sound alone, as `write_film` does; nothing where there is none.
+
+    Raises:
+        FootageError: the shot's file can no longer be read.
+    """
+    if not shot.has_audio:
+        return "none"
+    with whole_file(path) as temporary, open_output(temporary) as output, open_film(shot.path) as source:
+        outcome, sound = _sound(output, shot, source)
+        for packet in sound:
+            output.mux(packet)
+        return outcome
+
+
+def _write(
+    output: OutputContainer,
+    shot: Shot,
+    frames: Iterable[np.ndarray],
+    source: InputContainer | None,
+    kind: VideoKind,
+) -> Sound:
     times, time_base = _timeline(shot)
     durations = np.append(np.diff(times), max(1, round(1 / (shot.frame_rate * time_base))))
-    stream = add_film_stream(output, shot.width, shot.height, shot.frame_rate, "film", time_base)
+    stream = add_film_stream(output, shot.width, shot.height, shot.frame_rate, kind, time_base)
     outcome, sound = _sound(output, shot, source)
     waiting, count = next(sound, None), 0
     for frame in frames:
         if count == len(shot):
             raise ValueError(f"more pictures than the {len(shot)} frames of the shot")
-        picture = film_frame(frame, shot.width, shot.height, "film")
+        picture = film_frame(frame, shot.width, shot.height, kind)
         picture.pts, picture.duration, picture.time_base = int(times[count]), int(durations[count]), time_base
         output.mux(stream.encode(picture))
         # Sound goes in beside the pictures: a muxer that waits for one of the two keeps the other in memory.
@@ -117,13 +131,15 @@ class _Copied:
 
 
 class _Encoded:
-    """A sound track that is encoded as AAC."""
+    """A sound track that is encoded: as AAC, in a .mov as PCM."""
 
     def __init__(self, track: AudioStream, output: OutputContainer, start_s: Fraction, end_s: Fraction) -> None:
         codec = track.codec_context
-        log.info("A sound track (%s) cannot be copied into this kind of file; it is encoded as AAC.", codec.name)
-        rate = codec.sample_rate if codec.sample_rate in av.codec.Codec("aac", "w").audio_rates else 48_000
-        self.target = output.add_stream("aac", rate=rate, layout=_layout(track))
+        name = "pcm_s24le" if output.format.name == "mov" else "aac"
+        log.info("A sound track (%s) cannot be copied into this kind of file; it is encoded as %s.", codec.name, name)
+        rates = av.codec.Codec(name, "w").audio_rates
+        rate = codec.sample_rate if rates is None or codec.sample_rate in rates else 48_000
+        self.target = output.add_stream(name, rate=rate, layout=_layout(track))
         self._start_s, self._end_s = start_s, end_s
         self.ended = False
 
@@ -150,13 +166,20 @@ def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -
         source.seek(int((start_s - 1) * av.time_base))
     kept: dict[int, _Copied | _Encoded] = {}
     for track in tracks:
-        codec = track.codec_context.name
-        # MP4 may hold uncompressed sound, but most players stay silent then.
-        copies = codec in output.supported_codecs and not (codec.startswith("pcm") and output.format.name == "mp4")
+        copies = _is_heard(track.codec_context.name, output)
         kept[track.index] = (_Copied if copies else _Encoded)(track, output, start_s, end_s)
         _describe(kept[track.index].target, track)
     outcome = "encoded" if any(isinstance(track, _Encoded) for track in kept.values()) else "copied"
     return outcome, _sound_packets(source, tracks, kept)
+
+
+def _is_heard(codec: str, output: OutputContainer) -> bool:
+    """Whether programs that open this kind of file play sound in a codec; what a muxer says it takes is more."""
+    if output.format.name == "mp4" and codec.startswith("pcm"):
+        return False
+    if output.format.name == "mov" and not codec.startswith(("pcm", *_QUICKTIME_SOUND)):
+        return False
+    return codec in output.supported_codecs
 
 
 def _sound_packets(

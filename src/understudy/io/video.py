@@ -19,11 +19,11 @@ from understudy.io.colour import ColourSpace
 from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
 from understudy.io.deinterlacing import deinterlaced
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
-from understudy.io.film import Sound, write_film
+from understudy.io.film import Sound, write_film, write_sound
 from understudy.io.frame_rates import check_pace
 from understudy.io.sequences import find_pictures, open_sequence, sequence_frames
 
-__all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film"]
+__all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film", "write_sound"]
 
 log = logging.getLogger(__name__)
 

@@ -99,16 +99,18 @@ def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "
 
 
 class _Presence(Record):
+    first_frame: int
+    """The number of the cut's first frame."""
     present: list[tuple[int, int]]
-    """The first and the last frame of each stretch in which the actor is there, counted from 0."""
+    """The first and the last frame of each stretch in which the actor is there."""
 
 
-def save_presence(path: Path, present: Bool[np.ndarray, " time"]) -> None:
-    """Write when an actor is there as JSON that a person can edit."""
+def save_presence(path: Path, present: Bool[np.ndarray, " time"], first_frame: int) -> None:
+    """Write when an actor is there as JSON that a person can edit; frames are numbered from `first_frame`."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
-    stretches = [[int(first), int(end) - 1] for first, end in edges.reshape(-1, 2)]
+    stretches = [[first_frame + int(first), first_frame + int(end) - 1] for first, end in edges.reshape(-1, 2)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"present": stretches}) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"first_frame": first_frame, "present": stretches}) + "\n", encoding="utf-8")
 
 
 def load_presence(path: Path, frames: int) -> Bool[np.ndarray, " time"]:
@@ -117,15 +119,16 @@ def load_presence(path: Path, frames: int) -> Bool[np.ndarray, " time"]:
     Raises:
         FileFormatError: it is no list of frames, the shot has no such frames, or it names none.
     """
-    stretches = read_record(path, _Presence, "list of frames", _MOST_BYTES).present
+    record = read_record(path, _Presence, "list of frames", _MOST_BYTES)
+    start, end = record.first_frame, record.first_frame + frames
     present = np.zeros(frames, bool)
-    for first, last in stretches:
-        if not 0 <= first <= last < frames:
+    for first, last in record.present:
+        if not start <= first <= last < end:
             raise FileFormatError(
-                f"{quoted(path)} says that the actor is there from frame {first} to {last}; give frames from 0 to"
-                f" {frames - 1}, or delete it to have ours back"
+                f"{quoted(path)} says that the actor is there from frame {first} to {last}; give frames from {start} to"
+                f" {end - 1}, or delete it to have ours back"
             )
-        present[first : last + 1] = True
+        present[first - start : last - start + 1] = True
     if not present.any():
         raise FileFormatError(f"{quoted(path)} names no frame; expected one at least: delete it to have ours back")
     return present

@@ -8,7 +8,9 @@ from understudy.core.errors import InputError
 from understudy.core.passes import PassKind
 from understudy.io.colour import ColourSpace
 
-__all__ = ["RecastConfig"]
+__all__ = ["FilmCodec", "RecastConfig"]
+
+FilmCodec = Literal["h264", "prores4444", "dnxhr", "exr"]
 
 MOST_FRAME_NUMBER = 10_000_000
 
@@ -50,6 +52,9 @@ class RecastConfig:
     """How the render passes are written: as lossless video, with multi-layer EXR or 8-bit PNG beside it."""
     first_frame: int = 1
     """The number of the first frame of each cut: in the names of image sequences, and in EXR headers."""
+    film_codec: FilmCodec = "h264"
+    """How the film is written: film.mp4, film.mov for editing and grading (4:4:4, 10 bits), or film/ with pictures in
+    scene-linear half floats and sound.mov."""
 
     def __post_init__(self) -> None:
         for name, least, most in (("height_m", 0.3, 3.0), ("character_height_m", 0.05, 20.0)):

@@ -11,7 +11,7 @@ from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_landmarks_npz, read_motion_npz
 from understudy.io.passes import PASS_KINDS
 from understudy.io.video import open_shot, read_video
-from understudy.studio.artifacts import load_fit, load_light, load_solution
+from understudy.studio.artifacts import load_fit, load_light, load_presence, load_solution
 from understudy.studio.cut import Cut
 
 __all__ = ["check_edits"]
@@ -39,6 +39,8 @@ def check_edits(cut: Cut) -> None:
             _check(cut, path, len(camera), camera.width, camera.height)
         elif name == "light.json":
             load_light(path)
+        elif fnmatch(name, "actors/*/presence.json"):
+            load_presence(path, len(cut.shot))
         elif path.suffix in (".mkv", ".mp4") and "/" in name:
             film = open_shot(path)
             _check(cut, path, len(film), film.width, film.height)

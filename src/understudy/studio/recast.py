@@ -17,11 +17,12 @@ from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
 from understudy.io.frame_rates import frame_rate_from_decimal
 from understudy.io.records import Record, read_record
-from understudy.io.video import open_shot, read_frames, write_film
+from understudy.io.video import open_shot, read_frames
 from understudy.studio import filming, stages
 from understudy.studio.casting import character_stage, check_character
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
+from understudy.studio.delivery import check_codec, film_name, write_in_codec
 from understudy.studio.edits import check_edits
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.project import Project, file_hash, files_hash
@@ -38,7 +39,7 @@ class Film:
 
     folder: Path
     film: Path
-    """The recast shot."""
+    """The recast shot: a file, or a folder of pictures."""
     report: Path
     """How well each stage did, as one HTML page."""
     executed: tuple[str, ...]
@@ -69,6 +70,7 @@ def recast_with(shot_path: Path, character_path: Path, out: Path, config: Recast
     check_character(character_path, config)
     rate = None if config.frame_rate is None else frame_rate_from_decimal(config.frame_rate)
     shot = open_shot(shot_path, config.start, config.end, rate, config.colour_space)
+    check_codec(config.film_codec, shot)
     # The linear algebra is small: more threads than one wait for each other, and twice as long beside a busy neighbour.
     with threadpool_limits(1):
         return _recast(shot, character_path, out, config, narrator)
@@ -102,7 +104,7 @@ def _recast(shot: Shot, character_path: Path, out: Path, config: RecastConfig, n
         report_stage(project, shot, cuts, played, narrator)
         project.forget_other_stages()
         project.save()
-        return Film(out, out / "film.mp4", out / "report.html", tuple(project.executed))
+        return Film(out, out / film_name(config.film_codec), out / "report.html", tuple(project.executed))
     finally:
         project.close()
 
@@ -189,7 +191,7 @@ def _recast_cut(cut: Cut, alone: bool) -> bool:
 def film_stage(project: Project, shot: Shot, cuts: list[Cut], played: list[Cut], narrator: Narrator) -> None:
     """The finished frames of all cuts in order, with the shot's sound."""
     whole = Cut(project, shot, cuts[0].config, narrator)
-    reads = [name for cut in played for name in filming.film_reads(cut)]
+    reads, codec = [name for cut in played for name in filming.film_reads(cut)], whole.config.film_codec
 
     def work(folder: Path, progress: Any) -> dict[str, Any]:
         def frames() -> Iterator[np.ndarray]:
@@ -200,7 +202,8 @@ def film_stage(project: Project, shot: Shot, cuts: list[Cut], played: list[Cut],
                     done += 1
                     progress(done, len(shot))
 
-        return {"sound": write_film(folder / "film.mp4", shot, frames())}
+        return {"sound": write_in_codec(folder, codec, shot, frames(), whole.config.first_frame)}
 
-    settings = {cut.prefix: filming.film_settings(cut) for cut in played}
-    whole.run("film", reads, settings, ["film.mp4"], work, reads_shot=True)
+    settings: dict[str, Any] = {cut.prefix: filming.film_settings(cut) for cut in played}
+    settings |= {"codec": codec} | ({"first_frame": whole.config.first_frame} if codec == "exr" else {})
+    whole.run("film", reads, settings, [film_name(codec)], work, reads_shot=True)

@@ -17,6 +17,7 @@ from understudy.io.passes import PASS_FILES
 from understudy.io.temporary import temporary_folder
 from understudy.io.video import VideoWriter, read_frames, read_video
 from understudy.studio.cut import Cut
+from understudy.studio.delivery import film_name, read_film
 from understudy.studio.narration import Narrator
 from understudy.studio.project import MANIFEST, Project
 from understudy.studio.quality import Quality, measure
@@ -34,13 +35,14 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
     """Write `report.html`."""
     whole = Cut(project, shot, cuts[0].config, narrator)
     per_cut = ("camera/source.json", "camera/fitted.json", "plate/clean_plate.mp4", "passes", "light.json")
+    film = project.path(film_name(whole.config.film_codec))
     per_actor = ("mask.mkv", "presence.json", "motion.npz")
     reads = [cut.prefix + name for cut in played for name in (*per_cut, *(f"{cut.actor}/{name}" for name in per_actor))]
 
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         qualities = {cut.prefix: measure(cut) for cut in played}
         sections = [
-            _section(cut, qualities[cut.prefix], project.path("film.mp4"), number if len(cuts) > 1 else 0)
+            _section(cut, qualities[cut.prefix], film, number if len(cuts) > 1 else 0)
             for number, cut in enumerate(cuts, 1)
             if cut in played
         ]
@@ -54,7 +56,7 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
         page = render_page(
             printable(f"{shot.path.name} with {project.header['character']['file']}"),
             facts,
-            _stacked_video(shot, project.path("film.mp4"), width, height, progress),
+            _stacked_video(shot, film, width, height, progress),
             float(shot.frame_rate) / _player_step(shot),
             sections,
             [line for cut in played for line in _listing(cut)],
@@ -62,7 +64,7 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
         (folder / "report.html").write_text(page, encoding="utf-8")
         return {cut.prefix or "whole": _figures(qualities[cut.prefix]) for cut in played}
 
-    whole.run("report", ["film.mp4", *reads], {}, ["report.html"], work, reads_shot=True)
+    whole.run("report", [film.name, *reads], {}, ["report.html"], work, reads_shot=True)
 
 
 def _figures(quality: Quality) -> dict[str, float | None]:
@@ -77,7 +79,7 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
     frames = np.unique(np.linspace(0, len(cut.shot) - 1, _MOMENTS).round().astype(int)).tolist()
     offset = cut.shot.start_frame - _first_frame(cut)
     originals = list(read_frames(cut.shot, frames))
-    results = list(read_video(film, [offset + frame for frame in frames]))
+    results = list(read_film(film, [offset + frame for frame in frames]))
     masks = list(read_video(cut.path(f"{cut.actor}/mask.mkv"), frames))
     plates = list(read_video(cut.path("plate/clean_plate.mp4"), frames))
     tinted = [_tint(picture, mask) for picture, mask in zip(originals, masks, strict=True)]
@@ -142,7 +144,7 @@ def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Pr
         path = folder / "player.mp4"
         with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
             sources = read_frames(shot, played, max_side_px=2 * max(width, height))
-            for frame, *pair in zip(played, ahead(sources), ahead(read_video(film, played)), strict=True):
+            for frame, *pair in zip(played, ahead(sources), ahead(read_film(film, played)), strict=True):
                 halves = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pair]
                 writer.write(np.concatenate(halves))
                 progress(frame + 1, len(shot))
@@ -154,7 +156,7 @@ def _listing(cut: Cut) -> list[str]:
         f"{cut.actor}/motion.bvh": "the actor's motion; edit it and run again",
         f"{cut.actor}/motion.npz": "the same, with exact numbers",
         f"{cut.actor}/mask.mkv": "the actor's mask, lossless; edit it and run again",
-        f"{cut.actor}/presence.json": "when the actor is there: first and last frames, from 0; edit it and run again",
+        f"{cut.actor}/presence.json": "when the actor is there: first and last frames; edit it and run again",
         f"{cut.actor}/body.glb": "the actor's fitted body",
         "camera/source.json": "the shot's camera (also .usda, COLMAP, nerfstudio)",
         "camera/fitted.json": "the camera re-fitted to the character; edit it and run again",

@@ -177,11 +177,12 @@ def presence_stage(cut: Cut) -> None:
         present = find_presence(read_video(cut.path(matte)))
         if not present.any():
             raise NobodyInShot(f"{cut.path(matte)} shows the actor in no frame; give another shot, or edit it")
-        save_presence(folder / cut.actor / "presence.json", present)
+        save_presence(folder / cut.actor / "presence.json", present, cut.config.first_frame)
         seen = read_landmarks_npz(cut.path(landmarks)).seen
         return {"present": round(float(present.mean()), 4), "seen": round(float(seen[present].mean()), 4)}
 
-    cut.run("presence", [matte, landmarks], {}, [f"{cut.actor}/presence.json"], work)
+    settings = {"first_frame": cut.config.first_frame}
+    cut.run("presence", [matte, landmarks], settings, [f"{cut.actor}/presence.json"], work)
 
 
 def presence(cut: Cut) -> Bool[np.ndarray, " time"]:
