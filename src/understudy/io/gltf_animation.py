@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from understudy.core.errors import CharacterError, quoted
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
-from understudy.io.gltf_document import GltfDocument
+from understudy.io.gltf_document import FARTHEST, GltfDocument
 from understudy.io.gltf_records import Clip, Node
 
 __all__ = ["NodeTree", "clip_duration_s", "clip_names", "find_clip", "node_tree", "node_world_matrices"]
@@ -96,8 +96,8 @@ def node_world_matrices(
             local[:, 3, 3] = 1.0
         parent = tree.parents[index]
         world[index] = local if parent < 0 else world[parent] @ local
-        if not np.isfinite(world[index]).all():
-            raise CharacterError(f"{document.path.name}: node {index} has a transform that is not finite")
+        if not (np.abs(world[index]) < FARTHEST).all():
+            raise CharacterError(f"{document.path.name}: node {index} is moved or scaled beyond measure")
     return {index: np.broadcast_to(T, (len(times_s), 4, 4)) for index, T in world.items()}
 
 

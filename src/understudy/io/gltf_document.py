@@ -6,7 +6,8 @@ every index, offset and size is checked before memory is taken, and nothing outs
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,14 +21,18 @@ from understudy.io.files import check_file, read_bytes, reading
 from understudy.io.gltf_records import Accessor, AnimatedGltf, Gltf, SparsePart
 from understudy.io.records import parse_record
 
-__all__ = ["COMPONENTS", "GltfDocument", "files_beside", "open_gltf", "reading_rig"]
+__all__ = ["COMPONENTS", "EVERY_ROW", "FARTHEST", "GltfDocument", "files_beside", "open_gltf", "reading_rig"]
 
 KIND = "rig"
 ADVICE = "export it again as .glb"
 MAX_FILE_BYTES = 1 << 30
 MAX_JSON_BYTES = 128 << 20
 MAX_JSON_VALUES = 1_500_000
-MAX_CLAIMED_BYTES = 1 << 30
+MAX_CLAIMED_BYTES, MAX_PIXEL_BYTES = 1 << 30, 1 << 30
+FREE_BYTES, PAID_BYTES = 48 << 20, 48
+"""What any file may claim, and what it may for each byte that it has: compressed surfaces grow about so much."""
+FARTHEST = 1e12
+"""Coordinates beyond this are no figure's."""
 EVERY_ROW = slice(None)
 UNPAID = 64
 """An array of zeros for which nothing stands in the file counts this many times."""
@@ -42,9 +47,14 @@ SUPPORTED_PREFIXES = ("KHR_materials_", "VRMC_")
 """Looks that we simplify and VRM's parts, none of which changes where the surface is."""
 
 
-def reading_rig(path: Path) -> Any:
-    """Around everything that parses a rig: a malformed one becomes one sentence, a CharacterError."""
-    return reading(path, KIND, CharacterError, ADVICE)
+@contextmanager
+def reading_rig(path: Path) -> Iterator[None]:
+    """Around everything that parses a rig or computes with its numbers: a malformed one becomes one CharacterError.
+
+    What overflows is found by its result, not told on the way.
+    """
+    with reading(path, KIND, CharacterError, ADVICE), np.errstate(all="ignore"):
+        yield
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,9 @@ class GltfDocument:
     binary: tuple[int, int] | None
     """Where the binary chunk of a GLB starts in its file, and its size."""
     budget: Budget
+    """For everything but pixels."""
+    pixels: Budget
+    """For decoded pictures."""
     notes: list[str] = field(default_factory=list)
     """What had to be repaired, for the user."""
     buffers: dict[int, bytes] = field(default_factory=dict)
@@ -193,7 +206,7 @@ class GltfDocument:
 def file_beside(path: Path, uri: str) -> Path | None:
     """The file that `uri` names, seen from the glTF file at `path`; None where that is not within its folder."""
     folder, name = path.resolve().parent, unquote(uri)
-    if not name.isprintable() or ":" in uri.split("/")[0]:
+    if ":" in uri.split("/")[0] or not name.isprintable():
         return None
     target = (folder / name).resolve()
     return target if target.is_relative_to(folder) else None
@@ -219,18 +232,23 @@ def open_gltf(path: Path, clips: bool = False) -> GltfDocument:
     Raises:
         CharacterError: it is absent, truncated, not glTF 2.0, or needs an extension that we do not have.
     """
-    check_file(path, KIND, MAX_FILE_BYTES, CharacterError)
+    size = check_file(path, KIND, MAX_FILE_BYTES, CharacterError)
     with reading_rig(path):
         text, binary = read_parts_of_file(path)
         # Each value that the text can hold is begun by one of these.
         values = sum(text.count(mark) for mark in (b"{", b"[", b",", b":"))
-        budget = Budget(path.name, MAX_CLAIMED_BYTES, CharacterError, "export the character alone, with fewer details")
+        advice = "export the character alone, with fewer details"
+        budget = Budget(path.name, 0, CharacterError, advice)
         budget.check_count("values in its JSON", values, MAX_JSON_VALUES)
         document = parse_record(text, path, AnimatedGltf if clips else Gltf, KIND, CharacterError)
+        beside = {file_beside(path, buffer.uri) for buffer in document.buffers if buffer.uri is not None}
+        size += sum(file.stat().st_size for file in beside if file is not None and file.is_file())
     if not document.asset.version.startswith("2."):
         raise CharacterError(f"{path.name} is glTF {quoted(document.asset.version)}; glTF 2.0 is read")
     check_extensions(path, document.extensions_required)
-    return GltfDocument(path, document, binary, budget)
+    budget = Budget(path.name, min(FREE_BYTES + PAID_BYTES * size, MAX_CLAIMED_BYTES), CharacterError, advice)
+    pixels = Budget(path.name, MAX_PIXEL_BYTES, CharacterError, "scale its textures down")
+    return GltfDocument(path, document, binary, budget, pixels)
 
 
 def read_parts_of_file(path: Path) -> tuple[bytes, tuple[int, int] | None]:

@@ -5,6 +5,7 @@ glTF texture stands. Source: Khronos glTF 2.0 specification, section 3.9; the ex
 """
 
 import io
+import warnings
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -93,7 +94,9 @@ def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
     }
     for index in kept | averaged:
         picture = open_image(document, index)
-        document.budget.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 0)
+        document.pixels.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 0)
+        # Finds most of what is damaged before any picture takes its memory.
+        picture.verify()
 
 
 def image_index(document: GltfDocument, slot: TextureSlot) -> int:
@@ -117,14 +120,17 @@ def open_image(document: GltfDocument, index: int) -> Image.Image:
         raise CharacterError(f"{document.path.name}: picture {index} has no data; export it again with its textures")
     name = quoted(image.name or f"picture {index}")
     try:
-        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Our own limit follows.
+            picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+        if picture.width * picture.height <= MAX_TEXTURE_PIXELS:
+            return picture
+        size = f"{picture.width}×{picture.height}"
+    except Image.DecompressionBombError:
+        size = "far too many"
+    except (OSError, SyntaxError, ValueError) as error:
         raise CharacterError(f"{document.path.name}: {name} is no readable PNG, JPEG or WebP ({error})") from error
-    if picture.width * picture.height > MAX_TEXTURE_PIXELS:
-        raise CharacterError(
-            f"{document.path.name}: {name} has {picture.width}×{picture.height} pixels; up to 8192×8192 are read"
-        )
-    return picture
+    raise CharacterError(f"{document.path.name}: {name} has {size} pixels; up to 8192×8192 are read: scale it down")
 
 
 def read_texture(

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from understudy.core.errors import CharacterError
 from understudy.geometry.rigid import transform
 from understudy.io.gltf_animation import NodeTree
-from understudy.io.gltf_document import COMPONENTS, EVERY_ROW, GltfDocument
+from understudy.io.gltf_document import COMPONENTS, EVERY_ROW, FARTHEST, GltfDocument
 from understudy.io.gltf_materials import texture_slot, transform_uv
 from understudy.io.gltf_records import MeshEntry, Node, Primitive
 from understudy.io.gltf_skins import BoundJoints
@@ -152,8 +152,8 @@ def read_surface(
     for weight, target in zip(shape, primitive.targets, strict=False):
         if weight and "POSITION" in target:
             vertices = vertices + weight * attribute(document, target, "POSITION", 3, count, rows)
-    if not np.isfinite(vertices).all():
-        raise CharacterError(f"{document.path.name} has vertices that are not finite; export it again")
+    if not (np.abs(vertices) < FARTHEST).all():
+        raise CharacterError(f"{document.path.name} has vertices at no finite place; export it again")
     if "NORMAL" in attributes:
         normals = attribute(document, attributes, "NORMAL", 3, count, rows)
     else:

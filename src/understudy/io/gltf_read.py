@@ -4,8 +4,6 @@ A file's meshes, skins and parts become one Character: joints rigid and in metre
 skin was bound. Source: Khronos glTF 2.0 specification, section 3.7; VRM 0.x and VRMC_vrm 1.0.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -58,7 +56,7 @@ def read_gltf_rig(path: Path) -> GltfRig:
         CharacterError: as `read_gltf`.
     """
     document = open_gltf(path)
-    with reading_numbers(path):
+    with reading_rig(path):
         tree = node_tree(document)
         claim_surfaces(document, tree)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
@@ -76,13 +74,6 @@ def read_gltf_rig(path: Path) -> GltfRig:
             document,
         )
         return turned(rig) if faces_backwards(document) else rig
-
-
-@contextmanager
-def reading_numbers(path: Path) -> Iterator[None]:
-    """Around what computes with a file's numbers: what overflows is found by its result, not told on the way."""
-    with reading_rig(path), np.errstate(all="ignore"):
-        yield
 
 
 def faces_backwards(document: GltfDocument) -> bool:
@@ -131,7 +122,7 @@ def read_gltf_clip_names(path: Path) -> list[str]:
         CharacterError: it is no glTF file.
     """
     document = open_gltf(path, clips=True)
-    with reading_numbers(path):
+    with reading_rig(path):
         return clip_names(document)
 
 
@@ -145,7 +136,7 @@ def read_gltf_motion(path: Path, clip: str | None = None, frame_rate: Fraction =
         CharacterError: as `read_gltf`, or there is no such clip.
     """
     document = open_gltf(path, clips=True)
-    with reading_numbers(path):
+    with reading_rig(path):
         tree = node_tree(document)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
         bound = bind_joints(document, tree, world)

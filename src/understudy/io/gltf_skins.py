@@ -15,7 +15,7 @@ from understudy.core.errors import CharacterError
 from understudy.core.motion import Skeleton
 from understudy.geometry.rigid import invert, transform_from
 from understudy.io.gltf_animation import NodeTree
-from understudy.io.gltf_document import GltfDocument
+from understudy.io.gltf_document import FARTHEST, GltfDocument
 
 __all__ = ["ROLES_KEY", "BoundJoints", "bind_joints", "rigid_part"]
 
@@ -84,7 +84,7 @@ def bind_joints(document: GltfDocument, tree: NodeTree, world: dict[int, Float[n
 
 def usable(matrices: Float[np.ndarray, "*batch 4 4"]) -> np.ndarray:
     """Which matrices are finite and can be inverted."""
-    finite = np.isfinite(matrices).all((-2, -1))
+    finite = (np.abs(matrices) < FARTHEST).all((-2, -1))
     sound = np.where(finite[..., None, None], matrices, 0.0)[..., :3, :3]
     return finite & (np.abs(np.linalg.det(sound)) > 1e-18)
 
