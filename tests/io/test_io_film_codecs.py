@@ -9,10 +9,9 @@ import OpenEXR
 import pytest
 from made_films import clicks_s, film_with_sound, number_of, numbered, write_h264
 
-from understudy.core.errors import FootageError
 from understudy.core.footage import Shot
 from understudy.geometry.colour import linear_from_srgb_bytes
-from understudy.io.film_sequence import read_sequence, write_sequence
+from understudy.io.film_sequence import write_sequence
 from understudy.io.video import open_shot, read_frames, read_video, write_film, write_sound
 
 CODECS = ("prores4444", "dnxhr")
@@ -90,14 +89,15 @@ def test_sound_stays_as_it_is_or_becomes_pcm(tmp_path, codec, suffix, outcome, k
 
 def test_a_sequence_holds_linear_light_and_gives_every_byte_back(tmp_path):
     rng = np.random.default_rng(0)
-    frames = [rng.integers(0, 256, (36, 51, 3), dtype=np.uint8) for _ in range(5)]
-    frames[0][0, :, 0], frames[0][1] = np.arange(51), 255
+    frames = [rng.integers(0, 256, (36, 64, 3), dtype=np.uint8) for _ in range(5)]
+    frames[0][0], frames[0][1] = np.arange(64)[:, None], 255
     rate = Fraction(24000, 1001)
-    assert list(write_sequence(tmp_path / "film", iter(frames), rate, first=1001)) == [1, 2, 3, 4, 5]
+    write_sequence(tmp_path / "film", iter(frames), rate, first=1001)
     names = sorted(path.name for path in (tmp_path / "film").iterdir())
     assert names == [f"film.{number}.exr" for number in range(1001, 1006)]
-    assert all((a == b).all() for a, b in zip(frames, read_sequence(tmp_path / "film"), strict=True))
-    assert [(a == frames[i]).all() for i, a in zip((1, 4), read_sequence(tmp_path / "film", [1, 4]), strict=True)]
+    shot = open_shot(tmp_path / "film")
+    assert shot.frame_rate == rate
+    assert all((a == b).all() for a, b in zip(frames, read_frames(shot), strict=True))
     exr = OpenEXR.File(str(tmp_path / "film/film.1003.exr"), separate_channels=True)
     assert exr.header()["framesPerSecond"] == rate and exr.header()["imageCounter"] == 1003
     assert exr.header()["chromaticities"] == pytest.approx((0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329))
@@ -107,12 +107,3 @@ def test_a_sequence_holds_linear_light_and_gives_every_byte_back(tmp_path):
     assert (
         OpenEXR.File(str(tmp_path / "film/film.1001.exr"), separate_channels=True).channels()["R"].pixels[1] == 1
     ).all()
-
-
-def test_an_absent_or_broken_picture_of_a_sequence_is_said(tmp_path):
-    list(write_sequence(tmp_path, iter([numbered(0)] * 2), Fraction(24)))
-    with pytest.raises(FootageError, match="ends before its frame 2"):
-        list(read_sequence(tmp_path, [0, 2]))
-    (tmp_path / "film.0002.exr").write_bytes(b"no picture")
-    with pytest.raises(FootageError, match=r"film\.0002\.exr' cannot be read"):
-        list(read_sequence(tmp_path))

@@ -1,7 +1,6 @@
 """A film as a folder of OpenEXR pictures in scene-linear light, for compositing and grading."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,23 +9,20 @@ import OpenEXR
 from jaxtyping import UInt8
 
 from understudy.core.ahead import in_order
-from understudy.core.errors import FootageError, quoted
-from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.geometry.colour import linear_from_srgb_bytes
 from understudy.io.exr import picture_header
 from understudy.io.temporary import whole_file
 
-__all__ = ["read_sequence", "write_sequence"]
-
-_NAME = re.compile(r"film\.(\d{4,9})\.exr")
+__all__ = ["write_sequence"]
 
 
 def write_sequence(
     folder: Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]], frame_rate: Fraction, first: int = 1
-) -> Iterator[int]:
-    """Write sRGB pictures as `film.0001.exr` …, numbered from `first`; yields how many there are after each.
+) -> None:
+    """Write sRGB pictures as `film.0001.exr` …, numbered from `first`.
 
     R, G and B are halves of linear light with the primaries of Rec. 709, 1 is white; the header holds the rate and the
-    number. Every byte of the pictures comes back from them.
+    number. Every byte of the pictures comes back from them (`open_shot`).
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -39,24 +35,5 @@ def write_sequence(
         with whole_file(folder / f"film.{number:04d}.exr") as temporary:
             OpenEXR.File(header, channels).write(str(temporary))
 
-    for count, _ in enumerate(in_order(write, enumerate(frames, first)), 1):
-        yield count
-
-
-def read_sequence(folder: Path, frames: Sequence[int] | None = None) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """What `write_sequence` wrote, as sRGB bytes: all frames, or those of these indices, counted from 0.
-
-    Raises:
-        FootageError: a picture is absent, or cannot be read.
-    """
-    numbered = sorted((int(found[1]), path) for path in folder.iterdir() if (found := _NAME.fullmatch(path.name)))
-    for index in range(len(numbered)) if frames is None else frames:
-        if index >= len(numbered):
-            raise FootageError(f"{quoted(folder)} ends before its frame {index}, which was expected")
-        path = numbered[index][1]
-        try:
-            channels = OpenEXR.File(str(path), separate_channels=True).channels()
-            light = np.stack([channels[name].pixels for name in "RGB"], -1)
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise FootageError(f"{quoted(path)} cannot be read as a frame of the film; write it again") from error
-        yield srgb_bytes_from_linear(light.astype(np.float32))
+    for _ in in_order(write, enumerate(frames, first)):
+        pass

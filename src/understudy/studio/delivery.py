@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 
 from understudy.core.errors import InputError
 from understudy.core.footage import Shot
-from understudy.io.film_sequence import read_sequence, write_sequence
-from understudy.io.video import Sound, read_video, write_film, write_sound
+from understudy.io.film_sequence import write_sequence
+from understudy.io.video import Sound, open_shot, read_frames, read_video, write_film, write_sound
 from understudy.studio.config import FilmCodec
 
 __all__ = ["check_codec", "film_name", "read_film", "write_in_codec"]
@@ -48,11 +48,10 @@ def write_in_codec(folder: Path, codec: FilmCodec, shot: Shot, frames: Frames, f
         return write_film(path, shot, frames, "film" if codec == "h264" else codec)
     if np.ptp(np.diff(shot.timestamps * float(shot.time_base))) > 0.1 / float(shot.frame_rate):
         log.warning("The shot's frame rate varies; a sequence of pictures has its mean, %g.", float(shot.frame_rate))
-    for _ in write_sequence(path, frames, shot.frame_rate, first_frame):
-        pass
+    write_sequence(path, frames, shot.frame_rate, first_frame)
     return write_sound(path / "sound.mov", shot)
 
 
 def read_film(path: Path, frames: list[int] | range) -> Frames:
     """Frames of a written film, by their indices, rising, as sRGB bytes."""
-    return read_sequence(path, frames) if path.is_dir() else read_video(path, frames)
+    return read_frames(open_shot(path), frames) if path.is_dir() else read_video(path, frames)
