@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -18,7 +19,7 @@ from understudy.core.film import Performance
 from understudy.core.motion import Motion
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import intrinsics
-from understudy.geometry.rotations import look_at, quaternion_from_vector
+from understudy.geometry.rotations import look_at, matrix_from_quaternion, quaternion_from_vector
 from understudy.geometry.skinning import skin_vertices
 from understudy.io.gltf import read_gltf, read_gltf_motion, write_character, write_scene
 from understudy.io.gltf_animation import find_clip, node_tree, node_world_matrices, sample_keys
@@ -100,7 +101,55 @@ def test_a_scene_moves_as_the_motion_says(tmp_path, person):
 def test_several_performances_share_a_file(tmp_path, person):
     motion = moves(person)
     write_scene(tmp_path / "two.glb", [Performance(person, motion), Performance(person, motion)])
-    assert len(read_gltf(tmp_path / "two.glb").skeleton) == 45
+    skeleton = read_gltf(tmp_path / "two.glb").skeleton
+    assert len(skeleton) == 2 * 22 + 3
+    assert [skeleton.names[0], skeleton.names[1], skeleton.parents[1], skeleton.parents[24]] == [
+        "root", person.name, 0, 0
+    ]  # fmt: skip
+
+
+def test_joints_hang_on_a_node_of_their_own(tmp_path, person):
+    """Blender takes the node above the joints for the armature, with all that hangs on it: not the camera."""
+    motion = moves(person)
+    camera = CameraPath(
+        np.tile(np.eye(4), (20, 1, 1)), np.tile(intrinsics(900.0, 1280, 720), (20, 1, 1)), 1280, 720, motion.frame_rate
+    )
+    write_scene(tmp_path / "take.glb", [Performance(person, motion)] * 2, camera)
+    document, _ = parts_of(tmp_path / "take.glb")
+    top = [document["nodes"][index] for index in document["scenes"][0]["nodes"]]
+    assert sum("camera" in node for node in top) == 1
+    for skin in document["skins"]:
+        above = [node for node in top if skin["joints"][0] in node.get("children", [])]
+        assert len(above) == 1 and above[0]["children"] == skin["joints"][:1]
+    # A skinned mesh that is no root of the scene would be a warning of the validator.
+    assert sum("skin" in node for node in top) == 2
+
+
+def test_vertices_reach_around_the_motion(tmp_path, person):
+    """As three.js bounds a skinned mesh: all vertices of a surface once, in the rest pose or in any frame."""
+    motion = moves(person)
+    motion = replace(motion, root_position_m=motion.root_position_m + np.linspace((4, 0, 0), (4, 0, 12), len(motion)))
+    write_scene(tmp_path / "take.glb", [Performance(person, motion)])
+    document = open_gltf(tmp_path / "take.glb")
+    over_time = np.concatenate([skinned(person, motion, frame) for frame in range(len(motion))])
+    rest = np.linalg.inv(person.T_joint_mesh[0])
+    for primitive in document.json.meshes[0].primitives:
+        positions = document.accessor(primitive.attributes["POSITION"]).astype(np.float64)
+        used = np.unique(document.accessor(primitive.indices))
+        corners = np.delete(positions, used, axis=0)
+        assert len(corners) == 8 and (np.delete(np.arange(len(positions)), used) == len(used) + np.arange(8)).all()
+        assert (document.accessor(primitive.attributes["JOINTS_0"])[-8:] == 0).all()
+        assert (document.accessor(primitive.attributes["WEIGHTS_0"])[-8:] == [1, 0, 0, 0]).all()
+        for frame in (None, 0, 10, 19):
+            T = rest.copy()
+            if frame is not None:
+                T[:3, :3] = matrix_from_quaternion(motion.q_parent_joint[frame, 0])
+                T[:3, 3] = motion.root_position_m[frame]
+            inside = np.linalg.inv(T @ person.T_joint_mesh[0])
+            seen = over_time @ inside[:3, :3].T + inside[:3, 3]
+            assert (seen > corners.min(0)).all() and (seen < corners.max(0)).all()
+        # No farther than needed: twice the path and a body.
+        assert np.ptp(corners, axis=0).max() < 2 * (20 + 2)
 
 
 def test_armature_scale_and_turn_become_metres(glb, tmp_path, person):

@@ -5,6 +5,7 @@ and without warnings.
 """
 
 import io
+import itertools
 import json
 import os
 import struct
@@ -19,6 +20,7 @@ from PIL import Image
 from understudy.core.camera import CameraPath
 from understudy.core.character import Character, Material
 from understudy.core.film import Performance
+from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf_primitives import unit_normals
 from understudy.io.gltf_skins import ROLES_KEY
@@ -28,6 +30,7 @@ __all__ = ["write_character", "write_scene"]
 
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+NO_POINTS = np.zeros((0, 3))
 
 
 def write_character(path: Path, character: Character) -> None:
@@ -46,13 +49,16 @@ def write_scene(
     off-centre: it gets the first frame's vertical field of view, and its `extras` hold the focal length and the
     optical centre of every frame.
 
+    Viewers that leave out what they take to be out of sight (three.js) bound a skinned mesh once, by all its vertices:
+    eight that no face uses reach around the whole motion.
+
     Raises:
         ValueError: a motion is not on its character's skeleton.
     """
     builder = GlbBuilder()
     channels: list[Channel] = []
     for performance in performances:
-        joint_nodes = builder.add_character(performance.character)
+        joint_nodes = builder.add_character(performance.character, around(performance))
         channels += motion_channels(performance, joint_nodes)
     if camera is not None:
         channels += builder.add_camera(camera)
@@ -79,6 +85,25 @@ def motion_channels(performance: Performance, joint_nodes: list[int]) -> list[Ch
         if moves.any():
             channels.append((node, "rotation", q[:, joint][:, [1, 2, 3, 0]], rate))
     return channels
+
+
+def around(performance: Performance) -> Float[np.ndarray, "8 3"]:
+    """Corners of a cube, in the rest pose, that holds the whole motion wherever the root carries it.
+
+    A viewer may measure it in the rest pose or in any frame: it holds a ball that reaches along the whole path and on
+    to the tips of stretched limbs.
+    """
+    character = performance.character
+    rest = rest_pose(character.skeleton.parents, character.skeleton.T_parent_joint)[:, :3, 3]
+    path = np.concatenate([performance.motion.root_position_m, rest[:1]])
+    stretched = np.zeros(len(rest))
+    for joint, parent in enumerate(character.skeleton.parents):
+        if parent >= 0:
+            stretched[joint] = stretched[parent] + np.linalg.norm(rest[joint] - rest[parent])
+    to_vertex = np.linalg.norm(character.mesh.vertices[:, None] - rest[character.skin_joints], axis=-1)
+    limb = np.where(character.skin_weights > 0, stretched[character.skin_joints] + to_vertex, 0.0).max()
+    reach = limb + np.linalg.norm(np.ptp(path, axis=0))
+    return rest[0] + reach * np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
 
 
 class GlbBuilder:
@@ -129,8 +154,8 @@ class GlbBuilder:
             accessor["min"], accessor["max"] = rows.min(0).tolist(), rows.max(0).tolist()
         return self.append("accessors", accessor)
 
-    def add_character(self, character: Character) -> list[int]:
-        """Add mesh, skin and joints; the node of each joint."""
+    def add_character(self, character: Character, corners: Float[np.ndarray, "corner 3"] = NO_POINTS) -> list[int]:
+        """Add mesh, skin and joints; the node of each joint. Every surface gets `corners` that no face uses."""
         skeleton = character.skeleton
         q = quaternion_from_matrix(skeleton.T_parent_joint[:, :3, :3])[:, [1, 2, 3, 0]]
         joint_nodes = [
@@ -147,23 +172,25 @@ class GlbBuilder:
         for joint, parent in enumerate(skeleton.parents):
             if parent >= 0:
                 self.json["nodes"][joint_nodes[parent]].setdefault("children", []).append(joint_nodes[joint])
-            else:
-                self.json["scenes"][0]["nodes"].append(joint_nodes[joint])
+        # Blender makes an armature of the node above the joints, and hangs on it whatever else stands there.
+        roots = [node for node, parent in zip(joint_nodes, skeleton.parents, strict=True) if parent < 0]
+        armature = self.append("nodes", {"name": character.name, "children": roots})
+        self.json["scenes"][0]["nodes"].append(armature)
         bind = character.T_joint_mesh.swapaxes(1, 2).reshape(-1, 16).copy()
         bind[:, [3, 7, 11, 15]] = (0.0, 0.0, 0.0, 1.0)
         entry = {"name": character.name, "joints": joint_nodes, "inverseBindMatrices": self.add_accessor(bind, "MAT4")}
         if character.roles:
             entry["extras"] = {ROLES_KEY: dict(character.roles)}
         skin = self.append("skins", entry)
-        mesh = self.append("meshes", {"name": character.name, "primitives": self.add_primitives(character)})
+        mesh = self.append("meshes", {"name": character.name, "primitives": self.add_primitives(character, corners)})
         # A skinned mesh stands at the scene's root: the transform of its node does not count (section 3.7.3.3).
         node = self.append("nodes", {"name": f"{character.name} mesh", "mesh": mesh, "skin": skin})
         self.json["scenes"][0]["nodes"].append(node)
         return joint_nodes
 
-    def add_primitives(self, character: Character) -> list[dict[str, Any]]:
-        """One primitive per material that has faces, each with the vertices that it uses."""
-        mesh = character.mesh
+    def add_primitives(self, character: Character, corners: Float[np.ndarray, "corner 3"]) -> list[dict[str, Any]]:
+        """One primitive per material that has faces, each with the vertices that it uses, and `corners` on the root."""
+        mesh, extra = character.mesh, len(corners)
         joints, weights = four_influences(character.skin_joints, character.skin_weights)
         normals = unit_normals(mesh.normals)
         primitives = []
@@ -171,19 +198,23 @@ class GlbBuilder:
             faces = mesh.faces[mesh.face_material == number]
             if not len(faces):
                 continue
-            used, corners = np.unique(faces, return_inverse=True)
+            used, indices = np.unique(faces, return_inverse=True)
             attributes = {
-                "POSITION": self.add_accessor(mesh.vertices[used], "VEC3", ARRAY_BUFFER, bounds=True),
-                "NORMAL": self.add_accessor(normals[used], "VEC3", ARRAY_BUFFER),
-                "JOINTS_0": self.add_accessor(joints[used], "VEC4", ARRAY_BUFFER),
-                "WEIGHTS_0": self.add_accessor(weights[used], "VEC4", ARRAY_BUFFER),
+                "POSITION": self.add_accessor(
+                    np.concatenate([mesh.vertices[used], corners]), "VEC3", ARRAY_BUFFER, bounds=True
+                ),
+                "NORMAL": self.add_accessor(with_rows(normals[used], extra, (0, 1, 0)), "VEC3", ARRAY_BUFFER),
+                "JOINTS_0": self.add_accessor(with_rows(joints[used], extra, (0, 0, 0, 0)), "VEC4", ARRAY_BUFFER),
+                "WEIGHTS_0": self.add_accessor(with_rows(weights[used], extra, (1, 0, 0, 0)), "VEC4", ARRAY_BUFFER),
             }
             if material.texture is not None:
-                attributes["TEXCOORD_0"] = self.add_accessor(mesh.uv[used], "VEC2", ARRAY_BUFFER)
+                attributes["TEXCOORD_0"] = self.add_accessor(
+                    with_rows(mesh.uv[used], extra, (0, 0)), "VEC2", ARRAY_BUFFER
+                )
             primitives.append(
                 {
                     "attributes": attributes,
-                    "indices": self.add_accessor(corners.reshape(-1), "SCALAR", ELEMENT_ARRAY_BUFFER),
+                    "indices": self.add_accessor(indices.reshape(-1), "SCALAR", ELEMENT_ARRAY_BUFFER),
                     "material": self.add_material(material),
                 }
             )
@@ -283,6 +314,11 @@ class GlbBuilder:
             file.write(struct.pack("<I4s", len(text), b"JSON") + text)
             file.write(struct.pack("<I4s", len(self.binary), b"BIN\0") + bytes(self.binary))
         os.replace(partial, path)
+
+
+def with_rows(values: np.ndarray, count: int, row: Sequence[int]) -> np.ndarray:
+    """Values with the same row so many times at their end."""
+    return np.concatenate([values, np.tile(np.array([row], values.dtype), (count, 1))])
 
 
 def four_influences(
