@@ -8,15 +8,19 @@ import struct
 import time
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from made_films import clicks_s, film_with_sound, number_of, numbered, refused, write_h264
 from PIL import Image
 
 from understudy.core.errors import FootageError
+from understudy.io import film, video
+from understudy.io.decoding import sought
 from understudy.io.video import VideoWriter, open_shot, read_frames, write_film
 
 
@@ -220,6 +224,39 @@ def test_a_name_that_is_no_unicode_is_a_name(tmp_path):
     assert len(shot) == 3
     path.write_bytes(b"nothing")
     refused(path, r"\udcff")
+
+
+def test_sound_out_of_order_stays_out(tmp_path, monkeypatch):
+    film_with_sound(tmp_path / "source.mp4", "aac")
+    shot = open_shot(tmp_path / "source.mp4", 0.5)
+    read = film.packets
+
+    def shaken(container, *streams):
+        for index, packet in enumerate(read(container, *streams)):
+            if index % 7 == 3 and packet.pts is not None:
+                packet.pts, packet.dts = (None, None) if index % 2 else (packet.pts - 9000, packet.dts - 9000)
+            if index % 11 == 5 and packet.pts is not None:
+                packet.pts, packet.duration = packet.dts - 1, -5  # It would be heard before it is decoded.
+            yield packet
+
+    monkeypatch.setattr(film, "packets", shaken)
+    for name in ("new.mp4", "new.mkv"):
+        assert write_film(tmp_path / name, shot, read_frames(shot)) == "copied"
+        assert len(open_shot(tmp_path / name)) == len(shot) and len(clicks_s(tmp_path / name)) > 2
+
+
+def test_a_film_without_a_way_back_is_read_from_its_start(tmp_path, monkeypatch):
+    film_with_sound(tmp_path / "source.mkv", "aac")
+    monkeypatch.setattr(video, "sought", lambda *asked: False)
+    monkeypatch.setattr(film, "sought", lambda *asked: False)
+    shot = open_shot(tmp_path / "source.mkv", 1.0, 2.0)
+    assert [number_of(frame) for frame in read_frames(shot)] == list(range(24, 48))
+    write_film(tmp_path / "new.mp4", shot, read_frames(shot))
+    assert clicks_s(tmp_path / "new.mp4")[:2] == pytest.approx([0, 0.5], abs=0.03)
+    container = Mock(spec=InputContainer)
+    for error in (av.error.FFmpegError(1, "unknown"), OverflowError()):
+        container.seek.side_effect = error
+        assert not sought(container, 10**30)
 
 
 @pytest.mark.shared

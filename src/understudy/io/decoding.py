@@ -35,6 +35,7 @@ __all__ = [
     "picture",
     "promised_frames",
     "shown_size",
+    "sought",
     "sound_tracks",
     "square_size",
 ]
@@ -154,6 +155,15 @@ def sound_tracks(container: InputContainer) -> list[AudioStream]:
         for track in container.streams.audio
         if track.codec_context is not None and track.codec_context.sample_rate > 0 and track.time_base
     ]
+
+
+def sought(container: InputContainer, time: int, stream: VideoStream | None = None) -> bool:
+    """Go to the key frame before a time, in the stream's units, or in FFmpeg's without one; False: there is no way."""
+    try:
+        container.seek(time, stream=stream)
+    except (av.error.FFmpegError, OverflowError):
+        return False
+    return True
 
 
 def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> Iterator[Packet]:

@@ -16,7 +16,7 @@ from av.packet import Packet
 from jaxtyping import Int
 
 from understudy.core.footage import Shot
-from understudy.io.decoding import decoded_packet, open_film, packets, sound_tracks
+from understudy.io.decoding import decoded_packet, open_film, packets, sought, sound_tracks
 from understudy.io.encoding import VideoKind, add_film_stream, film_frame, open_output
 from understudy.io.temporary import whole_file
 
@@ -87,16 +87,24 @@ def _write(
         output.mux(stream.encode(picture))
         # Sound goes in beside the pictures: a muxer that waits for one of the two keeps the other in memory.
         while waiting is not None and waiting.pts * waiting.time_base <= times[count] * time_base:
-            output.mux(waiting)
+            _mux_sound(output, waiting)
             waiting = next(sound, None)
         count += 1
     if count != len(shot):
         raise ValueError(f"{count} pictures for the {len(shot)} frames of the shot")
     output.mux(stream.encode(None))
     while waiting is not None:
-        output.mux(waiting)
+        _mux_sound(output, waiting)
         waiting = next(sound, None)
     return outcome
+
+
+def _mux_sound(output: OutputContainer, packet: Packet) -> None:
+    """Add a packet of sound, or leave it out where it is too damaged for a file of this format."""
+    try:
+        output.mux(packet)
+    except (av.error.ArgumentError, av.error.InvalidDataError) as error:
+        log.debug("A packet of sound is left out: %s", error)
 
 
 def _timeline(shot: Shot) -> tuple[Int[np.ndarray, " frame"], Fraction]:
@@ -114,14 +122,16 @@ class _Copied:
         self.target = output.add_stream_from_template(track)
         self._start_s, self._end_s, self._time_base = start_s, end_s, track.time_base
         self.ended = False
+        self._last: int | None = None
 
     def __call__(self, packet: Packet) -> Iterator[Packet]:
-        if packet.pts is None or packet.dts is None:
+        if packet.pts is None or packet.dts is None or (self._last is not None and packet.dts <= self._last):
             return
         time_s = packet.pts * self._time_base
         self.ended = time_s >= self._end_s
         # One packet more in front lets the decoder settle; its time is negative, so players do not play it.
         if not self.ended and time_s + 2 * (packet.duration or 0) * self._time_base > self._start_s:
+            self._last = packet.dts
             shift = round(self._start_s / self._time_base)
             packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, self.target
             yield packet
@@ -145,6 +155,8 @@ class _Encoded:
 
     def __call__(self, packet: Packet) -> Iterator[Packet]:
         for frame in decoded_packet(packet):
+            if frame.pts is None or not frame.time_base or frame.sample_rate <= 0:
+                continue
             time_s = frame.pts * frame.time_base
             self.ended = time_s >= self._end_s
             if not self.ended and time_s + Fraction(frame.samples, frame.sample_rate) > self._start_s:
@@ -163,7 +175,7 @@ def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -
     start_s = int(shot.timestamps[0]) * shot.time_base
     end_s = start_s + (int(shot.timestamps[-1]) - int(shot.timestamps[0])) * shot.time_base + 1 / shot.frame_rate
     if shot.start_frame > 0:
-        source.seek(int((start_s - 1) * av.time_base))
+        sought(source, int((start_s - 1) * av.time_base))
     kept: dict[int, _Copied | _Encoded] = {}
     for track in tracks:
         copies = _is_heard(track.codec_context.name, output)

@@ -16,7 +16,7 @@ from jaxtyping import Int, UInt8
 from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
 from understudy.io.colour import ColourSpace
-from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sound_tracks
+from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sought, sound_tracks
 from understudy.io.deinterlacing import deinterlaced
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film, write_sound
@@ -263,7 +263,8 @@ def _frames_from(path: Path, pts: int | None, as_stored: bool = False) -> Iterat
     whole = iter if as_stored else deinterlaced
     for back_s in (0, 2, 10) if pts is not None else ():
         with film(path) as (container, stream):
-            container.seek(pts - int(back_s / stream.time_base), stream=stream)
+            if not sought(container, pts - int(back_s / stream.time_base), stream):
+                continue
             found = False
             for frame in whole(_anchored(decoded(container, stream), pts, as_stored)):
                 found = True
