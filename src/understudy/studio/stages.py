@@ -96,10 +96,8 @@ def people_stage(cut: Cut) -> None:
 def _people_count(cut: Cut) -> int:
     """How many people have masks and landmarks of their own: by the files that are there, not by what is said."""
     outputs = cut.project.stages[cut.prefix + "people"].outputs
-    numbers = itertools.takewhile(
-        lambda number: f"{cut.prefix}people/person_{number}.mkv" in outputs, itertools.count(1)
-    )
-    return sum(1 for _ in numbers)
+    found = (f"{cut.prefix}people/person_{number}.mkv" in outputs for number in itertools.count(1))
+    return sum(1 for _ in itertools.takewhile(bool, found))
 
 
 def _rough_masks(cut: Cut, edited: bool = True) -> list[str]:
