@@ -34,7 +34,7 @@ from understudy.io.images import write_png
 from understudy.io.video import open_shot, read_frames
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SIZE, FRAMES = (320, 180), 8
+SIZE, FRAMES = (320, 180), 6
 POLL_S = 0.02
 
 
@@ -63,9 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20, help="of each job")
-    parser.add_argument(
-        "--places", type=int, default=20, help="at which recast's disk is full; others' a fifth"
-    )
+    parser.add_argument("--places", type=int, default=20, help="at which recast's disk is full; others' a fifth")
     parser.add_argument("--only", nargs="*")
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
@@ -113,7 +111,19 @@ def jobs(folder: Path) -> list[Job]:
         write_png(set_folder / f"{number}.png", np.ascontiguousarray(frame[:, :: frame.shape[1] // 128]))
     options = ["--steps", "1", "--camera", "pan:20", "--prompt", "a man walks"]
     return [
-        Job("recast", lambda out: ["recast", str(shot), "--character", str(character), "-o", str(out / "film")]),
+        Job(
+            "recast",
+            lambda out: [
+                "recast",
+                str(shot),
+                "--character",
+                str(character),
+                "--quality",
+                "draft",
+                "-o",
+                str(out / "film"),
+            ],
+        ),
         Job("shoot", lambda out: ["shoot", "--set", str(set_folder), *options, "-o", str(out / "clip.mp4")]),
         Job("train", lambda out: ["scene", "train", "--preset", "tiny", "-o", str(out / "run")], keeps=False),
     ]

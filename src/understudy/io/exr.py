@@ -1,5 +1,6 @@
 """Render passes as multi-layer EXR, one file per frame, with the camera and Cryptomatte in the header."""
 
+import io
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -69,8 +70,10 @@ def write_exr(
             header |= cryptomatte_header(layer, list(mattes))
             channels |= cryptomatte_channels(layer, mattes)
     header |= {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    content = io.BytesIO()  # OpenEXR itself takes no path that is no text, as a folder's may be
+    OpenEXR.File(header, channels).write(content)
     with whole_file(path) as temporary:
-        OpenEXR.File(header, channels).write(str(temporary))
+        temporary.write_bytes(content.getbuffer())
 
 
 def camera_header(camera: CameraPath, frame: int, number: int) -> dict[str, Any]:
