@@ -19,14 +19,16 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from understudy.core.camera import CameraPath
 from understudy.core.clip import SceneClip
-from understudy.core.errors import FileFormatError
+from understudy.core.errors import FileFormatError, quoted
 from understudy.geometry.projection import intrinsics
 from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
 from understudy.io.encoding import VideoKind, VideoWriter
+from understudy.io.images import read_picture
+from understudy.io.records import Record, read_record
 from understudy.io.temporary import temporary_name
 from understudy.io.text import replace_text
 from understudy.io.video import read_video
@@ -46,7 +48,7 @@ SENSOR_MM = 36.0
 """Width of the sensor: the public dataset does not say, 36 mm fits its pictures (73.7° with its 24 mm lens)."""
 FRAME_RATE = Fraction(15)
 WITH, WITHOUT = "whuman", "wohuman"
-MAX_TEXT_BYTES, MAX_PANORAMA_PIXELS, MAX_CLIP_BYTES = 1 << 20, 1 << 27, 4 << 30
+MAX_TEXT_BYTES, MAX_CLIP_BYTES = 1 << 20, 4 << 30
 _TAKE = re.compile(r"^(?P<take>\w+)_(?P<lens>\d+(?:\.\d+)?)mm$")
 
 
@@ -142,10 +144,13 @@ def _words(root: Path, scene: str) -> Path:
 
 def _split(name: str) -> tuple[str, float]:
     """Take and focal length of a camera's name."""
-    found = _TAKE.match(name)
+    found = _TAKE.fullmatch(name)
     if not found:
-        raise FileFormatError(f"a camera is named {name!r}; expected take and lens, as in 01_24mm.")
-    return found["take"], float(found["lens"])
+        raise FileFormatError(f"a camera is named {quoted(name)}; expected take and lens, as in 01_24mm.")
+    lens_mm = float(found["lens"])
+    if not 1 <= lens_mm <= 10_000:
+        raise FileFormatError(f"a camera is named {quoted(name)}; expected a lens of 1 to 10000 mm")
+    return found["take"], lens_mm
 
 
 def _frames(path: Path, index: list[int]) -> np.ndarray:
@@ -172,24 +177,12 @@ def _write_panorama(path: Path, panorama: UInt8[np.ndarray, "rows columns 3"]) -
 
 
 def _read_panorama(path: Path) -> UInt8[np.ndarray, "rows columns 3"]:
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > MAX_PANORAMA_PIXELS:
-                raise FileFormatError(f"{path.name} has {image.width}×{image.height} pixels: scale it to 8192×4096.")
-            return np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise FileFormatError(f"the panorama {path} cannot be read: {error}") from error
+    return np.ascontiguousarray(read_picture(path)[..., :3])
+
+
+class _Words(Record):
+    caption: str
 
 
 def _read_words(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise FileFormatError(f"{path} is larger than {MAX_TEXT_BYTES >> 20} MiB: it is no sentence.")
-        caption = json.loads(path.read_text(encoding="utf-8"))["caption"]
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror}): the scene is unfinished.") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileFormatError(f"{path} holds no caption: {error}") from error
-    if not isinstance(caption, str):
-        raise FileFormatError(f"{path}: the caption is {caption!r}; expected a sentence.")
-    return caption
+    return read_record(path, _Words, "sentence", MAX_TEXT_BYTES).caption

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from understudy.core.camera import CameraPath
 from understudy.core.clip import SceneClip
-from understudy.core.errors import InputError
+from understudy.core.errors import InputError, quoted
 from understudy.core.progress import Progress, silent
 from understudy.geometry.projection import intrinsics
 from understudy.io.scene_dataset import LENS_MM, SENSOR_MM, finished_scenes, write_scene_clip
 from understudy.io.temporary import remove_abandoned
-from understudy.io.text import replace_text
+from understudy.io.text import read_json, replace_text
 from understudy.studio.outputs import own_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl
@@ -31,6 +31,7 @@ __all__ = ["RenderDatasetConfig", "render_dataset"]
 
 FRAME_RATE = Fraction(15)
 FRAMES_AT_ONCE = 8
+MAX_SETTINGS_BYTES = 1 << 20
 RendererName = Literal["raycast", "opengl"]
 
 
@@ -93,12 +94,11 @@ def _same_settings(config: RenderDatasetConfig, out: Path) -> None:
     ours = asdict(replace(config, clips=0, device="any"))
     path = out / "settings.json"
     if path.exists():
-        try:
-            theirs = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); name another folder.") from error
+        theirs = read_json(path, "list of settings", MAX_SETTINGS_BYTES)
         if theirs != ours:
-            raise InputError(f"{out} holds clips of other settings ({theirs}); name another folder or use the same.")
+            raise InputError(
+                f"{out} holds clips of other settings ({quoted(theirs)[1:-1]}); name another folder or use the same."
+            )
         return
     replace_text(path, json.dumps(ours) + "\n")
 

@@ -11,15 +11,20 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float
+from pydantic import ConfigDict
 from torch import Tensor
 
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import FileFormatError, UnderstudyError
 from understudy.core.progress import Progress
+from understudy.io.files import read_bytes
 from understudy.io.images import write_png
+from understudy.io.records import Record, parse_record
 from understudy.io.temporary import temporary_name
 from understudy.videogen.sample import frames_of
 
 __all__ = ["Curves", "read_curves", "write_contact_sheet"]
+
+MAX_CURVES_BYTES = 64 << 20
 
 
 class Curves:
@@ -93,15 +98,28 @@ class Curves:
             file.write(json.dumps(line) + "\n")
 
 
+class _Line(Record):
+    model_config = ConfigDict(extra="allow")
+
+    step: int
+    loss: float
+    seconds: float = 0.0
+
+
 def read_curves(path: Path) -> list[dict[str, float | int]]:
-    """The lines of a training's curves; a last line that was cut off is left out."""
+    """The lines of a training's curves; a last line that was cut off is left out.
+
+    Raises:
+        FileFormatError: the file is too large, or no regular file.
+    """
+    if not path.exists():
+        return []
     lines = []
-    if path.is_file():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(text))
-            except ValueError:
-                break
+    for text in read_bytes(path, "file of curves", MAX_CURVES_BYTES).splitlines():
+        try:
+            lines.append(parse_record(text, path, _Line, "line of curves").model_dump())
+        except FileFormatError:
+            break
     return lines
 
 
