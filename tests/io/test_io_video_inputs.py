@@ -37,16 +37,19 @@ def trim(path: Path, start_s: Fraction, duration_s: Fraction) -> None:
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 20), (7, 24), (30, 42)])
-def test_a_trimmed_clip_is_whole_and_in_sync(tmp_path, caplog, first, count):
-    path = tmp_path / "trimmed.mp4"
-    film_with_sound(path, "aac")
+@pytest.mark.parametrize(
+    ("name", "codec", "outcome"), [("trimmed.mp4", "aac", "copied"), ("trimmed.mov", "pcm_s16le", "encoded")]
+)
+def test_a_trimmed_clip_is_whole_and_in_sync(tmp_path, caplog, name, codec, outcome, first, count):
+    path = tmp_path / name
+    film_with_sound(path, codec)
     trim(path, Fraction(first, 24), Fraction(count, 24))
     shot = open_shot(path)
     assert not caplog.records
     assert len(shot) == count and shot.frame_rate == 24
     assert [number_of(frame) for frame in read_frames(shot)] == list(range(first, first + count))
     assert [number_of(frame) for frame in read_frames(shot, [1, 18])] == [first + 1, first + 18]
-    assert write_film(tmp_path / "new.mp4", shot, read_frames(shot)) == "copied"
+    assert write_film(tmp_path / "new.mp4", shot, read_frames(shot)) == outcome
     expected = [t for t in np.arange(0, 3, 0.5) - first / 24 if -0.01 < t < count / 24 - 0.01]
     heard = [t for t in clicks_s(tmp_path / "new.mp4") if -0.01 < t < count / 24 - 0.01]
     assert heard == pytest.approx(expected, abs=0.002)
@@ -163,6 +166,22 @@ def test_a_frame_larger_than_its_film_is_not_decoded(tmp_path):
         else:
             assert len(open_shot(tmp_path / name)) == 3
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB; 9000×9000 take 79,000.
+
+
+def test_of_two_pictures_the_default_one_is_the_film(tmp_path):
+    with av.open(str(tmp_path / "two.mkv"), "w") as out:
+        streams = [out.add_stream("libx264", rate=24) for _ in range(2)]
+        for stream, flag in zip(streams, (0, av.stream.Disposition.default), strict=True):
+            stream.width, stream.height, stream.pix_fmt, stream.disposition = 96, 64, "yuv420p", flag
+        for index in range(6):
+            for number, stream in enumerate(streams):
+                frame = VideoFrame.from_ndarray(numbered(index + 100 * number), "rgb24").reformat(format="yuv420p")
+                frame.pts, frame.time_base = index, Fraction(1, 24)
+                out.mux(stream.encode(frame))
+        for stream in streams:
+            out.mux(stream.encode(None))
+    shot = open_shot(tmp_path / "two.mkv")
+    assert [number_of(frame) for frame in read_frames(shot)] == list(range(100, 106))
 
 
 @pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])

@@ -29,7 +29,7 @@ cineon: the density of film, as scanners write it in 10 bits; code 95 is black, 
 """
 
 # ITU-T H.273, tables 2 and 3: code points of primaries and transfer characteristics.
-_PQ, _HLG = 16, 18
+_LINEAR, _PQ, _HLG = 8, 16, 18
 _XY_OF_PRIMARIES = {
     9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),  # BT.2020
     11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # P3, DCI
@@ -53,11 +53,11 @@ _BAND_ROWS = 128
 
 
 def needs_colour_management(transfer: int, primaries: int) -> bool:
-    """Whether values with these H.273 codes are more than a matrix away from sRGB: HDR, or a wider gamut.
+    """Whether values with these H.273 codes are more than a matrix away from sRGB: light, HDR, or a wider gamut.
 
     BT.601 and BT.709 material is shown as it is, as monitors and players do.
     """
-    return transfer in (_PQ, _HLG) or primaries in _XY_OF_PRIMARIES
+    return transfer in (_LINEAR, _PQ, _HLG) or primaries in _XY_OF_PRIMARIES
 
 
 def srgb_from_film(
@@ -145,6 +145,8 @@ def _linear_table(transfer: int) -> Float[np.ndarray, " code"]:
         m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
         p = v ** (1 / m2)
         light = (np.maximum(p - c1, 0) / (c2 - c3 * p)) ** (1 / m1) * 10000 / _REFERENCE_WHITE_NITS
+    elif transfer == _LINEAR:
+        light = v
     elif transfer == _HLG:
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(v <= 0.5, v * v / 3, (np.exp((v - c) / a) + b) / 12)

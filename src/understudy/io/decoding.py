@@ -25,6 +25,7 @@ from understudy.io.colour import needs_colour_management, srgb_from_film
 from understudy.io.files import check_file
 
 __all__ = [
+    "check_colours",
     "check_size",
     "decoded",
     "decoded_packet",
@@ -57,6 +58,8 @@ _CONTAINERS = (
 _PICTURES = "png_pipe,jpeg_pipe,tiff_pipe,dpx_pipe"
 # Decoders refuse larger pictures before they take memory: any frame of a file may have a size of its own.
 _DECODER_LIMITS = {"max_pixels": str(MAX_PIXELS)}
+_UNNAMED_MATRICES = (0, 2, 3)
+"""Codes of ITU-T H.273 for RGB, for nothing said, and reserved."""
 _UPRIGHT = (False, False, False)
 _TURNS_BY_DEGREES = {90: (True, False, True), 180: (False, True, True), 270: (True, True, False)}
 # To packed 16 bits (rgb48le) swscale overflows where it interpolates all chroma of 4:2:0.
@@ -104,7 +107,7 @@ def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if not streams:
             heard = " (only sound)" if container.streams.audio else ""
             raise FootageError(f"{quoted(path)} holds no moving picture{heard}; give a film file.")
-        stream = streams[0]
+        stream = max(streams, key=lambda stream: bool(stream.disposition & stream.disposition.default))
         if stream.codec_context is None:
             raise FootageError(f"{quoted(path)} is in a codec that cannot be decoded here; convert it to H.264.")
         if not stream.time_base:
@@ -190,6 +193,16 @@ def decoded_packet(packet: Packet) -> list[VideoFrame | AudioFrame]:
         return packet.decode()
     except av.error.FFmpegError:
         return []
+
+
+def check_colours(path: Path, frame: VideoFrame) -> None:
+    """Raise FootageError where a frame's colours are stored in a way that would come out wrong, such as ICtCp."""
+    code = int(frame.colorspace)
+    if code not in _MATRIX and code not in _UNNAMED_MATRICES and not frame.format.is_rgb:
+        raise FootageError(
+            f"{quoted(path)} stores its colours with matrix {code} of ITU-T H.273, which is not known here: convert it"
+            " to BT.709."
+        )
 
 
 def shown_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:

@@ -16,7 +16,17 @@ from jaxtyping import Int, UInt8
 from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
 from understudy.io.colour import ColourSpace
-from understudy.io.decoding import check_size, decoded, film, picture, promised_frames, shown_size, sought, sound_tracks
+from understudy.io.decoding import (
+    check_colours,
+    check_size,
+    decoded,
+    film,
+    picture,
+    promised_frames,
+    shown_size,
+    sought,
+    sound_tracks,
+)
 from understudy.io.deinterlacing import deinterlaced
 from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film, write_sound
@@ -222,7 +232,7 @@ def _decoded_times(
 ) -> tuple[Int[np.ndarray, " frame"], tuple[int, int]]:
     """The timestamps of the frames that really decode (all −1 where they have none), and the size they are shown in.
 
-    Raises FootageError at the first frame if it is no size to work on.
+    Raises FootageError at the first frame if its size or its colours cannot be worked with.
     """
     times: list[int] = []
     size, interlaced = (2, 2), False
@@ -231,6 +241,7 @@ def _decoded_times(
         if not times:
             size = shown_size(frame, pixel_aspect)
             check_size(path, *size)
+            check_colours(path, frame)
         if end_pts is not None and frame.pts is not None and frame.pts > end_pts:
             break
         times.append(-1 if frame.pts is None else frame.pts)
