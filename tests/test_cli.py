@@ -279,3 +279,18 @@ def test_a_film_is_not_made_from_what_lies_in_its_own_folder(tmp_path, sample, c
     ):
         expect_one_sentence(capsys, given, "lies in", "copy it elsewhere")
     assert sorted(path.name for path in film.iterdir()) == ["film.mp4", "hero.png"]
+
+
+def test_a_link_to_itself_and_a_file_beyond_reason_are_refused_at_once(tmp_path, sample, capsys):
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    for name in ("huge.png", "huge.glb"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(3 << 30)  # Takes no place on the disk.
+    out = tmp_path / "film"
+    expect_one_sentence(
+        capsys, ["recast", tmp_path / "loop.mp4", "--character", sample["character"], "-o", out], "loop.mp4"
+    )
+    for name in ("loop.png", "huge.png", "huge.glb"):
+        expect_one_sentence(capsys, ["recast", sample["shot"], "--character", tmp_path / name, "-o", out], name)
+    assert not out.exists()

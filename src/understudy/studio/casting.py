@@ -15,6 +15,7 @@ from understudy.core.character import Character
 from understudy.core.errors import CharacterError, InputError
 from understudy.core.progress import Progress
 from understudy.decompose.landmarks import Crop, Pose, PoseModel
+from understudy.io.files import check_file
 from understudy.io.gltf import write_character
 from understudy.io.gltf_document import files_beside
 from understudy.io.images import PICTURE_SUFFIXES
@@ -24,6 +25,8 @@ from understudy.studio.narration import Narrator
 from understudy.studio.project import Project
 
 __all__ = ["character_stage", "check_character"]
+
+MOST_CHARACTER_BYTES = 1 << 30
 
 RIG_SUFFIXES = (".glb", ".gltf", ".vrm")
 _SURE = 0.1
@@ -65,6 +68,7 @@ def check_character(path: Path, config: RecastConfig) -> None:
     """
     if not path.is_file():
         raise CharacterError(f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM)")
+    check_file(path, "character", MOST_CHARACTER_BYTES, CharacterError)  # Before all of it is hashed.
     if path.suffix.lower() not in (*RIG_SUFFIXES, *PICTURE_SUFFIXES):
         raise CharacterError(
             f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
@@ -72,6 +76,8 @@ def check_character(path: Path, config: RecastConfig) -> None:
     for option, file in (("--joints", config.joints), ("--cutout", config.cutout)):
         if file is not None and not file.is_file():
             raise InputError(f"there is no file {file}; give an existing file for {option}, or leave it out")
+        if file is not None:
+            check_file(file, f"file for {option}", MOST_CHARACTER_BYTES)
 
 
 def character_stage(project: Project, path: Path, config: RecastConfig, narrator: Narrator) -> None:

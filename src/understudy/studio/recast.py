@@ -1,6 +1,7 @@
 """The main job: a shot and a character in, the film's folder out."""
 
 import json
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -78,7 +79,7 @@ def recast_with(shot_path: Path, character_path: Path, out: Path, config: Recast
 
 def _check_outside(given: Path, out: Path) -> None:
     """Raise InputError where the film's own folder would be made from a file in it, which it may replace or remove."""
-    place = given.resolve()
+    place = Path(os.path.realpath(given))  # Takes a link that leads to itself, too.
     if out.is_dir() and any(one.exists() and one.samefile(out) for one in (place, *place.parents)):
         raise InputError(
             f"{quoted(given)} lies in {quoted(out)}, the folder of the film that is made from it; copy it elsewhere, or"
