@@ -1,6 +1,7 @@
 """The command line: verbs, help, and bad input as one sentence with exit code 2."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ import understudy
 from understudy.cli.console import ConsoleNarrator
 from understudy.cli.main import VERBS, main
 from understudy.io.video import VideoWriter
+from understudy.io.weights import BUNDLED, PACKAGE, read_manifest, verify_bundled
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -294,3 +296,32 @@ def test_a_link_to_itself_and_a_file_beyond_reason_are_refused_at_once(tmp_path,
     for name in ("loop.png", "huge.png", "huge.glb"):
         expect_one_sentence(capsys, ["recast", sample["shot"], "--character", tmp_path / name, "-o", out], name)
     assert not out.exists()
+
+
+def test_the_doctor_reads_every_byte_of_the_weights(tmp_path, monkeypatch, capsys):
+    for name in ("bundled.json", "weights.json"):
+        assert (PACKAGE / "io" / name).is_file()
+    bundled = {entry["name"] for entry in json.loads(BUNDLED.read_text())}
+    assert bundled == {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.safetensors")}
+    assert verify_bundled() == []
+    (tmp_path / "weights/blazepose").mkdir(parents=True)
+    for file in read_manifest()["blazepose"].files:  # of the right size, as after a bad disk
+        (tmp_path / "weights/blazepose" / file.name).write_bytes(bytes(file.size))
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path))
+    entries = [{"name": "io/weights.json", "size": 3, "sha256": "0" * 64}]
+    (tmp_path / "bundled.json").write_text(json.dumps(entries))
+    monkeypatch.setattr("understudy.io.weights.BUNDLED", tmp_path / "bundled.json")
+    assert main(["doctor"]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "needs weights blazepose (damaged)" in said
+    assert "weights.json has" in said and "install understudy again" in said
+
+
+@pytest.mark.parametrize(("driver", "platform", "option"), [(False, "linux", True), (True, "linux", False)])
+def test_what_to_install_for_pytorch(driver, platform, option, monkeypatch, capsys):
+    monkeypatch.setattr("understudy.cli.needs.find_spec", lambda name: None)
+    monkeypatch.setattr("understudy.cli.needs._has_cuda", lambda: driver)
+    monkeypatch.setattr("understudy.cli.needs.sys.platform", platform)
+    assert main(["shoot", "--set", "a"]) == 3
+    said = capsys.readouterr().err
+    assert "pip install torch accelerate" in said and ("download.pytorch.org/whl/cpu" in said) == option

@@ -173,6 +173,8 @@ def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> I
     """All packets from where the container stands; where the file ends in the middle of one, what came before it."""
     try:
         yield from container.demux(*streams)
+    except MemoryError:  # FFmpeg's is one of its errors too, but no fault of the file's
+        raise
     except av.error.FFmpegError:
         return
 
@@ -191,6 +193,8 @@ def decoded_packet(packet: Packet) -> list[VideoFrame | AudioFrame]:
     """The frames of a packet; none of a broken one."""
     try:
         return packet.decode()
+    except MemoryError:
+        raise
     except av.error.FFmpegError:
         return []
 

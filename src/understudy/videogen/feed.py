@@ -5,7 +5,10 @@ The pool at a step depends on the step alone. So training that was cut off finds
 
 import multiprocessing
 import pickle
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Protocol, runtime_checkable
@@ -162,7 +165,8 @@ class RenderProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_render_on_request, args=(theirs, render), daemon=True)
-        self._process.start()
+        with _interrupts_ignored():
+            self._process.start()
         theirs.close()
         self._ahead: int | None = None
 
@@ -197,6 +201,19 @@ class RenderProcess:
         self._connection.close()
         self._process.terminate()
         self._process.join()
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """What is started meanwhile leaves Ctrl-C to its owner, who ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _render_on_request(connection: Connection, render: Callable[[int], TrainingClips]) -> None:
