@@ -198,6 +198,30 @@ def test_photographs_in_a_film_may_say_how_they_lie(tmp_path, orientation, turns
     assert np.abs(next(read_frames(shot)).astype(int) - wanted).mean() < 12
 
 
+def test_an_index_of_millions_in_a_small_file_takes_no_memory(tmp_path):
+    path = tmp_path / "film.mov"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("rawvideo", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "rgb24"
+        for index in range(4):
+            frame = VideoFrame.from_ndarray(numbered(index), "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 24)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert len(open_shot(path)) == 4
+    data, claimed = bytearray(path.read_bytes()), 60_000_000
+    struct.pack_into(">II", data, data.index(b"stsz") + 8, 1, claimed)
+    struct.pack_into(">I", data, data.index(b"stsc") + 16, claimed)
+    struct.pack_into(">I", data, data.index(b"stts") + 12, claimed)
+    path.write_bytes(data)
+    before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    refused(path, "its index counts 60000000")
+    # What no such count gives away, FFmpeg refuses: it may not take one block for them all.
+    with pytest.raises((av.error.FFmpegError, StopIteration)), av.open(str(path)) as container:
+        next(container.decode(video=0))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000 and time.perf_counter() - begin < 5
+
+
 def test_a_gap_of_months_is_refused_where_it_is(tmp_path):
     path = tmp_path / "gap.mkv"
     times = [0, 1, 2, 3, *(24 * 86400 * 115 + np.arange(3)).tolist()]

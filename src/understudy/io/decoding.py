@@ -1,8 +1,9 @@
 """Opening film files and turning what is in them into pictures: the part of reading that knows FFmpeg."""
 
+import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import overload
@@ -23,6 +24,7 @@ from jaxtyping import UInt8, UInt16
 from understudy.core.errors import FootageError, quoted
 from understudy.io.colour import needs_colour_management, srgb_from_film
 from understudy.io.files import check_file
+from understudy.io.mp4_index import check_mp4_index
 
 __all__ = [
     "check_colours",
@@ -48,6 +50,8 @@ MAX_PIXELS = 40_000_000
 MAX_ASPECT = 16
 """Of a picture's longer side, in shorter ones."""
 MAX_STREAMS = 64
+MAX_BLOCK_BYTES = 128 << 20
+"""The largest picture has 120 MB as 8-bit RGB; an index of so many bytes, 5 million frames."""
 _SQUARE_WITHIN = Fraction(1, 100)
 """A pixel aspect this near 1 comes from rounding in the file's own figures: its pixels are square."""
 
@@ -69,12 +73,23 @@ _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Col
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}  # fmt: skip
 
 
+def _bound_blocks() -> None:
+    """Let FFmpeg claim no block of memory larger than MAX_BLOCK_BYTES, whatever a file's tables promise."""
+    with suppress(OSError, AttributeError):  # Where its library cannot be asked by name (Windows).
+        ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_BLOCK_BYTES))
+
+
+_bound_blocks()
+
+
 def open_film(path: Path) -> InputContainer:
     """A film file as FFmpeg sees it; whoever opens it closes it.
 
     Raises:
         FootageError: missing, a folder, a pipe or a device, empty, truncated, or no film.
     """
+    check_file(path, "film", MAX_BYTES, FootageError)
+    check_mp4_index(path)
     return _opened(path, _CONTAINERS, "film")
 
 
