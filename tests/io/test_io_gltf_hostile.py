@@ -45,6 +45,13 @@ def indices_without_data(document, binary):
     return document, binary
 
 
+def vertices_beyond_measure(document, binary):
+    """Few of which a face uses."""
+    for index in primitive_of(document)["attributes"].values():
+        document["accessors"][index]["count"] = 2**29
+    return document, binary
+
+
 def one_surface_many_times(document, binary):
     indices, binary = add_accessor(document, binary, np.zeros((30_000, 1), "<u2"))
     document["meshes"][0]["primitives"] = [primitive_of(document) | {"indices": indices}] * 4000
@@ -131,7 +138,8 @@ def text(content):
 REFUSED = {
     change.__name__: change
     for change in (
-        zeros_without_data, indices_without_data, one_surface_many_times, one_mesh_at_many_nodes,
+        zeros_without_data, indices_without_data, vertices_beyond_measure, one_surface_many_times,
+        one_mesh_at_many_nodes,
         a_long_chain_of_nodes, a_hundred_thousand_nodes, one_joint_many_times, many_morph_targets,
         a_picture_too_large, many_large_pictures, a_buffer_beyond_measure, numbers_beyond_measure,
     )

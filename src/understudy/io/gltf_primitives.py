@@ -21,8 +21,8 @@ __all__ = ["RigPart", "claim_surfaces", "read_parts", "vertex_normals"]
 TRIANGLES, STRIP, FAN = 4, 5, 6
 MAX_INFLUENCES = 8
 MAX_SURFACES = 5000
-VERTEX_BYTES, CORNER_BYTES = 512, 32
-"""What a vertex and a corner of a face take while they are read."""
+LISTED_BYTES, VERTEX_BYTES, CORNER_BYTES = 16, 512, 32
+"""What a vertex in the list, one that a face uses, and a corner of a face take while they are read."""
 
 Rows = np.ndarray | slice
 """Which rows of an accessor to read."""
@@ -107,7 +107,8 @@ def claim_surfaces(document: GltfDocument, tree: NodeTree) -> None:
         if primitive.indices is not None:
             corners = document.entry("accessors", primitive.indices).count
         colours = 4 if "COLOR_0" in primitive.attributes else 1
-        document.budget.take("its vertices", min(count, 3 * corners), colours + morphs, bytes_each=VERTEX_BYTES)
+        document.budget.take("its vertices", count, bytes_each=LISTED_BYTES)
+        document.budget.take("its vertices", min(count, corners), colours + morphs, bytes_each=VERTEX_BYTES)
         document.budget.take("its faces", corners, colours, bytes_each=CORNER_BYTES)
 
 
