@@ -5,15 +5,18 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
+from understudy.characters.backdrop import Backdrop, find_backdrop
+from understudy.characters.card import drawn_by_alpha, is_cut_out, opaque_window
+from understudy.characters.matting import outline, settle
 from understudy.characters.protocol import Detection
 from understudy.core.errors import CharacterError
 
 __all__ = ["background_distance", "cut_out", "largest_figure"]
 
-WORKING_HEIGHT_PX = 480
-"""GrabCut runs at this height; a guided filter carries its edge to full resolution."""
-SURE_ALPHA_SHARE = 0.02
-"""A picture's alpha channel is meant as a cut-out when at least this share of it is transparent."""
+WORKING_HEIGHT_PX = 640
+"""The figure is looked for at this height; its outline is drawn at full resolution."""
+BLOCK_PX, HALO = 16, 0.15
+"""Around a strong contrast JPEG leaves differences of up to this share of it, as far as its blocks reach."""
 FLAT_RESIDUAL = 2.0
 """A border whose Lab colours stay this near to a quadratic surface (90th percentile) is a plain background."""
 
@@ -23,19 +26,23 @@ def cut_out(
     detection: Detection | None = None,
     mask: Bool[np.ndarray, "height width"] | None = None,
 ) -> Bool[np.ndarray, "height width"]:
-    """Which pixels belong to the figure: from the mask given, the alpha, a plain background, or the landmarks.
+    """Which pixels belong to the figure: from the mask given, the alpha, or the picture and the landmarks.
 
     Raises:
         CharacterError: nothing that looks like a figure stands out.
     """
     height, width = picture.shape[:2]
-    alpha = picture[..., 3]
     if mask is not None:
         figure = mask
-    elif np.mean(alpha < 128) > SURE_ALPHA_SHARE:
-        figure = alpha >= 128
+    elif is_cut_out(picture[..., 3]):
+        figure = drawn_by_alpha(picture)
     else:
-        figure = _cut_opaque(np.ascontiguousarray(picture[..., :3]), detection)
+        rgb, window = opaque_window(picture)
+        figure = np.zeros((height, width), bool)
+        if detection is not None:
+            points, visibility, metres, body = detection
+            detection = points - (window[1].start, window[0].start), visibility, metres, body[window]
+        figure[window] = _cut_opaque(rgb, detection)
     figure = largest_figure(figure)
     rows = np.flatnonzero(figure.any(1))
     if len(rows) == 0 or figure.mean() < 0.004 or np.ptp(rows) < 0.15 * min(height, width):
@@ -52,19 +59,97 @@ def cut_out(
 def _cut_opaque(
     rgb: UInt8[np.ndarray, "height width 3"], detection: Detection | None
 ) -> Bool[np.ndarray, "height width"]:
-    """A figure without alpha: a plain background is modelled; before a busy one, landmarks seed GrabCut."""
+    """A figure without alpha: before a plain backdrop or a busy one, found by the landmark model or not."""
     height, width = rgb.shape[:2]
     scale = min(1.0, WORKING_HEIGHT_PX / height)
     small = cv2.resize(rgb, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
-    distance, residual = background_distance(small)
-    if residual <= FLAT_RESIDUAL:
-        body = _sure_body(small.shape[:2], detection, scale)
-        coverage = _fill_drawing(distance, body, threshold=max(7.0, 3.0 * residual))
-    elif detection is not None:
-        coverage = _grab_cut(small, _seeds_from_landmarks(small.shape[:2], detection, scale))
+    if detection is not None:
+        body = _known_body(small.shape[:2], detection, scale)
+        tall = _height_of(body)
+        shares = small.astype(np.float64) / 255.0
+        backdrop = find_backdrop(shares, body, tall)
+        if backdrop.plain:
+            likely = _before_backdrop(shares, backdrop, body, detection[0] * scale, tall, scale)
+        else:
+            likely = _grab_cut(small, _seeds_from_landmarks(small.shape[:2], detection, scale)).astype(np.float64)
+        tall_px = tall / scale
     else:
-        coverage = _grab_cut(small, _seeds_from_background(distance))
-    return _to_full_resolution(coverage.astype(np.float32), rgb)
+        distance, residual = background_distance(small)
+        if residual <= FLAT_RESIDUAL:
+            likely = _fill_drawing(distance, max(7.0, 3.0 * residual))
+        else:
+            likely = _grab_cut(small, _seeds_from_background(distance))
+        tall_px = _height_of(likely) / scale
+    likely = cv2.resize(likely.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return outline(rgb, np.where((likely > 0.5) & ~largest_figure(likely > 0.5), 0.0, likely), tall_px)
+
+
+def _height_of(figure: Float[np.ndarray, "height width"] | Bool[np.ndarray, "height width"]) -> float:
+    rows = np.flatnonzero((figure > 0.5).any(1))
+    return float(np.ptp(rows) + 1) if len(rows) else float(len(figure))
+
+
+def _known_body(shape: tuple[int, int], detection: Detection, scale: float) -> Float[np.ndarray, "row column"]:
+    """How surely each pixel is the body's, 0 … 1; hands and feet, of which the model often misses the ends, likely."""
+    height, width = shape
+    points, visibility, _, body = detection
+    body = cv2.resize(body.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA).astype(np.float64)
+    tall, points = _height_of(body), points * scale
+    ends = np.zeros(shape, np.uint8)
+    for start, end, longer, breadth in (
+        (27, 31, 1.0, 0.04), (28, 32, 1.0, 0.04), (29, 31, 1.0, 0.04), (30, 32, 1.0, 0.04),
+        (15, 17, 1.7, 0.02), (15, 19, 1.7, 0.02), (16, 18, 1.7, 0.02), (16, 20, 1.7, 0.02),
+    ):  # fmt: skip
+        if min(visibility[start], visibility[end]) > 0.5:
+            tip = points[start] + longer * (points[end] - points[start])
+            line = np.round([points[start], tip]).astype(int).tolist()
+            cv2.line(ends, line[0], line[1], 1, max(1, round(breadth * tall)))
+    return np.maximum(body, 0.85 * cv2.GaussianBlur(ends.astype(np.float64), (0, 0), 0.004 * tall))
+
+
+def _before_backdrop(
+    rgb: Float[np.ndarray, "height width 3"],
+    backdrop: Backdrop,
+    body: Float[np.ndarray, "height width"],
+    points: Float[np.ndarray, "33 2"],
+    tall: float,
+    scale: float,
+) -> Float[np.ndarray, "height width"]:
+    """How likely each pixel is the figure's before a plain backdrop: log-odds of the body's and the colour's word.
+
+    What the backdrop's colour does not explain, not even under a shadow, is the figure's, wherever it is (a hat, a
+    bag); what it explains is the figure's only where the body surely is (a white suit before white).
+    """
+    hips, knees = points[[23, 24], 1].mean(), points[[25, 26], 1].mean()
+    low = _rise((np.arange(len(body)) - hips) / max(knees - hips, 1.0))[:, None]
+    # Cast shadows lie on the floor; on a wall behind they are pale.
+    lit, shaded = backdrop.distances(cv2.GaussianBlur(rgb, (0, 0), 0.7), np.broadcast_to(0.6 - 0.35 * low, body.shape))
+    # JPEG carries some of a strong contrast over to the pixels of the same block.
+    halo = HALO * ndimage.maximum_filter(shaded, 2 * round(0.5 * BLOCK_PX * scale) + 1)
+    strange = np.where(backdrop.reached, 0.0, _rise((shaded - np.maximum(halo, 0.8)) / 1.4))
+    plain = np.clip(1 - lit, 0.7 * backdrop.reached, 1)
+    shadow = np.where(backdrop.reached, 0.0, (1 - strange) * (1 - plain))
+    # A figure of which the body is but a part (a large hood, wings) is not bounded by it.
+    beyond = ndimage.binary_opening((strange > 0.5) & (body < 0.3), iterations=max(1, round(0.006 * tall)))
+    whole = 1 - _rise((beyond.sum() / max(np.sum(body > 0.5), 1) - 0.08) / 0.32)
+    odds = np.clip(np.log((body + 0.01) / (1.01 - body)), -0.5 - 2.0 * whole, 4.5)
+    odds += 5.0 * strange - 3.0 * plain + (1.5 - 2.5 * low) * shadow
+    odds += 2.5 * (1 - whole) * ~(backdrop.reached | (low > 0.5))
+    sure = ndimage.binary_erosion(body > 0.95, iterations=max(2, round(0.008 * tall)))
+    away = ndimage.distance_transform_edt(body < 0.1) > 0.025 * tall
+    away &= backdrop.reached | ((strange < 0.05) & (np.maximum(plain, low) > 0.5))
+    guess = np.where(sure, 1.0, np.where(away, 0.0, 1 / (1 + np.exp(-odds))))
+    likely = settle(rgb, guess, 0.05 * np.clip(np.abs(odds) / 3, 0.02, 1) ** 2, ~(sure | away))
+    # What the figure encloses is a part of it unless it looks like the backdrop.
+    holes, count = ndimage.label(likely <= 0.5)
+    looks = ndimage.median(np.where(low > 0.5, shaded, lit), holes, np.arange(1, count + 1))
+    return np.where(np.isin(holes, np.flatnonzero(np.atleast_1d(looks) > 1.0) + 1), 1.0, likely)
+
+
+def _rise(x: np.ndarray | float) -> np.ndarray:
+    """0 below 0, 1 above 1, smooth between."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))
 
 
 def background_distance(
@@ -98,23 +183,7 @@ def background_distance(
     return distance, float(np.quantile(distance[keep], 0.9))
 
 
-def _sure_body(shape: tuple[int, int], detection: Detection | None, scale: float) -> Bool[np.ndarray, "row column"]:
-    """Trunk, limbs and all above them: there a patch of the background's colour is the figure (a white hood)."""
-    body = np.zeros(shape, np.uint8)
-    if detection is None:
-        return body > 0
-    points = detection[0] * scale
-    cv2.fillConvexPoly(body, cv2.convexHull(np.round(points[[11, 12, 24, 23]]).astype(np.int32)), 1)
-    body[: max(0, round(float(points[[11, 12], 1].mean())))] = 1
-    width = max(1, round(0.25 * float(np.linalg.norm(points[11] - points[12]))))
-    for limb in ((11, 13, 15), (12, 14, 16), (23, 25, 27), (24, 26, 28)):
-        cv2.polylines(body, [np.round(points[list(limb)]).astype(np.int32)], False, 1, width)
-    return body > 0
-
-
-def _fill_drawing(
-    distance: Float[np.ndarray, "height width"], body: Bool[np.ndarray, "height width"], threshold: float
-) -> Bool[np.ndarray, "height width"]:
+def _fill_drawing(distance: Float[np.ndarray, "height width"], threshold: float) -> Bool[np.ndarray, "height width"]:
     """Strokes closed and what they enclose filled: a line drawing's body has the colour of its paper."""
     height = distance.shape[0]
     stroke = distance > threshold
@@ -122,9 +191,9 @@ def _fill_drawing(
     filled = _close_and_fill(stroke, max(2, round(0.008 * height)))
     # A line drawing encloses paper all over. Anything else mostly differs from its background itself, and closing
     # would only bridge the slits between arms and body.
-    if np.mean(distance[filled] < 0.5 * threshold) > 0.35 if filled.any() else True:
+    if not filled.any() or np.mean(distance[filled] < 0.5 * threshold) > 0.35:
         return filled
-    return _drop_clear_holes((filled & body) | _close_and_fill(stroke, 1), distance, body, threshold)
+    return _drop_clear_holes(_close_and_fill(stroke, 1), distance, threshold)
 
 
 def _close_and_fill(stroke: Bool[np.ndarray, "height width"], radius: int) -> Bool[np.ndarray, "height width"]:
@@ -138,7 +207,6 @@ def _close_and_fill(stroke: Bool[np.ndarray, "height width"], radius: int) -> Bo
 def _drop_clear_holes(
     filled: Bool[np.ndarray, "height width"],
     distance: Float[np.ndarray, "height width"],
-    body: Bool[np.ndarray, "height width"],
     threshold: float,
 ) -> Bool[np.ndarray, "height width"]:
     """Open again what a photographed or painted figure encloses of its background (between arm and body)."""
@@ -149,8 +217,7 @@ def _drop_clear_holes(
     sizes = ndimage.sum_labels(np.ones_like(holes), holes, np.arange(1, count + 1))
     depth = ndimage.maximum(ndimage.distance_transform_edt(holes > 0), holes, np.arange(1, count + 1))
     height = distance.shape[0]
-    inside = ndimage.mean(body, holes, np.arange(1, count + 1))
-    clear = np.flatnonzero((sizes > 4e-4 * height**2) & (depth > 0.006 * height) & (inside < 0.5)) + 1
+    clear = np.flatnonzero((sizes > 4e-4 * height**2) & (depth > 0.006 * height)) + 1
     return filled & ~ndimage.binary_dilation(np.isin(holes, clear), iterations=1)
 
 
@@ -237,25 +304,6 @@ def _draw_skeleton(
             cv2.line(lines, pixel[a].tolist(), pixel[b].tolist(), 1, 2)
     cv2.fillConvexPoly(torso, cv2.convexHull(pixel[[11, 12, 24, 23]].astype(np.int32)), 1)
     return lines > 0, ndimage.binary_erosion(torso > 0, iterations=2)
-
-
-def _to_full_resolution(
-    coverage: Float[np.ndarray, "low_height low_width"], rgb: UInt8[np.ndarray, "height width 3"]
-) -> Bool[np.ndarray, "height width"]:
-    """Carry a small mask to full resolution along the picture's edges. Source: He et al. 2013 (guided filter)."""
-    height, width = rgb.shape[:2]
-    coarse = cv2.resize(coverage.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    ratio = height / coverage.shape[0]
-    if ratio < 1.05:
-        return coarse > 0.5
-    guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
-    size = (2 * max(2, round(2.5 * ratio)) + 1,) * 2
-    mean_g, mean_m = cv2.blur(guide, size), cv2.blur(coarse, size)
-    slope = (cv2.blur(guide * coarse, size) - mean_g * mean_m) / (cv2.blur(guide * guide, size) - mean_g**2 + 1e-3)
-    offset = mean_m - slope * mean_g
-    refined = cv2.blur(slope, size) * guide + cv2.blur(offset, size)
-    sure = cv2.blur(coarse, size)
-    return np.where(sure > 0.98, True, np.where(sure < 0.02, False, refined > 0.5))
 
 
 def largest_figure(figure: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
