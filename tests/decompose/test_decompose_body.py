@@ -47,7 +47,8 @@ def walk() -> Pose:
 def test_noisy_walk_is_found(walk: Pose, move: str) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, move)
-    fit = fit_actor(actor.see(points, shape, walk, camera, 1.0, 1), actor.solve(camera, move), 1.72)
+    solution = actor.solve(camera, move)
+    fit = fit_actor(actor.see(points, shape, walk, camera, 1.0, 1), solution, 1.72)
     assert error_mm(fit, walk, camera).mean() < 60
     assert fit.diagnostics["reprojection_share"] < 0.015
     assert fit.body.height_m == pytest.approx(1.72, abs=0.02)
@@ -72,6 +73,13 @@ def test_noisy_walk_is_found(walk: Pose, move: str) -> None:
     if move == "parallax":
         path = np.linalg.norm(fit.camera.position[-1] - fit.camera.position[0])
         assert path == pytest.approx(np.linalg.norm(camera.position[-1] - camera.position[0]), rel=0.06)
+        # The set's points come along: in metres, the ground's on the ground.
+        path_m = transform(fit.T_world_solution, solution.camera.position)
+        assert path_m == pytest.approx(fit.camera.position, abs=1e-9)
+        set_m = transform(fit.T_world_solution, solution.points)
+        true_m = transform(camera.T_world_camera[0], solution.points / actor.UNIT)
+        assert np.ptp(set_m, axis=0) == pytest.approx(np.ptp(true_m, axis=0), rel=0.1)
+        assert np.median(np.abs(set_m[np.abs(true_m[:, 1]) < 0.05, 1])) < 0.2
 
 
 def test_clean_landmarks_are_hit(walk: Pose) -> None:

@@ -5,11 +5,13 @@ from functools import cache
 
 import numpy as np
 import pytest
-from textured_set import camera_path, film, shoot
+from textured_set import BOXES, ROOM, camera_path, film, shoot
 
 from understudy.core.footage import CameraSolution
 from understudy.decompose.camera import CameraConfig, solve_camera, solve_tracks
 from understudy.decompose.tracks import PointTracks, TrackingConfig, follow_points
+from understudy.geometry.projection import project
+from understudy.geometry.rigid import similarity, transform
 from understudy.io.video import VideoWriter, open_shot
 from understudy.metrics.camera import relative_trajectory_error, rotation_error_deg
 
@@ -52,10 +54,32 @@ def test_each_move_is_told_apart_and_followed(move: str, kind: str) -> None:
     if kind == "parallax":
         assert relative_trajectory_error(solution.camera.T_world_camera, truth) < 0.01
         assert len(solution.points) > 50
+        assert_points_lie_on_the_set(solution, truth)
     else:
         assert np.all(solution.camera.position == 0.0)
-        assert len(solution.points) == 0
+        assert len(solution.points) == len(solution.sightings) == 0
     assert np.median(solution.residual_px) < 0.4
+
+
+def assert_points_lie_on_the_set(solution: CameraSolution, truth: np.ndarray) -> None:
+    """Each point was seen in several frames, within a pixel of where the camera puts it; most lie on walls."""
+    seen = solution.sightings
+    assert np.bincount(seen.point, minlength=len(solution.points)).min() >= 2
+    T, K = solution.camera.T_camera_world[seen.frame], solution.camera.K[seen.frame]
+    local = np.einsum("nij,nj->ni", T[:, :3, :3], solution.points[seen.point]) + T[:, :3, 3]
+    off_px = np.linalg.norm(project(K, local[:, None])[:, 0] - seen.xy_px, axis=1)
+    assert np.percentile(off_px, 99) < 1.0
+    scale, _, _ = similarity(solution.camera.position, truth[:, :3, 3])
+    first_m = transform(truth[0] @ np.diag([scale, scale, scale, 1.0]), solution.points)
+    off_m = np.min([surface_distance(first_m, *box) for box in (ROOM, *BOXES)], axis=0)
+    assert np.median(off_m / np.linalg.norm(first_m - truth[0, :3, 3], axis=1)) < 0.03
+
+
+def surface_distance(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """How far points are from the surface of a box, inside or outside."""
+    outside = np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0), axis=1)
+    inside = np.minimum(points - low, high - points).min(1)
+    return np.where(outside > 0, outside, inside)
 
 
 @pytest.mark.parametrize("move", ["pan", "tilt", "handheld_rotation", "arc", "handheld"])

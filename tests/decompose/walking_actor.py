@@ -98,7 +98,11 @@ def drifting(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
     return 0.8 * lasting + 0.6 * rng.normal(size=size)
 
 
-def solve(camera: CameraPath, move: CameraMoveKind, unit: float = 0.4) -> CameraSolution:
+UNIT = 0.4
+"""Of the solution, in metres."""
+
+
+def solve(camera: CameraPath, move: CameraMoveKind, unit: float = UNIT) -> CameraSolution:
     """The camera as the picture shows it: from its first frame, of another scale, with points of ground and wall."""
     rng = np.random.default_rng(0)
     T_first_world = invert(camera.T_world_camera[0])

@@ -5,7 +5,6 @@ import re
 from fractions import Fraction
 
 import numpy as np
-import pycolmap
 import pytest
 
 from understudy.core.camera import CameraPath
@@ -16,8 +15,6 @@ from understudy.io.cameras import (
     read_camera_json,
     write_camera_json,
     write_camera_usda,
-    write_colmap_text,
-    write_nerfstudio,
 )
 
 POINTS = np.random.default_rng(5).uniform(-0.5, 0.5, (6, 3)) + [0, 1, 0]
@@ -62,13 +59,13 @@ def test_our_json_after_edits_by_hand(tmp_path, camera):
     assert back.K[1, :2].tolist() == [[800, 0, 1], [0, 900, 2]]
 
 
-def parse_usda(text: str, key: str, frame: int) -> list[float]:
+def parse_usda(text: str, key: str, code: int) -> list[float]:
     """One attribute's numbers at one frame."""
     plain = re.search(rf"{re.escape(key)} = (.+)", text)
     if plain:
         return [float(plain[1])]
     block = re.search(rf"{re.escape(key)}\.timeSamples = \{{(.*?)\n    \}}", text, re.S)[1]
-    line = re.search(rf"^\s*{frame}: (.+),$", block, re.M)[1]
+    line = re.search(rf"^\s*{code}: (.+),$", block, re.M)[1]
     return [float(number) for number in re.findall(r"-?[\d.]+(?:e[-+]?\d+)?", line)]
 
 
@@ -77,47 +74,30 @@ def test_usd_projects_as_we_do(tmp_path, camera):
     write_camera_usda(tmp_path / "camera.usda", camera)
     text = (tmp_path / "camera.usda").read_text()
     assert text.startswith("#usda 1.0\n") and 'upAxis = "Y"' in text and "metersPerUnit = 0.01" in text
-    assert "timeCodesPerSecond = 29.97002997" in text and "endTimeCode = 8" in text
+    assert "timeCodesPerSecond = 29.97002997" in text and "startTimeCode = 1\n" in text and "endTimeCode = 9\n" in text
+    assert_usd_projects(text, camera, 1)
+
+
+def test_usd_counts_from_the_first_frame(tmp_path, camera):
+    write_camera_usda(tmp_path / "camera.usda", camera, first_frame=1001)
+    text = (tmp_path / "camera.usda").read_text()
+    assert "startTimeCode = 1001\n" in text and "endTimeCode = 1009\n" in text
+    assert_usd_projects(text, camera, 1001)
+
+
+def assert_usd_projects(text, camera, first_frame):
     for frame in (0, 4, 8):
-        M = np.array(parse_usda(text, "matrix4d xformOp:transform", frame)).reshape(4, 4)
+        code = first_frame + frame
+        M = np.array(parse_usda(text, "matrix4d xformOp:transform", code)).reshape(4, 4)
         local = np.concatenate([POINTS * 100, np.ones((len(POINTS), 1))], 1) @ np.linalg.inv(M)
         focal, wide, tall, right, up = (
-            parse_usda(text, f"float {name}", frame)[0]
+            parse_usda(text, f"float {name}", code)[0]
             for name in ("focalLength", "horizontalAperture", "verticalAperture", "horizontalApertureOffset",
                          "verticalApertureOffset")
         )  # fmt: skip
         x = (focal * local[:, 0] / -local[:, 2] - right) / wide + 0.5
         y = 0.5 - (focal * local[:, 1] / -local[:, 2] - up) / tall
         assert np.abs(np.stack([x * 1280, y * 720], -1) - pixels(camera, frame)).max() < 1e-3
-
-
-def test_colmap_projects_as_we_do(tmp_path, camera):
-    write_colmap_text(tmp_path / "sparse", camera, "shot_{frame:04d}.png")
-    read = pycolmap.Reconstruction(str(tmp_path / "sparse"))
-    assert len(read.images) == len(camera)
-    for image in read.images.values():
-        frame = int(image.name[5:9])
-        seen = np.array([image.project_point(point) for point in POINTS])
-        assert np.abs(seen - pixels(camera, frame)).max() < 1e-4
-
-
-def test_a_fixed_lens_is_one_colmap_camera(tmp_path, camera):
-    still = CameraPath(camera.T_world_camera, np.tile(camera.K[:1], (9, 1, 1)), 1280, 720, camera.frame_rate)
-    write_colmap_text(tmp_path, still)
-    assert len(pycolmap.Reconstruction(str(tmp_path)).cameras) == 1
-
-
-def test_nerfstudio_projects_as_we_do(tmp_path, camera):
-    write_nerfstudio(tmp_path / "transforms.json", camera)
-    document = json.loads((tmp_path / "transforms.json").read_text())
-    z_up = np.stack([POINTS[:, 0], -POINTS[:, 2], POINTS[:, 1]], -1)
-    for number in (0, 8):
-        frame = document["frames"][number]
-        T = np.linalg.inv(np.array(frame["transform_matrix"]))
-        local = z_up @ T[:3, :3].T + T[:3, 3]
-        x = frame["fl_x"] * local[:, 0] / -local[:, 2] + frame["cx"]
-        y = frame["cy"] - frame["fl_y"] * local[:, 1] / -local[:, 2]
-        assert np.abs(np.stack([x, y], -1) - pixels(camera, number)).max() < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
 """Footage on disk, and what was found in it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.checks import check_shape
 
-__all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "Shot"]
+__all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
 
 LANDMARKS: tuple[str, ...] = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -88,6 +88,28 @@ class LandmarkTrack:
 
 
 @dataclass(frozen=True)
+class Sightings:
+    """Which points of the set were seen in which frames, and where; sorted by point."""
+
+    point: Int[np.ndarray, " sighting"] = field(default_factory=lambda: np.zeros(0, int))
+    frame: Int[np.ndarray, " sighting"] = field(default_factory=lambda: np.zeros(0, int))
+    xy_px: Float[np.ndarray, "sighting 2"] = field(default_factory=lambda: np.zeros((0, 2)))
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+
+@dataclass(frozen=True)
+class SetPoints:
+    """Sparse points of the set in the metric world."""
+
+    position_m: Float[np.ndarray, "point 3"]
+    colour: UInt8[np.ndarray, "point 3"]
+    """sRGB."""
+    sightings: Sightings
+
+
+@dataclass(frozen=True)
 class CameraSolution:
     """The camera as found in the picture alone: its world is the first camera (OpenCV axes), of unknown scale."""
 
@@ -100,3 +122,5 @@ class CameraSolution:
     """Median distance of the set's tracked points from where the solved camera puts them."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was found: sentences."""
+    sightings: Sightings = field(default_factory=Sightings)
+    """Of `points`, those that the solution explains."""

@@ -28,6 +28,7 @@ __all__ = [
     "motion_in_world",
     "standing_feet",
     "start_scale",
+    "world_from_solution",
 ]
 
 T_WORLD_CAMERA = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -251,3 +252,9 @@ def camera_in_world(state: State, camera: CameraPath, T_solver_first: Float[np.n
     T = camera.T_world_camera.copy()
     T[:, :3, 3] *= np.exp(state.log_scale)
     return replace(camera, T_world_camera=_world_from_solver(state) @ T_solver_first @ T)
+
+
+def world_from_solution(state: State, T_solver_first: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
+    """Brings points of the camera's solution into the levelled world, in metres: a similarity."""
+    scale = np.exp(state.log_scale)
+    return _world_from_solver(state) @ T_solver_first @ np.diag([scale, scale, scale, 1.0])

@@ -12,7 +12,7 @@ from understudy.core.character import Character
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import Motion
 from understudy.core.progress import Progress, silent
-from understudy.decompose.align import T_WORLD_CAMERA, camera_in_world, motion_in_world
+from understudy.decompose.align import T_WORLD_CAMERA, camera_in_world, motion_in_world, world_from_solution
 from understudy.decompose.body_finish import bend_toes, spread_twist
 from understudy.decompose.body_outline import Surface
 from understudy.decompose.body_pose import Pose
@@ -33,6 +33,8 @@ class ActorFit:
     ground_contact: Bool[np.ndarray, "time 2"]
     """Whether the left and the right foot stands."""
     camera: CameraPath
+    T_world_solution: Float[np.ndarray, "4 4"]
+    """Brings the points of the camera's solution into the world, in metres: a similarity."""
     reprojection_px: Float[np.ndarray, " time"]
     """Median distance of the trusted landmarks from the body's, in each frame; NaN where nobody was seen."""
     diagnostics: dict[str, float]
@@ -153,6 +155,7 @@ def _result(problem: BodyProblem, solution: CameraSolution, whole: _Whole) -> Ac
         motion=motion_in_world(state, body.skeleton, solution.camera.frame_rate),
         ground_contact=whole.contact,
         camera=camera_in_world(state, solution.camera, T_WORLD_CAMERA),
+        T_world_solution=world_from_solution(state, T_WORLD_CAMERA),
         reprojection_px=whole.error_px,
         diagnostics={
             "height_m": problem.model.shaped(shape).height_m,

@@ -81,7 +81,7 @@ def solve_tracks(tracks: PointTracks, frame_rate: Fraction, config: CameraConfig
         height=tracks.height,
         frame_rate=frame_rate,
     )
-    return CameraSolution(cameras, move, fit.points, fit.residual_px, notes)
+    return CameraSolution(cameras, move, fit.points, fit.residual_px, notes, fit.sightings)
 
 
 _Choice = tuple[CameraMoveKind, Bundle | None, tuple[str, ...]]

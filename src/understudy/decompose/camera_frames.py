@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
+from understudy.core.footage import Sightings
 from understudy.decompose.bundle import Bundle, noise_scale_px, refine_cameras, refine_points, residuals
 from understudy.decompose.tracks import PointTracks
 from understudy.geometry.rigid import invert, transform_from
@@ -14,6 +15,8 @@ from understudy.geometry.rotations import matrix_from_quaternion, quaternion_fro
 __all__ = ["Fit", "fit_of", "pose_all_frames", "still_fit"]
 
 _FEWEST_POINTS = 8
+_OUTLIER = 1.5
+"""Tracking pixels from which on a point is not where it was seen."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Fit:
     focal_px: Float[np.ndarray, " time"]
     points: Float[np.ndarray, "point 3"]
     """The well-placed ones; empty without parallax."""
+    sightings: Sightings
+    """Where they were seen, but for outliers."""
     residual_px: Float[np.ndarray, " time"]
     """Median over each frame's points."""
     bundle: Bundle
@@ -83,9 +88,12 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
     residual_px = np.array([np.median(part) if len(part) else 0.0 for part in split])
     T_world_camera = invert(transform_from(bundle.R_camera_world, bundle.t_camera_world))
     T_first = invert(T_world_camera[:1])
-    points = np.zeros((0, 3))
+    points, sightings = np.zeros((0, 3)), Sightings()
     if translate:
         good = _well_placed(bundle, missed, unit_px)
+        right = good[bundle.point] & (missed < _OUTLIER * unit_px)
+        number = np.cumsum(good) - 1
+        sightings = Sightings(number[bundle.point[right]], bundle.camera[right], bundle.xy_px[right])
         X = bundle.points[good]
         points = X[:, :3] / X[:, 3:]
         points = points @ T_first[0, :3, :3].T + T_first[0, :3, 3]
@@ -96,7 +104,8 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
         T_world_camera[:, :3, 3] *= scale
     else:
         T_world_camera[:, :3, 3] = 0.0
-    return Fit(T_world_camera, bundle.focal_px, points, residual_px, bundle, int((counts < _FEWEST_POINTS).sum()))
+    guessed = int((counts < _FEWEST_POINTS).sum())
+    return Fit(T_world_camera, bundle.focal_px, points, sightings, residual_px, bundle, guessed)
 
 
 def still_fit(tracks: PointTracks, focal_px: float) -> Fit:
@@ -122,7 +131,7 @@ def _well_placed(bundle: Bundle, missed: np.ndarray, unit_px: float) -> np.ndarr
     """Points that fit where they were seen, from directions at least half a degree apart."""
     count = len(bundle.points)
     seen = np.maximum(np.bincount(bundle.point, minlength=count), 1)
-    fits = np.bincount(bundle.point, missed < 1.5 * unit_px, count) > 0.7 * seen
+    fits = np.bincount(bundle.point, missed < _OUTLIER * unit_px, count) > 0.7 * seen
     centre = -np.einsum("tji,tj->ti", bundle.R_camera_world, bundle.t_camera_world)
     rays = bundle.points[bundle.point, :3] - bundle.points[bundle.point, 3:] * centre[bundle.camera]
     rays /= np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-12)

@@ -1,12 +1,12 @@
-"""Camera paths as our own editable JSON, and for other tools: USD, COLMAP, nerfstudio."""
+"""Camera paths as our own editable JSON, and for other programs: USD (see `reconstructions` for more)."""
 
 import json
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from understudy.core.camera import CameraPath
@@ -21,8 +21,6 @@ __all__ = [
     "read_camera_json",
     "write_camera_json",
     "write_camera_usda",
-    "write_colmap_text",
-    "write_nerfstudio",
 ]
 
 FORMAT = "understudy camera 1"
@@ -124,8 +122,8 @@ def _camera_from(record: _CameraRecord) -> CameraPath:
     return CameraPath(T, K, record.width_px, record.height_px, Fraction(*record.frame_rate))
 
 
-def write_camera_usda(path: Path, camera: CameraPath, name: str = "Camera") -> None:
-    """Write an animated USD camera as plain text; frame i is time code i.
+def write_camera_usda(path: Path, camera: CameraPath, name: str = "Camera", first_frame: int = 1) -> None:
+    """Write an animated USD camera as plain text; the first frame is time code `first_frame`.
 
     The stage is in centimetres, because USD gives focal length and aperture in tenths of its unit: so they are
     millimetres, of a film back 36 mm wide. A moving lens and an off-centre optical axis are kept.
@@ -144,14 +142,15 @@ def write_camera_usda(path: Path, camera: CameraPath, name: str = "Camera") -> N
         "float verticalApertureOffset": (camera.K[:, 1, 2] - camera.height / 2) * mm_per_px * tall,
     }
     rate = f"{float(camera.frame_rate):.12g}"
+    codes = range(first_frame, first_frame + len(camera))
     lines = [
         "#usda 1.0",
         "(",
         f'    defaultPrim = "{name}"',
         "    metersPerUnit = 0.01",
         '    upAxis = "Y"',
-        "    startTimeCode = 0",
-        f"    endTimeCode = {len(camera) - 1}",
+        f"    startTimeCode = {codes[0]}",
+        f"    endTimeCode = {codes[-1]}",
         f"    timeCodesPerSecond = {rate}",
         f"    framesPerSecond = {rate}",
         ")",
@@ -166,74 +165,15 @@ def write_camera_usda(path: Path, camera: CameraPath, name: str = "Camera") -> N
         if np.ptp(values) < 1e-9:
             lines.append(f"    {key} = {values[0]:.9g}")
         else:
-            lines += time_samples(key, [f"{value:.9g}" for value in values])
+            lines += time_samples(key, codes, [f"{value:.9g}" for value in values])
     # USD multiplies row vectors: its matrices are the transposes of ours.
     rows = [", ".join(f"({', '.join(f'{value:.12g}' for value in row)})" for row in matrix.T) for matrix in T]
-    lines += time_samples("matrix4d xformOp:transform", [f"( {row} )" for row in rows])
+    lines += time_samples("matrix4d xformOp:transform", codes, [f"( {row} )" for row in rows])
     lines += ['    uniform token[] xformOpOrder = ["xformOp:transform"]', "}"]
     replace_text(path, "\n".join(lines) + "\n")
 
 
-def time_samples(key: str, values: list[str]) -> list[str]:
-    """An attribute of USD with one value per frame."""
-    lines = [f"        {frame}: {value}," for frame, value in enumerate(values)]
+def time_samples(key: str, codes: Iterable[int], values: list[str]) -> list[str]:
+    """An attribute of USD with one value per time code."""
+    lines = [f"        {code}: {value}," for code, value in zip(codes, values, strict=True)]
     return [f"    {key}.timeSamples = {{", *lines, "    }"]
-
-
-def write_colmap_text(folder: Path, camera: CameraPath, image_name: str = "frame_{frame:06d}.png") -> None:
-    """Write cameras.txt, images.txt and an empty points3D.txt for COLMAP; frames count from 0 in `image_name`.
-
-    World-to-camera poses, OpenCV axes, metres, our world. Source: COLMAP documentation, Output format.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lenses, lens_of_frame = np.unique(np.round(camera.K[:, [0, 1, 0, 1], [0, 1, 2, 2]], 6), axis=0, return_inverse=True)
-    cameras = ["# CAMERA_ID MODEL WIDTH HEIGHT fx fy cx cy"]
-    for number, lens in enumerate(lenses, 1):
-        cameras.append(f"{number} PINHOLE {camera.width} {camera.height} {' '.join(f'{value:.9g}' for value in lens)}")
-    T = camera.T_camera_world
-    q = quaternion_from_matrix(T[:, :3, :3])
-    images = ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points (none)"]
-    for frame in range(len(camera)):
-        pose = " ".join(f"{value:.12g}" for value in (*q[frame], *T[frame, :3, 3]))
-        images.append(f"{frame + 1} {pose} {lens_of_frame.reshape(-1)[frame] + 1} {image_name.format(frame=frame)}")
-        images.append("")
-    replace_text(folder / "cameras.txt", "\n".join(cameras) + "\n")
-    replace_text(folder / "images.txt", "\n".join(images) + "\n")
-    replace_text(folder / "points3D.txt", "# POINT3D_ID X Y Z R G B ERROR TRACK\n")
-
-
-def write_nerfstudio(path: Path, camera: CameraPath, image_name: str = "images/frame_{frame:06d}.png") -> None:
-    """Write transforms.json for nerfstudio and instant-ngp: camera-to-world, OpenGL axes, world +Z up, metres.
-
-    Source: nerfstudio documentation, Data conventions.
-    """
-    T = z_up() @ camera.T_world_camera @ OPENGL_AXES
-    frames = [
-        {
-            "file_path": image_name.format(frame=frame),
-            "transform_matrix": [numbers(row, 12) for row in T[frame]],
-            **lens_of(camera.K[frame]),
-        }
-        for frame in range(len(camera))
-    ]
-    document = {
-        "camera_model": "OPENCV",
-        "w": camera.width,
-        "h": camera.height,
-        **lens_of(camera.K[0]),
-        "frame_rate": float(camera.frame_rate),
-        "frames": frames,
-    }
-    replace_text(path, json.dumps(document, indent=1) + "\n")
-
-
-def lens_of(K: Float[np.ndarray, "3 3"]) -> dict[str, float]:
-    """Intrinsics under nerfstudio's names."""
-    return {"fl_x": float(K[0, 0]), "fl_y": float(K[1, 1]), "cx": float(K[0, 2]), "cy": float(K[1, 2])}
-
-
-def z_up() -> Float[np.ndarray, "4 4"]:
-    """Turns our world (+Y up, facing +Z) into one with +Z up (facing −Y), as Blender's."""
-    T = np.eye(4)
-    T[:3, :3] = [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]
-    return T

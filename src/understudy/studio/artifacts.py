@@ -15,12 +15,13 @@ from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.checks import check_finite, check_shape
 from understudy.core.environment import Light
 from understudy.core.errors import FileFormatError, quoted
-from understudy.core.footage import CameraSolution
+from understudy.core.footage import CameraSolution, Sightings
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
 from understudy.io.records import Record, read_record
 
 __all__ = [
+    "load_alignment",
     "load_fit",
     "load_light",
     "load_presence",
@@ -33,6 +34,7 @@ __all__ = [
 
 _SOLUTION = "understudy camera solution 1"
 _SOLUTION_ARRAYS = ("T_world_camera", "K", "size_px", "frame_rate", "move", "points", "residual_px", "notes")
+_SIGHTINGS = ("sighting_point", "sighting_frame", "sighting_px")
 _FIT = "understudy body fit 1"
 _MOST_BYTES = 1 << 20
 _Irradiance = Annotated[float, Field(ge=0, le=1e6)]
@@ -51,7 +53,10 @@ def save_solution(path: Path, solution: CameraSolution) -> None:
         solution.residual_px,
         np.array(solution.notes, dtype=np.str_),
     )
-    write_arrays(path, _SOLUTION, dict(zip(_SOLUTION_ARRAYS, arrays, strict=True)))
+    seen = solution.sightings
+    sightings = (seen.point.astype(np.int32), seen.frame.astype(np.int32), seen.xy_px.astype(np.float32))
+    names = (*_SOLUTION_ARRAYS, *_SIGHTINGS)
+    write_arrays(path, _SOLUTION, dict(zip(names, (*arrays, *sightings), strict=True)))
 
 
 def load_solution(path: Path) -> CameraSolution:
@@ -60,7 +65,7 @@ def load_solution(path: Path) -> CameraSolution:
     Raises:
         FileFormatError: no such table, or its arrays are no camera of so many frames.
     """
-    arrays = read_arrays(path, _SOLUTION, _SOLUTION_ARRAYS)
+    arrays = read_arrays(path, _SOLUTION, (*_SOLUTION_ARRAYS, *_SIGHTINGS))
     with reading(path, "camera solution", advice="delete it to have it made again"):
         T, K, points, residual_px = (
             arrays[name].astype(np.float64) for name in ("T_world_camera", "K", "points", "residual_px")
@@ -74,14 +79,29 @@ def load_solution(path: Path) -> CameraSolution:
         if move not in get_args(CameraMoveKind):
             raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
         camera = CameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
-        return CameraSolution(camera, move, points, residual_px, notes)
+        seen = Sightings(*(arrays[name] for name in _SIGHTINGS))
+        for name, indices, count in (("point", seen.point, len(points)), ("frame", seen.frame, len(camera))):
+            check_shape(f"sighting_{name}", indices, len(seen))
+            if len(seen) and not 0 <= indices.min() <= indices.max() < count:
+                raise ValueError(f"a sighting is of a {name} that is not there")
+        check_shape("sighting_px", seen.xy_px, len(seen), 2)
+        check_finite("sighting_px", seen.xy_px)
+        return CameraSolution(camera, move, points, residual_px, notes, seen)
 
 
 def save_fit(
-    path: Path, reprojection_px: Float[np.ndarray, " time"], ground_contact: Bool[np.ndarray, "time 2"]
+    path: Path,
+    reprojection_px: Float[np.ndarray, " time"],
+    ground_contact: Bool[np.ndarray, "time 2"],
+    T_world_solution: Float[np.ndarray, "4 4"],
 ) -> None:
-    """Write how near the body came to its landmarks, and when its feet stand."""
-    write_arrays(path, _FIT, {"reprojection_px": reprojection_px, "ground_contact": ground_contact})
+    """Write how near the body came to its landmarks, when its feet stand, and where the camera's solution lies."""
+    arrays = {
+        "reprojection_px": reprojection_px,
+        "ground_contact": ground_contact,
+        "T_world_solution": T_world_solution,
+    }
+    write_arrays(path, _FIT, arrays)
 
 
 def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "time 2"]]:
@@ -96,6 +116,19 @@ def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "
         check_shape("reprojection_px", reprojection_px, None)
         check_shape("ground_contact", contact, len(reprojection_px), 2)
         return reprojection_px, contact
+
+
+def load_alignment(path: Path) -> Float[np.ndarray, "4 4"]:
+    """Read what brings the points of the camera's solution into the metric world.
+
+    Raises:
+        FileFormatError: it is no such matrix.
+    """
+    with reading(path, "body fit", advice="delete it to have it made again"):
+        T = read_arrays(path, _FIT, ("T_world_solution",))["T_world_solution"]
+        check_shape("T_world_solution", T, 4, 4)
+        check_finite("T_world_solution", T)
+        return T
 
 
 class _Presence(Record):

@@ -51,7 +51,9 @@ class RecastConfig:
     passes: PassKind = "exr"
     """How the render passes are written: as lossless video, with multi-layer EXR or 8-bit PNG beside it."""
     first_frame: int = 1
-    """The number of the first frame of each cut: in the names of image sequences, and in EXR headers."""
+    """The number of the first frame of each cut: in the names of image sequences, in USD and in EXR headers."""
+    export_frames: bool = False
+    """Write the clean plate's frames as PNG into camera/frames, as the COLMAP and nerfstudio files name them."""
     film_codec: FilmCodec = "h264"
     """How the film is written: film.mp4, film.mov for editing and grading (4:4:4, 10 bits), or film/ with pictures in
     scene-linear half floats and sound.mov."""

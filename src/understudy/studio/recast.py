@@ -20,6 +20,7 @@ from understudy.io.frame_rates import frame_rate_from_decimal
 from understudy.io.records import Record, read_record
 from understudy.io.video import open_shot, read_frames
 from understudy.studio import filming, stages
+from understudy.studio.camera_exports import camera_exports_stage
 from understudy.studio.casting import character_stage, check_character
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
@@ -183,6 +184,7 @@ def _recast_cut(cut: Cut, alone: bool) -> bool:
     stages.body_stage(cut)
     stages.retarget_stage(cut)
     stages.camera_fit_stage(cut)
+    camera_exports_stage(cut)
     filming.light_stage(cut)
     filming.render_stage(cut)
     filming.scene_stage(cut)

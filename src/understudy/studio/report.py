@@ -158,7 +158,7 @@ def _listing(cut: Cut) -> list[str]:
         f"{cut.actor}/mask.mkv": "the actor's mask, lossless; edit it and run again",
         f"{cut.actor}/presence.json": "when the actor is there: first and last frames; edit it and run again",
         f"{cut.actor}/body.glb": "the actor's fitted body",
-        "camera/source.json": "the shot's camera (also .usda, COLMAP, nerfstudio)",
+        "camera/source.json": "the shot's camera (also as USD and for COLMAP and nerfstudio)",
         "camera/fitted.json": "the camera re-fitted to the character; edit it and run again",
         "plate/clean_plate.mp4": "the set without the actor",
         "plate/removed.mkv": "how much of each pixel of the plate is not the shot's own, lossless",

@@ -13,7 +13,6 @@ from jaxtyping import Bool
 
 from understudy.characters.rig import character_from_rig
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
-from understudy.core.camera import CameraPath
 from understudy.core.errors import FileFormatError, InputError, NobodyInShot
 from understudy.core.film import Performance
 from understudy.core.progress import Progress
@@ -24,13 +23,7 @@ from understudy.decompose.people import PeopleConfig, find_people
 from understudy.decompose.plate import PlateConfig, make_clean_plate
 from understudy.decompose.presence import find_presence
 from understudy.io.bvh import read_bvh, write_bvh
-from understudy.io.cameras import (
-    read_camera_json,
-    write_camera_json,
-    write_camera_usda,
-    write_colmap_text,
-    write_nerfstudio,
-)
+from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.files import reading
 from understudy.io.gltf import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
@@ -194,7 +187,7 @@ def body_stage(cut: Cut) -> None:
     landmarks, mask = landmarks_file(cut), f"{cut.actor}/mask.mkv"
     outputs = [
         *(f"{cut.actor}/{name}" for name in ("motion.npz", "motion.bvh", "body.glb", "fit.npz")),
-        *camera_files("source"),
+        "camera/source.json",
     ]
 
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
@@ -203,8 +196,8 @@ def body_stage(cut: Cut) -> None:
         write_motion_npz(folder / cut.actor / "motion.npz", fit.motion)
         write_bvh(folder / cut.actor / "motion.bvh", fit.motion)
         write_character(folder / cut.actor / "body.glb", fit.body)
-        save_fit(folder / cut.actor / "fit.npz", fit.reprojection_px, fit.ground_contact)
-        write_camera_files(folder, "source", fit.camera)
+        save_fit(folder / cut.actor / "fit.npz", fit.reprojection_px, fit.ground_contact, fit.T_world_solution)
+        write_camera_json(folder / "camera/source.json", fit.camera)
         return {
             "reprojection_px": round(float(np.nanmedian(fit.reprojection_px)), 2),
             "height_m": round(fit.diagnostics["height_m"], 3),
@@ -212,7 +205,6 @@ def body_stage(cut: Cut) -> None:
 
     def adopt(folder: Path, edits: list[str]) -> None:
         adopt_motion(cut, cut.actor, folder, edits)
-        adopt_camera(cut, "source", folder, edits)
 
     reads = [landmarks, mask, "camera/solution.npz"]
     cut.run("body", reads, asdict(config) | {"height_m": cut.config.height_m}, outputs, work, adopt)
@@ -244,11 +236,11 @@ def camera_fit_stage(cut: Cut) -> None:
     def work(folder: Path, progress: Progress) -> dict[str, Any]:
         source = read_camera_json(cut.path("camera/source.json"))
         if not cut.config.camera_fit:
-            write_camera_files(folder, "fitted", source)
+            write_camera_json(folder / "camera/fitted.json", source)
             return {"off": True}
         move = load_solution(cut.path("camera/solution.npz")).move
         fit = fit_camera(actor_performance(cut), understudy_performance(cut), source, move, config, progress)
-        write_camera_files(folder, "fitted", fit.camera)
+        write_camera_json(folder / "camera/fitted.json", fit.camera)
         return {
             f"{figure}_{moment}": round(float(np.median(values)), 4)
             for moment in ("before", "scaled", "after")
@@ -260,11 +252,7 @@ def camera_fit_stage(cut: Cut) -> None:
         *("/character/character.glb", "performance/motion.npz", "camera/source.json", "camera/solution.npz"),
     ]
     settings = asdict(config) | {"camera_fit": cut.config.camera_fit}
-
-    def adopt(folder: Path, edits: list[str]) -> None:
-        adopt_camera(cut, "fitted", folder, edits)
-
-    cut.run("camera fit", reads, settings, camera_files("fitted"), work, adopt)
+    cut.run("camera fit", reads, settings, ["camera/fitted.json"], work)
 
 
 def load_character(cut: Cut) -> Any:
@@ -286,34 +274,6 @@ def actor_performance(cut: Cut) -> Performance:
 def understudy_performance(cut: Cut) -> Performance:
     """The character in motion."""
     return Performance(load_character(cut), read_motion_npz(cut.path("performance/motion.npz")))
-
-
-def camera_files(name: str) -> list[str]:
-    """The files in which a camera is written, ours first."""
-    return [f"camera/{name}.json", f"camera/{name}.usda", f"camera/{name}_colmap", f"camera/{name}_transforms.json"]
-
-
-def write_camera_files(folder: Path, name: str, camera: CameraPath) -> None:
-    """Write a camera in every format."""
-    write_camera_json(folder / camera_files(name)[0], camera)
-    write_camera_for_others(folder, name, camera)
-
-
-def write_camera_for_others(folder: Path, name: str, camera: CameraPath) -> None:
-    """Write a camera in the formats of other programs."""
-    _, usda, colmap, nerfstudio = (folder / file for file in camera_files(name))
-    write_camera_usda(usda, camera)
-    write_colmap_text(colmap, camera)
-    write_nerfstudio(nerfstudio, camera)
-
-
-def adopt_camera(cut: Cut, name: str, folder: Path, edits: list[str]) -> None:
-    """Write an edited camera JSON in the other formats as well, below a folder."""
-    own, *others = camera_files(name)
-    if own in edits:
-        write_camera_for_others(folder, name, read_camera_json(cut.path(own)))
-    elif unread := [file for file in edits if file.startswith(tuple(others))]:
-        cut.narrator.say(f"{unread[0]} is for other programs and is not read back; edit {own} instead")
 
 
 def adopt_motion(cut: Cut, where: str, folder: Path, edits: list[str]) -> None:
