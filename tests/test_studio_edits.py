@@ -19,7 +19,7 @@ from understudy.io.cameras import write_camera_json
 from understudy.io.encoding import VideoKind
 from understudy.io.motions import write_landmarks_npz
 from understudy.io.video import VideoWriter, open_shot
-from understudy.studio.artifacts import load_fit, load_solution, save_fit, save_solution
+from understudy.studio.artifacts import load_alignment, load_fit, load_solution, save_fit, save_solution
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.edits import check_edits
@@ -71,7 +71,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("camera/source.json", lambda path: write_camera_json(path, camera(frames=5)), "5 frames"),
     ("camera/solution.npz", lambda path: save_solution(path, solution(camera=camera(width=32))), "of 32×48"),
     ("people/landmarks_1.npz", lambda path: write_landmarks_npz(path, landmarks(7)), "7 frames"),
-    ("actors/1/fit.npz", lambda path: save_fit(path, np.zeros(5), np.zeros((5, 2), bool)), "5 frames"),
+    ("actors/1/fit.npz", lambda path: save_fit(path, np.zeros(5), np.zeros((5, 2), bool), np.eye(4)), "5 frames"),
     ("actors/1/motion.npz", lambda path: path.write_bytes(b"PK"), "table of arrays"),
     ("light.json", lambda path: path.write_text("[" * 10_000), "light"),
     ("light.json", lambda path: path.write_text('{"key_direction": [1e999, 0, 0]}'), "light"),
@@ -110,7 +110,8 @@ def test_edits_that_fit_pass(cut):
 SOLUTION = {
     "T_world_camera": np.tile(np.eye(4), (2, 1, 1)), "K": np.tile(np.eye(3), (2, 1, 1)), "size_px": np.array([64, 48]),
     "frame_rate": np.array([24, 1]), "move": np.array("static"), "points": np.zeros((3, 3)),
-    "residual_px": np.zeros(2), "notes": np.array([], np.str_),
+    "residual_px": np.zeros(2), "notes": np.array([], np.str_), "sighting_point": np.array([0, 0, 2]),
+    "sighting_frame": np.array([0, 1, 1]), "sighting_px": np.ones((3, 2)),
 }  # fmt: skip
 
 
@@ -123,6 +124,10 @@ SOLUTION = {
         {"frame_rate": np.array([np.nan, 1])}, {"move": np.array("fly")}, {"move": np.zeros((3, 3))},
         {"points": np.zeros(3)}, {"points": np.full((1, 3), np.inf)}, {"points": np.array([["a", "b", "c"]])},
         {"residual_px": np.zeros(3)}, {"residual_px": np.array(0.0)}, {"notes": np.array(1)},
+        {"sighting_point": np.array([0, 0, 3])}, {"sighting_point": np.array([2, 0, 0])},
+        {"sighting_point": np.array(["a", "b", "c"])}, {"sighting_frame": np.array([0, 1, -1])},
+        {"sighting_frame": np.zeros(2, int)}, {"sighting_frame": np.full(3, np.nan)}, {"sighting_px": np.ones(3)},
+        {"sighting_px": np.full((3, 2), np.nan)},
     ],
 )  # fmt: skip
 def test_a_camera_solution_that_is_none(tmp_path, change):
@@ -142,6 +147,15 @@ def test_a_body_fit_that_is_none(tmp_path, distance, contact):
     write_arrays(tmp_path / "a.npz", "understudy body fit 1", arrays)
     with pytest.raises(FileFormatError, match=r"a\.npz"):
         load_fit(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("T", [np.eye(3), np.full((4, 4), np.inf), np.array("a")])
+def test_an_alignment_that_is_none(tmp_path, T):
+    save_fit(tmp_path / "a.npz", np.zeros(2), np.zeros((2, 2), bool), np.eye(4))
+    assert np.array_equal(load_alignment(tmp_path / "a.npz"), np.eye(4))
+    write_arrays(tmp_path / "a.npz", "understudy body fit 1", {"T_world_solution": T})
+    with pytest.raises(FileFormatError, match=r"a\.npz"):
+        load_alignment(tmp_path / "a.npz")
 
 
 LISTS = ("", "[]", "{}", "{", "[" * 10_000, '{"first_frames": 7}', '{"first_frames": [0.5]}', '{"first_frames": ["a"]}')

@@ -16,7 +16,7 @@ from understudy.characters.joints import read_joints
 from understudy.characters.rig import character_from_rig
 from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
-from understudy.core.footage import CameraSolution, LandmarkTrack
+from understudy.core.footage import CameraSolution, LandmarkTrack, Sightings
 from understudy.core.motion import Motion
 from understudy.geometry.projection import intrinsics
 from understudy.io.bvh import read_bvh, write_bvh
@@ -32,7 +32,15 @@ from understudy.io.gltf import write_character
 from understudy.io.images import read_picture
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
 from understudy.io.video import open_shot, read_frames, read_video
-from understudy.studio.artifacts import load_fit, load_light, load_solution, save_fit, save_light, save_solution
+from understudy.studio.artifacts import (
+    load_alignment,
+    load_fit,
+    load_light,
+    load_solution,
+    save_fit,
+    save_light,
+    save_solution,
+)
 from understudy.studio.project import MANIFEST, Project
 
 __all__ = ["FILE_KINDS", "FileKind", "valid_bytes"]
@@ -79,8 +87,14 @@ def a_picture(side: int = 96) -> np.ndarray:
     return np.stack([rows * 2, columns * 2, (rows * columns) % 251], -1).astype(np.uint8)
 
 
+def read_fit(path: Path) -> None:
+    load_fit(path)
+    load_alignment(path)
+
+
 def a_solution() -> CameraSolution:
-    return CameraSolution(a_camera(), "static", np.zeros((3, 3)), np.zeros(FRAMES), ("a note",))
+    sightings = Sightings(np.array([0, 0, 2]), np.array([0, 1, 1]), np.ones((3, 2)))
+    return CameraSolution(a_camera(), "static", np.zeros((3, 3)), np.zeros(FRAMES), ("a note",), sightings)
 
 
 def a_track() -> LandmarkTrack:
@@ -181,7 +195,9 @@ FILE_KINDS = {
     "motion": FileKind("motion.npz", lambda path: write_motion_npz(path, a_motion()), read_motion_npz),
     "landmarks": FileKind("landmarks_1.npz", lambda path: write_landmarks_npz(path, a_track()), read_landmarks_npz),
     "solution": FileKind("solution.npz", lambda path: save_solution(path, a_solution()), load_solution),
-    "fit": FileKind("fit.npz", lambda path: save_fit(path, np.zeros(FRAMES), np.ones((FRAMES, 2), bool)), load_fit),
+    "fit": FileKind(
+        "fit.npz", lambda path: save_fit(path, np.zeros(FRAMES), np.ones((FRAMES, 2), bool), np.eye(4)), read_fit
+    ),
     "camera": FileKind("source.json", lambda path: write_camera_json(path, a_camera()), read_camera_json),
     "cameras of a set": FileKind("cameras.json", write_cameras_of_a_set, read_unreal_cameras),
     "RealEstate10K": FileKind(

@@ -79,14 +79,29 @@ def load_solution(path: Path) -> CameraSolution:
         if move not in get_args(CameraMoveKind):
             raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
         camera = CameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
-        seen = Sightings(*(arrays[name] for name in _SIGHTINGS))
-        for name, indices, count in (("point", seen.point, len(points)), ("frame", seen.frame, len(camera))):
-            check_shape(f"sighting_{name}", indices, len(seen))
-            if len(seen) and not 0 <= indices.min() <= indices.max() < count:
-                raise ValueError(f"a sighting is of a {name} that is not there")
-        check_shape("sighting_px", seen.xy_px, len(seen), 2)
-        check_finite("sighting_px", seen.xy_px)
+        seen = sightings_from(arrays, len(points), len(camera))
         return CameraSolution(camera, move, points, residual_px, notes, seen)
+
+
+def sightings_from(arrays: dict[str, np.ndarray], points: int, frames: int) -> Sightings:
+    """The points' sightings, if they are of so many points and frames.
+
+    Raises:
+        ValueError: they are not.
+    """
+    point, frame, xy_px = (arrays[name] for name in _SIGHTINGS)
+    if point.dtype.kind != "i" or frame.dtype.kind != "i":
+        raise ValueError("its sightings are not numbered")
+    xy_px = xy_px.astype(np.float64)
+    check_shape("sighting_px", xy_px, None, 2)
+    check_finite("sighting_px", xy_px)
+    for name, numbers, count in (("point", point, points), ("frame", frame, frames)):
+        check_shape(f"sighting_{name}", numbers, len(xy_px))
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < count:
+            raise ValueError(f"a sighting is of a {name} that is not there")
+    if (np.diff(point) < 0).any():
+        raise ValueError("its sightings are not sorted by point")
+    return Sightings(point, frame, xy_px)
 
 
 def save_fit(
@@ -125,7 +140,7 @@ def load_alignment(path: Path) -> Float[np.ndarray, "4 4"]:
         FileFormatError: it is no such matrix.
     """
     with reading(path, "body fit", advice="delete it to have it made again"):
-        T = read_arrays(path, _FIT, ("T_world_solution",))["T_world_solution"]
+        T = read_arrays(path, _FIT, ("T_world_solution",))["T_world_solution"].astype(np.float64)
         check_shape("T_world_solution", T, 4, 4)
         check_finite("T_world_solution", T)
         return T
