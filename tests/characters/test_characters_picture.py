@@ -270,7 +270,7 @@ def test_parts_are_those_drawn():
 
 def test_stick_figure_finds_joints_in_a_silhouette():
     found = fit_stick_figure(draw()[1] >= 0)
-    assert found is not None
+    assert found is not None and found.guessed and not found.sure
     names = [f"{s}_{n}" for s in ("left", "right") for n in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
     error = [np.linalg.norm(found[name] - truth_px(name)) / 530 for name in names]
     assert np.mean(error) < 0.05

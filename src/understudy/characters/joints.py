@@ -56,6 +56,8 @@ class FigureJoints:
     """How well the joints explain the silhouette; comparable only within one picture."""
     sure: bool = True
     """Whether several looks at the figure agree."""
+    guessed: bool = False
+    """Whether they come from the silhouette alone."""
 
     def __getitem__(self, name: str) -> Float[np.ndarray, "2"]:
         return self.points_px[_INDEX[name]]

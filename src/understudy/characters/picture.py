@@ -1,6 +1,6 @@
 """From one picture to a character: cut out, find the joints, inflate, paint, rig."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ from understudy.characters.inflate import InflateConfig, inflate_parts
 from understudy.characters.joints import POINTS, FigureJoints, find_joints, read_joints
 from understudy.characters.legs import complete_legs
 from understudy.characters.parts import figure_grid, label_parts
+from understudy.characters.posture import check_placed, check_posture, doubts_about
 from understudy.characters.protocol import LandmarkDetector
 from understudy.characters.stickfigure import fit_stick_figure
 from understudy.characters.texture import paint_atlas, unwrap
@@ -75,17 +76,17 @@ def character_from_picture(
     progress(1, steps)
     if placed is not None:
         joints = FigureJoints(placed.points_px * scale)
+        check_placed(path.name, figure, joints)
     else:
         joints = find_joints(rgb, figure, detect, first)
         fitted = None if joints is not None and joints.sure else fit_stick_figure(figure)
         if fitted is not None and (joints is None or fitted.score > joints.score + STICK_MARGIN):
             joints = fitted
-    if joints is None:
-        raise CharacterError(
-            f"no body was found in {path.name}: give a joints file that says where shoulders, elbows, … are"
-        )
+        check_posture(path.name, figure, first, joints)
+    whole, as_found = figure, joints
     if config.complete_legs:
         rgb, figure, joints = complete_legs(rgb, figure, joints)
+    doubts = doubts_about(whole, as_found, len(figure) > len(whole), placed is not None)
     progress(2, steps)
     grid = figure_grid(rgb, figure, joints, _cells_for(figure, config.vertices))
     labels = label_parts(grid)
@@ -109,7 +110,7 @@ def character_from_picture(
         (Material(name=path.stem, texture=atlas.texture),),
     )  # fmt: skip
     progress(6, steps)
-    return _rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])
+    return replace(_rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old]), doubts=doubts)
 
 
 def _cells_for(figure: Bool[np.ndarray, "height width"], vertices: int) -> int:

@@ -71,7 +71,8 @@ def fit_stick_figure(figure: Bool[np.ndarray, "height width"]) -> FigureJoints |
     if best[1] > WORST_COST:
         return None
     points = _figure(best[0][None])[0][0] * tall + np.array([centre, rows[0]])
-    return FigureJoints(points, None, silhouette_score(points, figure) + UNSEEN_SCORE)
+    score = silhouette_score(points, figure) + UNSEEN_SCORE
+    return FigureJoints(points, None, score, sure=False, guessed=True)
 
 
 def _starts(target: Float[np.ndarray, "row column"]) -> list[Float[np.ndarray, " parameter"]]:

@@ -1,6 +1,7 @@
 """A mesh, its materials, and the rig that moves it."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -8,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from understudy.core.checks import check_finite, check_shape
 from understudy.core.motion import BODY_JOINTS, Skeleton
 
-__all__ = ["Character", "Material", "Mesh"]
+__all__ = ["Character", "Doubt", "Material", "Mesh"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """Something about a character that may be wrong, for a person to look at."""
+
+    sentence: str
+    """What, and what would help."""
+    level: Literal["fair", "poor"] = "fair"
+    """Poor: it is likely to show in the film."""
+
+
+@dataclass(frozen=True)
 class Character:
     """A rigged mesh. Vertex v in pose: Σ weight · T_model_joint · T_joint_mesh · vertex."""
 
@@ -68,6 +79,8 @@ class Character:
     """Each row sums to one."""
     roles: dict[str, int] = field(default_factory=dict)
     """Which joint plays which part: a name of BODY_JOINTS to a joint's index. Parts may be absent."""
+    doubts: tuple[Doubt, ...] = ()
+    """What its maker was not sure of; files do not hold it."""
 
     def __post_init__(self) -> None:
         count = len(self.mesh.vertices)

@@ -84,7 +84,7 @@ def character_stage(project: Project, path: Path, config: RecastConfig, narrator
     """Make `character/character.glb` from a picture or a rig.
 
     Raises:
-        CharacterError: the file cannot be used.
+        CharacterError: the file cannot be used, or leaves doubt and `config.strict` allows none.
     """
     suffix = path.suffix.lower()
     height_m = config.character_height_m
@@ -122,6 +122,12 @@ def character_stage(project: Project, path: Path, config: RecastConfig, narrator
             "joints": len(character.skeleton),
             "roles": len(character.roles),
             "from": "picture" if suffix in PICTURE_SUFFIXES else "rig",
+            "doubts": [asdict(doubt) for doubt in character.doubts],
         }
 
-    project.run("character", reads, settings, ["character/character.glb"], work)
+    record = project.run("character", reads, settings, ["character/character.glb"], work)
+    doubts = [doubt["sentence"] for doubt in record.report.get("doubts", ())]
+    for doubt in doubts:
+        narrator.say(f"the character: {doubt}")
+    if config.strict and doubts:
+        raise CharacterError(f"{path.name} leaves doubt (--strict): {' '.join(doubts)}")

@@ -48,6 +48,8 @@ class RecastConfig:
     """For a picture: its joints by hand, as JSON."""
     cutout: Path | None = None
     """For a picture: its cut-out by hand, as a grey picture."""
+    strict: bool = False
+    """Stop, with exit code 2, where the character is doubtful: joints that were guessed, legs that were made up."""
     passes: PassKind = "exr"
     """How the render passes are written: as lossless video, with multi-layer EXR or 8-bit PNG beside it."""
     first_frame: int = 1

@@ -114,6 +114,9 @@ def _character(record: StageRecord) -> Verdict:
     )
     if level != "good":
         sentence += f" Only {roles} of 22 body joints were recognised; the others keep their rest pose."
+    doubts = record.report.get("doubts", ())
+    level = max([level, *(doubt["level"] for doubt in doubts)], key=_rank)
+    sentence = " ".join([sentence, *(doubt["sentence"] for doubt in doubts)])
     return Verdict("character", level, sentence, {"height": f"{record.report['height_m']:.2f} m"})
 
 
