@@ -88,12 +88,12 @@ def test_damage_is_told(dataset: Path, tmp_path: Path) -> None:
         read_scene_clip(dataset, "scene000009")
     subprocess.run(["cp", "-r", str(dataset), str(tmp_path / "copy")], check=True)
     for name, says in (
-        ("text/whuman/scene000000/action.json", "unfinished"),
+        ("text/whuman/scene000000/action.json", "sentence"),
         ("panorama/scene000000/scene000000_pano.jpeg", "panorama"),
         ("video/wohuman/scene000000/scene000000_01_24mm.mp4", "missing"),
     ):
         (tmp_path / "copy" / name).unlink()
-        with pytest.raises(FileFormatError, match=says):
+        with pytest.raises(InputError, match=says):
             read_scene_clip(tmp_path / "copy", "scene000000")
     assert finished_scenes(tmp_path / "copy") == ["scene000001"]
 
