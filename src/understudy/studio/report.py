@@ -60,6 +60,8 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
             float(shot.frame_rate) / _player_step(shot),
             sections,
             [line for cut in played for line in _listing(cut)],
+            whole.config.first_frame,
+            _player_step(shot),
         )
         (folder / "report.html").write_text(page, encoding="utf-8")
         return {cut.prefix or "whole": _figures(qualities[cut.prefix]) for cut in played}
@@ -68,11 +70,14 @@ def report_stage(project: Project, shot: Shot, cuts: Sequence[Cut], played: Sequ
 
 
 def _figures(quality: Quality) -> dict[str, float | None]:
-    """The median of each figure, for machines."""
-    return {
-        name: round(float(np.nanmedian(values)), 4) if np.isfinite(values).any() else None
-        for name, values in vars(quality).items()
-    }
+    """The median of each figure and its worst value, for machines."""
+    figures: dict[str, float | None] = {}
+    for name, values in vars(quality).items():
+        known = values[np.isfinite(values)]
+        worst = np.min if name == "mask_iou" else np.max
+        figures[name] = round(float(np.median(known)), 4) if len(known) else None
+        figures[f"{name}_worst"] = round(float(worst(known)), 4) if len(known) else None
+    return figures
 
 
 def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
@@ -83,14 +88,14 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
     masks = list(read_video(cut.path(f"{cut.actor}/mask.mkv"), frames))
     plates = list(read_video(cut.path("plate/clean_plate.mp4"), frames))
     tinted = [_tint(picture, mask) for picture, mask in zip(originals, masks, strict=True)]
-    rows = {"original": originals, "the actor's mask": tinted, "clean plate": plates, "result": results}
+    rows = {"original": originals, "the actor's matte": tinted, "clean plate": plates, "result": results}
     strips = [Strip(title, [_small(picture) for picture in pictures]) for title, pictures in rows.items()]
     curves = [
-        Curve("body to landmarks, share of the actor's height", "%", quality.reprojection_percent, 2.0),
-        Curve("body and mask, intersection over union", "", _joined(quality.mask_iou)),
-        Curve("standing foot, movement per frame", "mm", quality.foot_slide_mm, 5.0),
-        Curve("jitter of the joints", "10 m/s³", quality.jitter),
-        Curve("camera, residual of the set's points", "px", quality.camera_residual_px, 1.0),
+        Curve("body track: joints off by, of the actor's height", "%", quality.reprojection_percent, 6.0),
+        Curve("matte: overlap with the body", "", _joined(quality.mask_iou)),
+        Curve("feet: slide of a standing foot, a frame", "mm", quality.foot_slide_mm, 15.0),
+        Curve("smoothness: jitter of the joints", "10 m/s³", quality.jitter, 60.0),
+        Curve("camera track: tracking error", "px", quality.camera_residual_px, 2.5),
     ]
     records = {
         name.removeprefix(cut.prefix): cut.project.stages[name]
@@ -155,7 +160,7 @@ def _listing(cut: Cut) -> list[str]:
     files = {
         f"{cut.actor}/motion.bvh": "the actor's motion; edit it and run again",
         f"{cut.actor}/motion.npz": "the same, with exact numbers",
-        f"{cut.actor}/mask.mkv": "the actor's mask, lossless; edit it and run again",
+        f"{cut.actor}/mask.mkv": "the actor's matte, lossless; edit it and run again",
         f"{cut.actor}/presence.json": "when the actor is there: first and last frames; edit it and run again",
         f"{cut.actor}/body.glb": "the actor's fitted body",
         "camera/source.json": "the shot's camera (also as USD and for COLMAP and nerfstudio)",

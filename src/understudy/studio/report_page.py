@@ -13,7 +13,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-__all__ = ["Curve", "Section", "Strip", "Verdict", "render_page"]
+__all__ = ["Curve", "Level", "Section", "Strip", "Verdict", "render_page"]
+
+Level = Literal["good", "fair", "poor", "off"]
+"""Off: the stage was switched off, or had nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,7 @@ class Verdict:
     """How well one stage did, in plain words."""
 
     stage: str
-    level: Literal["good", "fair", "poor", "off"]
-    """Off: the stage was switched off."""
+    level: Level
     sentence: str
     figures: dict[str, str] = field(default_factory=dict)
 
@@ -58,7 +60,14 @@ class Section:
 
 
 def render_page(
-    title: str, facts: str, stacked_video: bytes, frame_rate: float, sections: Sequence[Section], listing: Sequence[str]
+    title: str,
+    facts: str,
+    stacked_video: bytes,
+    frame_rate: float,
+    sections: Sequence[Section],
+    listing: Sequence[str],
+    first_frame: int = 1,
+    frame_step: int = 1,
 ) -> str:
     """The whole page.
 
@@ -66,8 +75,10 @@ def render_page(
         title: plain text; so are `facts` and the names in `listing`.
         stacked_video: an H.264 MP4 that holds the original above the result.
         listing: the film's files, each as "name: what it is".
+        first_frame: the number of the first frame.
+        frame_step: of every so many frames the video holds one; `frame_rate` is the video's.
     """
-    body = [part for section in sections for part in _section(section)]
+    body = [part for section in sections for part in _section(section, first_frame)]
     if listing:
         items = "".join(f"<li><code>{escape(name)}</code> {escape(what)}</li>" for name, what in _split(listing))
         body.append(f'<h2>Files</h2><ul class="files">{items}</ul>')
@@ -77,6 +88,8 @@ def render_page(
         facts=escape(facts),
         video=base64.b64encode(stacked_video).decode(),
         frame_rate=f"{frame_rate:.6f}",
+        first_frame=str(first_frame),
+        frame_step=str(frame_step),
         sections="\n".join(body),
     )
 
@@ -85,15 +98,17 @@ def _split(listing: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, what) for name, _, what in (line.partition(": ") for line in listing)]
 
 
-def _section(section: Section) -> list[str]:
+def _section(section: Section, first_frame: int) -> list[str]:
     rows = "".join(_row(verdict) for verdict in section.verdicts)
-    head = "<tr><th>stage</th><th>how well it did</th><th>figures</th></tr>"
-    parts = [f"<h2>{escape(section.title)}</h2><table>{head}{rows}</table>"]
+    head = "<tr><th>part</th><th>how well it came out</th><th>figures</th></tr>"
+    parts = [f'<h2>{escape(section.title)}</h2><table class="verdicts">{head}{rows}</table>']
     for strip in section.strips:
         pictures = "".join(f'<img alt="" src="{_data_url(picture)}">' for picture in strip.pictures)
         parts.append(f'<h3>{escape(strip.title)}</h3><div class="strip">{pictures}</div>')
     if section.curves:
-        curves = "".join(f"<div><h3>{escape(curve.title)}</h3>{_svg(curve)}</div>" for curve in section.curves)
+        curves = "".join(
+            f"<div><h3>{escape(curve.title)}</h3>{_svg(curve, first_frame)}</div>" for curve in section.curves
+        )
         parts.append(f'<div class="curves">{curves}</div>')
     return parts
 
@@ -112,7 +127,7 @@ def _data_url(picture: UInt8[np.ndarray, "height width 3"]) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _svg(curve: Curve, width: int = 360, height: int = 130) -> str:
+def _svg(curve: Curve, first_frame: int, width: int = 360, height: int = 130) -> str:
     """A line over time with its least and greatest value; gaps where there is no value."""
     left, right, top, bottom = 44, width - 8, 10, height - 20
     values = np.asarray(curve.values, np.float64)
@@ -139,7 +154,7 @@ def _svg(curve: Curve, width: int = 360, height: int = 130) -> str:
         f'<line class="axis" x1="{left}" x2="{left}" y1="{top}" y2="{bottom}"/>'
         f'<text x="{left - 6}" y="{top + 8}" text-anchor="end">{most:.3g}</text>'
         f'<text x="{left - 6}" y="{bottom}" text-anchor="end">0</text>'
-        f'<text x="{left}" y="{height - 5}">frame 0</text>'
-        f'<text x="{right}" y="{height - 5}" text-anchor="end">{max(len(values) - 1, 0)}</text>'
+        f'<text x="{left}" y="{height - 5}">frame {first_frame}</text>'
+        f'<text x="{right}" y="{height - 5}" text-anchor="end">{first_frame + max(len(values) - 1, 0)}</text>'
         f'<text x="{right}" y="{top + 8}" text-anchor="end">{escape(curve.unit)}</text>{limit}{lines}</svg>'
     )

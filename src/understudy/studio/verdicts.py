@@ -1,13 +1,14 @@
 """A plain sentence on how well each stage did, from its figures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from understudy.studio.config import RecastConfig
 from understudy.studio.project import StageRecord
 from understudy.studio.quality import Quality
-from understudy.studio.report_page import Verdict
+from understudy.studio.report_page import Level, Verdict
 
 __all__ = ["verdicts"]
 
@@ -18,14 +19,44 @@ _MOVES = {
 }
 
 
+@dataclass(frozen=True)
+class _Course:
+    """A figure over the frames of a cut: how it usually is, and at its worst moment, which is what people notice."""
+
+    usual: float
+    """The median; NaN where no frame has a value."""
+    worst: float
+    frame: int
+    """Of the worst, as frames are numbered in the film's files."""
+
+    @staticmethod
+    def of(values: np.ndarray, first_frame: int, worst: Callable[[np.ndarray], np.intp] = np.nanargmax) -> "_Course":
+        if not np.isfinite(values).any():
+            return _Course(float("nan"), float("nan"), first_frame)
+        at = int(worst(np.where(np.isfinite(values), values, np.nan)))
+        return _Course(float(np.nanmedian(values)), float(values[at]), first_frame + at)
+
+    def level(self, usual: tuple[float, float], worst: tuple[float, float]) -> Level:
+        """By how good and how fair it must be, usually and at worst; smaller is better, and no value is good."""
+        levels = [_level(value, *limits) for value, limits in ((self.usual, usual), (self.worst, worst))]
+        return _worse(*(level for level in levels if not np.isnan(self.usual)))
+
+    def said(self, number: Callable[[float], str]) -> str:
+        """For the figures' column."""
+        return f"{number(self.usual)}, at worst {number(self.worst)} (frame {self.frame})"
+
+
 def verdicts(records: Mapping[str, StageRecord], quality: Quality, config: RecastConfig) -> list[Verdict]:
     """One verdict per stage, in the order of the work."""
+    first = config.first_frame
     return [
         _people(records["people"], records["presence"], config),
-        _camera(records["camera"], quality),
+        _camera(records["camera"], _Course.of(quality.camera_residual_px, first)),
         _plate(records["plate"]),
-        _mask(quality),
-        _body(quality),
+        _matte(_Course.of(quality.mask_iou, first, np.nanargmin)),
+        _body(_Course.of(quality.reprojection_percent, first)),
+        _feet(_Course.of(quality.foot_slide_mm, first)),
+        _smoothness(_Course.of(quality.jitter, first)),
         _character(records["character"]),
         _retarget(config),
         _camera_fit(records["camera fit"]),
@@ -33,77 +64,91 @@ def verdicts(records: Mapping[str, StageRecord], quality: Quality, config: Recas
     ]
 
 
-def _level(value: float, good: float, fair: float) -> str:
+def _level(value: float, good: float, fair: float) -> Level:
     """By a figure that is better when it is smaller."""
     return "good" if value <= good else "fair" if value <= fair else "poor"
 
 
-def _median(values: np.ndarray) -> float:
-    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+def _worse(*levels: Level) -> Level:
+    """The worst of several; none are good."""
+    return max(levels, key=("good", "fair", "poor").index, default="good")
 
 
 def _people(record: StageRecord, presence: StageRecord, config: RecastConfig) -> Verdict:
     present, seen = presence.report["present"], presence.report["seen"]
     count = record.report["people"]
     where = "of the frames" if present == 1 else f"of the frames in which they are there ({present:.0%} of all)"
-    sentence = f"The actor was seen in {seen:.0%} {where}."
+    sentence = f"The actor was found in {seen:.0%} {where}."
     if count > 1:
         sentence += f" {count} people were found; actor {config.actor} is replaced (--actor N chooses another)."
     if seen < 0.9:
         sentence += " Where they were not, the motion is interpolated: look at those frames."
-    return Verdict("people", _level(1 - seen, 0.03, 0.15), sentence, {"seen": f"{seen:.1%}", "people": str(count)})
+    return Verdict("actor", _level(1 - seen, 0.03, 0.15), sentence, {"found": f"{seen:.1%}", "people": str(count)})
 
 
-def _camera(record: StageRecord, quality: Quality) -> Verdict:
-    residual = _median(quality.camera_residual_px)
-    level = _level(residual, 0.8, 2.0)
-    notes = record.report["notes"]
-    sentence = f"The camera {_MOVES[record.report['move']]}."
-    if level == "poor":
-        sentence += " Its path explains the picture badly: expect the character to slide over the set."
-    return Verdict(
-        "camera", level, " ".join([sentence, *notes]), {"residual": f"{residual:.2f} px", "move": record.report["move"]}
-    )
+def _camera(record: StageRecord, error_px: _Course) -> Verdict:
+    level = error_px.level((0.8, 2.0), (2.5, 6.0))
+    sentence = {
+        "good": f"The camera {_MOVES[record.report['move']]}; its track holds.",
+        "fair": f"The camera {_MOVES[record.report['move']]}; its track may drift by a few pixels: watch the feet.",
+        "poor": f"The camera {_MOVES[record.report['move']]}, and its track does not hold: expect the character to"
+        " slide over the set.",
+    }[level]
+    figures = {"tracking error": error_px.said(lambda value: f"{value:.2f} px"), "move": record.report["move"]}
+    return Verdict("camera track", level, " ".join([sentence, *record.report["notes"]]), figures)
 
 
 def _plate(record: StageRecord) -> Verdict:
     report = record.report
     seen, made_up = report["seen_share"], report["made_up_share"]
-    sentence = f"{seen:.0%} of what the actor hid was seen in other frames; {made_up:.0%} had to be made up."
-    return Verdict(
-        "clean plate", _level(made_up, 0.1, 0.5), sentence, {"residue": f"{report['mismatch_levels']:.1f} of 255"}
-    )
+    sentence = f"{seen:.0%} of the set behind the actor was seen in other frames; {made_up:.0%} had to be painted in."
+    figures = {"mismatch at the seam": f"{report['mismatch_levels']:.1f} of 255", "painted in": f"{made_up:.1%}"}
+    return Verdict("clean plate", _level(made_up, 0.1, 0.5), sentence, figures)
 
 
-def _mask(quality: Quality) -> Verdict:
-    overlap = _median(quality.mask_iou)
-    level = _level(1 - overlap, 0.25, 0.45)
+def _matte(overlap: _Course) -> Verdict:
+    missing = _Course(1 - overlap.usual, 1 - overlap.worst, overlap.frame)
+    level = missing.level((0.25, 0.45), (0.45, 0.7))
     sentence = {
-        "good": "Mask and body agree.",
-        "fair": "Mask and body differ in places: loose clothes, hair or things in the hands.",
-        "poor": "Mask and body differ: one of them is wrong. Look at the strip below; the mask can be edited.",
+        "good": "The actor's matte and the tracked body agree.",
+        "fair": "Matte and tracked body differ in places: loose clothes, hair or things in the hands.",
+        "poor": "Matte and tracked body differ: one of them is wrong. Look at the strip below; mask.mkv can be edited.",
     }[level]
-    return Verdict("mask", level, sentence, {"overlap with the body": f"{overlap:.0%}"})
+    return Verdict("matte", level, sentence, {"overlap with the body": overlap.said(lambda value: f"{value:.0%}")})
 
 
-def _body(quality: Quality) -> Verdict:
-    distance, slide, shake = (
-        _median(quality.reprojection_percent), _median(quality.foot_slide_mm), _median(quality.jitter),
-    )  # fmt: skip
-    level = max(_level(distance, 1.5, 3.0), _level(0 if np.isnan(slide) else slide, 5.0, 15.0), key=_rank)
+def _body(distance_percent: _Course) -> Verdict:
+    level = distance_percent.level((1.5, 3.0), (6.0, 12.0))
     sentence = {
         "good": "The body follows the actor.",
         "fair": "The body follows the actor with visible differences.",
         "poor": "The body does not follow the actor everywhere; motion.bvh can be edited.",
     }[level]
-    figures = {"off by": f"{distance:.1f} % of the actor's height", "jitter": f"{shake:.1f} · 10 m/s³"}
-    if np.isfinite(slide):
-        figures["foot slide"] = f"{slide:.1f} mm per frame"
-    return Verdict("body and motion", level, sentence, figures)
+    off = distance_percent.said(lambda value: f"{value:.1f} %")
+    return Verdict("body track", level, sentence, {"joints off by, of the actor's height": off})
 
 
-def _rank(level: str) -> int:
-    return ("good", "fair", "poor").index(level)
+def _feet(slide_mm: _Course) -> Verdict:
+    level = slide_mm.level((5.0, 15.0), (15.0, 40.0))
+    sentence = {
+        "good": "Standing feet stay where they are.",
+        "fair": "Standing feet slide a little: look at the frame named here.",
+        "poor": "Standing feet slide visibly; pin them in motion.bvh, or choose a range without that moment.",
+    }[level]
+    if np.isnan(slide_mm.usual):
+        return Verdict("feet", "off", "No foot stands still in this shot, so none can be seen to slide.")
+    return Verdict("feet", level, sentence, {"slide a frame": slide_mm.said(lambda value: f"{value:.1f} mm")})
+
+
+def _smoothness(jitter: _Course) -> Verdict:
+    level = jitter.level((25.0, 60.0), (60.0, 150.0))
+    sentence = {
+        "good": "The motion is smooth.",
+        "fair": "The motion trembles or jumps somewhere: look at the frame named here.",
+        "poor": "The motion pops: look at the frame named here, and smooth its curves in motion.bvh.",
+    }[level]
+    figures = {"jitter": jitter.said(lambda value: f"{value:.0f} · 10 m/s³")} if np.isfinite(jitter.usual) else {}
+    return Verdict("smoothness", level, sentence, figures)
 
 
 def _character(record: StageRecord) -> Verdict:
@@ -115,20 +160,24 @@ def _character(record: StageRecord) -> Verdict:
     if level != "good":
         sentence += f" Only {roles} of 22 body joints were recognised; the others keep their rest pose."
     doubts = record.report.get("doubts", ())
-    level = max([level, *(doubt["level"] for doubt in doubts)], key=_rank)
+    level = _worse(level, *(doubt["level"] for doubt in doubts))
     sentence = " ".join([sentence, *(doubt["sentence"] for doubt in doubts)])
     return Verdict("character", level, sentence, {"height": f"{record.report['height_m']:.2f} m"})
 
 
 def _retarget(config: RecastConfig) -> Verdict:
     if not config.adapt:
-        return Verdict("retarget", "off", "Switched off: the motion was copied joint by joint.")
-    return Verdict("retarget", "good", "The motion was adapted to the character's proportions; standing feet are held.")
+        return Verdict("motion on the character", "off", "Switched off: the motion was copied joint by joint.")
+    return Verdict(
+        "motion on the character",
+        "good",
+        "The motion was adapted to the character's proportions; standing feet are held.",
+    )
 
 
 def _camera_fit(record: StageRecord) -> Verdict:
     if record.report.get("off"):
-        return Verdict("camera fit", "off", "Switched off: the character is seen by the shot's own camera.")
+        return Verdict("framing", "off", "Switched off: the character is seen by the shot's own camera.")
     after = record.report["keypoint_error_after"]
     level = _level(after, 0.04, 0.1)
     sentence = {
@@ -138,7 +187,7 @@ def _camera_fit(record: StageRecord) -> Verdict:
     }[level]
     before = record.report["keypoint_error_before"]
     return Verdict(
-        "camera fit", level, sentence, {"framing error": f"{after:.1%} of the height", "before": f"{before:.1%}"}
+        "framing", level, sentence, {"framing error": f"{after:.1%} of the height", "before the fit": f"{before:.1%}"}
     )
 
 
