@@ -212,6 +212,34 @@ def test_an_edited_motion_camera_and_mask_are_used(folder, tmp_path):
     assert next(read_video(mask))[:20, :20].min() == 255
 
 
+def test_the_character_is_there_only_when_the_actor_is(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "film")
+    presence = folder / "actors/1/presence.json"
+    count = len(list(read_frames(open_shot(SHOT, None, SECONDS))))
+    assert json.loads(presence.read_text()) == {"first_frame": 1, "present": [[1, count]]}
+    presence.write_text(f'{{"first_frame": 1, "present": [[3, 5], [{count}, {count}]]}}')
+    run = stages_run(folder)
+    assert {"light", "render", "film", "report"} <= run and not run & {"people", "plate", "mask", "presence", "body"}
+    project = Project(folder)
+    cut = Cut(project, open_shot(SHOT, None, SECONDS), RecastConfig(), SilentNarrator())
+    frames = zip(read_frames(cut.shot), finished_frames(cut), read_passes(folder / "passes"), strict=True)
+    for number, (original, done, passes) in enumerate(frames, 1):
+        there = number in (3, 4, 5, count)
+        assert (passes.ids.any(), passes.alpha.any(), passes.shadow.any()) == (there, there, there)
+        assert np.array_equal(done, original) != there
+    project.close()
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_nobody_stands_in_for_an_actor_who_is_not_there_yet(shared_data, tmp_path):
+    shot = shared_data / "faults/actor_enters_late.mp4"
+    film = understudy.recast(shot, CHARACTER, tmp_path / "film", quality="draft", film_codec="exr")
+    assert json.loads((tmp_path / "film/actors/1/presence.json").read_text())["present"] == [[9, 24]]
+    frames = zip(read_frames(open_shot(shot)), read_film(film.film, range(24)), strict=True)
+    assert [bool((done == original).all()) for original, done in frames] == [True] * 8 + [False] * 16
+
+
 def test_edits_that_do_not_fit_the_shot_are_refused_and_kept(folder, tmp_path):
     folder = shutil.copytree(folder, tmp_path / "film")
     size, rate = next(read_video(folder / "film.mp4")).shape[1::-1], open_shot(SHOT).frame_rate

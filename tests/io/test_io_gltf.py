@@ -125,6 +125,25 @@ def test_joints_hang_on_a_node_of_their_own(tmp_path, person):
     assert sum("skin" in node for node in top) == 2
 
 
+def test_who_is_not_there_has_no_size(tmp_path, person):
+    motion = moves(person, frames=6)
+    for present in (np.array([0, 1, 1, 0, 0, 1], bool), np.ones(6, bool)):
+        write_scene(tmp_path / "take.glb", [Performance(person, motion)], present=present)
+        document, binary = parts_of(tmp_path / "take.glb")
+        (clip,) = document["animations"]
+        scales = [channel for channel in clip["channels"] if channel["target"]["path"] == "scale"]
+        if present.all():
+            assert scales == []
+            continue
+        (scale,) = scales
+        assert document["nodes"][scale["target"]["node"]]["children"] == document["skins"][0]["joints"][:1]
+        sampler = clip["samplers"][scale["sampler"]]
+        assert sampler["interpolation"] == "STEP"
+        view = document["bufferViews"][document["accessors"][sampler["output"]]["bufferView"]]
+        sizes = np.frombuffer(binary[view["byteOffset"] :][: view["byteLength"]], "<f4").reshape(6, 3)
+        assert np.array_equal(sizes, np.repeat(present[:, None], 3, 1))
+
+
 def test_vertices_reach_around_the_motion(tmp_path, person):
     """As three.js bounds a skinned mesh: all vertices of a surface once, in the rest pose or in any frame."""
     motion = moves(person)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
 from understudy.core.camera import CameraPath
@@ -41,9 +41,16 @@ def write_character(path: Path, character: Character) -> None:
 
 
 def write_scene(
-    path: Path, performances: Sequence[Performance], camera: CameraPath | None = None, name: str = "take"
+    path: Path,
+    performances: Sequence[Performance],
+    camera: CameraPath | None = None,
+    name: str = "take",
+    present: Bool[np.ndarray, " time"] | None = None,
 ) -> None:
     """Write performances and the camera that films them as one animated .glb.
+
+    Where `present` is false, nobody is there: all joints have no size, which is how glTF animates what is seen (section
+    3.5.3).
 
     Each frame is one key, frame i at i / frame_rate seconds. glTF's camera cannot change its lens over time or look
     off-centre: it gets the first frame's vertical field of view, and its `extras` hold the focal length and the
@@ -58,8 +65,11 @@ def write_scene(
     builder = GlbBuilder()
     channels: list[Channel] = []
     for performance in performances:
-        joint_nodes = builder.add_character(performance.character, around(performance))
+        armature, joint_nodes = builder.add_character(performance.character, around(performance))
         channels += motion_channels(performance, joint_nodes)
+        if present is not None and not present.all():
+            size = np.repeat(present[:, None].astype(float), 3, 1)
+            channels.append((armature, "scale", size, float(performance.motion.frame_rate)))
     if camera is not None:
         channels += builder.add_camera(camera)
     if channels:
@@ -154,8 +164,13 @@ class GlbBuilder:
             accessor["min"], accessor["max"] = rows.min(0).tolist(), rows.max(0).tolist()
         return self.append("accessors", accessor)
 
-    def add_character(self, character: Character, corners: Float[np.ndarray, "corner 3"] = NO_POINTS) -> list[int]:
-        """Add mesh, skin and joints; the node of each joint. Every surface gets `corners` that no face uses."""
+    def add_character(
+        self, character: Character, corners: Float[np.ndarray, "corner 3"] = NO_POINTS
+    ) -> tuple[int, list[int]]:
+        """Add mesh, skin and joints; the node above the joints, and that of each joint.
+
+        Every surface gets `corners` that no face uses.
+        """
         skeleton = character.skeleton
         q = quaternion_from_matrix(skeleton.T_parent_joint[:, :3, :3])[:, [1, 2, 3, 0]]
         joint_nodes = [
@@ -186,7 +201,7 @@ class GlbBuilder:
         # A skinned mesh stands at the scene's root: the transform of its node does not count (section 3.7.3.3).
         node = self.append("nodes", {"name": f"{character.name} mesh", "mesh": mesh, "skin": skin})
         self.json["scenes"][0]["nodes"].append(node)
-        return joint_nodes
+        return armature, joint_nodes
 
     def add_primitives(self, character: Character, corners: Float[np.ndarray, "corner 3"]) -> list[dict[str, Any]]:
         """One primitive per material that has faces, each with the vertices that it uses, and `corners` on the root."""
@@ -297,7 +312,8 @@ class GlbBuilder:
             if clock not in self.times:
                 self.times[clock] = self.add_accessor(np.arange(len(values)) / rate, "SCALAR", bounds=True)
             kind = "VEC4" if path == "rotation" else "VEC3"
-            samplers.append({"input": self.times[clock], "output": self.add_accessor(values, kind)})
+            step = {"interpolation": "STEP"} if path == "scale" else {}
+            samplers.append({"input": self.times[clock], "output": self.add_accessor(values, kind)} | step)
             targets.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})
         self.append("animations", {"name": name, "samplers": samplers, "channels": targets})
 

@@ -153,9 +153,9 @@ def scene_stage(cut: Cut) -> None:
 
     def work(folder: Path, progress: Progress) -> None:
         take = the_take(cut)
-        write_scene(folder / "scene.glb", take.performances, take.camera)
+        write_scene(folder / "scene.glb", take.performances, take.camera, present=presence(cut))
 
-    cut.run("scene", [*TAKE_READS, "light.json"], {}, ["scene.glb"], work)
+    cut.run("scene", [*TAKE_READS, "light.json", f"{cut.actor}/presence.json"], {}, ["scene.glb"], work)
 
 
 def film_reads(cut: Cut) -> list[str]:
