@@ -21,7 +21,16 @@ from understudy.io.files import check_file, read_bytes, reading
 from understudy.io.gltf_records import Accessor, AnimatedGltf, Gltf, SparsePart
 from understudy.io.records import parse_record
 
-__all__ = ["COMPONENTS", "EVERY_ROW", "FARTHEST", "GltfDocument", "files_beside", "open_gltf", "reading_rig"]
+__all__ = [
+    "COMPONENTS",
+    "EVERY_ROW",
+    "FARTHEST",
+    "UNPACKABLE",
+    "GltfDocument",
+    "files_beside",
+    "open_gltf",
+    "reading_rig",
+]
 
 KIND = "rig"
 ADVICE = "export it again as .glb"
@@ -43,6 +52,9 @@ COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9
 SUPPORTED_EXTENSIONS = {
     "KHR_mesh_quantization", "KHR_texture_transform", "EXT_texture_webp", "KHR_lights_punctual", "VRM",
 }  # fmt: skip
+PACKED = {"KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression"}
+"""What gltf_compression unpacks, or refuses where the decoder is not installed."""
+UNPACKABLE = "understudy[compressed]"
 SUPPORTED_PREFIXES = ("KHR_materials_", "VRMC_")
 """Looks that we simplify and VRM's parts, none of which changes where the surface is."""
 
@@ -73,6 +85,10 @@ class GltfDocument:
     """What had to be repaired, for the user."""
     buffers: dict[int, bytes] = field(default_factory=dict)
     """Those that have been read."""
+    unpacked: dict[int, np.ndarray] = field(default_factory=dict)
+    """Of compressed surfaces: the values of accessors."""
+    unpacked_views: dict[int, bytes] = field(default_factory=dict)
+    """Of compressed buffer views: their bytes."""
 
     def entry(self, key: str, index: int) -> Any:
         """One entry of a top-level array, such as "nodes".
@@ -121,16 +137,24 @@ class GltfDocument:
         Raises:
             CharacterError: it reaches beyond its buffer.
         """
+        if index in self.unpacked_views:
+            return memoryview(self.unpacked_views[index])
         view = self.entry("buffer_views", index)
-        if view.extensions.meshopt is not None:
-            raise CharacterError(f"{self.path.name} is compressed by meshopt: export it without compression")
-        content = self.buffer(view.buffer)
-        if view.byte_offset + view.byte_length > len(content):
+        return self.stretch(view.buffer, view.byte_offset, view.byte_length, f"buffer view {index}")
+
+    def stretch(self, buffer: int, start: int, length: int, name: str) -> memoryview:
+        """Bytes of a buffer.
+
+        Raises:
+            CharacterError: it ends before; the text calls them by their name.
+        """
+        content = self.buffer(buffer)
+        if start + length > len(content):
             raise CharacterError(
-                f"{self.path.name}: buffer view {index} ends at byte {view.byte_offset + view.byte_length} "
-                f"of a buffer with {len(content)}: the file is truncated"
+                f"{self.path.name}: {name} ends at byte {start + length} of a buffer with {len(content)}:"
+                " the file is truncated"
             )
-        return memoryview(content)[view.byte_offset : view.byte_offset + view.byte_length]
+        return memoryview(content)[start : start + length]
 
     def accessor(self, index: int, rows: np.ndarray | slice = EVERY_ROW) -> np.ndarray:
         """The values of an accessor, `count × components`, or some of its rows.
@@ -143,7 +167,12 @@ class GltfDocument:
         accessor: Accessor = self.entry("accessors", index)
         dtype = np.dtype(COMPONENT_TYPES[accessor.component_type])
         width, count = COMPONENTS[accessor.type], accessor.count
-        if accessor.buffer_view is not None:
+        if index in self.unpacked:
+            values = self.unpacked[index]
+            if values.shape != (count, width):
+                raise CharacterError(f"{self.path.name}: accessor {index} is packed as {values.shape}; {ADVICE}")
+            values = values.astype(dtype)
+        elif accessor.buffer_view is not None:
             values = self._strided(accessor.buffer_view, accessor.byte_offset, dtype, width, count, index)
         else:
             self.budget.take(f"accessor {index}, which has no data", count, width, bytes_each=UNPAID * dtype.itemsize)
@@ -295,16 +324,13 @@ def read_chunks(path: Path, file: BinaryIO, head: bytes) -> tuple[bytes, tuple[i
 def check_extensions(path: Path, required: Sequence[str]) -> None:
     """Refuse files that cannot be understood without something that we lack."""
     missing = [
-        name for name in required if name not in SUPPORTED_EXTENSIONS and not name.startswith(SUPPORTED_PREFIXES)
+        name
+        for name in required
+        if name not in SUPPORTED_EXTENSIONS and name not in PACKED and not name.startswith(SUPPORTED_PREFIXES)
     ]
     if not missing:
         return
-    advice = {
-        "KHR_draco_mesh_compression": "without Draco compression",
-        "EXT_meshopt_compression": "without meshopt compression",
-        "KHR_meshopt_compression": "without meshopt compression",
-        "KHR_texture_basisu": "with PNG or JPEG textures",
-    }
+    advice = {"KHR_texture_basisu": "with PNG or JPEG textures"}
     how = " and ".join(advice[name] for name in missing if name in advice) or "without them"
     names = quoted(", ".join(missing))[1:-1]
     raise CharacterError(f"{path.name} requires {names}, which is not supported: export it again {how}")

@@ -122,8 +122,6 @@ def read_faces(document: GltfDocument, primitive: Primitive) -> Int[np.ndarray, 
     if primitive.mode not in (TRIANGLES, STRIP, FAN) or "POSITION" not in primitive.attributes:
         return np.zeros((0, 3), np.int64)
     source = document.entry("accessors", primitive.attributes["POSITION"])
-    if primitive.extensions.draco is not None and source.buffer_view is None:
-        raise CharacterError(f"{document.path.name} is compressed by Draco: export it again without Draco compression")
     if primitive.indices is not None:
         corners = document.accessor(primitive.indices)[:, 0].astype(np.int64)
     else:

@@ -22,6 +22,7 @@ from understudy.io.gltf_animation import (
     node_tree,
     node_world_matrices,
 )
+from understudy.io.gltf_compression import unpack_surfaces
 from understudy.io.gltf_document import GltfDocument, open_gltf, reading_rig
 from understudy.io.gltf_merge import GltfRig, character_from_parts
 from understudy.io.gltf_primitives import claim_surfaces, read_parts
@@ -59,6 +60,7 @@ def read_gltf_rig(path: Path) -> GltfRig:
     with reading_rig(path):
         tree = node_tree(document)
         claim_surfaces(document, tree)
+        unpack_surfaces(document, tree)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
         bound = bind_joints(document, tree, world)
         parts = read_parts(document, tree, world, bound)
@@ -138,6 +140,7 @@ def read_gltf_motion(path: Path, clip: str | None = None, frame_rate: Fraction =
     document = open_gltf(path, clips=True)
     with reading_rig(path):
         tree = node_tree(document)
+        unpack_surfaces(document, tree)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
         bound = bind_joints(document, tree, world)
         chosen = find_clip(document, clip)
