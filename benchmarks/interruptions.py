@@ -6,7 +6,8 @@ Each job is run once undisturbed. Then it is killed (SIGKILL) at moments by dice
 evenly up to what it needs at most; after each the same command is given again, and must give the same files, byte for
 byte, but for the seconds that stages took. In between, no file under its final name may be another than the undisturbed
 run's. A full disk must end the command with one sentence and exit code 1. Small shots and models: what is tested are
-the files. Disks are made of memory (tmpfs), which takes root on Linux. Writes `results/interruptions.json`.
+the files. Disks are made of memory (tmpfs), which takes root. Writes `results/interruptions.json`; rows of jobs
+that were left out (`--only`) stay there, each says of which commit it is.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from record import save, table
+from record import RESULTS, commit, save, table
 
 from understudy.body.model import BodyModel
 from understudy.io.encoding import VideoWriter
@@ -68,7 +69,8 @@ def main() -> None:
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
-    rows = []
+    path = RESULTS / "interruptions.json"
+    rows = {row["job"]: row for row in json.loads(path.read_text())["jobs"]} if path.is_file() else {}
     for job in jobs(options.out):
         if options.only and job.name not in options.only:
             continue
@@ -82,19 +84,18 @@ def main() -> None:
             full = [disk_full(job, undisturbed, disk, (n + 0.5) / places) for n in range(places)]
         finally:
             subprocess.run(["umount", disk], check=True)
-        rows.append(
-            {
-                "job": job.name,
-                "seconds": round(undisturbed.seconds, 1),
-                "MB at most": round(undisturbed.bytes_at_most / 1e6, 1),
-                "kills": len(kills),
-                "resumed to the same": sum(kills),
-                "disk full": len(full),
-                "one sentence, resumed to the same": sum(full),
-            }
-        )
-        print(table(rows), flush=True)
-    print(save("interruptions", {"jobs": rows}))
+        rows[job.name] = {
+            "job": job.name,
+            "commit": commit(),
+            "seconds": round(undisturbed.seconds, 1),
+            "MB at most": round(undisturbed.bytes_at_most / 1e6, 1),
+            "kills": len(kills),
+            "resumed to the same": sum(kills),
+            "disk full": len(full),
+            "one sentence, resumed to the same": sum(full),
+        }
+        print(table(list(rows.values())), flush=True)
+        print(save("interruptions", {"jobs": list(rows.values())}), flush=True)
 
 
 def jobs(folder: Path) -> list[Job]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["commit", "save", "table"]
+__all__ = ["RESULTS", "commit", "save", "table"]
 
 RESULTS = Path(__file__).parent / "results"
 

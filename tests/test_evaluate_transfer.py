@@ -1,5 +1,6 @@
 """Scores against the truth: perfect for the truth itself, and right about errors that are put in."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from typing import get_args
@@ -15,7 +16,7 @@ from understudy.io.cameras import write_camera_json
 from understudy.io.gltf import write_character
 from understudy.io.motions import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
-from understudy.studio.evaluate_transfer import evaluate_film, evaluate_transfer
+from understudy.studio.evaluate_transfer import _settings, evaluate_film, evaluate_transfer, measured_rows
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors, shots_of, transfer_shot
 from understudy.studio.transfer_bodies import new_body, perturbed
@@ -200,6 +201,23 @@ def test_what_was_measured_stays_until_a_motion_changes(tmp_path, monkeypatch):
 def test_unknown_settings_are_refused(bad):
     with pytest.raises(InputError):
         TransferConfig(**bad)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "", "[]", "{}", "[" * 100_000, {"rows": 7}, {"rows": [{}]}, {"rows": [{"move": "pan"}]}, {"settings": None},
+        {"rows": [{"move": "pan", "shot": "a", "stature": 1, "noise_mm": 1, "adapt": 1, "camera_fit": 1}]},
+    ],
+)  # fmt: skip
+def test_rows_that_are_none_are_refused(tmp_path, change):
+    config = TransferConfig(moves=("pan",), shots=1)
+    content = {"settings": _settings(config), "rows": []}
+    (tmp_path / "pan_0.json").write_text(json.dumps(content))
+    assert measured_rows(tmp_path, config) == []
+    (tmp_path / "pan_0.json").write_text(change if isinstance(change, str) else json.dumps(content | change))
+    with pytest.raises(InputError, match=r"pan_0\.json"):
+        measured_rows(tmp_path, config)
 
 
 @pytest.mark.slow

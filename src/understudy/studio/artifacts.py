@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.checks import check_finite, check_shape
 from understudy.core.environment import Light
-from understudy.core.errors import FileFormatError, quoted
+from understudy.core.errors import FileFormatError, printable, quoted
 from understudy.core.footage import CameraSolution, Sightings
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
@@ -75,7 +75,7 @@ def load_solution(path: Path) -> CameraSolution:
         check_shape("points", points, None, 3)
         check_finite("points", points)
         check_shape("residual_px", residual_px, len(T))
-        move, notes = str(arrays["move"]), tuple(str(note) for note in arrays["notes"])
+        move, notes = str(arrays["move"]), tuple(printable(note) for note in arrays["notes"])
         if move not in get_args(CameraMoveKind):
             raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
         camera = CameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from understudy.characters.rig import character_from_rig
-from understudy.core.errors import FileFormatError, InputError
+from understudy.core.errors import InputError, quoted
 from understudy.core.film import Performance
 from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_motion_npz
-from understudy.io.text import read_json, replace_text
+from understudy.io.records import Record, read_record
+from understudy.io.text import replace_text
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
 from understudy.studio.project import file_hash
@@ -54,16 +56,18 @@ def measured_rows(out: Path, config: TransferConfig) -> list[TransferRow]:
     return [row for path in paths if path.is_file() for row in _rows(path, config)]
 
 
+class _Measured(Record):
+    settings: dict[str, JsonValue]
+    rows: list[TransferRow]
+
+
 def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
-    document = read_json(path, "evaluation", MAX_ROWS_BYTES)
-    try:
-        if document["settings"] != _settings(config):
-            raise InputError(f"{path} was measured with other settings or motions; name another folder, or delete it")
-        return [TransferRow(**row) for row in document["rows"]]
-    except (KeyError, TypeError) as error:
-        raise FileFormatError(
-            f"{path} holds no rows of an evaluation ({error}); name another folder, or delete it"
-        ) from error
+    document = read_record(path, _Measured, "evaluation of a shot", MAX_ROWS_BYTES)
+    if document.settings != _settings(config):
+        raise InputError(
+            f"{quoted(path)} was measured with other settings or motions; name another folder, or delete it"
+        )
+    return document.rows
 
 
 def _settings(config: TransferConfig) -> dict[str, Any]:
