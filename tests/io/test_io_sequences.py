@@ -140,6 +140,19 @@ def test_an_animated_png_is_a_film(tmp_path):
     assert shown(open_shot(tmp_path / "film.1.png")) == [0, 1, 2, 3]
 
 
+def test_photographs_that_lie_on_their_side_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for suffix in ("jpg", "png", "tif"):
+        folder = tmp_path / suffix
+        folder.mkdir()
+        for number in (1, 2):
+            stored = np.ascontiguousarray(np.rot90(numbered(number)))
+            Image.fromarray(stored).save(folder / f"a.{number}.{suffix}", exif=exif)
+        shot = open_shot(folder)
+        assert (shot.width, shot.height) == (96, 64) and shown(shot) == [1, 2]
+
+
 def linear(srgb: np.ndarray) -> np.ndarray:
     v = srgb / 255
     return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)

@@ -50,6 +50,8 @@ _DISPLAY_P3 = (0.680, 0.320, 0.265, 0.690, 0.150, 0.060, 0.3127, 0.3290)
 _CHROMATICITIES = {"display-p3": _DISPLAY_P3, "acescg": _AP1, "aces2065-1": _AP0}
 """x and y of red, green, blue and white. Sources: SMPTE ST 2065-1, Academy S-2014-004, SMPTE EG 432-1."""
 _BAND_ROWS = 128
+_MOST_CODE = 4.0
+"""Of a float file that stores codes: anything above is white in any space."""
 
 
 def needs_colour_management(transfer: int, primaries: int) -> bool:
@@ -95,9 +97,9 @@ def srgb_from_samples(
     for row in range(0, len(samples), _BAND_ROWS):
         band = samples[row : row + _BAND_ROWS]
         if space == "display-p3":
-            band[:] = linear_from_srgb(np.nan_to_num(band))
+            band[:] = linear_from_srgb(np.clip(np.nan_to_num(band), 0, _MOST_CODE))
         elif space == "cineon":
-            band[:] = _light_of_density(np.nan_to_num(band))
+            band[:] = _light_of_density(np.clip(np.nan_to_num(band), 0, _MOST_CODE))
     light = light_in_bt709(samples, chromaticities or _CHROMATICITIES.get(space))
     return srgb_bytes_from_linear(light)
 

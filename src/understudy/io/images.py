@@ -69,7 +69,9 @@ def picture_size(path: Path) -> tuple[int, int]:
         warnings.simplefilter("ignore")
         with _opened(path) as image:
             _check(path, image)
-            return image.size[::-1] if _turn(image) in _SIDEWAYS else image.size
+            # Pillow would decode all of a PNG to look for EXIF behind its pixels; a TIFF's size it has turned itself.
+            is_sideways = "exif" in image.info and _turn(image) in _SIDEWAYS
+            return image.size[::-1] if is_sideways else image.size
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
