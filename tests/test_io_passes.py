@@ -118,6 +118,14 @@ def test_an_exr_says_when_and_through_which_camera_it_was_seen(tmp_path):
         assert px == pytest.approx(project(path.K[t], seen), abs=1e-3)
 
 
+def test_light_beyond_half_floats_stays_finite(tmp_path):
+    wrote = frame(0)
+    wrote.colour[10, 12] = 1e6
+    written(tmp_path, [wrote])
+    _, channels = opened(tmp_path / "exr/passes.0001.exr")
+    assert channels["R"][10, 12] == 65504 and all(np.isfinite(channels[name]).all() for name in "RGB")
+
+
 def test_fast_film_has_no_time_code(tmp_path):
     written(tmp_path, [frame(0)], rate=Fraction(60))
     header, _ = opened(tmp_path / "exr/passes.0001.exr")

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 
 import understudy
@@ -119,6 +120,10 @@ def test_the_folder_holds_every_element(folder):
     ]
     assert [name for name in expected if not (folder / name).is_file()] == []
     assert [path for path in folder.rglob("*") if "unfinished" in path.name or path.name.endswith(".part")] == []
+    header = OpenEXR.File(str(folder / "passes/exr/passes.0001.exr"), header_only=True).header()
+    manifests = [value for key, value in header.items() if key.startswith("cryptomatte/") and key.endswith("manifest")]
+    assert {name for text in manifests for name in json.loads(text)} == {"character", "person_1"}
+    assert header["framesPerSecond"] == open_shot(SHOT).frame_rate
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["film"]["shot"]["sha256"] == file_hash(SHOT)
     assert all(record["seconds"] >= 0 for record in manifest["stages"].values())

@@ -22,9 +22,9 @@ from understudy.studio.artifacts import load_presence, save_light, save_presence
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.delivery import film_name, read_film
-from understudy.studio.filming import film_settings, finished_frames
+from understudy.studio.filming import film_settings, filmed_people, finished_frames, people_mattes
 from understudy.studio.narration import SilentNarrator
-from understudy.studio.project import Project, file_hash
+from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.recast import film_stage
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
@@ -90,6 +90,27 @@ def untouched(cut: Cut) -> list[np.ndarray]:
         (share == 0) & (cv2.dilate(passes.alpha, room) == 0) & (passes.shadow == 0)
         for share, passes in zip(read_video(cut.path(REMOVED)), read_passes(cut.path("passes")), strict=True)
     ]
+
+
+def test_everybody_who_was_filmed_has_a_matte_by_name(cut):
+    shares = {"people/person_1.mkv": 255, "people/person_2.mkv": 51, "people/others.mkv": 0, "actors/2/mask.mkv": 102}
+    for name, share in shares.items():
+        # A matte from elsewhere may be padded to even sides.
+        write(cut.path(name), [np.full((HEIGHT + 1, WIDTH + 1), share, np.uint8)] * FRAMES, "mask")
+    cut.project.stages["people"] = StageRecord("", {}, {}, 0.0, {"people": 2})
+    cut = replace(cut, config=RecastConfig(actor=2))
+    mattes = people_mattes(cut)
+    # The replaced actor's is the refined one.
+    expected = {"person_1": "people/person_1.mkv", "person_2": "actors/2/mask.mkv", "others": "people/others.mkv"}
+    assert mattes == expected
+    frames = list(filmed_people(cut, mattes, FRAMES))
+    assert len(frames) == FRAMES
+    for frame in frames:
+        assert {name: matte.shape for name, matte in frame.items()} == dict.fromkeys(mattes, (HEIGHT, WIDTH))
+        assert {name: float(matte.max()) for name, matte in frame.items()} == pytest.approx(
+            {"person_1": 1.0, "person_2": 0.4, "others": 0.0}
+        )
+    assert list(filmed_people(cut, {}, FRAMES)) == [{}] * FRAMES
 
 
 def test_what_nobody_touched_equals_the_shot_to_the_bit(cut):

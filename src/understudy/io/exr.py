@@ -31,6 +31,8 @@ EXR_LAYERS = {
 """The channels of a frame, and what each holds."""
 NOTHING_M = 1e10
 """Depth of the background: finite, so that filters make no NaN of it; as in Blender."""
+MOST_LIGHT = np.float32(65504)
+"""The largest half float."""
 REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 MOST_FRAMES_OF_TIME_CODE = 30
 """Per second: SMPTE 12M counts no more in one time code."""
@@ -53,7 +55,7 @@ def write_exr(
         objects, people: coverage, 0 … 1, by name: of what was rendered, and of who was filmed.
     """
     half = {
-        **{name: passes.colour[..., i] for i, name in enumerate("RGB")},
+        **{name: np.minimum(passes.colour[..., i], MOST_LIGHT) for i, name in enumerate("RGB")},
         "A": passes.alpha,
         **{f"N.{name}": passes.normals[..., i] for i, name in enumerate("xyz")},
         "shadow.Y": passes.shadow,
