@@ -76,6 +76,7 @@ def test_the_frame_rate_is_the_users_and_the_film_has_it(tmp_path):
     write_h264(tmp_path / "film.mp4", [numbered(0)] * 3)
     refused(tmp_path / "film.mp4", "frame rate", frame_rate=Fraction(24))
     refused(tmp_path / "film.mp4", "colour space", colour_space="linear")
+    refused(tmp_path / "a", "no colour space", "acescg", colour_space="log")
 
 
 def test_missing_numbers_are_said_and_time_goes_on(tmp_path, caplog):

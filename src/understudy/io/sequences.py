@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -69,14 +70,18 @@ def open_sequence(
     start_s: float | None,
     end_s: float | None,
     frame_rate: Fraction | None,
-    colour_space: ColourSpace | None,
+    colour_space: str | None,
 ) -> Shot:
     """Numbered pictures as a shot. Where numbers are missing, the picture before them stands for as long, and the log
     says so; if only every second (third, …) number is there, that is one frame each.
 
     Raises:
-        FootageError: a picture is none, pictures differ in size, or the range holds fewer than two.
+        FootageError: the colour space is not known, a picture is none, sizes differ, or the range holds fewer than two.
     """
+    if colour_space not in (None, *get_args(ColourSpace)):
+        raise FootageError(
+            f"{quoted(colour_space)} is no colour space that is known here; give {', '.join(get_args(ColourSpace))}."
+        )
     header = read_frame_header(pictures[0][1])
     rate = frame_rate or header.frame_rate or USUAL_RATE
     numbers = np.array([number for number, _ in pictures], np.int64)
@@ -164,7 +169,8 @@ def _only_sequence(folder: Path, files: list[Path]) -> list[tuple[int, Path]]:
     if not files:
         kinds = ", ".join(FRAME_SUFFIXES)
         raise FootageError(
-            f"{quoted(folder)} is a folder without numbered pictures ({kinds}); give a film, or such one."
+            f"{quoted(folder)} is a folder without numbered pictures ({', '.join(FRAME_SUFFIXES)}); give a film, or the"
+            " folder of an image sequence."
         )
     kinds: dict[str, list[Path]] = defaultdict(list)
     for file in files:

@@ -15,7 +15,6 @@ from jaxtyping import Int, UInt8
 
 from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
-from understudy.io.colour import ColourSpace
 from understudy.io.decoding import (
     check_colours,
     check_size,
@@ -52,10 +51,10 @@ def open_shot(
     start_s: float | None = None,
     end_s: float | None = None,
     frame_rate: Fraction | None = None,
-    colour_space: ColourSpace | None = None,
+    colour_space: str | None = None,
 ) -> Shot:
     """The frames of a film file or an image sequence between two times, counted from its first frame; `end_s` is
-    excluded. What means a sequence: `find_pictures`; frame rate and colour space are for those only.
+    excluded. What means a sequence: `find_pictures`; frame rate and `ColourSpace` are for those only.
 
     The range is decoded once, so that what the container says is never believed: frames that do not decode are not in
     the shot. A file that was cut off gives the frames that are left, and a warning in the log.
