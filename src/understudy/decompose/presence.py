@@ -10,8 +10,10 @@ from understudy.decompose.rough_masks import MAX_PAINTED_GAP
 
 __all__ = ["find_presence"]
 
-LEAST_SHARE = 2e-5
-"""Of the picture, of pixels that are mostly the actor's: a fingertip at the border counts, a speck does not."""
+SOLID = 230
+"""Coverage (of 255) from which a pixel is the actor's and no doubt of the matte."""
+LEAST_SHARE, LEAST_PX = 0.001, 4
+"""Solid pixels of the actor at their largest, and at all: a hand at the border counts, specks do not."""
 
 
 def find_presence(mattes: Iterable[UInt8[np.ndarray, "height width"]]) -> Bool[np.ndarray, " time"]:
@@ -21,7 +23,8 @@ def find_presence(mattes: Iterable[UInt8[np.ndarray, "height width"]]) -> Bool[n
     as a part of the actor is in it, which the landmark network does not see. So what the matte shows is there, and also
     what it shows again after a gap no longer than those.
     """
-    shown = np.array([np.count_nonzero(matte > 127) >= max(4.0, LEAST_SHARE * matte.size) for matte in mattes], bool)
+    solid = np.array([np.count_nonzero(matte > SOLID) for matte in mattes])
+    shown = solid >= max(LEAST_SHARE * solid.max(initial=0), LEAST_PX)
     for before, after in pairwise(np.flatnonzero(shown).tolist()):
         if after - before - 1 <= MAX_PAINTED_GAP:
             shown[before:after] = True
