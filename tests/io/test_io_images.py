@@ -180,6 +180,26 @@ def test_a_photograph_of_a_telephone(shared_data):
         assert (read_picture(path)[..., :3] == np.asarray(image)).all()
 
 
+@pytest.mark.parametrize("suffix", ["avif", "webp", "jpg", "gif", "bmp", "tif"])
+def test_what_decoders_say_of_damage_is_one_sentence(tmp_path, suffix):
+    """Bytes overwritten and lost; some decoders raise RuntimeError."""
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(gradient(channels=3)).save(path)
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data) - 8, 3):
+            data[at : at + 4] = rng.integers(0, 256, 4, np.uint8).tobytes()
+        path.write_bytes(data[: rng.integers(len(data) // 2, len(data))])
+        try:
+            read_picture(path)
+        except PictureError as error:
+            assert "a." + suffix in str(error)
+            refused += 1
+    assert refused > 20
+
+
 HEIC = base64.b64decode(
     "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAUJtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAA"
     "AAAERAAAEAAQAAAAABZgABAAAAAAAAADUAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAAwmlwcnAA"

@@ -16,7 +16,7 @@ from understudy.core.errors import FileFormatError, InputError, quoted
 __all__ = ["check_file", "name_within", "natural_key", "read_bytes", "reading"]
 
 MALFORMED = (
-    OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RecursionError, MemoryError,
+    OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RuntimeError, MemoryError,
     struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError, SystemError,
 )  # fmt: skip
 """What parsers of malformed content raise, our own and libraries'."""
