@@ -12,6 +12,7 @@ import pycolmap
 import pytest
 
 from understudy.core.camera import CameraPath
+from understudy.core.errors import InputError
 from understudy.core.footage import CameraSolution, Sightings
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform, transform_from
@@ -86,6 +87,12 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
     shot = replace(open_shot(folder / "plate/clean_plate.mp4"), width=WIDTH, height=HEIGHT)
     yield Cut(film, shot, RecastConfig(), SilentNarrator())
     film.close()
+
+
+@pytest.mark.parametrize("number", [-1, 10**9])
+def test_frames_are_numbered_within_reason(number):
+    with pytest.raises(InputError, match=f"--first-frame is {number}; give a number from 0 to"):
+        RecastConfig(first_frame=number)
 
 
 def test_exported_frames_are_where_the_files_say(cut):

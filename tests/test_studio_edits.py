@@ -158,17 +158,21 @@ def test_an_alignment_that_is_none(tmp_path, T):
         load_alignment(tmp_path / "a.npz")
 
 
-LISTS = ("", "[]", "{}", "{", "[" * 10_000, '{"first_frames": 7}', '{"first_frames": [0.5]}', '{"first_frames": ["a"]}')
+LISTS = ("", "[]", "{}", "{", "[" * 10_000, '{"first_frames": 7}', '{"first_frames": [0, 5]}',
+         '{"first_frame": "a", "first_frames": [0]}', '{"first_frame": 0, "first_frames": [0.5]}',
+         '{"first_frame": 0, "first_frames": ["a"]}', '{"first_frame": 1001, "first_frames": [0, 5]}')  # fmt: skip
 NUMBERS = ([], [1, 3], [0, 1], [0, 99], [0, -2], [0, 3, 2], [0, 10**400], [0] * 100_000)
 
 
-@pytest.mark.parametrize("text", [*LISTS, *(json.dumps({"first_frames": numbers}) for numbers in NUMBERS)])
+@pytest.mark.parametrize(
+    "text", [*LISTS, *(json.dumps({"first_frame": 0, "first_frames": numbers}) for numbers in NUMBERS)]
+)
 def test_a_list_of_cuts_that_is_none(tmp_path, text):
     (tmp_path / "cuts.json").write_text(text)
     with pytest.raises(FileFormatError, match=r"cuts\.json") as error:
         _read_cuts(tmp_path / "cuts.json", 20)
     assert len(str(error.value)) < 1000
-    (tmp_path / "cuts.json").write_text('{"first_frames": [0, 5]}')
+    (tmp_path / "cuts.json").write_text('{"first_frame": 1001, "first_frames": [1001, 1006]}')
     assert _read_cuts(tmp_path / "cuts.json", 20) == [0, 5]
 
 

@@ -139,7 +139,7 @@ def write_manifest(path: Path) -> None:
     project = Project(path.parent)
 
     def work(folder: Path) -> dict:
-        (folder / "cuts.json").write_text('{"first_frames": [0]}')
+        (folder / "cuts.json").write_text('{"first_frame": 1, "first_frames": [1]}')
         return {"people": 1, "seen": [1.0]}
 
     project.run("cuts", {}, {}, ["cuts.json"], work)

@@ -133,15 +133,16 @@ def _header(shot: Shot, character: Path, config: RecastConfig) -> dict[str, Any]
 
 def _cuts(project: Project, shot: Shot, config: RecastConfig, narrator: Narrator) -> list[Cut]:
     """The shot, cut by cut."""
-    whole = Cut(project, shot, config, narrator)
+    whole, first = Cut(project, shot, config, narrator), config.first_frame
 
     def work(folder: Path, progress: Any) -> dict[str, Any]:
         found = find_cuts(shot, progress)
-        starts = [cut.start_frame - shot.start_frame for cut in found]
-        (folder / "cuts.json").write_text(json.dumps({"first_frames": starts}) + "\n", encoding="utf-8")
+        starts = [first + cut.start_frame - shot.start_frame for cut in found]
+        content = {"first_frame": first, "first_frames": starts}
+        (folder / "cuts.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
         return {}
 
-    whole.run("cuts", [], {}, ["cuts.json"], work, reads_shot=True)
+    whole.run("cuts", [], {"first_frame": first}, ["cuts.json"], work, reads_shot=True)
     starts = _read_cuts(whole.path("cuts.json"), len(shot))
     if len(starts) == 1:
         return [whole]
@@ -153,18 +154,22 @@ def _cuts(project: Project, shot: Shot, config: RecastConfig, narrator: Narrator
 
 
 class _CutList(Record):
+    first_frame: int
+    """The number of the shot's first frame."""
     first_frames: list[int]
+    """The number of each cut's first frame."""
 
 
 def _read_cuts(path: Path, frames: int) -> list[int]:
-    """The first frame of each cut, as found or as the user has corrected them."""
-    starts = read_record(path, _CutList, "list of cuts", MOST_CUTS_BYTES).first_frames
-    if not starts or starts[0] != 0 or any(b - a < 2 for a, b in pairwise([*starts, frames])):
+    """The first frame of each cut, counted from 0, as found or as the user has corrected them."""
+    record = read_record(path, _CutList, "list of cuts", MOST_CUTS_BYTES)
+    first, starts = record.first_frame, record.first_frames
+    if not starts or starts[0] != first or any(b - a < 2 for a, b in pairwise([*starts, first + frames])):
         raise FileFormatError(
-            f"{quoted(path)} says that cuts start at {quoted(starts)[1:-1]}; expected 0 and rising numbers below"
-            f" {frames}, two apart at least"
+            f"{quoted(path)} says that cuts start at {quoted(starts)[1:-1]}; expected {quoted(first)[1:-1]} and rising"
+            f" numbers below {quoted(first + frames)[1:-1]}, two apart at least"
         )
-    return starts
+    return [start - first for start in starts]
 
 
 def _recast_cut(cut: Cut, alone: bool) -> bool:
