@@ -13,6 +13,8 @@ PLAIN_SHARE = 0.7
 """A backdrop is plain where at least this share of the picture's border is calm."""
 CALM_LAB = 0.8
 """Backdrops change by less than this per pixel, in CIE Lab, but for lines and sharp shadows."""
+GLOW_LAB, BEND_LAB = 2.4, 0.24
+"""The light of a glow changes faster, but evenly: so much per pixel at most, and so little from pixel to pixel."""
 SEEN_LAB = 4.0
 """A difference from the backdrop that counts, in CIE Lab."""
 FOREIGN_LAB = 20.0
@@ -98,7 +100,8 @@ def _reach(
     """Where a disc comes to from the picture's border without crossing an edge of colour or the body."""
     lab = lab_of(cv2.GaussianBlur(rgb, (0, 0), 1.0))
     slope = np.sqrt(sum(ndimage.sobel(lab[..., c], axis) ** 2 for c in range(3) for axis in (0, 1))) / 8
-    calm = (slope < CALM_LAB) & (body < 0.5)
+    bend = np.sqrt(sum(ndimage.gaussian_laplace(lab[..., c], 1.8) ** 2 for c in range(3)))
+    calm = ((slope < CALM_LAB) | ((slope < GLOW_LAB) & (bend < BEND_LAB))) & (body < 0.5)
     disc = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     padded = np.pad(calm, radius, mode="edge").astype(np.uint8)
     core = cv2.erode(padded, disc)[radius:-radius, radius:-radius] > 0

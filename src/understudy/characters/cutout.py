@@ -17,6 +17,10 @@ WORKING_HEIGHT_PX = 640
 """The figure is looked for at this height; its outline is drawn at full resolution."""
 BLOCK_PX, HALO = 16, 0.15
 """Around a strong contrast JPEG leaves differences of up to this share of it, as far as its blocks reach."""
+SMALLEST_HOLE = 3e-4
+"""Of a hole in the figure, in squared heights of the figure."""
+CLEAR_EDGE = 4.0
+"""How much, in differences that count, the figure differs from the backdrop around a gap."""
 FLAT_RESIDUAL = 2.0
 """A border whose Lab colours stay this near to a quadratic surface (90th percentile) is a plain background."""
 
@@ -124,26 +128,56 @@ def _before_backdrop(
     low = _rise((np.arange(len(body)) - hips) / max(knees - hips, 1.0))[:, None]
     # Cast shadows lie on the floor; on a wall behind they are pale.
     lit, shaded = backdrop.distances(cv2.GaussianBlur(rgb, (0, 0), 0.7), np.broadcast_to(0.6 - 0.35 * low, body.shape))
+    gaps = _gaps(lit, backdrop.reached, body, tall)
+    reached, body = backdrop.reached | gaps, np.where(gaps, 0.0, body)
     # JPEG carries some of a strong contrast over to the pixels of the same block.
     halo = HALO * ndimage.maximum_filter(shaded, 2 * round(0.5 * BLOCK_PX * scale) + 1)
-    strange = np.where(backdrop.reached, 0.0, _rise((shaded - np.maximum(halo, 0.8)) / 1.4))
-    plain = np.clip(1 - lit, 0.7 * backdrop.reached, 1)
-    shadow = np.where(backdrop.reached, 0.0, (1 - strange) * (1 - plain))
+    strange = np.where(reached, 0.0, _rise((shaded - np.maximum(halo, 0.8)) / 1.4))
+    # From white to black every edge passes the backdrop's grey; what is so thin says nothing.
+    plain = np.maximum(ndimage.grey_opening(np.clip(1 - lit, 0, 1), 3), 0.7 * reached)
+    shadow = np.where(reached, 0.0, (1 - strange) * (1 - plain))
     # A figure of which the body is but a part (a large hood, wings) is not bounded by it.
     beyond = ndimage.binary_opening((strange > 0.5) & (body < 0.3), iterations=max(1, round(0.006 * tall)))
     whole = 1 - _rise((beyond.sum() / max(np.sum(body > 0.5), 1) - 0.08) / 0.32)
     odds = np.clip(np.log((body + 0.01) / (1.01 - body)), -0.5 - 2.0 * whole, 4.5)
     odds += 5.0 * strange - 3.0 * plain + (1.5 - 2.5 * low) * shadow
-    odds += 2.5 * (1 - whole) * ~(backdrop.reached | (low > 0.5))
+    odds += 2.5 * (1 - whole) * ~(reached | (low > 0.5))
     sure = ndimage.binary_erosion(body > 0.95, iterations=max(2, round(0.008 * tall)))
     away = ndimage.distance_transform_edt(body < 0.1) > 0.025 * tall
-    away &= backdrop.reached | ((strange < 0.05) & (np.maximum(plain, low) > 0.5))
+    away &= reached | ((strange < 0.05) & (np.maximum(plain, low) > 0.5))
     guess = np.where(sure, 1.0, np.where(away, 0.0, 1 / (1 + np.exp(-odds))))
     likely = settle(rgb, guess, 0.05 * np.clip(np.abs(odds) / 3, 0.02, 1) ** 2, ~(sure | away))
-    # What the figure encloses is a part of it unless it looks like the backdrop.
+    # What the figure encloses is a part of it unless it looks like the backdrop and is more than a light spot.
     holes, count = ndimage.label(likely <= 0.5)
-    looks = ndimage.median(np.where(low > 0.5, shaded, lit), holes, np.arange(1, count + 1))
-    return np.where(np.isin(holes, np.flatnonzero(np.atleast_1d(looks) > 1.0) + 1), 1.0, likely)
+    number = np.arange(1, count + 1)
+    looks = np.atleast_1d(ndimage.median(np.where(low > 0.5, shaded, lit), holes, number))
+    size = np.atleast_1d(ndimage.sum_labels(holes > 0, holes, number))
+    return np.where(
+        np.isin(holes, number[(looks > 1.0) | (size < SMALLEST_HOLE * (4 - 3 * whole) * tall**2)]), 1.0, likely
+    )
+
+
+def _gaps(
+    lit: Float[np.ndarray, "height width"],
+    reached: Bool[np.ndarray, "height width"],
+    body: Float[np.ndarray, "height width"],
+    tall: float,
+) -> Bool[np.ndarray, "height width"]:
+    """Where the backdrop goes on into the body, between legs that the landmark model sees as one.
+
+    Such a gap differs clearly from all around it; the light side of white clothes before white does not.
+    """
+    alike = ndimage.binary_opening((lit < 0.5) & (body >= 0.5), iterations=1)
+    pieces = ndimage.label(alike)[0]
+    outside = np.pad(ndimage.binary_dilation(reached, iterations=3)[1:-1, 1:-1], 1, constant_values=True)
+    gaps = np.zeros_like(reached)
+    for piece in np.unique(pieces[alike & outside]):
+        own = pieces == piece
+        beside = ndimage.binary_dilation(own, iterations=2)
+        around = ndimage.binary_dilation(beside, iterations=2) & ~beside & (body >= 0.5)
+        if own.sum() > SMALLEST_HOLE * tall**2 and around.any() and np.median(lit[around]) > CLEAR_EDGE:
+            gaps |= own
+    return gaps
 
 
 def _rise(x: np.ndarray | float) -> np.ndarray:
