@@ -8,7 +8,10 @@ import pytest
 from textured_set import BOXES, ROOM, camera_path, film, shoot
 
 from understudy.core.footage import CameraSolution
+from understudy.decompose import camera_frames
+from understudy.decompose.bundle import Bundle
 from understudy.decompose.camera import CameraConfig, solve_camera, solve_tracks
+from understudy.decompose.camera_frames import fit_of
 from understudy.decompose.tracks import PointTracks, TrackingConfig, follow_points
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import similarity, transform
@@ -75,6 +78,24 @@ def assert_points_lie_on_the_set(solution: CameraSolution, truth: np.ndarray, sh
     first_m = transform(truth[0] @ np.diag([scale, scale, scale, 1.0]), solution.points)
     off_m = np.min([surface_distance(first_m, *box) for box in (ROOM, *BOXES)], axis=0)
     assert np.median(off_m / np.linalg.norm(first_m - truth[0, :3, 3], axis=1)) < 0.03
+
+
+def test_very_long_shots_keep_the_sightings_of_some_frames(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    points, frames = rng.uniform(-1, 1, (40, 3)) + [0, 0, 4], 12
+    point, frame = (grid.ravel() for grid in np.mgrid[:40, :frames])
+    centre = np.stack([0.1 * np.arange(frames), np.zeros(frames), np.zeros(frames)], 1)
+    local = points[point] - centre[frame]
+    xy_px = 300 * local[:, :2] / local[:, 2:] + [160, 90]
+    homogeneous = np.concatenate([points, np.ones((40, 1))], 1)
+    homogeneous /= np.linalg.norm(homogeneous, axis=1, keepdims=True)
+    R, focal = np.tile(np.eye(3), (frames, 1, 1)), np.full(frames, 300.0)
+    bundle = Bundle(R, -centre, focal, np.array([160.0, 90.0]), homogeneous, frame, point, xy_px)
+    whole = fit_of(bundle, 1.0, True)
+    assert len(whole.points) == 40 and len(whole.sightings) == 40 * frames
+    monkeypatch.setattr(camera_frames, "_MOST_SIGHTINGS", 200)
+    some = fit_of(bundle, 1.0, True)
+    assert set(some.sightings.frame) == {0, 3, 6, 9} and len(some.sightings) == 160 and len(some.points) == 40
 
 
 def surface_distance(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from understudy.geometry.rotations import matrix_from_quaternion, quaternion_fro
 __all__ = ["Fit", "fit_of", "pose_all_frames", "still_fit"]
 
 _FEWEST_POINTS = 8
+_MOST_SIGHTINGS = 2_000_000
 _OUTLIER = 1.5
 """Tracking pixels from which on a point is not where it was seen."""
 
@@ -29,7 +30,7 @@ class Fit:
     points: Float[np.ndarray, "point 3"]
     """The well-placed ones; empty without parallax."""
     sightings: Sightings
-    """Where they were seen, but for outliers."""
+    """Where they were seen, but for outliers; of very long shots in every second, third … frame."""
     residual_px: Float[np.ndarray, " time"]
     """Median over each frame's points."""
     bundle: Bundle
@@ -92,6 +93,7 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
     if translate:
         good = _well_placed(bundle, missed, unit_px)
         right = good[bundle.point] & (missed < _OUTLIER * unit_px)
+        right &= bundle.camera % max(1, -(-int(right.sum()) // _MOST_SIGHTINGS)) == 0
         number = np.cumsum(good) - 1
         sightings = Sightings(number[bundle.point[right]], bundle.camera[right], bundle.xy_px[right])
         X = bundle.points[good]
