@@ -6,7 +6,7 @@ from understudy.core.budget import Budget
 from understudy.core.errors import CharacterError, FileFormatError, InputError, quoted
 
 
-@pytest.mark.parametrize("given", ["\x1b[2J\x07", "a\nb\rc", "\u202egnp.exe", "\ud800", "\u2028", "\x00"])
+@pytest.mark.parametrize("given", ["\x1b[2J\x07", "a\nb\rc", "\u202egnp.exe", "\ud800", "\u2028", "\x00", "a\u2000b"])
 def test_what_a_terminal_would_act_on_is_escaped(given):
     assert quoted(given).isprintable()
     assert str(InputError(f"got {given}: give another")).isprintable()

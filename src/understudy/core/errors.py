@@ -12,8 +12,6 @@ UnderstudyError                 everything that we raise on purpose; its text is
 What a file or a user gave may hold anything: no message passes it on unescaped, or at any length.
 """
 
-import unicodedata
-
 __all__ = [
     "BackendUnavailable",
     "CharacterError",
@@ -29,20 +27,18 @@ __all__ = [
 
 MOST_GIVEN_CHARACTERS = 300
 MOST_CHARACTERS = 900
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode's categories of controls, formats (such as those that turn the writing direction), halves of surrogate
-pairs, private and unassigned characters, and separators of lines."""
 
 
 def printable(text: object, most: int = MOST_CHARACTERS) -> str:
     """Text as one line that any terminal shows as it is: unprintables escaped, the middle of long text left out.
 
-    Source: Unicode Standard, section 4.5, General Category.
+    Escaped are controls, formats (such as those that turn the writing direction), halves of surrogate pairs, private
+    and unassigned characters, and every space but the usual one (`str.isprintable`).
     """
     text = str(text)
     if len(text) > 2 * most:
         text = text[:most] + text[-most:]
-    text = "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
+    text = "".join(c.encode("unicode_escape").decode() if not c.isprintable() else c for c in text)
     if len(text) <= most:
         return text
     head = most * 2 // 3
