@@ -19,7 +19,7 @@ from made_films import clicks_s, film_with_sound, number_of, numbered, refused, 
 from PIL import Image
 
 from understudy.core.errors import FootageError
-from understudy.io import film, video
+from understudy.io import decoding, film, video
 from understudy.io.decoding import sought
 from understudy.io.video import VideoWriter, open_shot, read_frames, write_film
 
@@ -220,6 +220,27 @@ def test_an_index_of_millions_in_a_small_file_takes_no_memory(tmp_path):
     with pytest.raises((av.error.FFmpegError, StopIteration)), av.open(str(path)) as container:
         next(container.decode(video=0))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000 and time.perf_counter() - begin < 5
+
+
+def test_a_packet_that_claims_a_gigabyte_is_the_files_fault_and_no_memory_is_not(tmp_path, monkeypatch):
+    path = tmp_path / "film.avi"
+    film_with_sound(path, "pcm_s16le")
+    data = bytearray(path.read_bytes())
+    place = -1
+    for _ in range(20):
+        place = data.index(b"00dc", place + 1)
+    struct.pack_into("<I", data, place + 4, 0x40000000)
+    path.write_bytes(data)
+    for times in ((), (0.1,), (0.1, 0.5)):
+        shot = open_shot(path, *times)
+        assert 2 <= len(shot) < 72 and len(list(read_frames(shot))) == len(shot)
+    error = av.error.MemoryError(12, "no memory")
+    container = Mock(spec=InputContainer)
+    container.demux.side_effect = error
+    assert list(decoding.packets(container)) == []
+    monkeypatch.setattr(decoding, "MAX_BLOCK_BYTES", 1 << 62)
+    with pytest.raises(MemoryError):
+        list(decoding.packets(container))
 
 
 def test_a_gap_of_months_is_refused_where_it_is(tmp_path):

@@ -188,10 +188,8 @@ def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> I
     """All packets from where the container stands; where the file ends in the middle of one, what came before it."""
     try:
         yield from container.demux(*streams)
-    except MemoryError:  # FFmpeg's is one of its errors too, but no fault of the file's
-        raise
-    except av.error.FFmpegError:
-        return
+    except av.error.FFmpegError as error:
+        _raise_if_memory_is_short(error)
 
 
 @overload
@@ -208,10 +206,19 @@ def decoded_packet(packet: Packet) -> list[VideoFrame | AudioFrame]:
     """The frames of a packet; none of a broken one."""
     try:
         return packet.decode()
-    except MemoryError:
-        raise
-    except av.error.FFmpegError:
+    except av.error.FFmpegError as error:
+        _raise_if_memory_is_short(error)
         return []
+
+
+def _raise_if_memory_is_short(error: av.error.FFmpegError) -> None:
+    """FFmpeg gives one error for a machine without memory, which is no fault of the file's, and for a file that claims
+    a block over MAX_BLOCK_BYTES, which is."""
+    if isinstance(error, MemoryError):
+        try:
+            bytearray(MAX_BLOCK_BYTES)
+        except MemoryError:
+            raise error from None
 
 
 def check_colours(path: Path, frame: VideoFrame) -> None:

@@ -20,6 +20,7 @@ from understudy.io.decoding import (
     check_size,
     decoded,
     film,
+    packets,
     picture,
     promised_frames,
     shown_size,
@@ -82,10 +83,10 @@ def open_shot(
             [stream.guessed_rate, stream.average_rate, stream.base_rate],
         )
         has_audio = bool(sound_tracks(container))
-        packets = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
+        shown_at = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
     rates = [Fraction(rate) for rate in rates if rate]
-    first, end = _range(path, packets, start_s or 0.0, end_s, time_base)
-    times, size = _decoded_times(path, int(packets[first]) if first else None, end, pixel_aspect)
+    first, end = _range(path, shown_at, start_s or 0.0, end_s, time_base)
+    times, size = _decoded_times(path, int(shown_at[first]) if first else None, end, pixel_aspect)
     has_timestamps = bool((np.diff(times) > 0).all())
     if not has_timestamps:
         rate = rates[0] if rates else Fraction(25)
@@ -201,7 +202,7 @@ def _check_rising(wanted: Sequence[int]) -> Int[np.ndarray, " frame"]:
 def _packet_times(container: InputContainer, stream: VideoStream, end_s: float | None) -> Int[np.ndarray, " packet"]:
     """When the packets say that their frames are shown, sorted, up to the range's end; nothing is decoded."""
     times: list[int] = []
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if packet.pts is not None and not packet.is_discard:
             times.append(packet.pts)
             # Packets come in decoding order: a frame is never shown before it is decoded.
@@ -211,15 +212,15 @@ def _packet_times(container: InputContainer, stream: VideoStream, end_s: float |
 
 
 def _range(
-    path: Path, packets: Int[np.ndarray, " packet"] | None, start_s: float, end_s: float | None, time_base: Fraction
+    path: Path, shown_at: Int[np.ndarray, " packet"] | None, start_s: float, end_s: float | None, time_base: Fraction
 ) -> tuple[int, int | None]:
     """The index of a range's first frame, and the timestamp where it ends."""
-    if packets is None or not len(packets):
+    if shown_at is None or not len(shown_at):
         return 0, None
-    origin = int(packets[0])
-    first = int(np.searchsorted(packets, float(origin + (Fraction(start_s) - _TYPING_TOLERANCE_S) / time_base)))
-    if first == len(packets):
-        last_s = float((int(packets[-1]) - origin) * time_base)
+    origin = int(shown_at[0])
+    first = int(np.searchsorted(shown_at, float(origin + (Fraction(start_s) - _TYPING_TOLERANCE_S) / time_base)))
+    if first == len(shown_at):
+        last_s = float((int(shown_at[-1]) - origin) * time_base)
         raise FootageError(
             f"The shot would start at {start_s} s, but the last frame of {quoted(path)} is at {last_s:.2f} s."
         )
