@@ -13,6 +13,7 @@ from jaxtyping import Float
 from understudy import __version__
 from understudy.core.errors import FileFormatError
 from understudy.io.arrays import read_arrays, write_arrays
+from understudy.io.files import reading
 from understudy.videogen.evaluate import CameraFigures, ClipFigures, SubjectFigures, Take
 from understudy.videogen.evaluate_models import Film, TrainedModel
 
@@ -43,7 +44,8 @@ class MeasuredFilms:
             return _to_arrays(figures) | {"take.words": np.array(take.words), "take.frames": take.frames}
 
         found = self._once(name, film, arrays)
-        return _from_arrays(found), Take(found["take.words"].tolist(), found["take.frames"])
+        with reading(self.folder, "folder of measured films", advice="delete it"):
+            return _from_arrays(found), Take(found["take.words"].tolist(), found["take.frames"])
 
     def psnr_db(
         self, name: str, film: Film, measure: Callable[[], Float[np.ndarray, "clip frame"]]
