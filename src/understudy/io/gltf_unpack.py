@@ -65,9 +65,15 @@ def unpack(path: Path, pieces: Sequence[Piece], claimed: int) -> list[list[np.nd
     except subprocess.TimeoutExpired as error:
         raise refused(path, "its decoder does not come to an end") from error
     if done.returncode:
-        raise refused(path, done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or "its decoder failed")
+        raise refused(path, last_words(done.stderr))
     stream = io.BytesIO(done.stdout)
     return [[np.load(stream, allow_pickle=False) for _ in range(read_count(stream))] for _ in pieces]
+
+
+def last_words(stderr: bytes) -> str:
+    """What an exception said that ended a process."""
+    line = stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    return line.partition(": ")[2] or line or "its decoder failed"
 
 
 def refused(path: Path, reason: str) -> CharacterError:
