@@ -58,6 +58,33 @@ def test_what_the_body_wears_stays_on():
     assert overlap(cut_out(opaque(rgb), seen(made)), truth > 0) > 0.97
 
 
+def test_gap_between_legs_stays_open_where_the_model_sees_one_body():
+    made = portrait("contact shadow")
+    knees = int(made.landmarks_px[[25, 26], 1].mean())
+    rgb, share = made.rgb[:knees], made.share[:knees]
+    points, visibility, metres, body = seen(made)
+    rows = np.arange(int(made.landmarks_px[[23, 24], 1].mean()), knees)
+    body = body[:knees].copy()
+    gap = np.zeros(share.shape, bool)
+    for row in rows:
+        columns = np.flatnonzero(share[row, 100:210] > 0.5) + 100
+        gap[row, columns[0] : columns[-1]] = share[row, columns[0] : columns[-1]] < 0.5
+    body[gap] = 1.0
+    found = cut_out(opaque(rgb), (points, visibility, metres, body))
+    assert gap.sum() > 400 and np.mean(found[gap]) < 0.1
+    assert overlap(found, share > 0.5) > 0.97
+
+
+def test_a_glow_around_the_figure_stays_out():
+    made = portrait("shadow behind on grey")
+    x, y = made.landmarks_px[11]
+    rows, columns = np.mgrid[: made.share.shape[0], : made.share.shape[1]]
+    glow = np.exp(-((columns - x - 12) ** 2 + (rows - y + 16) ** 2) / (2 * 16.0**2))[..., None]
+    lit = made.rgb + 90 * glow * (1, 0.55, 0.4) * (1 - made.share[..., None])
+    rgb = np.clip(lit, 0, 255).astype(np.uint8)
+    assert overlap(cut_out(opaque(rgb), seen(made)), made.share > 0.5) > 0.97
+
+
 def card(made: Portrait, margin: int, radius: int, frame: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The picture as a card: rounded corners, a transparent margin, a drawn frame; and where the figure is."""
     rgb = made.rgb.copy()
