@@ -177,15 +177,15 @@ def _recast_cut(cut: Cut, alone: bool) -> bool:
     check_edits(cut)
     try:
         stages.people_stage(cut)
+        stages.camera_stage(cut)
+        stages.plate_stage(cut)
+        stages.mask_stage(cut)
+        stages.presence_stage(cut)
     except NobodyInShot as error:
         if alone:
             raise
         cut.narrator.say(f"{cut.prefix.rstrip('/')}: {error}; it stays as it is")
         return False
-    stages.camera_stage(cut)
-    stages.plate_stage(cut)
-    stages.mask_stage(cut)
-    stages.presence_stage(cut)
     stages.body_stage(cut)
     stages.retarget_stage(cut)
     stages.camera_fit_stage(cut)
