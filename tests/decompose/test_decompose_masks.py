@@ -153,11 +153,13 @@ def test_a_whole_shot_is_refined_frame_by_frame(tmp_path):
     mattes = [figure(shift=4.0 * frame) for frame in range(length)]
     streams = {
         "shot.mkv": ("lossless", [film(matte, plate, seed=frame) for frame, matte in enumerate(mattes)]),
-        "plate.mkv": ("lossless", [noisy(plate)] * length),
+        # A codec's padding: a row and a column more.
+        "plate.mkv": ("lossless", [np.pad(noisy(plate), ((0, 1), (0, 1), (0, 0)), mode="edge")] * length),
         "rough.mkv": ("mask", [rough(matte) for matte in mattes]),
     }
     for name, (kind, frames) in streams.items():
-        with VideoWriter(tmp_path / name, WIDTH, HEIGHT, rate, kind) as writer:
+        height, width = frames[0].shape[:2]
+        with VideoWriter(tmp_path / name, width, height, rate, kind) as writer:
             for frame in frames:
                 writer.write(frame)
     track = LandmarkTrack(
