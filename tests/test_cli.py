@@ -161,6 +161,14 @@ def test_asked_to_end_it_cleans_up_and_says_so(tmp_path, name):
     assert [path.name for path in (tmp_path / "film").iterdir()] == [".lock"]
 
 
+def test_no_library_takes_the_signal(tmp_path):
+    """COLMAP's would print where its threads stand, and end the process with nothing cleaned up."""
+    code = "from understudy.decompose.camera import solve_camera; os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
+    ended = in_a_process(code, capture_output=True)
+    assert ended.returncode == 143
+    assert ended.stderr.startswith("understudy: asked to end") and ended.stderr.count("\n") == 1
+
+
 def test_nohup_holds():
     code = "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
     ignore = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)

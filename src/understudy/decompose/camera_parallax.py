@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from jaxtyping import Float, Int
 
+from understudy.core.colmap import pycolmap
 from understudy.decompose.bundle import Bundle, BundleConfig, adjust, noise_scale_px, refine_points
 from understudy.decompose.camera_rotation import bundle_of
 from understudy.decompose.tracks import PointTracks

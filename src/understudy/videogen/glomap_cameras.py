@@ -8,9 +8,9 @@ camera that stays in place gives it no depth: there `pose_search` tells more.
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Float, UInt8
 
+from understudy.core.colmap import pycolmap
 from understudy.io.images import write_png
 from understudy.io.temporary import temporary_folder
 
