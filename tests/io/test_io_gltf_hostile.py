@@ -169,6 +169,28 @@ def test_little_is_spent_on_what_is_refused(parts, tmp_path, change):
     assert len(str(caught.value)) < 900 and "rror" not in str(caught.value)
 
 
+def a_picture_cut_short(kind):
+    """Two thousand pixels a side, all but the last rows there, checksums right."""
+    stream = io.BytesIO()
+    rows = np.random.default_rng(0).integers(0, 255, (2000, 1, 3), np.uint8)
+    Image.fromarray(np.tile(rows, (1, 2000, 1))).save(stream, kind)
+    content = stream.getvalue()
+    if kind == "JPEG":
+        return content[: int(0.9 * len(content))]
+    body = zlib.compress(b"\0" * 6001 * 1990)
+    pieces = [content[8:33][4:21], b"IDAT" + body, b"IEND"]
+    return content[:8] + b"".join(struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in pieces)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_cut_short_is_found_before_it_is_decoded(parts, tmp_path, monkeypatch, kind):
+    document, binary = parts
+    document["images"][0]["bufferView"], binary = add_view(document, binary, a_picture_cut_short(kind))
+    monkeypatch.setattr(Image.Image, "convert", lambda *given: pytest.fail("decoded"))
+    with pytest.raises(CharacterError, match=r"truncated|too early"):
+        read_gltf(write_glb(tmp_path / "hero.glb", document, binary))
+
+
 def test_one_texture_of_many_materials_is_decoded_once(parts, tmp_path, monkeypatch):
     document, binary = parts
     document["materials"] = [document["materials"][0] | {"name": f"m{n}"} for n in range(40)]

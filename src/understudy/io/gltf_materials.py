@@ -5,7 +5,9 @@ glTF texture stands. Source: Khronos glTF 2.0 specification, section 3.9; the ex
 """
 
 import io
+import struct
 import warnings
+import zlib
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -19,6 +21,9 @@ from understudy.io.gltf_records import ImageEntry, MaterialEntry, TextureSlot
 __all__ = ["read_materials", "texture_slot", "transform_uv"]
 
 MAX_TEXTURE_PIXELS = 8192 * 8192
+INFLATED_AT_ONCE = 1 << 20
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of the colour types."""
 BLEND_CUTOFF = 0.5
 """Our surfaces are opaque or holes; see-through ones (alphaMode BLEND) become holes below this."""
 LEVELS = np.arange(256) / 255.0
@@ -95,8 +100,38 @@ def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
     for index in kept | averaged:
         picture = open_image(document, index)
         document.pixels.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 0)
-        # Finds most of what is damaged before any picture takes its memory.
+        check_whole(picture)
+
+
+def check_whole(picture: Image.Image) -> None:
+    """See that a picture can be decoded to its end, without the memory that all its pixels take.
+
+    Raises:
+        OSError, ValueError, zlib.error: it cannot.
+    """
+    if picture.format == "JPEG":
+        picture.draft("RGB", (picture.width // 8, picture.height // 8))
+        picture.load()
+    elif picture.format == "PNG":
+        data = picture.fp.getvalue()
         picture.verify()
+        depth, kind, interlaced = data[24], data[25], data[28]
+        row = 1 + (picture.width * depth * PNG_CHANNELS[kind] + 7) // 8
+        if inflated(data, row * picture.height) < row * picture.height and not interlaced:
+            raise ValueError("a picture in it ends too early")
+
+
+def inflated(png: bytes, most: int) -> int:
+    """How many bytes the pixels of a PNG unpack to, up to `most`. Source: PNG specification, sections 5 and 10."""
+    inflate, found, at = zlib.decompressobj(), 0, 8
+    while at + 8 <= len(png) and found < most:
+        size, kind = struct.unpack_from(">I4s", png, at)
+        packed = png[at + 8 : at + 8 + size] if kind == b"IDAT" else b""
+        while packed and found < most:
+            found += len(inflate.decompress(packed, INFLATED_AT_ONCE))
+            packed = inflate.unconsumed_tail
+        at += 12 + size
+    return found
 
 
 def image_index(document: GltfDocument, slot: TextureSlot) -> int:
