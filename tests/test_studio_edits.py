@@ -22,9 +22,10 @@ from understudy.io.video import VideoWriter, open_shot
 from understudy.studio.artifacts import load_alignment, load_fit, load_solution, save_fit, save_solution
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
-from understudy.studio.edits import check_edits
+from understudy.studio.edits import check_edited_films, check_edits
+from understudy.studio.filming import people_mattes
 from understudy.studio.narration import SilentNarrator
-from understudy.studio.project import Project
+from understudy.studio.project import Project, StageRecord
 from understudy.studio.recast import _read_cuts
 
 FRAMES, WIDTH, HEIGHT = 6, 64, 48
@@ -203,3 +204,17 @@ def test_joints_of_a_drawing_with_a_number_that_is_none(tmp_path):
     with pytest.raises(CharacterError, match=r"char_cfg\.yaml"):
         read_joints(tmp_path / "char_cfg.yaml")
     assert len(POINTS) == 20
+
+
+@pytest.mark.parametrize("said", ["many", None, [1], {}, float("inf"), 10**9, -1])
+def test_people_are_counted_by_their_files_whatever_the_manifest_says(cut, said):
+    names = {f"people/person_{number}.mkv": "0" * 64 for number in (1, 2)}
+    cut.project.stages["people"] = StageRecord("", {}, names, 0.0, {"people": said})
+    assert list(people_mattes(cut)) == ["person_1", "person_2"]
+
+
+def test_an_edited_film_that_cannot_be_shown_is_named_before_any_work(cut):
+    cut.project.path("film.mp4").write_bytes(b"")
+    cut.project.edits = ["film.mp4"]
+    with pytest.raises(InputError, match="empty"):
+        check_edited_films(cut.project)

@@ -13,8 +13,9 @@ from understudy.io.passes import PASS_KINDS
 from understudy.io.video import open_shot, read_video
 from understudy.studio.artifacts import load_fit, load_light, load_presence, load_solution
 from understudy.studio.cut import Cut
+from understudy.studio.project import Project
 
-__all__ = ["check_edits"]
+__all__ = ["check_edited_films", "check_edits"]
 
 CAMERAS = ("camera/source.json", "camera/fitted.json")
 MATTES = ("people/*.mkv", "actors/*.mkv", "plate/removed.mkv")
@@ -49,6 +50,17 @@ def check_edits(cut: Cut) -> None:
             for pattern, load in LENGTHS.items():
                 if fnmatch(name, pattern):
                     _check_length(cut, path, len(load(path)))
+
+
+def check_edited_films(project: Project) -> None:
+    """See that a finished film that was edited can be read: the report shows it, after all other work.
+
+    Raises:
+        InputError: it cannot; its text says why.
+    """
+    for name in project.edits:
+        if name in ("film.mp4", "film.mov"):
+            open_shot(project.path(name))
 
 
 def _check_channels(path: Path, name: str) -> None:

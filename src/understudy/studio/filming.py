@@ -25,7 +25,7 @@ from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.cut import Cut
-from understudy.studio.stages import actor_performance, presence, understudy_performance
+from understudy.studio.stages import actor_performance, people_count, presence, understudy_performance
 
 __all__ = ["FLAT_LIGHT", "film_reads", "film_settings", "finished_frames", "light_stage", "render_stage", "scene_stage"]
 
@@ -129,8 +129,8 @@ def render_stage(cut: Cut) -> None:
 
 def people_mattes(cut: Cut) -> dict[str, str]:
     """The matte of everybody who was found in the shot, by the name that compositors see."""
-    count = cut.project.stages[cut.prefix + "people"].report["people"]
-    mattes = {f"person_{number}": f"people/person_{number}.mkv" for number in range(1, count + 1)}
+    numbers = range(1, people_count(cut) + 1)
+    mattes = {f"person_{number}": f"people/person_{number}.mkv" for number in numbers}
     mattes[f"person_{cut.config.actor}"] = f"{cut.actor}/mask.mkv"
     if cut.path("people/others.mkv").exists():
         mattes["others"] = "people/others.mkv"

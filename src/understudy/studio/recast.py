@@ -25,7 +25,7 @@ from understudy.studio.casting import character_stage, check_character
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.delivery import check_codec, film_name, write_in_codec
-from understudy.studio.edits import check_edits
+from understudy.studio.edits import check_edited_films, check_edits
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.project import Project, file_hash, files_hash
 from understudy.studio.report import report_stage
@@ -93,6 +93,7 @@ def _recast(shot: Shot, character_path: Path, out: Path, config: RecastConfig, n
     try:
         for name in project.find_edits():
             narrator.say(f"{name} was edited by you; what depends on it is made anew")
+        check_edited_films(project)
         project.header = _header(shot, character_path, config)
         character_stage(project, character_path, config, narrator)
         cuts = _cuts(project, shot, config, narrator)

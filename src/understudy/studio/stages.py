@@ -47,6 +47,7 @@ __all__ = [
     "camera_stage",
     "landmarks_file",
     "mask_stage",
+    "people_count",
     "people_stage",
     "plate_stage",
     "presence",
@@ -71,7 +72,7 @@ def people_stage(cut: Cut) -> None:
         }
 
     record = cut.run("people", [], asdict(config), ["people"], work, reads_shot=True)
-    count = _people_count(cut)
+    count = people_count(cut)
     if cut.config.actor > count:
         raise NobodyInShot(
             f"--actor is {cut.config.actor}, but {count} people were found in {cut.shot.path}; give 1 to {count}"
@@ -86,7 +87,7 @@ def people_stage(cut: Cut) -> None:
         )
 
 
-def _people_count(cut: Cut) -> int:
+def people_count(cut: Cut) -> int:
     """How many people have masks and landmarks of their own: by the files that are there, not by what is said."""
     outputs = cut.project.stages[cut.prefix + "people"].outputs
     found = (f"{cut.prefix}people/person_{number}.mkv" in outputs for number in itertools.count(1))
@@ -95,7 +96,7 @@ def _people_count(cut: Cut) -> int:
 
 def _rough_masks(cut: Cut, edited: bool = True) -> list[str]:
     """The masks of all people, the replaced actor's first; if the user has `edited` the matte, it stands for it."""
-    masks = [f"people/person_{number}.mkv" for number in range(1, _people_count(cut) + 1)]
+    masks = [f"people/person_{number}.mkv" for number in range(1, people_count(cut) + 1)]
     mine = masks.pop(cut.config.actor - 1)
     matte = f"{cut.actor}/mask.mkv"
     others = ["people/others.mkv"] if cut.path("people/others.mkv").exists() else []
