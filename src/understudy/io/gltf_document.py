@@ -275,7 +275,9 @@ def open_gltf(path: Path, clips: bool = False) -> GltfDocument:
     if not document.asset.version.startswith("2."):
         raise CharacterError(f"{path.name} is glTF {quoted(document.asset.version)}; glTF 2.0 is read")
     check_extensions(path, document.extensions_required)
-    budget = Budget(path.name, min(FREE_BYTES + PAID_BYTES * size, MAX_CLAIMED_BYTES), CharacterError, advice)
+    # How much a clip becomes, the frame rate says that it is read at.
+    most = MAX_CLAIMED_BYTES if clips else min(FREE_BYTES + PAID_BYTES * size, MAX_CLAIMED_BYTES)
+    budget = Budget(path.name, most, CharacterError, advice)
     pixels = Budget(path.name, MAX_PIXEL_BYTES, CharacterError, "scale its textures down")
     return GltfDocument(path, document, binary, budget, pixels)
 

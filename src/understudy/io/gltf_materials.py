@@ -110,7 +110,7 @@ def check_whole(picture: Image.Image) -> None:
         OSError, ValueError, zlib.error: it cannot.
     """
     if picture.format == "JPEG":
-        picture.draft("RGB", (picture.width // 8, picture.height // 8))
+        picture.draft("RGB", (max(1, picture.width // 8), max(1, picture.height // 8)))
         picture.load()
     elif picture.format == "PNG":
         data = picture.fp.getvalue()
