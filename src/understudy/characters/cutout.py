@@ -13,8 +13,8 @@ from understudy.core.errors import CharacterError
 
 __all__ = ["background_distance", "cut_out", "largest_figure"]
 
-WORKING_HEIGHT_PX = 640
-"""The figure is looked for at this height; its outline is drawn at full resolution."""
+WORKING_HEIGHT_PX, UNKNOWN_HEIGHT_PX = 640, 480
+"""The figure is looked for at this height, with its body known or not; its outline is drawn at full resolution."""
 BLOCK_PX, HALO = 16, 0.15
 """Around a strong contrast JPEG leaves differences of up to this share of it, as far as its blocks reach."""
 SMALLEST_HOLE = 3e-4
@@ -65,7 +65,7 @@ def _cut_opaque(
 ) -> Bool[np.ndarray, "height width"]:
     """A figure without alpha: before a plain backdrop or a busy one, found by the landmark model or not."""
     height, width = rgb.shape[:2]
-    scale = min(1.0, WORKING_HEIGHT_PX / height)
+    scale = min(1.0, (UNKNOWN_HEIGHT_PX if detection is None else WORKING_HEIGHT_PX) / height)
     small = cv2.resize(rgb, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
     if detection is not None:
         body = _known_body(small.shape[:2], detection, scale)
