@@ -6,12 +6,12 @@ brought in along the solved camera; what no frame saw is made up once and carrie
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 
 from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
@@ -26,20 +26,22 @@ from understudy.decompose.plate_canvas import (
     Panorama,
     Still,
     Witness,
+    cells_of,
     choose_witnesses,
     paint_canvas,
     steady,
 )
-from understudy.decompose.plate_holes import HoleTally, PlateReport, grown_by_what_moved, read_holes, reduced
+from understudy.decompose.plate_holes import Holes, HoleTally, PlateReport, in_light, parted, read_holes, reduced
 from understudy.decompose.plate_parallax import fill_by_depth
+from understudy.decompose.plate_shadow import Beside, ShadowZone
+from understudy.decompose.plate_things import Sorted, sort_out
+from understudy.decompose.plate_view import CanvasView
 from understudy.io.video import VideoWriter, read_frames
 
 __all__ = ["PlateConfig", "PlateReport", "clean_frames", "make_clean_plate"]
 
 _CANDIDATES = 400
 _CELL = 16
-_REDUCTION = 4
-_SURE = 4
 
 
 @dataclass(frozen=True)
@@ -125,17 +127,46 @@ def _fill_by_canvas(
     shaky = True
     if still:
         witnesses, shaky = steady(witnesses)
-    canvas = paint_canvas(geometry, needed, witnesses, silent)
+    canvas, zone = _paint(geometry, needed, witnesses, config)
     witnesses.clear()
+    finisher = _Finisher(canvas, geometry, shaky, config.blend, tally)
+    beside = (
+        finisher.beside(frame, holes, index)
+        for index, (frame, holes) in enumerate(zip(read_frames(shot), read_holes(masks, config.blend), strict=True))
+    )
+    frames = zip(read_frames(shot), read_holes(masks, config.blend), sort_out(beside, zone, config.blend), strict=True)
+    for index, (frame, holes, moved) in enumerate(frames):
+        yield finisher.finish(frame, holes, moved, index)
+        progress(2 * len(shot) + index + 1, total)
+
+
+def _paint(
+    geometry: CanvasGeometry,
+    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
+    witnesses: Sequence[Witness],
+    config: PlateConfig,
+) -> tuple[Canvas, ShadowZone]:
+    """The clean set without the actor's shadow, and where that lies."""
+    canvas, zone = paint_canvas(geometry, needed, witnesses, silent), ShadowZone()
+    view = CanvasView(canvas, geometry)
+    for witness in witnesses:
+        zone.add(view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole), witness.time))
+    zone.settle()
+    if zone.found:
+        # Once more, without what lies in shadow in most frames that see it.
+        canvas = paint_canvas(geometry, needed, [_without_shadow(w, zone, view.scale) for w in witnesses], silent)
     unseen = canvas.needed & (canvas.support == 0)
     if unseen.any():
         _infill_canvas(canvas, unseen, config.infill)
-    finisher = _Finisher(canvas, geometry, shaky, config.blend, tally)
-    for index, (frame, (hole, others)) in enumerate(
-        zip(read_frames(shot), read_holes(masks, config.blend), strict=True)
-    ):
-        yield finisher.finish(frame, hole, others, index)
-        progress(2 * len(shot) + index + 1, total)
+    return canvas, zone
+
+
+def _without_shadow(witness: Witness, zone: ShadowZone, scale: int) -> Witness:
+    """A witness that is asked last where the actor's shadow can lie."""
+    height, width = witness.hole.shape
+    small = zone.place(reduced(witness.hole.astype(np.float32), scale) > 0)
+    place = cv2.resize(small.astype(np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST) > 0
+    return replace(witness, others=witness.others | (place[:height, :width] & ~witness.hole))
 
 
 def _plan(
@@ -144,20 +175,21 @@ def _plan(
     """Which frames to keep as witnesses, and which cells of the canvas are needed."""
     times = sorted({round(t) for t in np.linspace(0, len(shot) - 1, min(len(shot), _CANDIDATES))})
     rows, columns = -(-shot.height // _CELL), -(-shot.width // _CELL)
-    coarse = np.zeros((len(times), rows, columns), bool)
-    for index, (hole, _) in enumerate(read_holes(masks, config.blend, times)):
+    coarse = np.zeros((len(shot), rows, columns), bool)
+    for index, holes in enumerate(read_holes(masks, config.blend)):
         padded = np.zeros((rows * _CELL, columns * _CELL), bool)
-        padded[: hole.shape[0], : hole.shape[1]] = hole
+        padded[: shot.height, : shot.width] = holes.hole
         coarse[index] = padded.reshape(rows, _CELL, columns, _CELL).any((1, 3))
-        progress(times[index] + 1, 3 * len(shot))
+        progress(index + 1, 3 * len(shot))
     affordable = config.memory_mb * 1_000_000 // (shot.width * shot.height * 5)
     count = int(np.clip(affordable, 12, config.witnesses))
-    return choose_witnesses(geometry, times, coarse, (shot.height, shot.width), count)
+    needed = cells_of(geometry, coarse)
+    return choose_witnesses(geometry, needed, times, coarse[times], (shot.height, shot.width), count), needed
 
 
 def _keep_witnesses(shot: Shot, masks: Sequence[Path], times: Sequence[int], config: BlendConfig) -> list[Witness]:
     frames = zip(times, read_frames(shot, times), read_holes(masks, config, times), strict=True)
-    return [Witness(time, frame.copy(), hole, others) for time, frame, (hole, others) in frames]
+    return [Witness(time, frame.copy(), holes.hole, holes.others) for time, frame, holes in frames]
 
 
 def _infill_canvas(canvas: Canvas, unseen: Bool[np.ndarray, "height width"], config: InfillConfig) -> None:
@@ -184,78 +216,34 @@ class _Finisher:
     def __init__(
         self, canvas: Canvas, geometry: CanvasGeometry, shaky: bool, config: BlendConfig, tally: HoleTally
     ) -> None:
-        self._shaky = shaky
-        self._canvas, self._geometry, self._config, self._tally = canvas, geometry, config, tally
-        # The least support in each block: a block is sure only when all of it is.
-        support = cv2.erode(canvas.support, np.ones((_REDUCTION + 1, _REDUCTION + 1), np.uint8))
-        self._reduced = reduced(canvas.picture, _REDUCTION), reduced(support, _REDUCTION)
+        self._view, self._grain = CanvasView(canvas, geometry), canvas.grain
+        self._shaky, self._config, self._tally = shaky, config, tally
 
-    def finish(
-        self,
-        frame: UInt8[np.ndarray, "height width 3"],
-        hole: Bool[np.ndarray, "height width"],
-        others: Bool[np.ndarray, "height width"],
-        index: int,
-    ) -> CleanFrame:
-        """One frame with its hole filled."""
-        self._tally.pixels += hole.size
-        done = CleanFrame(frame.copy(), np.zeros(hole.shape, np.uint8))
-        if not hole.any():
-            return done
-        hole = self._with_what_moved(frame, hole, others, index)
+    def beside(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, index: int) -> Beside:
+        """A frame beside the clean set, to find what moved."""
+        return self._view.beside(frame, holes, index)
+
+    def finish(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, moved: Sorted, index: int) -> CleanFrame:
+        """One frame with its hole, and what goes with the actor, filled."""
+        self._tally.pixels += holes.hole.size
+        done = CleanFrame(frame.copy(), np.zeros(holes.hole.shape, np.uint8))
+        hole, others, _ = parted(holes, moved, self._view.scale)
         box = box_of(hole, 40)
+        if box is None:
+            return done
         hole, others = hole[box.slices], others[box.slices] & ~hole[box.slices]
         picture = frame[box.slices].astype(np.float32)
-        fill, support = self._look(index, box)
+        fill, support = self._view.look(index, box)
         around = (support >= 2) & ~hole & ~others
         if self._shaky:
             fill = move(fill, affine_residual(fill, picture, around))
         gain, offset = match_tone(fill, picture, around)
         fill = fill * gain.astype(np.float32) + offset.astype(np.float32)
+        fill = in_light(fill, moved, box, self._view.scale)
         if around.any():
             self._tally.mismatches.append(float(np.median(np.abs(fill - picture)[around])))
         self._tally.hole += int(np.count_nonzero(hole))
         self._tally.seen += int(np.count_nonzero(hole & (support > 0)))
-        filled = blend(picture, fill, hole, others, self._canvas.grain, index, self._config)
+        filled = blend(picture, fill, hole, others, self._grain, index, self._config)
         done.picture[box.slices], done.removed[box.slices] = filled
         return done
-
-    def _with_what_moved(
-        self, frame: np.ndarray, hole: np.ndarray, others: np.ndarray, index: int
-    ) -> Bool[np.ndarray, "height width"]:
-        """The hole and the shadow, the racket … that go with it, found at reduced size."""
-        small = reduced(frame, _REDUCTION).astype(np.float32)
-        clean, support = self._look_reduced(index, *small.shape[:2])
-        return grown_by_what_moved(small, clean, hole, others, support >= _SURE, self._config)
-
-    def _look(
-        self, index: int, box: Box
-    ) -> tuple[Float[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]:
-        """The canvas and its support as frame `index` sees them in a box."""
-        picture, support = self._canvas.picture, self._canvas.support
-        if isinstance(self._geometry, Still):
-            return picture[box.slices].astype(np.float32), support[box.slices]
-        # The map is smooth: solved on every eighth pixel, interpolated between.
-        step = 8
-        rows, columns = -(-box.shape[0] // step) + 1, -(-box.shape[1] // step) + 1
-        y, x = np.mgrid[0:rows, 0:columns] * float(step)
-        grid = np.stack([x + box.left, y + box.top], -1).reshape(-1, 2)
-        coarse = self._geometry.frame_to_canvas(index, grid).reshape(rows, columns, 2).astype(np.float32)
-        y, x = np.mgrid[0 : box.shape[0], 0 : box.shape[1]].astype(np.float32) / step
-        at = cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
-        fill = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return fill.astype(np.float32), cv2.remap(support, at, None, cv2.INTER_NEAREST, borderValue=0)
-
-    def _look_reduced(
-        self, index: int, rows: int, columns: int
-    ) -> tuple[Float[np.ndarray, "rows columns 3"], UInt8[np.ndarray, "rows columns"]]:
-        """The whole frame's view of the canvas at reduced size."""
-        picture, support = self._reduced
-        if isinstance(self._geometry, Still):
-            return picture.astype(np.float32), support
-        y, x = np.mgrid[0:rows, 0:columns]
-        full = (np.stack([x, y], -1).reshape(-1, 2) + 0.5) * _REDUCTION - 0.5
-        at = (self._geometry.frame_to_canvas(index, full) + 0.5) / _REDUCTION - 0.5
-        at = at.reshape(rows, columns, 2).astype(np.float32)
-        clean = cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return clean.astype(np.float32), cv2.remap(support, at, None, cv2.INTER_NEAREST, borderValue=0)

@@ -37,9 +37,11 @@ class BlendConfig:
     feather_px: int = 4
     """Over how many pixels outside the hole the fill fades into the frame."""
     reach: float = 0.2
-    """How far from the mask something that moved (hair, a racket) may lie, as a share of the hole's larger side."""
+    """How far from the mask something that moved (hair, a scarf) may lie, as a share of the hole's larger side."""
+    held_reach: float = 0.3
+    """The same for what touches the actor and was never seen apart: a racket."""
     shadow_reach: float = 0.9
-    """The same for what looks like a shadow: darker, and of the same colour."""
+    """The same, in the anchors of a travelling camera, for what looks like a shadow: darker, of the same colour."""
     near_shadow: float = 0.35
     """The same for a travelling camera, where only the surroundings of the hole are looked at."""
     moved_levels: float = 16.0

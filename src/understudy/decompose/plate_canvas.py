@@ -17,7 +17,10 @@ from understudy.core.grain import Grain, estimate_grain, flat_areas
 from understudy.decompose.plate_align import affine_residual, move, shake_px
 from understudy.decompose.plate_blend import Box, luminance_of, match_tone
 
-__all__ = ["Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "choose_witnesses", "paint_canvas", "steady"]
+__all__ = [
+    "Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses", "paint_canvas",
+    "steady",
+]  # fmt: skip
 
 _TILE = 192
 _CELL = 16
@@ -51,7 +54,7 @@ class Panorama:
         self._K = camera.K
         self._R_world_camera = camera.T_world_camera[:, :3, :3]
         self._R_world_canvas = self._R_world_camera[len(camera) // 2]
-        self._size = (camera.width, camera.height)
+        self.frame_shape = (camera.height, camera.width)
         forward = self._R_world_camera[:, :, 2] @ self._R_world_canvas
         # Unwrapped: a pan of more than a full turn has its turns side by side, and no seam anywhere.
         self._longitude = np.unwrap(np.arctan2(forward[:, 0], forward[:, 2]))
@@ -121,28 +124,45 @@ class Canvas:
     grain: Grain
 
 
+def cells_of(
+    geometry: CanvasGeometry, holes: Bool[np.ndarray, "time rows columns"]
+) -> Bool[np.ndarray, "canvas_rows canvas_columns"]:
+    """The canvas cells that the holes of all frames, what hangs on them and what surrounds them need.
+
+    `holes`: of each frame, in cells of 16 px (a cell counts when any of its pixels does).
+    """
+    rows, columns = (geometry.shape[0] + _CELL - 1) // _CELL, (geometry.shape[1] + _CELL - 1) // _CELL
+    needed = np.zeros((rows, columns), bool)
+    largest = 0
+    for time, hole in enumerate(holes):
+        y, x = np.nonzero(hole)
+        if len(y) == 0:
+            continue
+        largest = max(largest, int(np.ptp(y)), int(np.ptp(x)))
+        at = geometry.frame_to_canvas(time, np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2)
+        cells = np.clip((at // _CELL).astype(int), 0, (columns - 1, rows - 1))
+        needed[cells[:, 1], cells[:, 0]] = True
+    # A shadow may be as long as the actor is tall.
+    side = 2 * max(6, round(0.7 * largest)) + 1
+    return cv2.dilate(needed.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
 def choose_witnesses(
     geometry: CanvasGeometry,
+    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
     times: Sequence[int],
     holes: Bool[np.ndarray, "time rows columns"],
     size: tuple[int, int],
     count: int,
-) -> tuple[list[int], Bool[np.ndarray, "canvas_rows canvas_columns"]]:
-    """Times of at most `count` frames, well spread and seeing behind the actor, and the canvas cells that holes need.
+) -> list[int]:
+    """Times of at most `count` frames, well spread and seeing what the canvas needs.
 
     Args:
+        needed: cells of the canvas.
         times: candidates.
         holes: their holes in cells of 16 px (a cell counts when any of its pixels does).
         size: height and width of a frame.
     """
-    rows, columns = (geometry.shape[0] + _CELL - 1) // _CELL, (geometry.shape[1] + _CELL - 1) // _CELL
-    needed = np.zeros((rows, columns), bool)
-    for time, hole in zip(times, holes, strict=True):
-        y, x = np.nonzero(hole)
-        at = geometry.frame_to_canvas(time, np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2)
-        cells = np.clip((at // _CELL).astype(int), 0, (columns - 1, rows - 1))
-        needed[cells[:, 1], cells[:, 0]] = True
-    needed = cv2.dilate(needed.astype(np.uint8), np.ones((13, 13), np.uint8)).astype(bool)
     y, x = np.nonzero(needed)
     centres = np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2
     visible = np.zeros((len(times), len(centres)), np.float32)
@@ -151,7 +171,7 @@ def choose_witnesses(
         inside = (at >= 0).all(1) & (at[:, 0] < size[1]) & (at[:, 1] < size[0])
         cell = (np.where(inside[:, None], at, 0) // _CELL).astype(int)
         visible[index] = inside & ~hole[cell[:, 1], cell[:, 0]]
-    return sorted(_greedy(visible, list(times), count)), needed
+    return sorted(_greedy(visible, list(times), count))
 
 
 def _greedy(visible: Float[np.ndarray, "time cell"], times: list[int], count: int) -> list[int]:

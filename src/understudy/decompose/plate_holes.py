@@ -3,17 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraMoveKind
-from understudy.decompose.plate_blend import BlendConfig, hole_of, match_tone, what_moved
+from understudy.decompose.plate_blend import BlendConfig, Box, hole_of, match_tone, what_moved
+from understudy.decompose.plate_shadow import Beside, relit
+from understudy.decompose.plate_things import Sorted
 from understudy.io.video import read_video
 
 __all__ = [
-    "HoleTally", "PlateReport", "foot_row", "grown_by_what_moved", "holes_of", "read_holes", "read_masks", "reduced",
+    "HoleTally", "Holes", "PlateReport", "beside", "foot_row", "grown_by_what_moved", "holes_of", "in_light", "parted",
+    "read_holes", "read_masks", "reduced",
 ]  # fmt: skip
 
 
@@ -56,17 +60,24 @@ def read_masks(
     return zip(*(read_video(path, frames) for path in masks), strict=True)
 
 
-def read_holes(
-    masks: Sequence[Path], config: BlendConfig, frames: Sequence[int] | None = None
-) -> Iterator[tuple[Bool[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]]:
-    """For each frame, or those numbered (rising): the actor's hole (of the first mask), and others outside it."""
+class Holes(NamedTuple):
+    """Who is where in a frame."""
+
+    hole: Bool[np.ndarray, "height width"]
+    """The actor's mask, grown."""
+    others: Bool[np.ndarray, "height width"]
+    """Other people, outside the hole."""
+    person: Bool[np.ndarray, "height width"]
+    """The actor's mask."""
+
+
+def read_holes(masks: Sequence[Path], config: BlendConfig, frames: Sequence[int] | None = None) -> Iterator[Holes]:
+    """For each frame, or those numbered (rising), the holes of its masks: the actor's is the first."""
     for frame in read_masks(masks, frames):
         yield holes_of(frame, config)
 
 
-def holes_of(
-    masks: Sequence[UInt8[np.ndarray, "height width"]], config: BlendConfig
-) -> tuple[Bool[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
+def holes_of(masks: Sequence[UInt8[np.ndarray, "height width"]], config: BlendConfig) -> Holes:
     """The actor's hole, of the first mask, and where other people are outside it."""
     actor, *rest = masks
     hole = hole_of(actor, config)
@@ -75,7 +86,7 @@ def holes_of(
         others |= mask >= config.mask_threshold
     if others.any():
         others = cv2.dilate(others.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~hole
-    return hole, others
+    return Holes(hole, others, actor >= config.mask_threshold)
 
 
 def reduced(picture: np.ndarray, scale: int) -> np.ndarray:
@@ -122,3 +133,52 @@ def grown_by_what_moved(
     rows, columns = grown.shape
     full = cv2.resize(grown, (columns * scale, rows * scale), interpolation=cv2.INTER_LINEAR)[:height, :width]
     return hole | ((full > 0.5) & ~others)
+
+
+def beside(
+    small: Float[np.ndarray, "rows columns 3"],
+    clean: Float[np.ndarray, "rows columns 3"],
+    known: Bool[np.ndarray, "rows columns"],
+    holes: Holes,
+    scale: int,
+) -> Beside:
+    """A frame beside the clean set, which is brought to the frame's tone, both at 1/scale.
+
+    `known` says where the clean set is known.
+    """
+    hole, others, person = (reduced(mask.astype(np.float32), scale) for mask in holes)
+    hole, others = hole > 0, others > 0
+    gain, offset = match_tone(clean, small, known & ~others & ~hole)
+    clean = clean * gain.astype(np.float32) + offset.astype(np.float32)
+    small, clean = cv2.GaussianBlur(small, (0, 0), 0.8), cv2.GaussianBlur(clean, (0, 0), 0.8)
+    return Beside(small, clean, known & ~others, person > 0.5, hole)
+
+
+def in_light(
+    fill: Float[np.ndarray, "height width 3"], moved: Sorted, box: Box, scale: int
+) -> Float[np.ndarray, "height width 3"]:
+    """The fill of a box in the light that lies on the frame."""
+    if moved.light is None:
+        return fill
+    x = (np.arange(box.left, box.right, dtype=np.float32) + 0.5) / scale - 0.5
+    y = (np.arange(box.top, box.bottom, dtype=np.float32) + 0.5) / scale - 0.5
+    light = cv2.remap(moved.light, *np.meshgrid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return relit(fill, light)
+
+
+def parted(holes: Holes, moved: Sorted, scale: int) -> Holes:
+    """The holes of a frame, the actor's grown by what goes along; things that stay are others."""
+    height, width = holes.hole.shape
+
+    def full_size(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "height width"]:
+        grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+        size = (grown.shape[1] * scale, grown.shape[0] * scale)
+        return cv2.resize(grown, size, interpolation=cv2.INTER_LINEAR)[:height, :width] > 0.5
+
+    hole, others = holes.hole, holes.others
+    if moved.things.any():
+        stays = full_size(moved.things) & ~holes.person
+        hole, others = hole & ~stays, others | stays
+    if moved.taken.any():
+        hole = hole | (full_size(moved.taken) & ~others)
+    return Holes(hole, others, holes.person)

@@ -4,7 +4,9 @@ Every few frames an *anchor* is cleaned with care (see `plate_anchor`). The fram
 from both, carried along the depth and cross-faded: stable in time by construction.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,14 +19,18 @@ from understudy.core.progress import Progress
 from understudy.decompose.infill import InfillConfig
 from understudy.decompose.plate_anchor import Anchor, AnchorMaker, ParallaxConfig
 from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, luminance_of
-from understudy.decompose.plate_depth import carry_inverse_depth, look_into
+from understudy.decompose.plate_depth import carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
-from understudy.decompose.plate_holes import HoleTally, grown_by_what_moved, read_holes, reduced
+from understudy.decompose.plate_holes import Holes, HoleTally, beside, foot_row, in_light, parted, read_holes, reduced
+from understudy.decompose.plate_shadow import Beside, ShadowZone
+from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.io.video import read_frames
 
 __all__ = ["fill_by_depth"]
 
 _MARGIN = 40
+_CHUNK = 16
+"""Frames that are sorted at once: their anchors are kept."""
 
 
 def fill_by_depth(
@@ -40,18 +46,41 @@ def fill_by_depth(
     """The shot's frames with the actor's hole filled, in order."""
     maker = AnchorMaker(shot, masks, solution, config, blend_config, infill_config)
     finisher = _Finisher(solution, maker.scale, blend_config, tally)
-    anchors: dict[int, Anchor | None] = {}
-    stream = enumerate(zip(read_frames(shot), read_holes(masks, blend_config), strict=True))
-    for time, (frame, (hole, others)) in stream:
-        first = time - time % config.anchor_spacing
-        for at in (first, min(first + config.anchor_spacing, len(shot) - 1)):
-            if at not in anchors:
-                previous = next((anchor for anchor in reversed(anchors.values()) if anchor is not None), None)
-                anchors = {key: anchors[key] for key in list(anchors)[-1:]}
-                anchors[at] = maker.anchor_at(at, previous)
-        near = [anchor for anchor in anchors.values() if anchor is not None]
-        yield finisher.finish(frame, hole, others, near, time)
+    zone, ahead = ShadowZone(), deque[_Known | None]()
+
+    def besides() -> Iterator[Beside]:
+        anchors: dict[int, Anchor | None] = {}
+        for time, (frame, holes) in enumerate(zip(read_frames(shot), read_holes(masks, blend_config), strict=True)):
+            first = time - time % config.anchor_spacing
+            for at in (first, min(first + config.anchor_spacing, len(shot) - 1)):
+                if at not in anchors:
+                    previous = next((anchor for anchor in reversed(anchors.values()) if anchor is not None), None)
+                    anchors = {key: anchors[key] for key in list(anchors)[-1:]}
+                    anchors[at] = maker.anchor_at(at, previous)
+            near = [anchor for anchor in anchors.values() if anchor is not None]
+            known, seen = finisher.know(frame, holes, near, time)
+            zone.add(seen)
+            ahead.append(known)
+            yield seen
+
+    moves = sort_out(besides(), zone, blend_config, _CHUNK)
+    frames = zip(read_frames(shot), read_holes(masks, blend_config), moves, strict=True)
+    for time, (frame, holes, moved) in enumerate(frames):
+        yield finisher.finish(frame, holes, moved, ahead.popleft(), time)
         progress(time + 1, len(shot))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the anchors know of a frame."""
+
+    anchors: Sequence[Anchor]
+    views: Sequence[Fit]
+    """Of each anchor."""
+    shares: Sequence[float]
+    """Linear in time, so that one anchor's fill turns into the next one's without a jump."""
+    box: Box
+    """Where the views reach."""
 
 
 class _Finisher:
@@ -61,47 +90,59 @@ class _Finisher:
         self._camera, self._scale, self._config, self._tally = solution.camera, scale, config, tally
         self._grain: Grain | None = None
 
+    def know(
+        self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, anchors: Sequence[Anchor], time: int
+    ) -> tuple[_Known | None, Beside]:
+        """What the anchors on both sides know of a frame, and the frame beside it, to find what moved."""
+        scale = self._scale
+        small = reduced(frame, scale).astype(np.float32)
+        clean, sure = np.zeros_like(small), np.zeros(small.shape[:2], bool)
+        tight = box_of(holes.hole, 0)
+        if tight is None or not anchors:
+            return None, beside(small, clean, sure, holes, scale)
+        wide = box_of(holes.hole, _MARGIN + round(self._config.near_shadow * max(tight.shape)))
+        wide = Box(wide.top // scale * scale, wide.bottom, wide.left // scale * scale, wide.right)
+        rows, columns = small_box(wide, scale)
+        top, left = wide.top // scale, wide.left // scale
+        part = (slice(top, top + rows), slice(left, left + columns))
+        blocked = holes.hole | holes.others
+        small_free = reduced((~blocked[wide.slices]).astype(np.float32), scale) > 0.99
+        views = [self._view(anchor, time, wide, small[part], small_free) for anchor in anchors]
+        gap = max(max(anchor.time for anchor in anchors) - min(anchor.time for anchor in anchors), 1)
+        shares = [max(1.0 - abs(anchor.time - time) / gap, 1e-3) for anchor in anchors]
+        clean[part] = sum(share * view.small for share, view in zip(shares, views, strict=True)) / sum(shares)
+        sure[part] = np.logical_and.reduce([view.small_inside for view in views])
+        # Only around the feet: the clean picture is not as sharp as to tell a lamp from a racket.
+        sure[: foot_row(reduced(holes.hole.astype(np.float32), scale) > 0)] = False
+        return _Known(anchors, views, shares, wide), beside(small, clean, sure, holes, scale)
+
     def finish(
         self,
         frame: UInt8[np.ndarray, "height width 3"],
-        hole: Bool[np.ndarray, "height width"],
-        others: Bool[np.ndarray, "height width"],
-        anchors: Sequence[Anchor],
+        holes: Holes,
+        moved: Sorted,
+        known: _Known | None,
         time: int,
     ) -> CleanFrame:
         """A frame with its hole filled from the anchors on both sides."""
-        self._tally.pixels += hole.size
-        done = CleanFrame(frame.copy(), np.zeros(hole.shape, np.uint8))
-        tight = box_of(hole, 0)
-        if tight is None or not anchors:
-            return done
-        wide = box_of(hole, _MARGIN + round(self._config.near_shadow * max(tight.shape)))
-        small = reduced(frame[wide.slices], self._scale).astype(np.float32)
-        small_free = reduced((~(hole | others)[wide.slices]).astype(np.float32), self._scale) > 0.99
-        views = [self._view(anchor, time, wide, small, small_free) for anchor in anchors]
-        gap = max(max(anchor.time for anchor in anchors) - min(anchor.time for anchor in anchors), 1)
-        # Linear in time, so that one anchor's fill turns into the next one's without a jump.
-        shares = [max(1.0 - abs(anchor.time - time) / gap, 1e-3) for anchor in anchors]
-        clean = sum(share * view.small for share, view in zip(shares, views, strict=True)) / sum(shares)
-        inside = np.logical_and.reduce([view.small_inside for view in views])
-        moved = grown_by_what_moved(
-            small, clean, hole[wide.slices], others[wide.slices], inside, self._config, below=True
-        )
-        hole = hole.copy()
-        hole[wide.slices] |= moved
+        self._tally.pixels += holes.hole.size
+        done = CleanFrame(frame.copy(), np.zeros(holes.hole.shape, np.uint8))
+        hole, others, _ = parted(holes, moved, self._scale)
         box = box_of(hole, _MARGIN)
+        if known is None or box is None:
+            return done
+        box = _common(box, known.box)
         hole, others = hole[box.slices], (others & ~hole)[box.slices]
         picture = frame[box.slices].astype(np.float32)
-        fill, made_up = self._mix(anchors, views, shares, wide, box)
-        around = ~hole & ~others
+        fill, made_up = self._mix(known.anchors, known.views, known.shares, known.box, box)
+        fill, around = in_light(fill, moved, box, self._scale), ~hole & ~others
         if around.any():
             self._tally.mismatches.append(float(np.median(np.abs(fill - picture)[around])))
         self._tally.hole += int(np.count_nonzero(hole))
         self._tally.seen += int(np.count_nonzero(hole & (made_up < 0.5)))
         grain = self._grain_of(fill, picture, around)
-        done.picture[box.slices], done.removed[box.slices] = blend(
-            picture, fill, hole, others, grain, time, self._config
-        )
+        filled = blend(picture, fill, hole, others, grain, time, self._config)
+        done.picture[box.slices], done.removed[box.slices] = filled
         return done
 
     def _view(
@@ -155,3 +196,8 @@ class _Finisher:
             # Both pictures have grain around the hole; inside it, the mean of the votes has kept a part.
             self._grain = Grain(measured.sigma * 0.6, measured.blur_px, measured.correlation)
         return self._grain
+
+
+def _common(a: Box, b: Box) -> Box:
+    """What two boxes have in common."""
+    return Box(max(a.top, b.top), min(a.bottom, b.bottom), max(a.left, b.left), min(a.right, b.right))
