@@ -101,7 +101,7 @@ def test_damage_is_told(dataset: Path, tmp_path: Path) -> None:
 def test_other_settings_are_refused(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="other settings"):
         render_dataset(RenderDatasetConfig(clips=2, width=32, height=48, frames=5, panorama_width=256), dataset)
-    with pytest.raises(InputError, match="at least 16"):
+    with pytest.raises(InputError, match="give 16 to"):
         render_dataset(RenderDatasetConfig(clips=2, width=8), dataset)
     with pytest.raises(InputError, match="even sides"):
         render_dataset(RenderDatasetConfig(clips=1, width=65, height=48), tmp_path / "odd")

@@ -3,6 +3,7 @@
 import pytest
 
 from understudy.core.budget import Budget
+from understudy.core.checks import check_option
 from understudy.core.errors import CharacterError, FileFormatError, InputError, quoted
 
 
@@ -47,3 +48,11 @@ def test_steps_are_counted_while_they_come():
     assert list(budget.counted("nodes", range(5), 5)) == [0, 1, 2, 3, 4]
     with pytest.raises(FileFormatError, match="more than 4 nodes"):
         list(budget.counted("nodes", iter(int, 1), 4))
+
+
+@pytest.mark.parametrize("value", [0, 11, -1, 10**400, float("nan"), float("inf")])
+def test_a_number_that_a_user_gives_has_both_bounds(value):
+    with pytest.raises(InputError, match=r"--most-clips is .*; give 1 to 10") as caught:
+        check_option("most_clips", value, 1, 10)
+    assert len(str(caught.value)) < 400
+    check_option("most_clips", 10, 1, 10)

@@ -1,8 +1,10 @@
-"""Checks that every noun makes when it is built."""
+"""Checks that every noun makes when it is built, and every set of options."""
 
 import numpy as np
 
-__all__ = ["check_finite", "check_rigid", "check_shape"]
+from understudy.core.errors import InputError, quoted
+
+__all__ = ["check_finite", "check_option", "check_rigid", "check_shape"]
 
 
 def check_shape(name: str, array: np.ndarray, *expected: int | None) -> None:
@@ -12,6 +14,15 @@ def check_shape(name: str, array: np.ndarray, *expected: int | None) -> None:
     ):
         wanted = " × ".join("any" if size is None else str(size) for size in expected)
         raise ValueError(f"{name} has shape {array.shape}; expected {wanted}")
+
+
+def check_option(name: str, value: int | float, least: int | float, most: int | float) -> None:
+    """Raise InputError unless an option's number lies in a range; `name` is that of its field.
+
+    Every number that a user gives has an upper bound: sizes and counts are computed from it.
+    """
+    if not least <= value <= most:
+        raise InputError(f"--{name.replace('_', '-')} is {quoted(value)[1:-1]}; give {least} to {most}")
 
 
 def check_finite(name: str, array: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from understudy.core.checks import check_option
 from understudy.core.errors import InputError
 from understudy.io.text import replace_text
 from understudy.io.weights import ensure_weights
@@ -67,8 +68,7 @@ class EvaluateSceneConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("clips", 1), ("seeds", 1), ("posed_clips", 0), ("pictures", 1), ("steps", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; give {least} or more")
+            check_option(name, getattr(self, name), least, 10_000)
         if self.posed_clips > self.clips:
             raise InputError(f"--posed-clips is {self.posed_clips}; give at most --clips, {self.clips}")
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from understudy.core.camera import CameraPath
+from understudy.core.checks import check_option
 from understudy.core.clip import SceneClip
 from understudy.core.errors import InputError, quoted
 from understudy.core.progress import Progress, silent
@@ -54,6 +55,10 @@ class RenderDatasetConfig:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        check_option("clips", self.clips, 1, 1_000_000)
+        check_option("frames", self.frames, 1, 10_000)
+        for name, most in (("width", 8192), ("height", 8192), ("panorama_width", 16384)):
+            check_option(name, getattr(self, name), 16, most)
 
 
 def render_dataset(config: RenderDatasetConfig, out: Path, progress: Progress = silent) -> list[str]:
@@ -65,8 +70,6 @@ def render_dataset(config: RenderDatasetConfig, out: Path, progress: Progress = 
         InputError: `out` holds clips of other settings or cannot be written to, a size makes no sense, or there is no
             such device.
     """
-    if min(config.clips, config.frames) < 1 or min(config.width, config.height, config.panorama_width) < 16:
-        raise InputError(f"A dataset needs clips, frames, and pictures of at least 16 pixels; got {config}.")
     if config.width % 2 or config.height % 2 or config.panorama_width % 2:
         raise InputError(
             f"films have even sides and a panorama is twice as wide as high; got --width {config.width}, --height"
@@ -91,7 +94,7 @@ def render_dataset(config: RenderDatasetConfig, out: Path, progress: Progress = 
 
 def _same_settings(config: RenderDatasetConfig, out: Path) -> None:
     """Write the settings of a new folder; refuse a folder of others."""
-    ours = asdict(replace(config, clips=0, device="any"))
+    ours = asdict(config) | {"clips": 0, "device": "any"}
     path = out / "settings.json"
     if path.exists():
         theirs = read_json(path, "list of settings", MAX_SETTINGS_BYTES)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.core.camera import SCENE_MOVES, CameraPath
+from understudy.core.checks import check_option
 from understudy.core.errors import InputError, quoted
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.encoding import VideoWriter
@@ -57,14 +58,11 @@ class ShootConfig:
     def __post_init__(self) -> None:
         if self.preset not in PRESET_NAMES:
             raise InputError(f"there is no preset {quoted(self.preset)}; choose from {', '.join(PRESET_NAMES)}")
-        if not 1 <= self.steps <= 1000:
-            raise InputError(f"--steps is {self.steps}; give 1 to 1000")
-        if not 0.3 <= self.distance_m <= 100:
-            raise InputError(f"--distance-m is {self.distance_m:g}; give metres between 0.3 and 100")
+        check_option("steps", self.steps, 1, 1000)
+        check_option("distance_m", self.distance_m, 0.3, 100)
         for name in ("guide_words", "guide_set", "guide_camera"):
-            scale = getattr(self, name)
-            if scale is not None and not abs(scale) <= MOST_GUIDE:
-                raise InputError(f"--{name.replace('_', '-')} is {scale:g}; give {-MOST_GUIDE:g} to {MOST_GUIDE:g}")
+            if getattr(self, name) is not None:
+                check_option(name, getattr(self, name), -MOST_GUIDE, MOST_GUIDE)
         check_seed(self.seed)
 
     def guidance(self, usual: Mapping[str, float]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from understudy.core.checks import check_option
 from understudy.core.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
@@ -58,10 +59,10 @@ class TrainSceneConfig:
             raise InputError(f"--geometry is {self.geometry}; {WAN_PRESET} takes its set's geometry from {WAN_ENCODER}")
         if self.preset == WAN_PRESET and self.variant not in WAN_VARIANTS:
             raise InputError(f"--variant is {self.variant}; {WAN_PRESET} has {' and '.join(WAN_VARIANTS)}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise InputError(f"--minutes is {self.minutes:g}; give a number above 0")
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f"--steps is {self.steps}; give 1 or more")
+        if self.minutes is not None:
+            check_option("minutes", self.minutes, 1e-3, 1e6)
+        if self.steps is not None:
+            check_option("steps", self.steps, 1, 1_000_000_000)
         check_seed(self.seed)
 
 

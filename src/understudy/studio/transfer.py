@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.cinematography.camera_fit import fit_camera
 from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.checks import check_option
 from understudy.core.errors import InputError
 from understudy.core.film import Performance
 from understudy.decompose.body import ActorFit, fit_actor
@@ -77,8 +78,12 @@ class TransferConfig:
     def __post_init__(self) -> None:
         if not self.moves:
             raise InputError(f"--moves names no camera move; choose from {', '.join(get_args(CameraMoveName))}")
-        if min(self.perturb, default=0) < 0 or self.shots < 1 or self.frames < 8:
-            raise InputError("a perturbation is 0 mm or more, --shots 1 or more, --frames 8 or more")
+        for noise_mm in self.perturb:
+            check_option("perturb", noise_mm, 0, 10_000)
+        check_option("shots", self.shots, 1, 1000)
+        check_option("frames", self.frames, 8, 10_000)
+        for name in ("width", "height"):
+            check_option(name, getattr(self, name), 64, 8192)
 
 
 @dataclass(frozen=True)
