@@ -354,6 +354,19 @@ def test_cut_off_legs_are_carried_on():
         assert mask[y, x] and np.linalg.norm(longer[y, x] - np.array(TROUSERS)) < 20
 
 
+def test_made_up_legs_have_no_stripes_of_the_jacket():
+    rgba, part = draw()
+    rgb, figure = np.ascontiguousarray(rgba[..., :3]), part >= 0
+    joints = joints_from_landmarks(KnownDetector()(rgb), figure)
+    cut = 340
+    trousers = 12
+    rgb[: cut - trousers][figure[: cut - trousers]] = SHIRT
+    rgb[cut - trousers :][figure[cut - trousers :]] = TROUSERS
+    longer, mask, completed = complete_legs(rgb[:cut].copy(), figure[:cut], joints)
+    legs = longer[cut : int(completed["left_ankle"][1])][mask[cut : int(completed["left_ankle"][1])]]
+    assert np.abs(legs.astype(int) - np.array(TROUSERS)).max() < 20
+
+
 def test_faces_get_noses():
     rgba, part = draw()
     joints = joints_from_landmarks(KnownDetector()(np.ascontiguousarray(rgba[..., :3])), part >= 0)

@@ -13,6 +13,8 @@ LEG_SHARE = 1.25
 (people: 1.6, dwarfs and chibis: 1.1 and more, but their feet end before the edge)."""
 THIGH, SHIN, FOOT = 0.82, 0.78, 0.13
 """In trunk lengths (neck to hips); from the segment lengths of Drillis and Contini 1966."""
+CLOTH_LEVELS = 40
+"""By how many 8-bit levels a row's median colour may differ from the lowest rows' and still be the same cloth."""
 
 
 def complete_legs(
@@ -20,7 +22,8 @@ def complete_legs(
 ) -> tuple[UInt8[np.ndarray, "longer width 3"], Bool[np.ndarray, "longer width"], FigureJoints]:
     """A figure cut off above its feet, with legs that taper on below the picture; others as they are.
 
-    The cloth just above the cut is mirrored downwards. Without legs a cut figure would hover over the ground.
+    The cloth just above the cut is mirrored downwards, without the hem or belt that ends it. Without legs a cut figure
+    would hover over the ground.
     """
     height = len(figure)
     trunk = float(np.linalg.norm(joints["neck"] - joints["hips"]))
@@ -59,6 +62,15 @@ def _runs(row: Bool[np.ndarray, " width"], shortest: int) -> list[tuple[float, f
     return sorted(sorted(runs, key=lambda run: run[0] - run[1])[:2])
 
 
+def _cloth_rows(source: UInt8[np.ndarray, "height width 3"], run: tuple[float, float], most: int) -> int:
+    """How many of a run's lowest rows are of one cloth, at most `most`: up to a jacket's hem or a belt."""
+    rows = source[-max(most, 2) :, int(run[0]) : int(run[1])]
+    colours = np.median(rows.astype(np.float32), axis=1)[::-1]
+    other = np.flatnonzero(np.abs(colours - np.median(colours[:3], axis=0)).max(-1) > CLOTH_LEVELS)
+    # Without the last rows before the other cloth, where both are mixed.
+    return max(int(other[0]) - 2 if len(other) else len(colours), 2)
+
+
 def _draw_leg(
     picture: UInt8[np.ndarray, "height width 3"],
     mask: Bool[np.ndarray, "height width"],
@@ -70,7 +82,7 @@ def _draw_leg(
     """Add one leg below the row `cut` to picture and mask: the run narrows to the ankle and ends in a dark shoe."""
     wide, width = run[1] - run[0], picture.shape[1]
     source = picture[:cut].copy()
-    reflected = max(2, round(0.35 * wide))
+    reflected = _cloth_rows(source, run, round(0.35 * wide))
     for row in range(cut, picture.shape[0]):
         down = min((row - cut) / max(ankle[1] - cut, 1.0), 1.0)
         centre = (1 - down) * 0.5 * (run[0] + run[1]) + down * ankle[0]
