@@ -22,6 +22,8 @@ _LEAST_AREA = 5
 """Reduced pixels: less is noise."""
 _LEAST_KNOWN = 12
 """Reduced pixels of a thing that is told from the actor where they touch."""
+_MOST_THINGS = 60
+"""Things that are followed at once, the largest: leaves in the wind are many more."""
 _MOST_MATCHED = 12
 """Things whose way is found by their looks; more are small, and stay about where they are."""
 _SEARCH = 8
@@ -184,12 +186,11 @@ def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[n
             seen |= here | whole
     fresh = apart & beyond & ~used & (stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA)
     fresh[0] = False
-    for label in np.flatnonzero(fresh).tolist():
-        whole = labels == label
-        if not (whole & seen).any():
-            following.append(_thing(whole, look, np.zeros(2), _TRUSTED if touching[label] else 1))
-        seen |= whole
-    return following, seen
+    fresh[np.unique(labels[seen])] = False
+    largest = sorted(np.flatnonzero(fresh).tolist(), key=lambda label: -int(stats[label, cv2.CC_STAT_AREA]))
+    for label in largest[: max(_MOST_THINGS - len(following), 0)]:
+        following.append(_thing(labels == label, look, np.zeros(2), _TRUSTED if touching[label] else 1))
+    return following, seen | fresh[labels]
 
 
 def _thing(
