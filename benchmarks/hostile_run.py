@@ -177,7 +177,7 @@ def _forked(arguments: list[str], folder: Path, work: Path, environment: dict) -
         pid, found = os.waitpid(child, os.WNOHANG)
         if pid:
             status = found
-        elif time.monotonic() > deadline + 10:
+        elif time.monotonic() > deadline + 40:
             os.kill(child, signal.SIGKILL)
         elif time.monotonic() > deadline and not ended:
             os.kill(child, signal.SIGTERM)
@@ -194,7 +194,7 @@ def _wait(poll: Callable[[], int | None], pid: int) -> bool:
     """Wait until a process ends; whether it had to be asked to."""
     deadline, ended = time.monotonic() + LONGEST_S, False
     while poll() is None:
-        if time.monotonic() > deadline + 10:
+        if time.monotonic() > deadline + 40:
             os.kill(pid, signal.SIGKILL)
         elif time.monotonic() > deadline and not ended:
             os.kill(pid, signal.SIGTERM)
