@@ -155,3 +155,10 @@ def test_real_panoramas(shared_data):
     for name in ("apartment.hdr", "forest.hdr", "courtyard.exr"):
         light = read_light(shared_data / "sets/env" / name)
         assert light.shape == (512, 1024, 3) and 0.3 < light.mean() < 2 and light.max() > 20
+
+
+def test_a_damaged_panorama_gets_our_sentence_alone(tmp_path, capfd):
+    (tmp_path / "a.hdr").write_bytes(HEAD + b"-Y 150 +X 300\n" + b"\2\2\1\x2c" + b"\xff" * 200_000)
+    with pytest.raises(PictureError):
+        read_light(tmp_path / "a.hdr")
+    assert capfd.readouterr().err == ""

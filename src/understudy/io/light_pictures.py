@@ -72,10 +72,13 @@ def _radiance(path: Path) -> Float32[np.ndarray, "height width 3"]:
         file.seek(pixels_at)
         if file.readinto(memoryview(data)[len(own) :]) != body:
             raise PictureError(f"{name} changed while it was read; try again")
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # Its own words, beside our sentence.
     try:
         light = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
     except cv2.error:
         light = None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if light is None or light.shape != (height, width, 3) or light.dtype != np.float32:
         raise PictureError(f"{name} is damaged or cut off; export it again")
     light = light[:: 1 if down == b"-" else -1, :: 1 if right == b"+" else -1]
