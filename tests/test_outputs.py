@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -16,19 +17,31 @@ from understudy.studio.transfer import TransferConfig
 
 
 @pytest.fixture
-def gone() -> int:
-    """The number of a process that has ended."""
+def mark() -> str:
+    """What this process's temporary names say of it: machine, number, run."""
+    return temporary_name(Path("a")).name.removeprefix(".a.understudy-")
+
+
+@pytest.fixture
+def gone(mark) -> str:
+    """The same of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    return process.pid
+    return mark.replace(f"-{os.getpid()}-", f"-{process.pid}-")
 
 
-def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path, gone):
-    mine = [".clip.mp4", "clip.understudy-1.mp4", f"understudy-{gone}", ".part", f".a.understudy-{os.getppid()}.mp4"]
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path, mark, gone):
+    parent = mark.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
+    elsewhere = f"{int(gone[:8], 16) ^ 1:08x}{gone[8:]}"
+    mine = [
+        *(".clip.mp4", "clip.understudy-1.mp4", f"understudy-{gone}", ".part"),
+        *(f".a.understudy-{owner}.mp4" for owner in (mark, parent, elsewhere)),
+    ]
     for name in mine:
         (tmp_path / name).write_text("mine")
     (tmp_path / f".clip.understudy-{gone}.mp4").write_text("half a clip")
     (tmp_path / f".curves.understudy-{gone}").symlink_to(tmp_path / ".part")
+    (tmp_path / f".a.understudy-{mark[:-4]}{int(mark[-4:], 16) ^ 1:04x}.mp4").touch()
     (tmp_path / f"understudy-camera-{gone}-abcd_123/deep").mkdir(parents=True)
     (tmp_path / f"understudy-camera-{gone}-abcd_123/link").symlink_to(tmp_path)
     assert writable_folder(tmp_path) == tmp_path
@@ -49,6 +62,11 @@ def test_a_temporary_folder_of_a_killed_process_goes_at_the_next_start(tmp_path,
         assert list(tmp_path.iterdir()) == [folder]
         remove_abandoned(tmp_path / "absent")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_folders_of_one_process_leave_each_other_alone(tmp_path):
+    with temporary_folder("camera", tmp_path) as one, temporary_folder("report", tmp_path) as two:
+        assert one.is_dir() and two.is_dir()
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from understudy.core.errors import FileFormatError, InputError
+from understudy.io.temporary import temporary_name
 from understudy.studio.project import MANIFEST, Project, file_hash
 
 
@@ -392,8 +393,9 @@ def test_a_film_in_a_folder_that_is_a_link_and_an_edit_that_is_one(tmp_path, out
 
 def test_a_temporary_name_is_no_way_out_either(tmp_path, outside):
     (tmp_path / "film").mkdir()
-    (tmp_path / f"film/.manifest.understudy-{os.getpid()}.json").symlink_to(outside / "thesis.txt")
-    run(tmp_path / "film", "a")
+    temporary_name(tmp_path / "film/manifest.json").symlink_to(outside / "thesis.txt")
+    with pytest.raises(InputError, match="is a link"):
+        run(tmp_path / "film", "a")
     assert (outside / "thesis.txt").read_text() == "years of work"
 
 
@@ -424,6 +426,9 @@ def test_what_is_no_file_is_replaced_and_never_waited_for(tmp_path):
     os.mkfifo(tmp_path / "film/one.txt")
     run(tmp_path / "film", "a")
     assert (tmp_path / "film/one.txt").read_text() == "a"
+    os.mkfifo(tmp_path / "film/three.txt")
+    run(tmp_path / "film", "a", ("one.txt", "three.txt"))
+    assert (tmp_path / "film/three.txt").read_text() == "a"
 
 
 def test_a_name_that_is_no_text_is_no_obstacle(tmp_path):
@@ -433,6 +438,7 @@ def test_a_name_that_is_no_text_is_no_obstacle(tmp_path):
     project.run("stage", {folder.name: Path(__file__)}, {"text": folder.name}, ["one.txt"], write(["one.txt"], "a"))
     project.close()
     assert run(folder, "b", ("one.txt",))[0].executed == ["stage"]
+    assert len(file_hash(tmp_path)) == 64
 
 
 def test_a_manifest_of_too_many_values_is_refused_before_it_takes_memory(tmp_path):

@@ -1,24 +1,35 @@
 """What is under way: temporary names and folders that tell whose they are, so that what a kill left can be removed."""
 
 import os
+import platform
 import re
+import secrets
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["remove_abandoned", "temporary_folder", "temporary_name", "whole_file"]
 
-_OURS = re.compile(r"\..*\.understudy-(\d{1,10})(?:\.\w+)?|understudy-[a-z]+-(\d{1,10})-\w+")
-"""The names that the functions below give, with the number of the process that gave them."""
+_MACHINE, _RUN = f"{zlib.crc32(os.fsencode(platform.node())):08x}", secrets.token_hex(2)
+_OWNER = r"([0-9a-f]{8})-(\d{1,10})-([0-9a-f]{4})"
+_OURS = re.compile(rf"\..*\.understudy-{_OWNER}(?:\.\w+)?|understudy-[a-z]+-{_OWNER}-\w+")
+"""The names that the functions below give, with the machine, the number of the process, and its run: machines share
+folders, and a number is given again."""
+
+
+def _owner() -> str:
+    """What names whose they are say of this process."""
+    return f"{_MACHINE}-{os.getpid()}-{_RUN}"
 
 
 def temporary_name(path: Path) -> Path:
     """A name beside `path` to write to, before the file is renamed; nothing is there, and no link, that would be
     followed."""
-    temporary = path.with_name(f".{path.stem}.understudy-{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.understudy-{_owner()}{path.suffix}")
     temporary.unlink(missing_ok=True)
     return temporary
 
@@ -43,17 +54,20 @@ def temporary_folder(what: str, within: Path | None = None) -> Iterator[Path]:
     """
     place = Path(tempfile.gettempdir()) if within is None else within
     remove_abandoned(place)
-    prefix = f"understudy-{what}-{os.getpid()}-"
+    prefix = f"understudy-{what}-{_owner()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove temporary files and folders directly in `folder` whose process has ended; links are not followed."""
+    """Remove temporary files and folders directly in `folder` whose process, on this machine, has ended.
+
+    Links are not followed.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = _OURS.fullmatch(entry.name)
-            if found is None or _is_running(int(found[1] or found[2])):
+            if found is None or not _is_abandoned(*(part for part in found.groups() if part)):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
@@ -62,13 +76,17 @@ def remove_abandoned(folder: Path) -> None:
                     os.unlink(entry.path)
 
 
-def _is_running(process: int) -> bool:
-    if sys.platform == "win32":
-        return process != os.getpid()  # there, asking would end it
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
+def _is_abandoned(machine: str, process: str, run: str) -> bool:
+    if machine != _MACHINE:
         return False
-    except OSError:
+    if int(process) == os.getpid():
+        return run != _RUN
+    if sys.platform == "win32":
+        return False  # there, asking would end it
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
         return True
-    return process != os.getpid()
+    except OSError:
+        return False
+    return False

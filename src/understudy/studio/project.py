@@ -56,7 +56,7 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file, or of all files in a folder with their names."""
     if path.is_dir():
         parts = [f"{file.relative_to(path)} {file_hash(file)}" for file in files_below(path)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -320,9 +320,9 @@ class Project:
         self.save()
         for name in made:
             final = self.path(name)
-            if final.exists() and name not in known:
+            if final.is_file() and name not in known:
                 self.edits.append(name)
-            if final.exists() and name in self.edits:
+            if final.is_file() and name in self.edits:
                 self.say(f"{name} is your edit and stays; delete it to have it made again")
                 continue
             final.parent.mkdir(parents=True, exist_ok=True)
