@@ -9,7 +9,7 @@ from understudy.core.errors import CharacterError
 from understudy.io import gltf_compression
 from understudy.io.gltf import read_gltf, write_character
 from understudy.io.gltf_document import COMPONENT_TYPES, COMPONENTS
-from understudy.io.gltf_unpack import Piece, unpack
+from understudy.io.gltf_unpack import Piece, limit_memory, unpack
 
 DracoPy = pytest.importorskip("DracoPy")
 meshopt = pytest.importorskip("meshopt")
@@ -110,6 +110,23 @@ def test_without_the_decoder_it_is_said_what_to_do(plain, tmp_path, monkeypatch,
     monkeypatch.setattr(gltf_compression, "can_unpack", lambda kind: False)
     with pytest.raises(CharacterError, match=rf"without {kind} compression, or install understudy\[compressed\]"):
         read_gltf(path)
+
+
+def test_what_lies_in_the_users_folder_is_not_run(plain, tmp_path, monkeypatch):
+    path = write_glb(tmp_path / "hero.glb", *draco(*parts_of(plain)))
+    (tmp_path / "json.py").write_text("raise SystemExit('taken over')")
+    monkeypatch.chdir(tmp_path)
+    assert len(read_gltf(path).mesh.faces)
+
+
+def test_a_system_without_limits_of_memory_unpacks_too(monkeypatch):
+    import resource
+
+    def refuse(kind, limits):
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    limit_memory(1 << 30)
 
 
 def test_a_damaged_surface_is_refused(plain, tmp_path):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from understudy.core.errors import CharacterError
 from understudy.io.gltf import read_gltf, read_gltf_motion, read_gltf_rig, write_character
-from understudy.io.gltf_document import files_beside
+from understudy.io.gltf_document import file_beside, files_beside
 
 MOST_BYTES, MOST_S = 100 << 20, 5.0
 
@@ -221,6 +221,12 @@ def test_a_clip_without_end_is_refused(tmp_path, parts):
     ]
     with pytest.raises(CharacterError, match="frames in a clip"):
         read_gltf_motion(write_glb(tmp_path / "hero.glb", document, binary))
+
+
+@pytest.mark.parametrize("uri", ["%5C%5Chost%5Cshare%5Ca.png", "\\\\host\\a.png", "C%3A/a.png", "//host/share/a.png"])
+def test_no_other_machine_is_asked_for_a_file(tmp_path, uri):
+    assert file_beside(tmp_path / "hero.gltf", uri) is None
+    assert file_beside(tmp_path / "hero.gltf", "textures/a%20b.png") == tmp_path / "textures/a b.png"
 
 
 def test_a_file_of_zeros_is_not_read_whole(tmp_path):

@@ -1,6 +1,7 @@
 """Motion and landmark tables: exact round trips; nothing is unpickled."""
 
 import io
+import struct
 import zipfile
 from fractions import Fraction
 
@@ -92,6 +93,21 @@ def test_a_shape_larger_than_its_file_takes_no_memory(tmp_path, motion):
                 archive.writestr(name, content if name == "root_position_m.npy" else old)
         with pytest.raises(FileFormatError, match=words):
             read_motion_npz(path)
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["zip", "zip64"])
+def test_a_list_of_too_many_arrays_is_not_read(tmp_path, large):
+    count, entry = 100_000, struct.pack("<4s42sB", b"PK\1\2", b"\0" * 24 + b"\1" + b"\0" * 17, 97)
+    size = count * len(entry)
+    end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, 0)
+    end += struct.pack("<4sLQL", b"PK\6\7", 0, size, 1)
+    last = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, 0xFFFFFFFF if large else size, 0, 0)
+    path = tmp_path / "a.npz"
+    path.write_bytes(entry * count + (end if large else b"") + last)
+    with zipfile.ZipFile(path) as archive:
+        assert len(archive.namelist()) == count
+    with pytest.raises(FileFormatError, match="list of arrays"):
+        read_motion_npz(path)
 
 
 def test_a_damaged_table(tmp_path, motion):

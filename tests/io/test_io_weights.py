@@ -71,6 +71,13 @@ def test_a_damaged_file_is_noticed_and_fetched_again(manifest):
     assert damaged.read_bytes() == CONTENT["first.tflite"]
 
 
+def test_what_lies_in_the_users_folder_is_not_run(manifest, tmp_path, monkeypatch):
+    (tmp_path / "pip.py").write_text("raise SystemExit('taken over')")
+    monkeypatch.chdir(tmp_path)
+    ensure_weights("tiny", manifest=manifest)
+    assert verify_weights("tiny", manifest) == []
+
+
 def test_status_follows_the_cache(manifest):
     assert list_weights(manifest)[0].state == "absent"
     folder = ensure_weights("tiny", manifest=manifest)

@@ -3,6 +3,7 @@
 Source: NumPy enhancement proposal 1 (the .npy format inside a ZIP file).
 """
 
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ __all__ = ["read_arrays", "write_arrays"]
 MAX_FILE_BYTES = 256 << 20
 MAX_MEMORY_BYTES = 256 << 20
 MAX_ARRAYS = 1000
+MAX_INDEX_BYTES = 1 << 20
+_END_BYTES, _MOST_COMMENT_BYTES = 22, 65535
 
 
 def write_arrays(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -36,6 +39,7 @@ def read_arrays(path: Path, kind: str, names: tuple[str, ...] | None = None) -> 
     check_file(path, "table of arrays (.npz)", MAX_FILE_BYTES)
     advice = "delete it to have it made again"
     with reading(path, "table of arrays (.npz)", advice=advice):
+        _check_index(path)
         with zipfile.ZipFile(path) as archive:
             budget = Budget(quoted(path), MAX_MEMORY_BYTES, advice="cut the shot into pieces")
             for member in budget.counted("arrays", archive.infolist(), MAX_ARRAYS):
@@ -50,6 +54,27 @@ def read_arrays(path: Path, kind: str, names: tuple[str, ...] | None = None) -> 
                 raise FileFormatError(f"{path.name} lacks {', '.join(missing)}: {advice}")
             arrays = {name: file[name] for name in names}
         return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
+
+
+def _check_index(path: Path) -> None:
+    """See that the index of a ZIP file is no longer than ours: it becomes a hundred times as large in memory.
+
+    Source: PKWARE, APPNOTE 4.3.15 and 4.3.16.
+
+    Raises:
+        ValueError: it is longer, or in the form for archives of over 4 GB.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _END_BYTES - _MOST_COMMENT_BYTES))
+        tail = file.read()
+    at = len(tail) - _END_BYTES
+    if tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < _END_BYTES:
+        return  # no ZIP file at all, as reading it will tell
+    (index_bytes,) = struct.unpack_from("<L", tail, at + 12)
+    if index_bytes > MAX_INDEX_BYTES or (at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7"):
+        raise ValueError(f"its list of arrays is longer than {MAX_INDEX_BYTES} bytes")
 
 
 def _claim(budget: Budget, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

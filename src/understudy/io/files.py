@@ -1,6 +1,6 @@
 """Files from anywhere: what is a file at all, how large it is, and the one catch for what malformed content raises."""
 
-import os
+import posixpath
 import re
 import stat
 import struct
@@ -93,7 +93,7 @@ def name_within(name: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or any(c in name for c in "\\:") or not name.isprintable():
         raise ValueError(f"{quoted(name)} is no name of a file within the folder")
-    if os.path.normpath(name) != name.rstrip("/"):
+    if posixpath.normpath(name) != name.rstrip("/"):
         raise ValueError(f"{quoted(name)} is no plain name of a file within the folder")
     return name
 

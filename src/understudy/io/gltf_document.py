@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
@@ -235,7 +235,8 @@ class GltfDocument:
 def file_beside(path: Path, uri: str) -> Path | None:
     """The file that `uri` names, seen from the glTF file at `path`; None where that is not within its folder."""
     folder, name = path.resolve().parent, unquote(uri)
-    if ":" in uri.split("/")[0] or not name.isprintable():
+    # To ask Windows where "\\host\..." lies, already calls on that host.
+    if ":" in name.split("/")[0] or PureWindowsPath(name).anchor or not name.isprintable():
         return None
     target = (folder / name).resolve()
     return target if target.is_relative_to(folder) else None

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,8 +57,10 @@ def unpack(path: Path, pieces: Sequence[Piece], claimed: int) -> list[list[np.nd
     heads = [{"kind": piece.kind, "size": len(piece.data), **piece.wanted} for piece in pieces]
     head = json.dumps({"memory": MEMORY_BYTES + 4 * claimed, "pieces": heads}).encode()
     content = b"".join([struct.pack("<I", len(head)), head, *(piece.data for piece in pieces)])
-    command = [sys.executable, "-m", "understudy.io.gltf_unpack"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    # -P: what lies in the folder that the user stands in, is not run.
+    command = [sys.executable, "-P", "-m", "understudy.io.gltf_unpack"]
+    places = os.pathsep.join(os.path.abspath(place) for place in sys.path)
+    environment = {**os.environ, "PYTHONPATH": places, "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
             command, input=content, capture_output=True, env=environment, timeout=LEAST_S + len(content) / BYTES_PER_S
@@ -124,8 +127,9 @@ def limit_memory(most_bytes: int) -> None:
         import resource
     except ImportError:  # Windows.
         return
-    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for kind, most in ((resource.RLIMIT_AS, most_bytes), (resource.RLIMIT_CORE, 0)):
+        with suppress(OSError, ValueError):  # macOS has the first in name only; the user's own limit may be lower.
+            resource.setrlimit(kind, (most, most))
 
 
 def main() -> None:

