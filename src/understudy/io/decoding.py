@@ -23,7 +23,7 @@ from jaxtyping import UInt8, UInt16
 
 from understudy.core.errors import FootageError, quoted
 from understudy.io.colour import needs_colour_management, srgb_from_film
-from understudy.io.files import check_file
+from understudy.io.files import check_file, reading
 from understudy.io.mp4_index import check_mp4_index
 
 __all__ = [
@@ -89,7 +89,8 @@ def open_film(path: Path) -> InputContainer:
         FootageError: missing, a folder, a pipe or a device, empty, truncated, or no film.
     """
     check_file(path, "film", MAX_BYTES, FootageError)
-    check_mp4_index(path)
+    with reading(path, "film", FootageError, "check its rights, or export it again"):
+        check_mp4_index(path)
     return _opened(path, _CONTAINERS, "film")
 
 

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 
-import av.error
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
@@ -70,7 +69,7 @@ class _Fields:
         while True:
             try:
                 frame = self._graph.vpull()
-            except (BlockingIOError, EOFError, av.error.FFmpegError):
+            except (BlockingIOError, EOFError):
                 return
             given = self._given.popleft()
             # The filter counts in another unit.

@@ -63,7 +63,7 @@ def write_sound(path: Path, shot: Shot) -> Sound:
     with whole_file(path) as temporary, open_output(temporary) as output, open_film(shot.path) as source:
         outcome, sound = _sound(output, shot, source)
         for packet in sound:
-            output.mux(packet)
+            _mux_sound(output, packet)
         return outcome
 
 
