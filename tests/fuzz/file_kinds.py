@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
+import OpenEXR
 from box_person import box_person
 from PIL import Image
 
@@ -28,6 +30,7 @@ from understudy.io.camera_sets import (
 )
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.encoding import VideoWriter
+from understudy.io.frame_pictures import read_frame_header, read_frame_picture
 from understudy.io.gltf import write_character
 from understudy.io.images import read_picture
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
@@ -36,9 +39,11 @@ from understudy.studio.artifacts import (
     load_alignment,
     load_fit,
     load_light,
+    load_presence,
     load_solution,
     save_fit,
     save_light,
+    save_presence,
     save_solution,
 )
 from understudy.studio.project import MANIFEST, Project
@@ -135,6 +140,24 @@ def write_panorama(path: Path) -> None:
     cv2.imwrite(str(path), np.hstack([a_picture()] * 2).astype(np.float32) / 255)
 
 
+def write_exr(path: Path) -> None:
+    light = np.ascontiguousarray(np.hstack([a_picture()] * 2).astype(np.float16) / 255)
+    header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION}
+    OpenEXR.File(header, {name: np.ascontiguousarray(light[..., i]) for i, name in enumerate("RGB")}).write(str(path))
+
+
+def write_dpx(path: Path) -> None:
+    stream = av.codec.CodecContext.create("dpx", "w")
+    stream.width, stream.height, stream.pix_fmt, stream.time_base = 96, 96, "rgb24", Fraction(1, 24)
+    (packet,) = stream.encode(av.VideoFrame.from_ndarray(a_picture(), "rgb24"))
+    path.write_bytes(bytes(packet))
+
+
+def read_sequence_picture(path: Path) -> None:
+    header = read_frame_header(path)
+    read_frame_picture(path, header, None, header.width, header.height)
+
+
 def write_manifest(path: Path) -> None:
     project = Project(path.parent)
 
@@ -216,6 +239,14 @@ FILE_KINDS = {
     "gif": FileKind("hero.gif", encoded_by_pillow("GIF"), read_picture),
     "bmp": FileKind("hero.bmp", encoded_by_pillow("BMP"), read_picture),
     "panorama": FileKind("set.hdr", write_panorama, read_whole_set),
+    "panorama in OpenEXR": FileKind("set.exr", write_exr, read_whole_set),
+    "OpenEXR of a sequence": FileKind("shot.0001.exr", write_exr, read_sequence_picture),
+    "DPX of a sequence": FileKind("shot.0001.dpx", write_dpx, read_sequence_picture),
+    "presence": FileKind(
+        "presence.json",
+        lambda path: save_presence(path, np.ones(FRAMES, bool), 1),
+        lambda path: load_presence(path, FRAMES),
+    ),
     "film": FileKind("shot.mp4", write_film, read_shot),
     "matte": FileKind("mask.mkv", write_matte, read_few_frames),
 }

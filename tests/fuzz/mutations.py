@@ -185,11 +185,4 @@ def _zip(content: bytes, dice: random.Random) -> bytes:
     return packed.getvalue()
 
 
-def _safetensors(content: bytes, dice: random.Random) -> bytes:
-    """A file of tensors whose header is damaged, its length right."""
-    (length,) = struct.unpack_from("<Q", content)
-    changed = _json_value(content[8 : 8 + length], dice)
-    return struct.pack("<Q", len(changed)) + changed + content[8 + length :]
-
-
 _WITHIN = {b"glTF": _glb, b"\x89PNG": _png, b"PK\x03\x04": _zip, b"{": _json_value}
