@@ -162,3 +162,14 @@ def test_a_damaged_panorama_gets_our_sentence_alone(tmp_path, capfd):
     with pytest.raises(PictureError):
         read_light(tmp_path / "a.hdr")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m.exr", os.fsdecode(b"\xff.exr")])
+def test_any_name_of_a_panorama_is_read_and_kept_from_the_terminal(tmp_path, capfd, name):
+    write_exr(tmp_path / "a.exr", {"RGB": ramp()})
+    path = (tmp_path / "a.exr").rename(tmp_path / name)
+    assert np.abs(read_light(path) - ramp()).max() < 0.05
+    path.write_bytes(path.read_bytes()[:-300] + bytes(100))
+    with pytest.raises(PictureError, match="damaged"):
+        read_light(path)
+    assert "\x1b" not in capfd.readouterr().err

@@ -16,7 +16,7 @@ from understudy.io.cameras import SENSOR_WIDTH_MM
 from understudy.io.cryptomatte import cryptomatte_channels, cryptomatte_header
 from understudy.io.temporary import whole_file
 
-__all__ = ["EXR_LAYERS", "picture_header", "write_exr"]
+__all__ = ["EXR_LAYERS", "picture_header", "write_channels", "write_exr"]
 
 EXR_LAYERS = {
     "R, G, B, A": "the character in linear light (Rec. 709 primaries), premultiplied",
@@ -71,9 +71,14 @@ def write_exr(
         if mattes:
             header |= cryptomatte_header(layer, list(mattes))
             channels |= cryptomatte_channels(layer, mattes)
-    header |= {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    write_channels(path, header, channels)
+
+
+def write_channels(path: Path, header: Mapping[str, Any], channels: Mapping[str, Float[np.ndarray, "_ _"]]) -> None:
+    """Write channels of one size, half or float as their arrays are, whole or not at all."""
     content = io.BytesIO()  # OpenEXR itself takes no path that is no text, as a folder's may be
-    OpenEXR.File(header, channels).write(content)
+    whole = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, **header}
+    OpenEXR.File(whole, dict(channels)).write(content)
     with whole_file(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 

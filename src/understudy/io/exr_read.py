@@ -49,10 +49,11 @@ def read_exr_header(path: Path, budget: Budget, error: type[InputError]) -> ExrH
         InputError: of the kind `error`: damaged, deep, without colours, or too large.
     """
     name = quoted(path)
-    # OpenEXR raises RuntimeError or ValueError.
+    # By its content: OpenEXR writes a name that it is given to the terminal as it is, and takes none that is no text.
     try:
-        header = OpenEXR.File(str(path), header_only=True).header()
-    except RuntimeError as problem:
+        with path.open("rb") as file:
+            header = OpenEXR.File(file, header_only=True).header()
+    except (RuntimeError, OSError) as problem:
         raise error(f"{name} is damaged or cut off ({problem}); export it again") from None
     if header["type"] not in (OpenEXR.scanlineimage, OpenEXR.tiledimage):
         raise error(f"{name} is a deep OpenEXR picture; flatten it")
@@ -90,17 +91,18 @@ def read_exr(path: Path, header: ExrHeader, error: type[InputError]) -> Float32[
     first, end = max(0, header.top), min(header.height, header.top + header.data_height)
     named = [channel for channel in dict.fromkeys(header.channels) if channel is not None]
     try:
-        source = OpenEXR.InputFile(str(path))
-        for row in range(first, end, _BAND_ROWS) if columns.start < columns.stop else ():
-            stop = min(row + _BAND_ROWS, end)
-            start_in_file = header.first_row + row - header.top
-            bands = source.channels(named, _FLOAT, start_in_file, start_in_file + stop - row - 1)
-            for channel, band in zip(named, bands, strict=True):
-                values = np.frombuffer(band, np.float32).reshape(stop - row, header.data_width)[:, stored]
-                for at in (at for at, wanted in enumerate(header.channels) if wanted == channel):
-                    light[row:stop, columns, at] = values
-        source.close()
-    except RuntimeError as problem:
+        with path.open("rb") as file:
+            source = OpenEXR.InputFile(file)
+            for row in range(first, end, _BAND_ROWS) if columns.start < columns.stop else ():
+                stop = min(row + _BAND_ROWS, end)
+                start_in_file = header.first_row + row - header.top
+                bands = source.channels(named, _FLOAT, start_in_file, start_in_file + stop - row - 1)
+                for channel, band in zip(named, bands, strict=True):
+                    values = np.frombuffer(band, np.float32).reshape(stop - row, header.data_width)[:, stored]
+                    for at in (at for at, wanted in enumerate(header.channels) if wanted == channel):
+                        light[row:stop, columns, at] = values
+            source.close()
+    except (RuntimeError, OSError) as problem:
         raise error(f"{quoted(path)} is damaged or cut off ({problem}); export it again") from None
     return light
 

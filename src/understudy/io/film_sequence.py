@@ -5,13 +5,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import OpenEXR
 from jaxtyping import UInt8
 
 from understudy.core.ahead import in_order
 from understudy.geometry.colour import linear_from_srgb_bytes
-from understudy.io.exr import picture_header
-from understudy.io.temporary import whole_file
+from understudy.io.exr import picture_header, write_channels
 
 __all__ = ["write_sequence"]
 
@@ -30,10 +28,7 @@ def write_sequence(
         number, frame = job
         light = linear_from_srgb_bytes(frame).astype(np.float16)
         channels = {name: np.ascontiguousarray(light[..., i]) for i, name in enumerate("RGB")}
-        header = picture_header(frame_rate, number)
-        header |= {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION}
-        with whole_file(folder / f"film.{number:04d}.exr") as temporary:
-            OpenEXR.File(header, channels).write(str(temporary))
+        write_channels(folder / f"film.{number:04d}.exr", picture_header(frame_rate, number), channels)
 
     for _ in in_order(write, enumerate(frames, first)):
         pass
