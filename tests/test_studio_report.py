@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.io.video import VideoWriter
+from understudy.io.video import VideoWriter, open_shot
 from understudy.studio.config import RecastConfig
-from understudy.studio.project import StageRecord
+from understudy.studio.cut import Cut
+from understudy.studio.narration import SilentNarrator
+from understudy.studio.project import Project, StageRecord
 from understudy.studio.quality import Quality
+from understudy.studio.report import _listing
 from understudy.studio.report_page import Curve, Section, Strip, Verdict, render_page
 from understudy.studio.verdicts import verdicts
 
@@ -43,6 +46,23 @@ def test_curves_leave_gaps_where_there_is_no_value():
     values[4] = np.nan
     assert page(values).count('class="curve"') == 2
     assert "NaN" not in page(np.full(10, np.nan)) and "nan" not in page(np.full(10, np.nan)).split("<svg")[1]
+
+
+def test_a_limit_does_not_strike_its_unit_out():
+    text = page(np.ones(10))
+    limit = float(re.search(r'class="limit"[^>]* y1="([\d.]+)"', text)[1])
+    baseline = float(re.search(r'y="(\d+)" text-anchor="end">px<', text)[1])
+    assert baseline <= limit - 3 or baseline - 11 > limit  # Above or below it; letters are 11 px high.
+
+
+def test_what_is_written_for_compositors_is_listed(tmp_path):
+    with VideoWriter(tmp_path / "shot.mkv", 32, 32, Fraction(24), "lossless") as writer:
+        for _ in range(3):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    shot, project = open_shot(tmp_path / "shot.mkv"), Project(tmp_path / "film")
+    for passes, folder in (("exr", "passes/exr"), ("png", "passes/png")):
+        cut = Cut(project, shot, RecastConfig(passes=passes), SilentNarrator(), "cut_01/")
+        assert any(line.startswith(f"cut_01/{folder}: ") for line in _listing(cut))
 
 
 def test_frames_are_numbered_as_in_the_film_s_files():
@@ -158,9 +178,12 @@ def test_nothing_is_cut_off_at_the_width_of_a_telephone(real_page, width):
     script = """
       const right = (element) => element.getBoundingClientRect().right;
       const wide = [...page.body.querySelectorAll("*")].filter((element) => right(element) > view.innerWidth + 1);
-      return {scroll: page.documentElement.scrollWidth, wide: wide.map((e) => e.tagName)};"""
+      const gap = parseFloat(view.getComputedStyle(page.querySelector("ul.files")).columnGap);
+      return {scroll: page.documentElement.scrollWidth, wide: wide.map((e) => e.tagName), gap: gap};"""
     found = in_browser(real_page, width, script)
     assert found["scroll"] <= width and not found["wide"]
+    # The second column's bullets lie in the gap.
+    assert found["gap"] >= 30
 
 
 @pytest.mark.browser

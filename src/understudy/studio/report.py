@@ -157,6 +157,11 @@ def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Pr
 
 
 def _listing(cut: Cut) -> list[str]:
+    sequences = {
+        "exr": {"passes/exr": "the character, one multi-layer EXR a frame; passes/README.txt says what is in it"},
+        "png": {"passes/png": "the character's colour, one PNG a frame"},
+        "video": {},
+    }
     files = {
         f"{cut.actor}/motion.bvh": "the actor's motion; edit it and run again",
         f"{cut.actor}/motion.npz": "the same, with exact numbers",
@@ -170,6 +175,7 @@ def _listing(cut: Cut) -> list[str]:
         "performance/motion.bvh": "the character's motion",
         "light.json": "the set's light; edit it and run again",
         "scene.glb": "the animated character and the animated camera",
+        **sequences[cut.config.passes],
         **{f"passes/{name}": what for name, what in PASS_FILES.items()},
     }
     return [f"{cut.prefix}{name}: {what}" for name, what in files.items()]

@@ -127,9 +127,10 @@ def _data_url(picture: UInt8[np.ndarray, "height width 3"]) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _svg(curve: Curve, first_frame: int, width: int = 360, height: int = 130) -> str:
+def _svg(curve: Curve, first_frame: int, width: int = 360, height: int = 138) -> str:
     """A line over time with its least and greatest value; gaps where there is no value."""
-    left, right, top, bottom = 44, width - 8, 10, height - 20
+    # Above the plot there is room for the unit: a limit may run along its upper edge.
+    left, right, top, bottom = 44, width - 8, 18, height - 20
     values = np.asarray(curve.values, np.float64)
     finite = values[np.isfinite(values)]
     most = max([*finite.tolist(), curve.limit or 0.0, 1e-9])
@@ -156,5 +157,5 @@ def _svg(curve: Curve, first_frame: int, width: int = 360, height: int = 130) ->
         f'<text x="{left - 6}" y="{bottom}" text-anchor="end">0</text>'
         f'<text x="{left}" y="{height - 5}">frame {first_frame}</text>'
         f'<text x="{right}" y="{height - 5}" text-anchor="end">{first_frame + max(len(values) - 1, 0)}</text>'
-        f'<text x="{right}" y="{top + 8}" text-anchor="end">{escape(curve.unit)}</text>{limit}{lines}</svg>'
+        f'<text x="{right}" y="{top - 6}" text-anchor="end">{escape(curve.unit)}</text>{limit}{lines}</svg>'
     )
