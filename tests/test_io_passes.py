@@ -165,6 +165,15 @@ def test_the_folder_says_how_its_videos_hold_metres(tmp_path):
     assert (code[~inside] == 65535).all()
 
 
+@pytest.mark.parametrize("kind", ["exr", "png", "video"])
+def test_the_folder_speaks_of_what_is_in_it(tmp_path, kind):
+    with PassWriter(tmp_path, camera(), kind) as writer:
+        writer.write(frame(0))
+    text = (tmp_path / "README.txt").read_text(encoding="utf-8")
+    named = {name for name in ("exr", "png") if f"{name}/" in text}
+    assert named == {path.name for path in tmp_path.iterdir() if path.is_dir()}
+
+
 def test_png_are_numbered_from_the_first_frame(tmp_path):
     with PassWriter(tmp_path, camera(), "png", 1001) as writer:
         writer.write(frame(0))

@@ -223,6 +223,15 @@ def test_files_in_a_folder_are_kept_and_made_again_one_by_one(tmp_path):
     assert [(folder / name).is_file() and (folder / name).read_text() for name in names] == ["mine", "b", False]
 
 
+def test_a_folder_with_nothing_left_in_it_goes(tmp_path):
+    folder = tmp_path / "film"
+    run(folder, "a", ("passes/exr/1.exr", "passes/exr/2.exr", "passes/old/1.txt"), ("passes",))
+    (folder / "passes/old/notes.txt").write_text("mine")
+    run(folder, "b", ("passes/png/1.png",), ("passes",))
+    assert sorted(path.name for path in (folder / "passes").iterdir()) == ["old", "png"]
+    assert [path.name for path in (folder / "passes/old").iterdir()] == ["notes.txt"]
+
+
 def test_a_file_that_was_never_ours_stays(tmp_path):
     folder = tmp_path / "film"
     run(folder, "a", ("one.txt",))

@@ -33,16 +33,23 @@ PASS_KINDS: dict[str, VideoKind] = {
     "id_share.mkv": "mask", "shadow.mkv": "mask",
 }  # fmt: skip
 SEQUENCES: dict[PassKind, str] = {"exr": "exr/passes.{number:04d}.exr", "png": "png/colour.{number:04d}.png"}
-README = f"""The passes of the rendered character.
-
+README = {
+    "exr": f"""
 exr/passes.####.exr: one file per frame, for Nuke, Fusion, Resolve, Blender and After Effects. Channels:
 {chr(10).join(f"  {layer}: {what}" for layer, what in EXR_LAYERS.items())}
 In the header: frame rate, time code, imageCounter (the frame's number), chromaticities, pinholeFocalLength (mm, on a
 film back 36 mm wide), worldToCamera and worldToNDC as OpenEXR defines them (row vectors; camera: right, up, ahead;
 NDC: 0 … 1 from the upper left corner). The world is in metres, +Y up, the ground at y = 0. The set behind the character
 has no motion vectors and no depth.
-
-*.mkv: the same without loss for the film itself, as FFV1 (colour with alpha, depth, masks) and H.264 RGB (normals).
+""",
+    "png": """
+png/colour.####.png: colour with straight alpha, sRGB, one file per frame.
+""",
+    "video": "",
+}
+"""What is said in the passes' folder of each kind's sequence."""
+VIDEOS = f"""
+*.mkv: without loss, for the film itself, as FFV1 (colour with alpha, depth, masks) and H.264 RGB (normals).
 FFmpeg, Blender and players based on FFmpeg read them; they are what the film is made of, and what to edit.
 {chr(10).join(f"  {name}: {what}" for name, what in PASS_FILES.items())}
 depth.mkv is grey with 16 bits: code 65535 is nothing; else metres = 0.01 * 1000000 ** (code / 65534).
@@ -76,7 +83,8 @@ class PassWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.kind in SEQUENCES:
             (self.folder / SEQUENCES[self.kind]).parent.mkdir(exist_ok=True)
-        replace_text(self.folder / "README.txt", README)
+        text = "The passes of the rendered character.\n" + README[self.kind] + VIDEOS
+        replace_text(self.folder / "README.txt", text)
 
         def writer(name: str) -> VideoWriter:
             size = (self.camera.width, self.camera.height, self.camera.frame_rate)

@@ -20,7 +20,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -337,7 +337,10 @@ class Project:
         for name in files:
             within = any(name.startswith(f"{output}/") for output in outputs)
             if within and name not in self.edits:
-                self.path(name).unlink(missing_ok=True)
+                path = self.path(name)
+                path.unlink(missing_ok=True)
+                with suppress(OSError):  # A folder with other files stays.
+                    path.parent.rmdir()
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
