@@ -155,6 +155,17 @@ def test_what_a_packed_view_claims_is_counted_first(plain, tmp_path):
         read_gltf(write_glb(tmp_path / "hero.glb", document, binary))
 
 
+def test_one_stretch_of_bytes_in_many_packed_views_is_counted_each_time(plain, tmp_path):
+    document, binary = meshopt_packed("EXT_meshopt_compression")(*parts_of(plain))
+    (tmp_path / "packed.bin").write_bytes(bytes(1 << 20))
+    first = document["bufferViews"][0]
+    first["extensions"]["EXT_meshopt_compression"] |= {"byteOffset": 0, "byteLength": 1 << 20, "count": 1}
+    document["buffers"][1]["byteLength"] = 1 << 20
+    document["bufferViews"] += [first] * 10_000
+    with pytest.raises(CharacterError, match="compressed buffer views; up to"):
+        read_gltf(write_glb(tmp_path / "hero.glb", document, binary))
+
+
 def test_a_decoder_that_takes_too_much_ends_alone(tmp_path):
     """A hundred million rows where little was claimed: the process has a limit of its own."""
     packed = bytes(meshopt.encode_gltf_buffer(np.zeros((256, 4), "u1"), "ATTRIBUTES"))

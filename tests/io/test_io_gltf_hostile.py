@@ -118,6 +118,21 @@ def many_large_pictures(document, binary):
     return document, binary
 
 
+def many_large_pictures_that_are_averaged(document, binary):
+    stream = io.BytesIO()
+    Image.new("1", (8192, 8192)).save(stream, "PNG")
+    view, binary = add_view(document, binary, stream.getvalue())
+    document["images"] = [{"bufferView": view, "mimeType": "image/png"}] * 2000
+    document["textures"] = [{"source": n} for n in range(2000)]
+    looks = [{"pbrMetallicRoughness": {"metallicRoughnessTexture": {"index": n}}} for n in range(2000)]
+    document["materials"] = looks
+    first = primitive_of(document)
+    document["accessors"].append(document["accessors"][first["indices"]] | {"count": 3})
+    first["indices"] = len(document["accessors"]) - 1
+    document["meshes"][0]["primitives"] = [first | {"material": n} for n in range(2000)]
+    return document, binary
+
+
 def a_buffer_beyond_measure(document, binary):
     document["buffers"][0]["byteLength"] = 10**15
     return document, binary
@@ -141,7 +156,8 @@ REFUSED = {
         zeros_without_data, indices_without_data, vertices_beyond_measure, one_surface_many_times,
         one_mesh_at_many_nodes,
         a_long_chain_of_nodes, a_hundred_thousand_nodes, one_joint_many_times, many_morph_targets,
-        a_picture_too_large, many_large_pictures, a_buffer_beyond_measure, numbers_beyond_measure,
+        a_picture_too_large, many_large_pictures, many_large_pictures_that_are_averaged, a_buffer_beyond_measure,
+        numbers_beyond_measure,
     )
 } | {
     "nested": text(lambda good: b'{"asset":' + b"[" * 100_000),

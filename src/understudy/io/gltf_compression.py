@@ -11,6 +11,9 @@ from understudy.io.gltf_unpack import Piece, can_unpack, unpack
 
 __all__ = ["unpack_surfaces"]
 
+COPIES = 2
+"""How often compressed bytes lie in memory on their way to the decoder."""
+
 
 def unpack_surfaces(document: GltfDocument, tree: NodeTree) -> None:
     """Unpack what is compressed of the surfaces that a scene shows, and of all buffer views.
@@ -67,14 +70,16 @@ def draco_piece(document: GltfDocument, primitive: Primitive) -> Piece:
     """A surface's compressed bytes, and what they hold."""
     vertices = document.entry("accessors", primitive.attributes["POSITION"]).count
     corners = vertices if primitive.indices is None else document.entry("accessors", primitive.indices).count
-    data = bytes(document.buffer_view(primitive.extensions.draco.buffer_view))
+    data = document.buffer_view(primitive.extensions.draco.buffer_view)
+    document.budget.take("compressed surfaces", len(data), bytes_each=COPIES)  # Many may name one stretch of bytes.
     return Piece(
-        "draco", data, {"vertices": vertices, "corners": corners, "attributes": list(draco_accessors(primitive))}
+        "draco", bytes(data), {"vertices": vertices, "corners": corners, "attributes": list(draco_accessors(primitive))}
     )
 
 
 def meshopt_piece(document: GltfDocument, view: MeshoptView) -> Piece:
     """A buffer view's compressed bytes, and how they are packed."""
     data = document.stretch(view.buffer, view.byte_offset, view.byte_length, "compressed buffer view")
+    document.budget.take("compressed buffer views", len(data), bytes_each=COPIES)
     how = {"count": view.count, "stride": view.byte_stride, "mode": view.mode, "filter": view.filter}
     return Piece("meshopt", bytes(data), how)

@@ -99,8 +99,10 @@ def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
     }
     for index in kept | averaged:
         picture = open_image(document, index)
-        document.pixels.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 0)
-        check_whole(picture)
+        # What is averaged does not stay, but to decode it takes time.
+        document.pixels.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 1)
+    for index in kept | averaged:
+        check_whole(open_image(document, index))
 
 
 def check_whole(picture: Image.Image) -> None:
