@@ -122,14 +122,14 @@ def many_large_pictures_that_are_averaged(document, binary):
     stream = io.BytesIO()
     Image.new("1", (8192, 8192)).save(stream, "PNG")
     view, binary = add_view(document, binary, stream.getvalue())
-    document["images"] = [{"bufferView": view, "mimeType": "image/png"}] * 2000
-    document["textures"] = [{"source": n} for n in range(2000)]
-    looks = [{"pbrMetallicRoughness": {"metallicRoughnessTexture": {"index": n}}} for n in range(2000)]
+    document["images"] = [{"bufferView": view, "mimeType": "image/png"}] * 40
+    document["textures"] = [{"source": n} for n in range(40)]
+    looks = [{"pbrMetallicRoughness": {"metallicRoughnessTexture": {"index": n}}} for n in range(40)]
     document["materials"] = looks
     first = primitive_of(document)
     document["accessors"].append(document["accessors"][first["indices"]] | {"count": 3})
     first["indices"] = len(document["accessors"]) - 1
-    document["meshes"][0]["primitives"] = [first | {"material": n} for n in range(2000)]
+    document["meshes"][0]["primitives"] = [first | {"material": n} for n in range(40)]
     return document, binary
 
 

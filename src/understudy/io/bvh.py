@@ -10,7 +10,6 @@ channels, each about the axis as turned by those before it.
 Source: Meredith and Maddock 2001, Motion capture file formats explained, section 3.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from understudy.geometry.rigid import similarity
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.bvh_text import BvhClip, parse_bvh
 from understudy.io.files import reading
-from understudy.io.temporary import temporary_name
+from understudy.io.text import replace_text
 
 __all__ = ["BvhClip", "parse_bvh", "read_bvh", "write_bvh"]
 
@@ -233,9 +232,7 @@ def write_bvh(path: Path, motion: Motion, unit_m: float = CENTIMETRE_M, rotation
     lines = ["HIERARCHY", *hierarchy_lines(skeleton, rest[:, :3, 3] / unit_m, rotation_order)]
     lines += ["MOTION", f"Frames: {len(motion)}", f"Frame Time: {float(1 / motion.frame_rate):.15f}"]
     lines += [" ".join(f"{value:.6f}" for value in row) for row in np.concatenate(columns, 1)]
-    partial = temporary_name(path)
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    replace_text(path, "\n".join(lines) + "\n")
 
 
 def depth_first(parents: tuple[int, ...]) -> list[int]:

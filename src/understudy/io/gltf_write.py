@@ -7,7 +7,6 @@ and without warnings.
 import io
 import itertools
 import json
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf_primitives import unit_normals
 from understudy.io.gltf_skins import ROLES_KEY
-from understudy.io.temporary import temporary_name
+from understudy.io.temporary import whole_file
 
 __all__ = ["write_character", "write_scene"]
 
@@ -324,12 +323,10 @@ class GlbBuilder:
         text = json.dumps(self.json, separators=(",", ":"), allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
         total = 12 + 8 + len(text) + 8 + len(self.binary)
-        partial = temporary_name(path)
-        with partial.open("wb") as file:
+        with whole_file(path) as partial, partial.open("wb") as file:
             file.write(struct.pack("<4sII", b"glTF", 2, total))
             file.write(struct.pack("<I4s", len(text), b"JSON") + text)
             file.write(struct.pack("<I4s", len(self.binary), b"BIN\0") + bytes(self.binary))
-        os.replace(partial, path)
 
 
 def with_rows(values: np.ndarray, count: int, row: Sequence[int]) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Still pictures on disk: a closed list of kinds in, PNG out."""
 
-import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from understudy.core.budget import Budget
 from understudy.core.errors import PictureError, quoted
 from understudy.io.files import check_file, reading
 from understudy.io.picture_colour import in_srgb
-from understudy.io.temporary import temporary_name
+from understudy.io.temporary import whole_file
 
 __all__ = ["PICTURE_SUFFIXES", "picture_size", "read_picture", "write_png"]
 
@@ -78,12 +77,8 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write bytes H × W (grey), H × W × 3 (RGB) or H × W × 4 (RGBA) as a PNG, whole or not at all."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         raise ValueError(f"a PNG takes bytes H × W, H × W × 3 or H × W × 4; got {pixels.dtype} {pixels.shape}")
-    temporary = temporary_name(path)
-    try:
+    with whole_file(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ The sentence is written last: a scene without it is unfinished, and is neither l
 """
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -29,7 +28,7 @@ from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
 from understudy.io.encoding import VideoKind, VideoWriter
 from understudy.io.images import read_picture
 from understudy.io.records import Record, read_record
-from understudy.io.temporary import temporary_name
+from understudy.io.temporary import whole_file
 from understudy.io.text import replace_text
 from understudy.io.video import read_video
 
@@ -168,12 +167,8 @@ def _frames(path: Path, index: list[int]) -> np.ndarray:
 
 def _write_panorama(path: Path, panorama: UInt8[np.ndarray, "rows columns 3"]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = temporary_name(path)
-    try:
+    with whole_file(path) as partial:
         Image.fromarray(panorama).save(partial, format="JPEG", quality=95, subsampling=0)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read_panorama(path: Path) -> UInt8[np.ndarray, "rows columns 3"]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from understudy.core.budget import Budget
 from understudy.core.errors import FileFormatError, quoted
 from understudy.io.files import check_file, reading
-from understudy.io.temporary import temporary_name
+from understudy.io.temporary import whole_file
 from understudy.io.text import read_json, replace_text
 from understudy.videogen.conditioning import GeometryPart
 from understudy.videogen.model import ModelConfig, VideoTransformer
@@ -229,10 +229,9 @@ def _check_size(config: ModelConfig, pictures: int | None, path: Path) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> None:
     """Write tensors as safetensors; `header` is text that goes with them."""
-    partial = temporary_name(path)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, partial, None if header is None else dict(header))
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        save_file(plain, partial, None if header is None else dict(header))
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:

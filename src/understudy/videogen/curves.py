@@ -1,7 +1,6 @@
 """What a training leaves to look at: curves as lines of JSON, and pictures of truth above sample."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from understudy.core.progress import Progress
 from understudy.io.files import read_bytes
 from understudy.io.images import write_png
 from understudy.io.records import Record, parse_record
-from understudy.io.temporary import temporary_name
+from understudy.io.text import replace_text
 from understudy.videogen.sample import frames_of
 
 __all__ = ["Curves", "read_curves", "write_contact_sheet"]
@@ -81,9 +80,7 @@ class Curves:
     def write(self, step: int, loss: float) -> None:
         """Append where training stands: loss of this step, seconds of all its runs, rate, and time left."""
         if not self._begun:
-            partial = temporary_name(self._path)
-            partial.write_text("".join(json.dumps(line) + "\n" for line in self._kept), encoding="utf-8")
-            os.replace(partial, self._path)
+            replace_text(self._path, "".join(json.dumps(line) + "\n" for line in self._kept))
             self._begun = True
         before_s = self._kept[-1]["seconds"] if self._kept else 0.0
         line = {
