@@ -144,6 +144,11 @@ def test_who_is_not_there_has_no_size(tmp_path, person):
         assert np.array_equal(sizes, np.repeat(present[:, None], 3, 1))
 
 
+def test_a_name_that_is_no_text_is_no_obstacle(tmp_path, person):
+    write_character(tmp_path / "hero.glb", replace(person, name="Größe \udcff"))
+    assert open_gltf(tmp_path / "hero.glb").json.skins[0].name == "Größe ?"
+
+
 def test_vertices_reach_around_the_motion(tmp_path, person):
     """As three.js bounds a skinned mesh: all vertices of a surface once, in the rest pose or in any frame."""
     motion = moves(person)

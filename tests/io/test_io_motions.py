@@ -60,7 +60,7 @@ def test_tables_of_another_kind(tmp_path, motion):
         ({"q_parent_joint_wxyz": None}, "lacks"), ({"joint_names": np.array([{}], object)}, "npz"),
         ({"frame_rate": np.array([np.inf, 1])}, "readable"), ({"root_position_m": np.zeros(5, bool)}, "readable"),
         ({"root_position_m": np.full((5, 3), 1e300)}, "away"),
-        ({"format": np.array("x")}, "holds x"),
+        ({"format": np.array("x")}, "holds x"), ({"joint_names": np.array(["\ud800"] * 22)}, "no text"),
     ],
 )  # fmt: skip
 def test_broken_tables_say_why(tmp_path, motion, change, words):

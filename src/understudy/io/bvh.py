@@ -215,7 +215,7 @@ def write_bvh(path: Path, motion: Motion, unit_m: float = CENTIMETRE_M, rotation
     """Write a motion; one unit of the file is `unit_m` metres (a centimetre, as Maya and MotionBuilder expect).
 
     Raises:
-        ValueError: `rotation_order` is no order of X, Y and Z, or joint names hold white space or brackets.
+        ValueError: `rotation_order` is no order of X, Y and Z, or the skeleton has several roots.
     """
     if sorted(rotation_order) != ["X", "Y", "Z"]:
         raise ValueError(f"a rotation order is made of X, Y and Z; got {rotation_order!r}")

@@ -49,11 +49,6 @@ class RigPart:
     skin_joints: Int[np.ndarray, "vertex influence"]
     skin_weights: Float[np.ndarray, "vertex influence"]
 
-    @property
-    def is_loose(self) -> bool:
-        """Whether it hangs on no joint."""
-        return self.skin is None and self.rigid_joint is None
-
 
 def read_parts(
     document: GltfDocument, tree: NodeTree, world: dict[int, Float[np.ndarray, "4 4"]], bound: BoundJoints

@@ -320,7 +320,10 @@ class GlbBuilder:
         """Write the file under a temporary name, then rename it."""
         self.binary += b"\0" * (-len(self.binary) % 4)
         self.json["buffers"] = [{"byteLength": len(self.binary)}]
-        text = json.dumps(self.json, separators=(",", ":"), allow_nan=False).encode()
+        # A name may come from a file's that is no text: JSON has no place for it.
+        text = json.dumps(self.json, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(
+            errors="replace"
+        )
         text += b" " * (-len(text) % 4)
         total = 12 + 8 + len(text) + 8 + len(self.binary)
         with whole_file(path) as partial, partial.open("wb") as file:

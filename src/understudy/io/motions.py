@@ -62,7 +62,10 @@ def read_motion_npz(path: Path) -> Motion:
             raise ValueError(f"its frame rate is {float(frame_rate):g}")
         if not (np.abs(root_position_m) <= MAX_DISTANCE_M).all():
             raise ValueError(f"its root is further than {MAX_DISTANCE_M:g} m away")
-        skeleton = Skeleton(tuple(str(name) for name in names), tuple(int(parent) for parent in parents), rest)
+        names = tuple(str(name) for name in names)
+        if any("\ud800" <= letter <= "\udfff" for name in names for letter in name):
+            raise ValueError("the name of a joint is no text")
+        skeleton = Skeleton(names, tuple(int(parent) for parent in parents), rest)
         return Motion(skeleton, q, root_position_m, frame_rate)
 
 
