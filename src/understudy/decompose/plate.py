@@ -150,7 +150,7 @@ def _paint(
     canvas, zone = paint_canvas(geometry, needed, witnesses, silent), ShadowZone()
     view = CanvasView(canvas, geometry)
     for witness in witnesses:
-        zone.add(view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole), witness.time))
+        zone.add(view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole, witness.hole), witness.time))
     zone.settle()
     if zone.found:
         # Once more, without what lies in shadow in most frames that see it.
@@ -227,7 +227,7 @@ class _Finisher:
         """One frame with its hole, and what goes with the actor, filled."""
         self._tally.pixels += holes.hole.size
         done = CleanFrame(frame.copy(), np.zeros(holes.hole.shape, np.uint8))
-        hole, others, _ = parted(holes, moved, self._view.scale)
+        hole, others, *_ = parted(holes, moved, self._view.scale)
         box = box_of(hole, 40)
         if box is None:
             return done

@@ -69,6 +69,8 @@ class Holes(NamedTuple):
     """Other people, outside the hole."""
     person: Bool[np.ndarray, "height width"]
     """The actor's mask."""
+    core: Bool[np.ndarray, "height width"]
+    """Where the actor covers more than half."""
 
 
 def read_holes(masks: Sequence[Path], config: BlendConfig, frames: Sequence[int] | None = None) -> Iterator[Holes]:
@@ -86,7 +88,7 @@ def holes_of(masks: Sequence[UInt8[np.ndarray, "height width"]], config: BlendCo
         others |= mask >= config.mask_threshold
     if others.any():
         others = cv2.dilate(others.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~hole
-    return Holes(hole, others, actor >= config.mask_threshold)
+    return Holes(hole, others, actor >= config.mask_threshold, actor >= 128)
 
 
 def reduced(picture: np.ndarray, scale: int) -> np.ndarray:
@@ -146,7 +148,7 @@ def beside(
 
     `known` says where the clean set is known.
     """
-    hole, others, person = (reduced(mask.astype(np.float32), scale) for mask in holes)
+    hole, others, person = (reduced(mask.astype(np.float32), scale) for mask in holes[:3])
     hole, others = hole > 0, others > 0
     gain, offset = match_tone(clean, small, known & ~others & ~hole)
     clean = clean * gain.astype(np.float32) + offset.astype(np.float32)
@@ -170,15 +172,17 @@ def parted(holes: Holes, moved: Sorted, scale: int) -> Holes:
     """The holes of a frame, the actor's grown by what goes along; things that stay are others."""
     height, width = holes.hole.shape
 
-    def full_size(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "height width"]:
-        grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-        size = (grown.shape[1] * scale, grown.shape[0] * scale)
-        return cv2.resize(grown, size, interpolation=cv2.INTER_LINEAR)[:height, :width] > 0.5
+    def full_size(mask: Bool[np.ndarray, "rows columns"], grown: bool = True) -> Bool[np.ndarray, "height width"]:
+        wide = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) if grown else mask
+        size = (mask.shape[1] * scale, mask.shape[0] * scale)
+        return cv2.resize(wide.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)[:height, :width] > 0.5
 
     hole, others = holes.hole, holes.others
     if moved.things.any():
-        stays = full_size(moved.things) & ~holes.person
+        stays = full_size(moved.things) & ~holes.core
+        if moved.taken.any():
+            stays &= ~full_size(moved.taken, grown=False)
         hole, others = hole & ~stays, others | stays
     if moved.taken.any():
         hole = hole | (full_size(moved.taken) & ~others)
-    return Holes(hole, others, holes.person)
+    return Holes(hole, others, holes.person, holes.core)

@@ -127,7 +127,7 @@ class _Finisher:
         """A frame with its hole filled from the anchors on both sides."""
         self._tally.pixels += holes.hole.size
         done = CleanFrame(frame.copy(), np.zeros(holes.hole.shape, np.uint8))
-        hole, others, _ = parted(holes, moved, self._scale)
+        hole, others, *_ = parted(holes, moved, self._scale)
         box = box_of(hole, _MARGIN)
         if known is None or box is None:
             return done

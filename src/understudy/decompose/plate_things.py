@@ -26,8 +26,12 @@ _MOST_THINGS = 60
 """Things that are followed at once, the largest: leaves in the wind are many more."""
 _MOST_MATCHED = 12
 """Things whose way is found by their looks; more are small, and stay about where they are."""
-_SEARCH = 8
+_SEARCH = 16
 """How far from where it is expected a thing is looked for, in reduced pixels."""
+_SIGHT = 0.3
+"""Share of a thing that must be in sight for it to be found by its looks."""
+_ALIKE = 14.0
+"""8-bit levels within which a pixel looks like the thing's own."""
 _TRUSTED = 3
 """Frames in which a thing must be seen on its own to be known again when it touches the actor."""
 _FORGET = 20
@@ -56,9 +60,15 @@ class _Thing:
     corner: Float[np.ndarray, "2"]
     """Row and column of the box."""
     velocity: Float[np.ndarray, "2"]
+    contrast: float
+    """The mean squared difference to the clean set."""
+    dark: bool
+    """Whether it looks like the set in shadow."""
     alone: int = 1
     """In how many frames it was seen on its own."""
     unseen: int = 0
+    found: bool = True
+    """Whether the frame shows it where it is thought to be, or it is hidden there."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,10 @@ class _Look:
     """All that differs from the clean set, outside the actor's mask."""
     shadow: Bool[np.ndarray, "rows columns"]
     """What may be the actor's shadow."""
+    always: Bool[np.ndarray, "rows columns"]
+    """The part of it that lies where the shadow always lies."""
+    shaded: Bool[np.ndarray, "rows columns"]
+    """What looks like the set in shadow, wherever it lies."""
     near: Bool[np.ndarray, "rows columns"]
     """What lies mostly beyond is seen on its own."""
     held: Bool[np.ndarray, "rows columns"]
@@ -83,6 +97,7 @@ def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, ch
     looks: deque[_Look] = deque()
     source = iter(frames)
     forwards: list[_Thing] = []
+    before: Bool[np.ndarray, "rows columns"] | np.bool_ = np.False_
     while True:
         while len(looks) + len(ahead) < 2 * chunk and (beside := next(source, None)) is not None:
             ahead.append(beside)
@@ -99,7 +114,9 @@ def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, ch
         for _ in range(min(chunk, len(looks))):
             look = looks.popleft()
             forwards, seen = _follow(forwards, look)
-            yield _sorted(look, seen | after.popleft())
+            things = seen | after.popleft()
+            yield _sorted(look, things, before | after[0] if after else before)
+            before = things
 
 
 def _look(beside: Beside, zone: ShadowZone, config: BlendConfig) -> _Look:
@@ -114,6 +131,8 @@ def _look(beside: Beside, zone: ShadowZone, config: BlendConfig) -> _Look:
         beside,
         moved,
         shadow & moved,
+        moved & (shadow | beside.hole) & zone.place(beside.hole),
+        zone.shaded(beside) if zone.found else np.zeros_like(shadow),
         *(_within(beside.hole, reach) for reach in (config.reach, config.held_reach)),
         light,
     )
@@ -127,8 +146,15 @@ def _within(hole: Bool[np.ndarray, "rows columns"], reach: float) -> Bool[np.nda
     return cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3) <= reach * side
 
 
-def _sorted(look: _Look, things: Bool[np.ndarray, "rows columns"]) -> Sorted:
-    """What goes: the shadow, and what hangs on the actor and lies within reach as a whole."""
+def _sorted(
+    look: _Look,
+    things: Bool[np.ndarray, "rows columns"],
+    around: Bool[np.ndarray, "rows columns"] | np.bool_,
+) -> Sorted:
+    """What goes: the shadow, and what hangs on the actor and lies within reach as a whole.
+
+    `around`: where things are just before and after.
+    """
     hole = look.beside.hole
     things = _without_specks(things)
     shadow = look.shadow & ~hole & ~things
@@ -141,56 +167,89 @@ def _sorted(look: _Look, things: Bool[np.ndarray, "rows columns"]) -> Sorted:
     taken = shadow
     touching = np.unique(labels[_grown(hole, 1) & rest])
     within = np.bincount(labels[look.held & rest], minlength=count)
+    stays = np.bincount(labels[around & rest], minlength=count) > 0.5 * stats[:, cv2.CC_STAT_AREA]
+    stays[0] = False
+    things = things | stays[labels]
     for label in touching[touching > 0].tolist():
-        if within[label] > 0.9 * stats[label, cv2.CC_STAT_AREA]:
+        if within[label] > 0.9 * stats[label, cv2.CC_STAT_AREA] and not stays[label]:
             taken = taken | (labels == label)
     return Sorted(taken, things, look.light)
 
 
 def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[np.ndarray, "rows columns"]]:
     """The things in the next frame (in time or against it), and where they are seen there."""
-    size = look.moved.shape
-    own = look.moved & ~look.shadow
-    attached = _grown(look.beside.hole | look.shadow, 1)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(own.astype(np.uint8))
-    touching = np.zeros(count, bool)
-    touching[np.unique(labels[attached & own])] = True
-    beyond = np.bincount(labels[own & ~look.near], minlength=count) > 0.5 * stats[:, cv2.CC_STAT_AREA]
-    # What is large and mostly out of reach is no part of the actor, though it may pass behind or before.
-    apart = ~touching | (beyond & (stats[:, cv2.CC_STAT_AREA] > 0.3 * np.count_nonzero(look.beside.hole)))
-    used = np.zeros(count, bool)
-    seen = np.zeros(size, bool)
-    following: list[_Thing] = []
     by_size = sorted(things, key=lambda thing: -int(np.count_nonzero(thing.shape)))
+    places = []
     for rank, thing in enumerate(by_size):
         _advance(thing, look, rank < _MOST_MATCHED)
-        place = _placed(thing, size)
+        places.append(_placed(thing, look.moved.shape))
+    shadow = look.shadow.copy()
+    for thing, place in zip(by_size, places, strict=True):
+        if thing.alone >= _TRUSTED:
+            shadow &= look.always | ~_grown(place, 1)
+    parts = _Parts(look, shadow)
+    hits = [parts.hit(place) for place in places]
+    shared = np.sum(hits, 0) > 1 if hits else np.zeros(parts.count, bool)
+    used = np.zeros(parts.count, bool)
+    seen = np.zeros(look.moved.shape, bool)
+    following: list[_Thing] = []
+    for thing, place, hit in zip(by_size, places, hits, strict=True):
         near = _grown(place, 1)
-        hit = np.bincount(labels[near & own], minlength=count) > 0.3 * stats[:, cv2.CC_STAT_AREA]
-        hit[0] = False
-        whole = np.isin(labels, np.flatnonzero(hit & apart & ~used))
-        used |= hit & apart
-        if not (hit & ~apart).any() and not (near & look.beside.person).any():
+        whole = np.isin(parts.labels, np.flatnonzero(hit & parts.apart))
+        used |= hit & parts.apart
+        if not (hit & (~parts.apart | shared)).any() and not (near & look.beside.person).any():
             if whole.any():
                 following.append(_thing(whole, look, thing.velocity, thing.alone + 1))
                 seen |= whole
-            continue
-        here = near & look.moved
-        thing.unseen = 0 if here.any() else thing.unseen + 1
+                continue
+        here = ((near & look.moved) | (place & ~look.beside.person)) & ~(look.always & ~_looks_so(thing, look))
+        thing.unseen = 0 if thing.found and (here & look.moved).any() else thing.unseen + 1
         known = thing.alone >= _TRUSTED and np.count_nonzero(thing.shape) >= _LEAST_KNOWN
         if known and thing.unseen <= _FORGET and near.any():
-            used |= np.bincount(labels[near & own], minlength=count) > 0.6 * stats[:, cv2.CC_STAT_AREA]
-            if whole.any():
-                thing = _thing(place | whole, look, thing.velocity, thing.alone)
+            used |= parts.mostly(near)
+            if (hit & parts.apart & ~shared).any():
+                thing = _thing(place | np.isin(parts.labels, np.flatnonzero(hit & parts.apart & ~shared)), look, thing.velocity, thing.alone)
             following.append(thing)
-            seen |= here | whole
-    fresh = apart & beyond & ~used & (stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA)
+            if thing.found:
+                seen |= here | whole
+    fresh = parts.apart & parts.beyond & ~used & (parts.area >= _LEAST_AREA)
     fresh[0] = False
-    fresh[np.unique(labels[seen])] = False
-    largest = sorted(np.flatnonzero(fresh).tolist(), key=lambda label: -int(stats[label, cv2.CC_STAT_AREA]))
+    fresh[np.unique(parts.labels[seen])] = False
+    largest = sorted(np.flatnonzero(fresh).tolist(), key=lambda label: -int(parts.area[label]))
     for label in largest[: max(_MOST_THINGS - len(following), 0)]:
-        following.append(_thing(labels == label, look, np.zeros(2), _TRUSTED if touching[label] else 1))
-    return following, seen | fresh[labels]
+        alone = _TRUSTED if parts.touching[label] else 1
+        following.append(_thing(parts.labels == label, look, np.zeros(2), alone))
+    return following, seen | fresh[parts.labels]
+
+
+class _Parts:
+    """What moved in a frame and is no shadow of the actor's, in connected parts."""
+
+    def __init__(self, look: _Look, shadow: Bool[np.ndarray, "rows columns"]) -> None:
+        own = look.moved & ~shadow
+        self.count, self.labels, stats, _ = cv2.connectedComponentsWithStats(own.astype(np.uint8))
+        self.area, self._own = stats[:, cv2.CC_STAT_AREA], own
+        self.touching = np.zeros(self.count, bool)
+        self.touching[np.unique(self.labels[_grown(look.beside.hole | shadow, 1) & own])] = True
+        self.beyond = self._share(~look.near) > 0.5
+        # What is large and mostly out of reach is no part of the actor, though it may pass behind or before.
+        large = self.area > 0.3 * np.count_nonzero(look.beside.hole)
+        self.apart = ~self.touching | (self.beyond & large)
+
+    def _share(self, place: Bool[np.ndarray, "rows columns"]) -> Float[np.ndarray, " part"]:
+        return np.bincount(self.labels[place & self._own], minlength=self.count) / self.area
+
+    def hit(self, place: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, " part"]:
+        """The parts that lie in a place, or in which it lies."""
+        found = self._share(_grown(place, 1)) > 0.3
+        inside = np.bincount(self.labels[place], minlength=self.count) > 0.5 * max(np.count_nonzero(place), 1)
+        found |= inside
+        found[0] = False
+        return found
+
+    def mostly(self, place: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, " part"]:
+        """The parts of which most lies in a place."""
+        return self._share(place) > 0.6
 
 
 def _thing(
@@ -200,27 +259,66 @@ def _thing(
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
     box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     corner = np.array([rows[0], columns[0]], float)
-    return _Thing(whole[box].copy(), look.beside.small[box].astype(np.float32), corner, velocity, alone)
+    looks, shape = look.beside.small[box].astype(np.float32), whole[box].copy()
+    contrast = max(float(((looks - look.beside.clean[box])[shape] ** 2).mean()), 1.0)
+    dark = np.count_nonzero(look.shaded & whole) > 0.7 * np.count_nonzero(whole)
+    return _Thing(shape, looks, corner, velocity, contrast, dark, alone)
 
 
 def _advance(thing: _Thing, look: _Look, by_looks: bool) -> None:
     """Move a thing to where it is in the next frame: by its looks where it is in sight, else straight on."""
     expected = thing.corner + thing.velocity
+    thing.corner, thing.found = expected, True
     rows, columns = thing.shape.shape
-    if by_looks and thing.shape.size < 0.3 * look.moved.size:
-        top, left = (expected.round().astype(int) - _SEARCH).tolist()
-        picture = _window(look.beside.small, top, left, rows + 2 * _SEARCH, columns + 2 * _SEARCH)
-        hidden = _window(look.beside.person.astype(np.uint8), top + _SEARCH, left + _SEARCH, rows, columns) > 0
-        if np.count_nonzero(hidden & thing.shape) < 0.3 * np.count_nonzero(thing.shape):
-            weight = np.repeat(thing.shape[..., None], 3, 2).astype(np.float32)
-            cost = cv2.matchTemplate(picture, thing.looks, cv2.TM_SQDIFF, mask=weight) / max(weight.sum(), 1.0)
-            y, x = np.mgrid[-_SEARCH : _SEARCH + 1, -_SEARCH : _SEARCH + 1]
-            # Straight on, unless it is clearly elsewhere.
-            row, column = np.unravel_index(int(np.argmin(cost + 1.0 * (y * y + x * x))), cost.shape)
-            thing.corner = expected.round() + np.array([row - _SEARCH, column - _SEARCH], float)
-            thing.velocity = thing.velocity + 0.5 * (thing.corner - expected)
-            return
-    thing.corner = expected
+    if not by_looks or thing.shape.size >= 0.3 * look.moved.size:
+        return
+    top, left = (expected.round().astype(int) - _SEARCH).tolist()
+    window = top, left, rows + 2 * _SEARCH, columns + 2 * _SEARCH
+    # A shadow is not seen in a shadow.
+    hidden = look.beside.person | look.always if thing.dark else look.beside.person
+    sight = 1.0 - _window(hidden.astype(np.float32), *window)
+    shape = thing.shape.astype(np.float32)
+    visible = cv2.matchTemplate(sight, shape, cv2.TM_CCORR)
+    still = sight * ~_window(look.moved, *window)
+    unmoved = cv2.matchTemplate(still, shape, cv2.TM_CCORR) / np.maximum(visible, 1.0)
+    cost = _unlike(_window(look.beside.small, *window), sight, thing)
+    sought = cost / thing.contrast + 0.5 * unmoved
+    sought = np.where(visible > _SIGHT * shape.sum(), sought, 0.5)
+    # Straight on, unless it is clearly elsewhere.
+    y, x = np.mgrid[-_SEARCH : _SEARCH + 1, -_SEARCH : _SEARCH + 1]
+    best = np.unravel_index(int(np.argmin(sought + 0.5 * (y * y + x * x) / _SEARCH**2)), cost.shape)
+    thing.corner = expected.round() + np.array(best, float) - _SEARCH
+    thing.velocity = thing.velocity + 0.5 * (thing.corner - expected)
+    if visible[best] > _SIGHT * shape.sum():
+        # Nearer to its looks than the clean set is, or changed but full of what moved.
+        empty = _unlike(_window(look.beside.clean, *window), sight, thing)
+        thing.found = bool(cost[best] < 0.5 * empty[best] or unmoved[best] < 0.4)
+
+
+def _unlike(
+    picture: Float[np.ndarray, "rows columns 3"], sight: Float[np.ndarray, "rows columns"], thing: _Thing
+) -> Float[np.ndarray, "shifts_y shifts_x"]:
+    """The mean squared difference of a picture, where it is in sight, to a thing's looks, for all its places in it."""
+    shape = thing.shape.astype(np.float32)
+    shaped = shape[..., None] * thing.looks
+
+    def sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return cv2.matchTemplate(a.astype(np.float32), b, cv2.TM_CCORR)
+
+    square = sums(sight * (picture**2).sum(-1), shape) - 2 * sums(sight[..., None] * picture, shaped)
+    square += sums(sight, (shaped * thing.looks).sum(-1))
+    return square / np.maximum(3 * sums(sight, shape), 1.0)
+
+
+def _looks_so(thing: _Thing, look: _Look) -> Bool[np.ndarray, "rows columns"]:
+    """Where a frame shows a thing's own colours in its place, if these are none of the set in shadow."""
+    alike = np.zeros(look.moved.shape, bool)
+    if thing.dark:
+        return alike
+    (inside, part) = _inside(thing, look.moved.shape)
+    off = np.abs(look.beside.small[inside] - thing.looks[part]).max(-1)
+    alike[inside] = thing.shape[part] & (off < _ALIKE)
+    return alike
 
 
 def _window(picture: np.ndarray, top: int, left: int, rows: int, columns: int) -> np.ndarray:
@@ -233,13 +331,19 @@ def _window(picture: np.ndarray, top: int, left: int, rows: int, columns: int) -
 def _placed(thing: _Thing, size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
     """Where a thing is, inside the picture."""
     placed = np.zeros(size, bool)
-    top, left = thing.corner.round().astype(int).tolist()
-    rows, columns = thing.shape.shape
-    inside = (slice(max(top, 0), max(top + rows, 0)), slice(max(left, 0), max(left + columns, 0)))
-    part = thing.shape[max(-top, 0) :, max(-left, 0) :]
-    view = placed[inside]
-    view[:] = part[: view.shape[0], : view.shape[1]]
+    inside, part = _inside(thing, size)
+    placed[inside] = thing.shape[part]
     return placed
+
+
+def _inside(thing: _Thing, size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """What of a thing's box lies in the picture: there, and in the box."""
+    inside, part = [], []
+    for start, length, limit in zip(thing.corner.round().astype(int).tolist(), thing.shape.shape, size, strict=True):
+        low, high = min(max(start, 0), limit), min(max(start + length, 0), limit)
+        inside.append(slice(low, high))
+        part.append(slice(low - start, high - start))
+    return (inside[0], inside[1]), (part[0], part[1])
 
 
 def _without_specks(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
