@@ -129,7 +129,7 @@ class AnchorMaker:
         return Anchor(time, box, picture, reduced(picture, self.scale).astype(np.float32), made_up, depth)
 
     def _source(self, time: int, picture: np.ndarray, masks: Sequence[np.ndarray]) -> Source:
-        hole, others, _ = holes_of(masks, self._blend)
+        hole, others, *_ = holes_of(masks, self._blend)
         distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
         clearance = np.minimum(np.ceil(distance), 127).astype(np.uint8) | (others.astype(np.uint8) << 7)
         free = (distance > self._least_clearance) & ~others

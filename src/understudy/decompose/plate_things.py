@@ -30,6 +30,9 @@ _SEARCH = 16
 """How far from where it is expected a thing is looked for, in reduced pixels."""
 _SIGHT = 0.3
 """Share of a thing that must be in sight for it to be found by its looks."""
+_SAME = 0.2
+"""Of its contrast to the clean set: by how much a thing that is found far from where it is expected may look different.
+"""
 _ALIKE = 14.0
 """8-bit levels within which a pixel looks like the thing's own."""
 _TRUSTED = 3
@@ -281,15 +284,19 @@ def _advance(thing: _Thing, look: _Look, by_looks: bool) -> None:
     visible = cv2.matchTemplate(sight, shape, cv2.TM_CCORR)
     still = sight * ~_window(look.moved, *window)
     unmoved = cv2.matchTemplate(still, shape, cv2.TM_CCORR) / np.maximum(visible, 1.0)
+    in_sight = visible > _SIGHT * shape.sum()
     cost = _unlike(_window(look.beside.small, *window), sight, thing)
-    sought = cost / thing.contrast + 0.5 * unmoved
-    sought = np.where(visible > _SIGHT * shape.sum(), sought, 0.5)
-    # Straight on, unless it is clearly elsewhere.
+    off = np.where(in_sight, cost / thing.contrast, 0.5)
     y, x = np.mgrid[-_SEARCH : _SEARCH + 1, -_SEARCH : _SEARCH + 1]
-    best = np.unravel_index(int(np.argmin(sought + 0.5 * (y * y + x * x) / _SEARCH**2)), cost.shape)
+    way = (y * y + x * x) / _SEARCH**2
+    # Straight on, unless it is clearly elsewhere; far off only if it looks quite the same there.
+    sought = off + np.where(in_sight, 0.5 * unmoved, 0.0) + 0.5 * way
+    sought[(way > 0.04) & ~(in_sight & (off < _SAME))] = np.inf
+    best = np.unravel_index(int(np.argmin(sought)), cost.shape)
     thing.corner = expected.round() + np.array(best, float) - _SEARCH
-    thing.velocity = thing.velocity + 0.5 * (thing.corner - expected)
-    if visible[best] > _SIGHT * shape.sum():
+    # What has changed too much to be sure comes to rest.
+    thing.velocity = thing.velocity + 0.5 * (thing.corner - expected) if off[best] < 0.5 else 0.7 * thing.velocity
+    if in_sight[best]:
         # Nearer to its looks than the clean set is, or changed but full of what moved.
         empty = _unlike(_window(look.beside.clean, *window), sight, thing)
         thing.found = bool(cost[best] < 0.5 * empty[best] or unmoved[best] < 0.4)
