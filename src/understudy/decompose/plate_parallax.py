@@ -112,8 +112,6 @@ class _Finisher:
         shares = [max(1.0 - abs(anchor.time - time) / gap, 1e-3) for anchor in anchors]
         clean[part] = sum(share * view.small for share, view in zip(shares, views, strict=True)) / sum(shares)
         sure[part] = np.logical_and.reduce([view.small_inside for view in views])
-        # Only around the feet: the clean picture is not as sharp as to tell a lamp from a racket.
-        sure[: foot_row(reduced(holes.hole.astype(np.float32), scale) > 0)] = False
         return _Known(anchors, views, shares, wide), beside(small, clean, sure, holes, scale)
 
     def finish(

@@ -264,7 +264,7 @@ def _thing(
     corner = np.array([rows[0], columns[0]], float)
     looks, shape = look.beside.small[box].astype(np.float32), whole[box].copy()
     contrast = max(float(((looks - look.beside.clean[box])[shape] ** 2).mean()), 1.0)
-    dark = np.count_nonzero(look.shaded & whole) > 0.7 * np.count_nonzero(whole)
+    dark = bool(np.count_nonzero(look.shaded & whole) > 0.7 * np.count_nonzero(whole))
     return _Thing(shape, looks, corner, velocity, contrast, dark, alone)
 
 
