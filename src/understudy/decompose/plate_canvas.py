@@ -345,8 +345,12 @@ def _grain_samples(samples: np.ndarray, middle: np.ndarray, count: np.ndarray) -
     residual = samples[..., best].astype(np.float32) / _SCALE - middle
     luminance = luminance_of(middle)
     usable = (samples[..., 0, best] != _INVALID) & (count >= 6) & flat_areas(luminance)
-    # What moved in the background is no grain.
-    return residual, luminance, usable & (np.abs(residual).max(-1) < 24)
+    # What moved in the background is no grain, and neither is the shade of a cloud.
+    usable &= np.abs(residual).max(-1) < 24
+    weight = usable.astype(np.float32)
+    shade = cv2.GaussianBlur(residual * weight[..., None], (0, 0), 4.0)
+    residual = residual - shade / np.maximum(cv2.GaussianBlur(weight, (0, 0), 4.0), 1e-3)[..., None]
+    return residual, luminance, usable
 
 
 def _grain_from(residuals: list[tuple[np.ndarray, ...]]) -> Grain:
