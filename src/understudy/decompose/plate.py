@@ -150,7 +150,9 @@ def _paint(
     canvas, zone = paint_canvas(geometry, needed, witnesses, silent), ShadowZone()
     view = CanvasView(canvas, geometry)
     for witness in witnesses:
-        zone.add(view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole, witness.hole), witness.time))
+        zone.add(
+            view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole, witness.hole), witness.time)
+        )
     zone.settle()
     if zone.found:
         # Once more, without what lies in shadow in most frames that see it.

@@ -21,7 +21,7 @@ from understudy.decompose.plate_anchor import Anchor, AnchorMaker, ParallaxConfi
 from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, luminance_of
 from understudy.decompose.plate_depth import carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
-from understudy.decompose.plate_holes import Holes, HoleTally, beside, foot_row, in_light, parted, read_holes, reduced
+from understudy.decompose.plate_holes import Holes, HoleTally, beside, in_light, parted, read_holes, reduced
 from understudy.decompose.plate_shadow import Beside, ShadowZone
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.io.video import read_frames

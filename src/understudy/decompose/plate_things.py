@@ -198,23 +198,20 @@ def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[n
     following: list[_Thing] = []
     for thing, place, hit in zip(by_size, places, hits, strict=True):
         near = _grown(place, 1)
-        whole = np.isin(parts.labels, np.flatnonzero(hit & parts.apart))
+        alone = np.isin(parts.labels, np.flatnonzero(hit & parts.apart & ~shared))
         used |= hit & parts.apart
-        if not (hit & (~parts.apart | shared)).any() and not (near & look.beside.person).any():
-            if whole.any():
-                following.append(_thing(whole, look, thing.velocity, thing.alone + 1))
-                seen |= whole
-                continue
+        if alone.any() and not (hit & ~(parts.apart & ~shared)).any() and not (near & look.beside.person).any():
+            following.append(_thing(alone, look, thing.velocity, thing.alone + 1))
+            seen |= alone
+            continue
         here = ((near & look.moved) | (place & ~look.beside.person)) & ~(look.always & ~_looks_so(thing, look))
         thing.unseen = 0 if thing.found and (here & look.moved).any() else thing.unseen + 1
         known = thing.alone >= _TRUSTED and np.count_nonzero(thing.shape) >= _LEAST_KNOWN
         if known and thing.unseen <= _FORGET and near.any():
             used |= parts.mostly(near)
-            if (hit & parts.apart & ~shared).any():
-                thing = _thing(place | np.isin(parts.labels, np.flatnonzero(hit & parts.apart & ~shared)), look, thing.velocity, thing.alone)
-            following.append(thing)
+            following.append(_thing(place | alone, look, thing.velocity, thing.alone) if alone.any() else thing)
             if thing.found:
-                seen |= here | whole
+                seen |= here | np.isin(parts.labels, np.flatnonzero(hit & parts.apart))
     fresh = parts.apart & parts.beyond & ~used & (parts.area >= _LEAST_AREA)
     fresh[0] = False
     fresh[np.unique(parts.labels[seen])] = False
@@ -264,7 +261,7 @@ def _thing(
     corner = np.array([rows[0], columns[0]], float)
     looks, shape = look.beside.small[box].astype(np.float32), whole[box].copy()
     contrast = max(float(((looks - look.beside.clean[box])[shape] ** 2).mean()), 1.0)
-    dark = bool(np.count_nonzero(look.shaded & whole) > 0.7 * np.count_nonzero(whole))
+    dark = bool(np.count_nonzero(look.shaded & whole) > 0.4 * np.count_nonzero(whole))
     return _Thing(shape, looks, corner, velocity, contrast, dark, alone)
 
 
