@@ -455,3 +455,13 @@ def test_a_manifest_of_too_many_values_is_refused_before_it_takes_memory(tmp_pat
     (tmp_path / "film" / MANIFEST).write_text('{"film": {"x": [' + "[]," * 5_000_000 + "[]]}}")
     with pytest.raises(FileFormatError, match="values"):
         Project(tmp_path / "film")
+
+
+def test_of_a_folder_in_which_nothing_was_made_nothing_is_left(tmp_path):
+    (tmp_path / "given").mkdir()
+    for name in ("new", "given"):
+        Project(tmp_path / name).close()
+    assert not (tmp_path / "new").exists() and not list((tmp_path / "given").iterdir())
+    project, _ = run(tmp_path / "film", "a", ("one.txt",))
+    project.close()
+    assert (tmp_path / "film" / "one.txt").exists()

@@ -39,6 +39,7 @@ from understudy.studio.outputs import clear_scratch, own_folder
 __all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "files_hash"]
 
 MANIFEST = "manifest.json"
+_LOCK = ".lock"
 MOST_MANIFEST_BYTES = 64 << 20
 MOST_MANIFEST_VALUES = 500_000
 _LITTER = ("Thumbs.db", "desktop.ini")
@@ -69,7 +70,7 @@ def files_hash(files: Sequence[Path]) -> str:
 
 def _lock(folder: Path) -> FileLock:
     """Hold the folder for this process; the system lets go when the process ends, however it ends."""
-    path = folder / ".lock"
+    path = folder / _LOCK
     if path.exists():
         check_file(path, "lock of a film's folder", MOST_MANIFEST_BYTES)
     lock = FileLock(path)
@@ -156,6 +157,7 @@ class Project:
                     f"{quoted(folder)} holds {quoted(strangers[0])} but no film; give an empty folder, so that nothing"
                     " is lost"
                 )
+        self._is_new = not folder.exists()
         self._lock = _lock(own_folder(folder))
         try:
             if manifest.exists():
@@ -192,7 +194,11 @@ class Project:
             path.write_bytes(text.encode(errors="replace"))  # names of files on Linux may be no text
 
     def close(self) -> None:
-        """Let another process work in the folder."""
+        """Let another process work in the folder; of a folder in which nothing was made nothing is left."""
+        if [entry.name for entry in self.folder.iterdir()] == [_LOCK]:
+            (self.folder / _LOCK).unlink()
+            if self._is_new:
+                self.folder.rmdir()
         self._lock.release()
 
     def path(self, relative: str) -> Path:

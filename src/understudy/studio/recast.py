@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -22,7 +22,7 @@ from understudy.io.video import open_shot, read_frames
 from understudy.studio import filming, stages
 from understudy.studio.camera_exports import camera_exports_stage
 from understudy.studio.casting import character_stage, check_character
-from understudy.studio.config import RecastConfig
+from understudy.studio.config import FilmCodec, RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.delivery import check_codec, film_name, write_in_codec
 from understudy.studio.edits import check_edited_films, check_edits
@@ -216,3 +216,6 @@ def film_stage(project: Project, shot: Shot, cuts: list[Cut], played: list[Cut],
     settings: dict[str, Any] = {cut.prefix: filming.film_settings(cut) for cut in played}
     settings |= {"codec": codec} | ({"first_frame": whole.config.first_frame} if codec == "exr" else {})
     whole.run("film", reads, settings, [film_name(codec)], work, reads_shot=True)
+    for name in sorted({film_name(other) for other in get_args(FilmCodec)} - {film_name(codec)}):
+        if project.path(name).exists():
+            narrator.say(f"{name} is of an earlier run with another --film-codec, and may show another film")

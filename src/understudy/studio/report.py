@@ -94,7 +94,7 @@ def _section(cut: Cut, quality: Quality, film: Path, number: int) -> Section:
         Curve("body track: joints off by, of the actor's height", "%", quality.reprojection_percent, 6.0),
         Curve("matte: overlap with the body", "", _joined(quality.mask_iou)),
         Curve("feet: slide of a standing foot, a frame", "mm", quality.foot_slide_mm, 15.0),
-        Curve("smoothness: jitter of the joints", "10 m/s³", quality.jitter, 60.0),
+        Curve("smoothness: jitter of the joints", "m/s³", 10 * quality.jitter, 600.0),
         Curve("camera track: tracking error", "px", quality.camera_residual_px, 2.5),
     ]
     records = {

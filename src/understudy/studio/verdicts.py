@@ -147,7 +147,7 @@ def _smoothness(jitter: _Course) -> Verdict:
         "fair": "The motion trembles or jumps somewhere: look at the frame named here.",
         "poor": "The motion pops: look at the frame named here, and smooth its curves in motion.bvh.",
     }[level]
-    figures = {"jitter": jitter.said(lambda value: f"{value:.0f} · 10 m/s³")} if np.isfinite(jitter.usual) else {}
+    figures = {"jitter": jitter.said(lambda value: f"{10 * value:.0f} m/s³")} if np.isfinite(jitter.usual) else {}
     return Verdict("smoothness", level, sentence, figures)
 
 
