@@ -1,6 +1,7 @@
 """JSON becomes typed records or one sentence; names that files give never leave their folder; pipes never block."""
 
 import os
+import tracemalloc
 
 import pytest
 
@@ -39,6 +40,32 @@ def test_anything_else_is_one_short_sentence(tmp_path, content):
         read_record(path, Clip, "clip", 1 << 20)
     text = str(caught.value)
     assert "clip.json" in text and text.isprintable() and len(text) < 700
+
+
+class Reel(Record):
+    clips: tuple[Clip, ...] | None = None
+    cuts: list[tuple[int, int]] | None = None
+
+
+@pytest.mark.parametrize("item", ["[]", "{}", "0"])
+def test_what_its_values_take_is_counted_before_they_are_parsed(tmp_path, item):
+    path = tmp_path / "reel.json"
+    path.write_text('{"later": [' + f"{item}," * 10_000_000 + f"{item}]}}")
+    with pytest.raises(FileFormatError, match="MiB are read"):
+        read_record(path, Reel, "reel", 1 << 26)
+
+
+@pytest.mark.parametrize("name", ["clips", "cuts"])
+def test_of_a_million_faults_one_is_kept(tmp_path, name):
+    path = tmp_path / "reel.json"
+    path.write_text(f'{{"{name}": [' + "[]," * 300_000 + "[]]}")
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match=rf"{name}\.0"):
+            read_record(path, Reel, "reel", 1 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

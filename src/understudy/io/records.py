@@ -5,10 +5,12 @@ them, and files are parsed by pydantic's own reader, which bounds their nesting.
 """
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
 
+from understudy.core.budget import Budget
 from understudy.core.errors import FileFormatError, InputError, quoted
 from understudy.io.files import name_within, read_bytes
 
@@ -17,13 +19,36 @@ __all__ = ["NameWithin", "Record", "parse_record", "read_record"]
 NameWithin = Annotated[str, AfterValidator(name_within)]
 """The name of a file relative to the folder of the file that names it; reaches nowhere else."""
 
+MOST_MEMORY = 288 << 20
+LIST_BYTES, VALUE_BYTES = 320, 32
+"""What the parser takes for a list or an object, however small, and for any other value."""
+
 Kind = TypeVar("Kind", bound="Record")
+
+
+def _stop_at_first_faults(schema: Any) -> None:
+    """Let lists end at the first item that does not fit: to keep a fault takes a kilobyte, and a file has millions."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("list", "tuple"):
+            schema["fail_fast"] = True
+        for key, part in schema.items():
+            if key not in ("metadata", "default"):
+                _stop_at_first_faults(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _stop_at_first_faults(part)
 
 
 class Record(BaseModel):
     """What a JSON file holds, by names and types; immutable, numbers finite."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _stop_at_first_faults(schema)
+        return schema
 
 
 def read_record(
@@ -41,7 +66,11 @@ def read_record(
 def parse_record(
     content: bytes | str, path: Path, kind: type[Kind], what: str, error: type[InputError] = FileFormatError
 ) -> Kind:
-    """JSON text, found in the file `path`, as a record; raises as `read_record`."""
+    """JSON text, found in the file `path`, as a record; raises as `read_record`, and where it holds too much."""
+    marks = content.encode() if isinstance(content, str) else content
+    budget = Budget(quoted(path), MOST_MEMORY, error, "make it shorter")
+    budget.take("the lists in it", marks.count(b"[") + marks.count(b"{"), bytes_each=LIST_BYTES)
+    budget.take("the values in it", marks.count(b","), bytes_each=VALUE_BYTES)
     try:
         return kind.model_validate_json(content)
     except ValidationError as problem:
