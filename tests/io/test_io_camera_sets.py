@@ -137,3 +137,9 @@ def test_public_realestate10k_files_are_read(shared_data: Path) -> None:
     for path in sorted((shared_data / "cameras").glob("re10k_*.txt")):
         camera = read_realestate10k(path, 640, 360)
         assert len(camera) == 16 and 0.5 < camera.K[0, 0, 0] / camera.K[0, 1, 1] < 2 and camera.frame_rate > 0
+
+
+def test_numbers_are_counted_before_they_are_read(tmp_path):
+    (tmp_path / "a.txt").write_text("a film\n" + ("1 " * 19 + "\n") * 500_000)
+    with pytest.raises(FileFormatError, match="its numbers; up to"):
+        read_realestate10k(tmp_path / "a.txt", 640, 360)

@@ -53,6 +53,8 @@ def test_what_its_values_take_is_counted_before_they_are_parsed(tmp_path, item):
     path.write_text('{"later": [' + f"{item}," * 10_000_000 + f"{item}]}}")
     with pytest.raises(FileFormatError, match="MiB are read"):
         read_record(path, Reel, "reel", 1 << 26)
+    with pytest.raises(FileFormatError, match="MiB are read"):
+        read_json(path, "reel", 1 << 26)
 
 
 @pytest.mark.parametrize("name", ["clips", "cuts"])

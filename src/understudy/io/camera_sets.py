@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from understudy.core.budget import Budget
 from understudy.core.camera import CameraPath
+from understudy.core.errors import quoted
 from understudy.geometry.rigid import invert, transform_from
 from understudy.io.files import read_bytes, reading
 from understudy.io.text import read_json, replace_text
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 48 << 20
+MAX_MEMORY_BYTES, NUMBER_BYTES = 256 << 20, 48
 MAX_TRANSLATION = 1e9
 CENTIMETRES_PER_METRE = 100.0
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -139,6 +142,9 @@ def read_realestate10k(path: Path, width: int, height: int, frame_rate: Fraction
     """
     content = read_bytes(path, "camera file", MAX_FILE_BYTES)
     with reading(path, "camera file"):
+        Budget(quoted(path), MAX_MEMORY_BYTES, advice="cut it into pieces").take(
+            "its numbers", content.count(b" ") + content.count(b"\n"), bytes_each=NUMBER_BYTES
+        )
         lines = content.decode("utf-8").splitlines()
         rows = np.array([[float(number) for number in line.split()] for line in lines[1:] if line.strip()])
         if rows.ndim != 2 or rows.shape[1] != 19:

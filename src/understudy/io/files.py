@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from understudy.core.budget import Budget
 from understudy.core.errors import FileFormatError, InputError, quoted
 
-__all__ = ["check_file", "name_within", "natural_key", "read_bytes", "reading"]
+__all__ = ["check_file", "claim_values", "name_within", "natural_key", "read_bytes", "reading"]
 
+MOST_JSON_MEMORY = 288 << 20
+LIST_BYTES, VALUE_BYTES = 320, 32
+"""What parsers of JSON take for a list or an object, however small, and for any other value."""
 MALFORMED = (
     OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RuntimeError, MemoryError,
     struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError, SystemError,
@@ -79,6 +83,17 @@ def read_bytes(path: Path, what: str, most_bytes: int, error: type[InputError] =
     if len(content) > most_bytes:
         raise error(f"{quoted(path)} grew while it was read: wait until it is written, and try again")
     return content
+
+
+def claim_values(path: Path, content: bytes, error: type[InputError] = FileFormatError) -> None:
+    """See what the values of a JSON file take before they are parsed: a small text becomes a hundred times as large.
+
+    Raises:
+        InputError: of the kind `error`: more than MOST_JSON_MEMORY.
+    """
+    budget = Budget(quoted(path), MOST_JSON_MEMORY, error, "make it shorter")
+    budget.take("the lists in it", content.count(b"[") + content.count(b"{"), bytes_each=LIST_BYTES)
+    budget.take("the values in it", content.count(b","), bytes_each=VALUE_BYTES)
 
 
 def name_within(name: str) -> str:

@@ -10,18 +10,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
-from understudy.core.budget import Budget
 from understudy.core.errors import FileFormatError, InputError, quoted
-from understudy.io.files import name_within, read_bytes
+from understudy.io.files import claim_values, name_within, read_bytes
 
 __all__ = ["NameWithin", "Record", "parse_record", "read_record"]
 
 NameWithin = Annotated[str, AfterValidator(name_within)]
 """The name of a file relative to the folder of the file that names it; reaches nowhere else."""
-
-MOST_MEMORY = 288 << 20
-LIST_BYTES, VALUE_BYTES = 320, 32
-"""What the parser takes for a list or an object, however small, and for any other value."""
 
 Kind = TypeVar("Kind", bound="Record")
 
@@ -64,13 +59,10 @@ def read_record(
 
 
 def parse_record(
-    content: bytes | str, path: Path, kind: type[Kind], what: str, error: type[InputError] = FileFormatError
+    content: bytes, path: Path, kind: type[Kind], what: str, error: type[InputError] = FileFormatError
 ) -> Kind:
     """JSON text, found in the file `path`, as a record; raises as `read_record`, and where it holds too much."""
-    marks = content.encode() if isinstance(content, str) else content
-    budget = Budget(quoted(path), MOST_MEMORY, error, "make it shorter")
-    budget.take("the lists in it", marks.count(b"[") + marks.count(b"{"), bytes_each=LIST_BYTES)
-    budget.take("the values in it", marks.count(b","), bytes_each=VALUE_BYTES)
+    claim_values(path, content, error)
     try:
         return kind.model_validate_json(content)
     except ValidationError as problem:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from understudy.io.files import read_bytes, reading
+from understudy.io.files import claim_values, read_bytes, reading
 from understudy.io.temporary import whole_file
 
 __all__ = ["read_json", "replace_text"]
@@ -17,7 +17,9 @@ def read_json(path: Path, what: str, most_bytes: int) -> Any:
         FileFormatError: the file is absent, larger than `most_bytes`, or no JSON; the text calls it a `what`.
     """
     with reading(path, f"{what} in JSON"):
-        return json.loads(read_bytes(path, what, most_bytes))
+        content = read_bytes(path, what, most_bytes)
+        claim_values(path, content)
+        return json.loads(content)
 
 
 def replace_text(path: Path, text: str) -> None:
