@@ -45,6 +45,7 @@ def test_anything_else_is_one_short_sentence(tmp_path, content):
 class Reel(Record):
     clips: tuple[Clip, ...] | None = None
     cuts: list[tuple[int, int]] | None = None
+    lengths: dict[str, int] | None = None
 
 
 @pytest.mark.parametrize("item", ["[]", "{}", "0"])
@@ -57,10 +58,11 @@ def test_what_its_values_take_is_counted_before_they_are_parsed(tmp_path, item):
         read_json(path, "reel", 1 << 26)
 
 
-@pytest.mark.parametrize("name", ["clips", "cuts"])
+@pytest.mark.parametrize("name", ["clips", "cuts", "lengths"])
 def test_of_a_million_faults_one_is_kept(tmp_path, name):
     path = tmp_path / "reel.json"
-    path.write_text(f'{{"{name}": [' + "[]," * 300_000 + "[]]}")
+    entries = "{" + ", ".join(f'"{n}": []' for n in range(60_000)) + "}"
+    path.write_text(f'{{"{name}": {entries if name == "lengths" else "[" + "[]," * 300_000 + "[]]"}}}')
     tracemalloc.start()
     try:
         with pytest.raises(FileFormatError, match=rf"{name}\.0"):

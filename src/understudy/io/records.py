@@ -22,9 +22,9 @@ Kind = TypeVar("Kind", bound="Record")
 
 
 def _stop_at_first_faults(schema: Any) -> None:
-    """Let lists end at the first item that does not fit: to keep a fault takes a kilobyte, and a file has millions."""
+    """Let lists and objects end at their first fault: to keep one takes a kilobyte, and a file may have millions."""
     if isinstance(schema, dict):
-        if schema.get("type") in ("list", "tuple"):
+        if schema.get("type") in ("list", "tuple", "dict"):
             schema["fail_fast"] = True
         for key, part in schema.items():
             if key not in ("metadata", "default"):
