@@ -131,7 +131,7 @@ def test_the_shadow_of_a_thing_leaves_none_of_the_actor_s_behind():
     frames = walk()
     for time, frame in enumerate(frames):
         x = 140 - 4 * time
-        frame.small[71:75, max(x - 8, 0) : max(x + 8, 0)] = GROUND * UMBRA
+        frame.small[68:73, max(x - 8, 0) : max(x + 8, 0)] = GROUND * UMBRA
     for time, moved in enumerate(sort_out(frames, zone_of(frames), BlendConfig(), 8)):
         assert (moved.taken | frames[time].hole)[shadow(time)].mean() > 0.95
 

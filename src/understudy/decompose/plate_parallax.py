@@ -6,7 +6,7 @@ from both, carried along the depth and cross-faded: stable in time by constructi
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,14 +21,16 @@ from understudy.decompose.plate_anchor import Anchor, AnchorMaker, ParallaxConfi
 from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, luminance_of
 from understudy.decompose.plate_depth import carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
-from understudy.decompose.plate_holes import Holes, HoleTally, beside, in_light, parted, read_holes, reduced
-from understudy.decompose.plate_shadow import Beside, ShadowZone
+from understudy.decompose.plate_holes import Holes, HoleTally, beside, foot_row, in_light, parted, read_holes, reduced
+from understudy.decompose.plate_shadow import Beside, ShadowZone, moved_levels
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.io.video import read_frames
 
 __all__ = ["fill_by_depth"]
 
 _MARGIN = 40
+_BLURRED = 0.4
+"""Share of the surroundings that may differ from what the anchors know, if things are to be looked for in it."""
 _CHUNK = 16
 """Frames that are sorted at once: their anchors are kept."""
 
@@ -112,7 +114,14 @@ class _Finisher:
         shares = [max(1.0 - abs(anchor.time - time) / gap, 1e-3) for anchor in anchors]
         clean[part] = sum(share * view.small for share, view in zip(shares, views, strict=True)) / sum(shares)
         sure[part] = np.logical_and.reduce([view.small_inside for view in views])
-        return _Known(anchors, views, shares, wide), beside(small, clean, sure, holes, scale)
+        seen = beside(small, clean, sure, holes, scale)
+        above = seen.known & ~seen.hole
+        above[foot_row(seen.hole) :] = False
+        if np.count_nonzero(above & (moved_levels(seen) > self._config.moved_levels)) > _BLURRED * above.sum():
+            # Too unlike to tell a lamp from a racket: only the ground around the feet is looked at.
+            sure[: foot_row(seen.hole)] = False
+            seen = replace(seen, known=seen.known & sure)
+        return _Known(anchors, views, shares, wide), seen
 
     def finish(
         self,
