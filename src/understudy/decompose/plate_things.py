@@ -210,7 +210,7 @@ def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[n
         if known and thing.unseen <= _FORGET and near.any():
             used |= parts.mostly(near)
             following.append(_thing(place | alone, look, thing.velocity, thing.alone) if alone.any() else thing)
-            if thing.found:
+            if thing.found or alone.any():
                 seen |= here | np.isin(parts.labels, np.flatnonzero(hit & parts.apart))
     fresh = parts.apart & parts.beyond & ~used & (parts.area >= _LEAST_AREA)
     fresh[0] = False
