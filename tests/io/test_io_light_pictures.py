@@ -173,3 +173,19 @@ def test_any_name_of_a_panorama_is_read_and_kept_from_the_terminal(tmp_path, cap
     with pytest.raises(PictureError, match="damaged"):
         read_light(path)
     assert "\x1b" not in capfd.readouterr().err
+
+
+def test_many_channels_and_attributes_cost_no_time(tmp_path):
+    write_exr(tmp_path / "a.exr", {"RGB": ramp()})
+    whole = (tmp_path / "a.exr").read_bytes()
+    at = whole.index(b"channels\0chlist\0") + 16
+    channels = b"".join(b"c%06d\0" % number + struct.pack("<iB3xii", 1, 0, 1, 1) for number in range(100_000))
+    size = struct.unpack_from("<I", whole, at)[0] + len(channels)
+    attributes = b"".join(b"a%06d\0int\0" % number + struct.pack("<Ii", 4, 1) for number in range(100_000))
+    for content, words in (
+        (whole[:at] + struct.pack("<I", size) + channels + whole[at + 4 :], "list of channels"),
+        (whole[:8] + attributes + whole[8:], "attributes"),
+    ):
+        (tmp_path / "b.exr").write_bytes(content)
+        with pytest.raises(PictureError, match=words):
+            read_light(tmp_path / "b.exr")

@@ -1,5 +1,7 @@
 """OpenEXR pictures: the colours of the first part, within the display window, as linear light."""
 
+import itertools
+import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +19,9 @@ __all__ = ["ExrHeader", "read_exr", "read_exr_header"]
 
 _BAND_ROWS = 128
 _FLOAT = Imath.PixelType(Imath.PixelType.FLOAT)
-_MOST_CHANNELS = 4096
+_MOST_CHANNELS, _MOST_CHANNEL_BYTES = 4096, 1 << 18
+_MOST_ATTRIBUTES = 8192
+_LONGEST_NAMES = 600
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def read_exr_header(path: Path, budget: Budget, error: type[InputError]) -> ExrH
         InputError: of the kind `error`: damaged, deep, without colours, or too large.
     """
     name = quoted(path)
+    _check_attributes(path, budget, error)
     # By its content: OpenEXR writes a name that it is given to the terminal as it is, and takes none that is no text.
     try:
         with path.open("rb") as file:
@@ -105,6 +110,29 @@ def read_exr(path: Path, header: ExrHeader, error: type[InputError]) -> Float32[
     except (RuntimeError, OSError) as problem:
         raise error(f"{quoted(path)} is damaged or cut off ({problem}); export it again") from None
     return light
+
+
+def _check_attributes(path: Path, budget: Budget, error: type[InputError]) -> None:
+    """See that the headers of all parts are short: for each of many channels OpenEXR looks through all others.
+
+    What is no header ends the look. Source: OpenEXR documentation, OpenEXR File Layout.
+    """
+    with path.open("rb") as file:
+        parts_follow = len(start := file.read(8)) == 8 and bool(start[5] & 0x10)
+        for count in itertools.count():
+            budget.check_count("attributes", count, _MOST_ATTRIBUTES)
+            place = file.tell()
+            name, _, rest = file.read(_LONGEST_NAMES).partition(b"\0")
+            kind, _, rest = rest.partition(b"\0")
+            if not name and parts_follow and kind:
+                file.seek(place + 1)  # an empty name ends a part, two of them all
+                continue
+            if not name or len(rest) < 4:
+                return
+            (size,) = struct.unpack_from("<I", rest)
+            if kind == b"chlist" and size > _MOST_CHANNEL_BYTES:
+                raise error(f"{quoted(path)} has a list of channels of {size} bytes; export its colours alone")
+            file.seek(place + len(name) + len(kind) + 6 + size)
 
 
 def _colours(channels: list, name: str, error: type[InputError]) -> tuple[str | None, str | None, str | None]:
