@@ -19,7 +19,7 @@ from understudy.decompose.plate_blend import Box, luminance_of, match_tone
 
 __all__ = [
     "Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses", "paint_canvas",
-    "steady",
+    "smooth_map", "steady",
 ]  # fmt: skip
 
 _TILE = 192
@@ -243,6 +243,18 @@ def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Wi
     return steadied, True
 
 
+def smooth_map(
+    where: Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]], box: Box, step: int = 8
+) -> Float[np.ndarray, "height width 2"]:
+    """Where the pixels of a box lie: asked for every eighth pixel only, and interpolated between, for it is smooth."""
+    rows, columns = -(-box.shape[0] // step) + 1, -(-box.shape[1] // step) + 1
+    y, x = np.mgrid[0:rows, 0:columns] * float(step)
+    grid = np.stack([x + box.left, y + box.top], -1).reshape(-1, 2)
+    coarse = where(grid).reshape(rows, columns, 2).astype(np.float32)
+    y, x = np.mgrid[0 : box.shape[0], 0 : box.shape[1]].astype(np.float32) / step
+    return cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
+
+
 def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
     y, x = np.mgrid[box.top : box.bottom : step, box.left : box.right : step]
     return np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
@@ -282,7 +294,7 @@ def _see(geometry: CanvasGeometry, witness: Witness, box: Box) -> tuple[np.ndarr
     if isinstance(geometry, Still):
         colour, actor, others = (a[box.slices] for a in (witness.picture, witness.hole, witness.others))
         return colour.astype(np.float32), actor, others
-    at = geometry.canvas_to_frame(witness.time, _tile_positions(box)).astype(np.float32).reshape(*box.shape, 2)
+    at = smooth_map(lambda xy: geometry.canvas_to_frame(witness.time, xy), box)
     with np.errstate(invalid="ignore"):
         inside = (at >= 0).all(-1) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
     if not inside.any():

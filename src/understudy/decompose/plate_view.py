@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.decompose.plate_blend import Box
-from understudy.decompose.plate_canvas import Canvas, CanvasGeometry, Still
+from understudy.decompose.plate_canvas import Canvas, CanvasGeometry, Still, smooth_map
 from understudy.decompose.plate_holes import Holes, beside, reduced
 from understudy.decompose.plate_shadow import Beside
 
@@ -43,14 +43,7 @@ class CanvasView:
         picture, support = self._canvas.picture, self._canvas.support
         if isinstance(self._geometry, Still):
             return picture[box.slices].astype(np.float32), support[box.slices]
-        # The map is smooth: solved on every eighth pixel, interpolated between.
-        step = 8
-        rows, columns = -(-box.shape[0] // step) + 1, -(-box.shape[1] // step) + 1
-        y, x = np.mgrid[0:rows, 0:columns] * float(step)
-        grid = np.stack([x + box.left, y + box.top], -1).reshape(-1, 2)
-        coarse = self._geometry.frame_to_canvas(index, grid).reshape(rows, columns, 2).astype(np.float32)
-        y, x = np.mgrid[0 : box.shape[0], 0 : box.shape[1]].astype(np.float32) / step
-        at = cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
+        at = smooth_map(lambda xy: self._geometry.frame_to_canvas(index, xy), box)
         fill = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return fill.astype(np.float32), cv2.remap(support, at, None, cv2.INTER_NEAREST, borderValue=0)
 
