@@ -21,6 +21,7 @@ from understudy.io.video import VideoWriter, open_shot, read_video
 
 WIDTH, HEIGHT = 320, 192
 RATE = Fraction(25)
+SLOW_TURN = pytest.param("rotation", marks=pytest.mark.slow)
 
 
 def texture(size: int, seed: int) -> np.ndarray:
@@ -155,6 +156,7 @@ def test_static_camera_shows_what_was_behind(tmp_path):
     assert np.array_equal(plate[0][far], np.rint(truths[0][far]).astype(np.uint8))
 
 
+@pytest.mark.slow
 def test_static_camera_follows_flicker_and_keeps_grain(tmp_path):
     count, picture = 40, texture(WIDTH, 2)[:HEIGHT] * 0.8
     flicker = lambda time: 1.0 + 0.08 * np.sin(time * 1.7)  # noqa: E731
@@ -222,6 +224,7 @@ def test_travelling_camera_shows_what_was_behind(tmp_path):
     assert report.seen_share > 0.95
 
 
+@pytest.mark.slow
 def test_travelling_camera_leaves_no_shadow_of_other_moments(tmp_path):
     shot, mask, truths, blobs, solution = parallax_scene(tmp_path, 48, across(48), shadow=True)
     _, plate, _ = clean_and_compare(shot, mask, solution, truths, blobs)
@@ -272,7 +275,7 @@ def test_frames_without_the_actor_come_back_byte_for_byte(tmp_path, move):
     assert not any(frame.removed.any() for frame in plate)
 
 
-@pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
+@pytest.mark.parametrize("move", ["static", SLOW_TURN, "parallax"])
 def test_two_frames_are_enough_and_the_actor_may_walk_out(tmp_path, move):
     for count, place in ((2, 160.0), (11, 318.0)):
         folder = tmp_path / f"{move}{count}"
@@ -287,6 +290,7 @@ def test_two_frames_are_enough_and_the_actor_may_walk_out(tmp_path, move):
         assert (np.abs(plate[0][inside].astype(int) - [200, 40, 60]).max(-1) < 20).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_travelling_fill_does_not_flicker(tmp_path):
     shot, mask, truths, blobs, solution = parallax_scene(tmp_path, 25)
     _, plate, _ = clean_and_compare(shot, mask, solution, truths, blobs)
@@ -298,6 +302,7 @@ def test_travelling_fill_does_not_flicker(tmp_path):
         assert np.abs(change - true).mean() < 2.5
 
 
+@pytest.mark.slow
 def test_sources_are_the_same_sought_or_read(tmp_path, monkeypatch):
     shot, mask, _, _, solution = parallax_scene(tmp_path, 12)
     read = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))
@@ -373,9 +378,9 @@ def test_plate_is_a_video_with_a_frame_for_each_frame(tmp_path):
     assert steps[-1] == 1.0 and np.all(np.diff(steps) >= 0)
 
 
-@pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
+@pytest.mark.parametrize("move", ["static", SLOW_TURN, "parallax"])
 def test_removed_tells_which_pixels_are_the_source_s_own(tmp_path, move):
-    count, picture = 12, texture(WIDTH, 9)[:HEIGHT]
+    count, picture = 6, texture(WIDTH, 9)[:HEIGHT]
     shot, mask, _, blobs = write_shot(tmp_path, count, lambda time: picture, across(count), noise=3.0, shadow=True)
     solution = solution_of(parallax_camera(count), move)
     plate = list(clean_frames(shot, [mask], solution, PlateConfig(), HoleTally()))

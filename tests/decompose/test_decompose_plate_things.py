@@ -29,7 +29,7 @@ UMBRA = np.array([0.62, 0.68, 0.74], np.float32)
     ],
 )
 def test_what_moves_by_itself_stays_and_the_shadow_goes(tmp_path, thing, move, altered_percent, shadow_db):
-    width, height, count = (256, 144, 14) if move == "static" else (320, 180, 24)
+    width, height, count = (256, 144, 12) if move == "static" else (320, 180, 24)
     filmed = ThingShot(thing, move, width, height, frames=count, frame_rate=10)
     moments = list(filmed.moments())
     with (
