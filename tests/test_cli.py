@@ -141,6 +141,7 @@ def in_a_process(code: str, *arguments: str, **options: object) -> subprocess.Co
     """`main` with a verb "recast" of the given code, in which `out` is its first argument."""
     script = (
         "import sys, types, os, time, signal, understudy.cli.main as cli\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # Ignored where the tests outlive their terminal.
         f"def verb(arguments):\n    {code}\n"
         "cli.import_module = lambda name: types.SimpleNamespace(main=verb)\n"
         "sys.exit(cli.main(['recast', *sys.argv[1:]]))"

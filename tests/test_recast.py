@@ -133,15 +133,8 @@ def test_the_folder_holds_every_element(folder):
 def test_the_report_is_one_file_that_needs_nothing_else(folder):
     page = (folder / "report.html").read_text()
     assert "http://" not in page and "https://" not in page
-    for word in (
-        "camera",
-        "clean plate",
-        "mask",
-        "body and motion",
-        "retarget",
-        "camera fit",
-        "data:video/mp4;base64,",
-    ):
+    stages = ("camera track", "clean plate", "matte", "body track", "feet", "smoothness", "character", "framing")
+    for word in (*stages, "motion on the character", "light and tone", "data:video/mp4;base64,"):
         assert word in page
 
 

@@ -97,7 +97,7 @@ def test_everybody_who_was_filmed_has_a_matte_by_name(cut):
     for name, share in shares.items():
         # A matte from elsewhere may be padded to even sides.
         write(cut.path(name), [np.full((HEIGHT + 1, WIDTH + 1), share, np.uint8)] * FRAMES, "mask")
-    cut.project.stages["people"] = StageRecord("", {}, {}, 0.0, {"people": 2})
+    cut.project.stages["people"] = StageRecord("", {}, dict.fromkeys(shares, ""), 0.0)
     cut = replace(cut, config=RecastConfig(actor=2))
     mattes = people_mattes(cut)
     # The replaced actor's is the refined one.

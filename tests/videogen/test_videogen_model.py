@@ -264,12 +264,12 @@ def test_a_model_from_before_nearness_knows_none(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"heads": 0}, "describes no video model"),
-        ({"patch_px": 0}, "describes no video model"),
+        ({"heads": 0}, "no readable video model"),
+        ({"patch_px": 0}, "no readable video model"),
         ({"width": 64}, "other weights than expected"),
         ({"width": 10**9}, "not in 0 …"),
         ({"layers": 10**4}, "up to 256 are read"),
-        ({"colour": 1}, "describes no video model"),
+        ({"colour": 1}, "no readable video model"),
     ],
 )
 def test_a_model_whose_description_was_changed_is_refused(tmp_path, change, message):
