@@ -242,6 +242,10 @@ def test_bad_options(tmp_path, sample, capsys):
     for option in ("--joints", "--cutout"):
         expect_one_sentence(capsys, [*base, option, tmp_path / "absent.file"], option, "absent.file")
     expect_one_sentence(capsys, ["evaluate", "transfer", "-o", tmp_path / "tables", "--moves"], "--moves", "arc")
+    with (tmp_path / "huge.bvh").open("wb") as file:
+        file.truncate(3 << 30)
+    motions = ["--motions", tmp_path / "huge.bvh"]
+    expect_one_sentence(capsys, ["evaluate", "transfer", "-o", tmp_path / "tables", *motions], "huge.bvh", "MiB")
     motions = ["--motions", tmp_path / "absent.bvh"]
     expect_one_sentence(capsys, ["evaluate", "transfer", "-o", tmp_path / "tables", *motions], "absent.bvh")
     assert not (tmp_path / "tables").exists()

@@ -11,7 +11,9 @@ from pydantic import JsonValue
 from understudy.characters.rig import character_from_rig
 from understudy.core.errors import InputError, quoted
 from understudy.core.film import Performance
+from understudy.io.bvh_text import MAX_FILE_BYTES
 from understudy.io.cameras import read_camera_json
+from understudy.io.files import check_file
 from understudy.io.motions import read_motion_npz
 from understudy.io.records import Record, read_record
 from understudy.io.text import replace_text
@@ -73,8 +75,7 @@ def _rows(path: Path, config: TransferConfig) -> list[TransferRow]:
 def _settings(config: TransferConfig) -> dict[str, Any]:
     """What the rows of one shot depend on: of the motions, what is in their files."""
     for path in config.motions:
-        if not path.is_file():
-            raise InputError(f"there is no file {path}; give BVH files for --motions")
+        check_file(path, "BVH file for --motions", MAX_FILE_BYTES)  # Before all of it is hashed.
     motions = [file_hash(path) for path in config.motions]
     return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None, "motions": motions}))
 
