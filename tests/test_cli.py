@@ -137,11 +137,10 @@ def test_a_fault_of_ours_keeps_its_traceback_and_asks_for_a_report(monkeypatch, 
         assert "Traceback" in said and "report it" in said
 
 
-def in_a_process(code: str, *arguments: str, **options: object) -> subprocess.CompletedProcess:
-    """`main` with a verb "recast" of the given code, in which `out` is its first argument."""
+def in_a_process(code: str, *arguments: str, before: str = "", **options: object) -> subprocess.CompletedProcess:
+    """`main` with a verb "recast" of the given code, after a line that runs before it."""
     script = (
-        "import sys, types, os, time, signal, understudy.cli.main as cli\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # Ignored where the tests outlive their terminal.
+        f"import sys, types, os, time, signal, understudy.cli.main as cli\n{before}\n"
         f"def verb(arguments):\n    {code}\n"
         "cli.import_module = lambda name: types.SimpleNamespace(main=verb)\n"
         "sys.exit(cli.main(['recast', *sys.argv[1:]]))"
@@ -156,7 +155,9 @@ def test_asked_to_end_it_cleans_up_and_says_so(tmp_path, name):
         "from understudy.studio.project import Project; p = Project(__import__('pathlib').Path(arguments[0]));"
         f" p.run('a', {{}}, {{}}, ['a'], lambda scratch: (os.kill(os.getpid(), {int(number)}), time.sleep(60)))"
     )
-    ended = in_a_process(code, str(tmp_path / "film"), capture_output=True)
+    # It may be ignored here: tests outlive their terminal.
+    usual = f"signal.signal({int(number)}, signal.SIG_DFL)"
+    ended = in_a_process(code, str(tmp_path / "film"), before=usual, capture_output=True)
     assert ended.returncode == 128 + number
     assert ended.stdout == "" and "Traceback" not in ended.stderr and "asked to end" in ended.stderr
     assert [path.name for path in (tmp_path / "film").iterdir()] == [".lock"]

@@ -141,7 +141,10 @@ def main() -> None:
         arrays = UNPACKERS[piece["kind"]](source.read(piece["size"]), piece)
         sink.write(struct.pack("<I", len(arrays)))
         for array in arrays:
-            np.save(sink, array, allow_pickle=False)
+            # Not straight into the pipe: NumPy may ask a file for its position.
+            packed = io.BytesIO()
+            np.save(packed, array, allow_pickle=False)
+            sink.write(packed.getbuffer())
 
 
 if __name__ == "__main__":
