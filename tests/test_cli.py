@@ -163,6 +163,16 @@ def test_asked_to_end_it_cleans_up_and_says_so(tmp_path, name):
     assert [path.name for path in (tmp_path / "film").iterdir()] == [".lock"]
 
 
+def test_asked_to_end_while_an_object_is_cleared_away_it_ends(tmp_path):
+    """Python swallows what is raised there."""
+    code = (
+        "A = type('A', (), {'__del__': lambda self: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(0.2))});"
+        " a = A(); del a; time.sleep(60)"
+    )
+    ended = in_a_process(code, capture_output=True)
+    assert ended.returncode == 143 and "asked to end" in ended.stderr and "Traceback" not in ended.stderr
+
+
 def test_no_library_takes_the_signal(tmp_path):
     """COLMAP's would print where its threads stand, and end the process with nothing cleaned up."""
     code = "from understudy.decompose.camera import solve_camera; os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from understudy.core.errors import BackendUnavailable, InputError, UnderstudyError, quoted
 
@@ -57,12 +58,27 @@ def ending_by_signals() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         raise Ended(number)
 
+    say_lost = sys.unraisablehook
+
+    def ask_again(lost: Any) -> None:
+        """While objects are cleared away nothing can be raised, and the end was lost: it comes again in a moment."""
+        if not isinstance(lost.exc_value, Ended):
+            say_lost(lost)
+            return
+        number = lost.exc_value.exit_code - 128
+        signal.signal(number, end)
+        # To the main thread where that can be said: it may be waiting.
+        to_main = getattr(signal, "pthread_kill", lambda thread, number: signal.raise_signal(number))
+        threading.Timer(0.05, to_main, [threading.main_thread().ident, number]).start()
+
     for number in numbers:
         if before[number] is not signal.SIG_IGN:  # as nohup asks
             signal.signal(number, end)
+    sys.unraisablehook = ask_again
     try:
         yield
     finally:
+        sys.unraisablehook = say_lost
         for number in numbers:
             signal.signal(number, before[number])
 
