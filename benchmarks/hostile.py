@@ -28,7 +28,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -92,16 +93,11 @@ def read_damaged(options: argparse.Namespace) -> dict:
         pieces += [(name, first, min(PIECE, count - first)) for first in range(0, count, PIECE)]
     random.Random(options.seed).shuffle(pieces)
     rows: dict[str, Counter] = {name: Counter() for name in FILE_KINDS}
-    # Spawned: a process that a library has crashed takes no other with it.
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        jobs = {pool.submit(read_piece, *piece, options.seed, options.out / "flagged"): piece for piece in pieces}
+    with ThreadPoolExecutor(options.processes) as pool:
+        jobs = {pool.submit(in_own_process, *piece, options.seed, options.out / "flagged"): piece for piece in pieces}
         for done, job in enumerate(as_completed(jobs), 1):
             name = jobs[job][0]
-            try:
-                found = job.result()
-            except Exception as error:
-                found = {"crashed": 1}
-                print(f"the process of {jobs[job]} ended: {error!r}", flush=True)
+            found = job.result()
             for key, value in found.items():
                 rows[name][key] = max(rows[name][key], value) if key.startswith("most") else rows[name][key] + value
             if done % 20 == 0 or done == len(jobs):
@@ -113,6 +109,16 @@ def read_damaged(options: argparse.Namespace) -> dict:
     totals = {key: sum(row[key] for row in rows.values()) for key in keys[:6]}
     peaks = {key: max(row[key] for row in rows.values()) for key in keys[6:]}
     return totals | peaks | {"kinds": kinds}
+
+
+def in_own_process(name: str, first: int, count: int, seed: int, flagged: Path) -> dict[str, float]:
+    """`read_piece` in a process of its own: one that a library crashes takes no other piece with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(read_piece, name, first, count, seed, flagged).result()
+        except BrokenProcessPool:
+            print(f"the process of {name} {first} … {first + count - 1} crashed", flush=True)
+            return {"crashed": 1}
 
 
 def read_piece(name: str, first: int, count: int, seed: int, flagged: Path) -> dict[str, float]:

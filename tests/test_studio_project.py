@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stage_files import write
 
 from understudy.core.errors import FileFormatError, InputError
 from understudy.io.temporary import temporary_name
@@ -147,15 +148,6 @@ print(project.executed)
     assert out.endswith("['second']\n")
     assert (tmp_path / "film/second.txt").read_text().count("\n") == 1000
     assert not (tmp_path / "film/.unfinished").exists()
-
-
-def write(names: list[str], text: str) -> Callable[[Path], None]:
-    def work(scratch: Path) -> None:
-        for name in names:
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            (scratch / name).write_text(text)
-
-    return work
 
 
 def run(folder: Path, text: str, names: tuple[str, ...] = ("one.txt", "two.txt"), outputs: tuple[str, ...] = ()):

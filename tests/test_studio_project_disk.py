@@ -8,17 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stage_files import write
 
 from understudy.studio.project import MANIFEST, Project
-
-
-def write(names: list[str], text: str) -> Callable[[Path], None]:
-    def work(scratch: Path) -> None:
-        for name in names:
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            (scratch / name).write_text(text)
-
-    return work
 
 
 class FullDisk:

@@ -19,12 +19,15 @@ EXAMPLES = {"film": 25, "matte": 25, "rig": 60, "edited bvh": 60, "bvh": 60, "ma
 
 
 @pytest.mark.parametrize("name", FILE_KINDS)
-def test_the_valid_file_is_read(name, tmp_path):
+def test_the_valid_file_is_read_and_an_empty_one_refused(name, tmp_path):
     kind = FILE_KINDS[name]
     path = tmp_path / kind.file
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(valid_bytes(kind, tmp_path))
     kind.read(path)
+    path.write_bytes(b"")
+    with pytest.raises(UnderstudyError):
+        kind.read(path)
 
 
 @pytest.mark.parametrize("name", FILE_KINDS)

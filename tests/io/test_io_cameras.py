@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from moving_camera import moving_camera
 
 from understudy.core.camera import CameraPath
 from understudy.core.errors import FileFormatError
 from understudy.geometry.projection import project
-from understudy.geometry.rotations import look_at
 from understudy.io.cameras import (
     read_camera_json,
     write_camera_json,
@@ -22,13 +22,7 @@ POINTS = np.random.default_rng(5).uniform(-0.5, 0.5, (6, 3)) + [0, 1, 0]
 
 @pytest.fixture
 def camera() -> CameraPath:
-    """A moving, rolling, zooming camera with its axis off the centre."""
-    a = np.linspace(0, 2, 9)
-    eye = np.stack([3 * np.sin(a), 1.5 + a, 5 * np.cos(a)], -1)
-    K = np.tile(np.diag([1000.0, 1010.0, 1.0]), (9, 1, 1))
-    K[:, 0, 0] += 20 * np.arange(9)
-    K[:, :2, 2] = (600, 380)
-    return CameraPath(look_at(eye, np.tile([0.0, 1.0, 0.0], (9, 1)), 0.3), K, 1280, 720, Fraction(30000, 1001))
+    return moving_camera()
 
 
 def pixels(camera: CameraPath, frame: int) -> np.ndarray:

@@ -122,11 +122,15 @@ def test_what_lies_in_the_users_folder_is_not_run(plain, tmp_path, monkeypatch):
 def test_a_system_without_limits_of_memory_unpacks_too(monkeypatch):
     import resource
 
+    asked = []
+
     def refuse(kind, limits):
+        asked.append(kind)
         raise ValueError("current limit exceeds maximum limit")
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
     limit_memory(1 << 30)
+    assert asked == [resource.RLIMIT_AS, resource.RLIMIT_CORE], "one that is refused leaves the other to be set"
 
 
 def test_a_damaged_surface_is_refused(plain, tmp_path):

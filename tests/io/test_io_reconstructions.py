@@ -2,16 +2,15 @@
 
 import json
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pycolmap
 import pytest
+from moving_camera import moving_camera
 
 from understudy.core.camera import CameraPath
 from understudy.core.footage import SetPoints, Sightings
 from understudy.geometry.projection import project
-from understudy.geometry.rotations import look_at
 from understudy.io.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
 
 NAMES = [f"frame.{1001 + frame}.png" for frame in range(9)]
@@ -20,13 +19,7 @@ NO_POINTS = SetPoints(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), Sightings())
 
 @pytest.fixture
 def camera() -> CameraPath:
-    """A moving, rolling, zooming camera with its axis off the centre."""
-    a = np.linspace(0, 2, 9)
-    eye = np.stack([3 * np.sin(a), 1.5 + a, 5 * np.cos(a)], -1)
-    K = np.tile(np.diag([1000.0, 1010.0, 1.0]), (9, 1, 1))
-    K[:, 0, 0] += 20 * np.arange(9)
-    K[:, :2, 2] = (600, 380)
-    return CameraPath(look_at(eye, np.tile([0.0, 1.0, 0.0], (9, 1)), 0.3), K, 1280, 720, Fraction(30000, 1001))
+    return moving_camera()
 
 
 @pytest.fixture

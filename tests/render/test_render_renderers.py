@@ -191,9 +191,9 @@ def test_alpha_cutoff_makes_holes_and_backs_are_culled(renderer):
     assert np.allclose(passes.normals[37, 48], [0, 0, 1], atol=1e-5)
 
 
-def test_skinned_vertices_follow_their_joints(renderer):
-    # Two squares on two joints; the second joint turns by 90° about Z, which carries its square from +X to +Y.
-    square = quad(0.1).mesh
+def two_squares(size: float) -> Character:
+    """Two squares on two joints, 0.8 m apart."""
+    square = quad(size).mesh
     vertices = np.concatenate([square.vertices, square.vertices + [0.8, 0, 0]])
     mesh = Mesh(
         vertices, np.concatenate([square.faces, square.faces + 4]), np.tile([0.0, 0, 1], (8, 1)), np.zeros((8, 2)),
@@ -201,10 +201,17 @@ def test_skinned_vertices_follow_their_joints(renderer):
     )  # fmt: skip
     skeleton = Skeleton(("root", "arm"), (-1, 0), np.tile(np.eye(4), (2, 1, 1)))
     joints = np.repeat([0, 1], 4)[:, None]
-    character = Character("arm", mesh, skeleton, np.tile(np.eye(4), (2, 1, 1)), joints, np.ones((8, 1)))
+    return Character("arm", mesh, skeleton, np.tile(np.eye(4), (2, 1, 1)), joints, np.ones((8, 1)))
+
+
+def test_skinned_vertices_follow_their_joints(renderer):
+    # Two squares on two joints; the second joint turns by 90° about Z, which carries its square from +X to +Y.
+    character = two_squares(0.1)
     q = quaternion_from_vector(np.array([[[0, 0, 0], [0, 0, np.pi / 2]]], float))
     take = Take(
-        (Performance(character, Motion(skeleton, q, np.zeros((1, 3)), RATE)),), camera((0, 0, 3), (0, 0, 0)), LIGHT
+        (Performance(character, Motion(character.skeleton, q, np.zeros((1, 3)), RATE)),),
+        camera((0, 0, 3), (0, 0, 0)),
+        LIGHT,
     )
     alpha = renderer(take, 0).alpha
     rows, columns = np.nonzero(alpha)
@@ -214,18 +221,10 @@ def test_skinned_vertices_follow_their_joints(renderer):
 
 def waving_arm():
     """Two squares on two joints that travel and turn, before a camera that travels, turns and zooms: three frames."""
-    square = quad(0.3).mesh
-    vertices = np.concatenate([square.vertices, square.vertices + [0.8, 0, 0]])
-    mesh = Mesh(
-        vertices, np.concatenate([square.faces, square.faces + 4]), np.tile([0.0, 0, 1], (8, 1)), np.zeros((8, 2)),
-        np.zeros(4, int), (Material(),),
-    )  # fmt: skip
-    skeleton = Skeleton(("root", "arm"), (-1, 0), np.tile(np.eye(4), (2, 1, 1)))
-    joints = np.repeat([0, 1], 4)[:, None]
-    character = Character("arm", mesh, skeleton, np.tile(np.eye(4), (2, 1, 1)), joints, np.ones((8, 1)))
+    character = two_squares(0.3)
     turns = np.array([[[0.1 * t, 0.2 * t, 0.0], [0.0, 0.1 * t, 0.3 * t - 0.2]] for t in range(3)])
     travel = np.array([[0.1 * t - 0.4, 0.02 * t * t, 0.1 * t] for t in range(3)])
-    performance = Performance(character, Motion(skeleton, quaternion_from_vector(turns), travel, RATE))
+    performance = Performance(character, Motion(character.skeleton, quaternion_from_vector(turns), travel, RATE))
     eye = np.array([[0.05 * t, 0.1 * t, 3.0 - 0.2 * t] for t in range(3)])
     K = np.array([intrinsics(80.0 + 5 * t, 97, 75) for t in range(3)])
     return Take((performance,), CameraPath(look_at(eye, np.zeros((3, 3))), K, 97, 75, RATE), LIGHT)

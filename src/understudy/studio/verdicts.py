@@ -1,7 +1,7 @@
 """A plain sentence on how well each stage did, from its figures."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,16 +30,15 @@ class _Course:
     """Of the worst, as frames are numbered in the film's files."""
 
     @staticmethod
-    def of(values: np.ndarray, first_frame: int, worst: Callable[[np.ndarray], np.intp] = np.nanargmax) -> "_Course":
+    def of(values: np.ndarray, first_frame: int) -> "_Course":
         if not np.isfinite(values).any():
             return _Course(float("nan"), float("nan"), first_frame)
-        at = int(worst(np.where(np.isfinite(values), values, np.nan)))
+        at = int(np.nanargmax(np.where(np.isfinite(values), values, np.nan)))
         return _Course(float(np.nanmedian(values)), float(values[at]), first_frame + at)
 
     def level(self, usual: tuple[float, float], worst: tuple[float, float]) -> Level:
-        """By how good and how fair it must be, usually and at worst; smaller is better, and no value is good."""
-        levels = [_level(value, *limits) for value, limits in ((self.usual, usual), (self.worst, worst))]
-        return _worse(*(level for level in levels if not np.isnan(self.usual)))
+        """By how good and how fair it must be, usually and at worst; smaller is better."""
+        return _worse(_level(self.usual, *usual), _level(self.worst, *worst))
 
     def said(self, number: Callable[[float], str]) -> str:
         """For the figures' column."""
@@ -53,10 +52,10 @@ def verdicts(records: Mapping[str, StageRecord], quality: Quality, config: Recas
         _people(records["people"], records["presence"], config),
         _camera(records["camera"], _Course.of(quality.camera_residual_px, first)),
         _plate(records["plate"]),
-        _matte(_Course.of(quality.mask_iou, first, np.nanargmin)),
-        _body(_Course.of(quality.reprojection_percent, first)),
-        _feet(_Course.of(quality.foot_slide_mm, first)),
-        _smoothness(_Course.of(quality.jitter, first)),
+        _MATTE.verdict(_Course.of(1 - quality.mask_iou, first)),
+        _BODY.verdict(_Course.of(quality.reprojection_percent, first)),
+        _FEET.verdict(_Course.of(quality.foot_slide_mm, first)),
+        _SMOOTHNESS.verdict(_Course.of(quality.jitter, first)),
         _character(records["character"]),
         _retarget(config),
         _camera_fit(records["camera fit"]),
@@ -86,16 +85,69 @@ def _people(record: StageRecord, presence: StageRecord, config: RecastConfig) ->
     return Verdict("actor", _level(1 - seen, 0.03, 0.15), sentence, {"found": f"{seen:.1%}", "people": str(count)})
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """What a figure over time says of a stage; smaller is better."""
+
+    stage: str
+    figure: str
+    """Its name, for the figures' column."""
+    number: Callable[[float], str]
+    usual: tuple[float, float]
+    """Up to what the median is good, and fair."""
+    worst: tuple[float, float]
+    """The same of the worst frame."""
+    good: str
+    fair: str
+    poor: str
+    nothing: str = ""
+    """What is said where no frame has a value, if that means that there was nothing to judge."""
+
+    def verdict(self, course: _Course) -> Verdict:
+        if np.isnan(course.usual):
+            return Verdict(self.stage, "off" if self.nothing else "good", self.nothing or self.good)
+        level = course.level(self.usual, self.worst)
+        sentence = {"good": self.good, "fair": self.fair, "poor": self.poor}[level]
+        return Verdict(self.stage, level, sentence, {self.figure: course.said(self.number)})
+
+
+_CAMERA = _Scale(
+    "camera track", "tracking error", "{:.2f} px".format, (0.8, 2.0), (2.5, 6.0),
+    "Its track holds.",
+    "Its track may drift by a few pixels: watch the feet.",
+    "Its track does not hold: expect the character to slide over the set.",
+)  # fmt: skip
+_MATTE = _Scale(
+    "matte", "overlap with the body", lambda missing: f"{1 - missing:.0%}", (0.25, 0.45), (0.45, 0.7),
+    "The actor's matte and the tracked body agree.",
+    "Matte and tracked body differ in places: loose clothes, hair or things in the hands.",
+    "Matte and tracked body differ: one of them is wrong. Look at the strip below; mask.mkv can be edited.",
+)  # fmt: skip
+_BODY = _Scale(
+    "body track", "joints off by, of the actor's height", "{:.1f} %".format, (1.5, 3.0), (6.0, 12.0),
+    "The body follows the actor.",
+    "The body follows the actor with visible differences.",
+    "The body does not follow the actor everywhere; motion.bvh can be edited.",
+)  # fmt: skip
+_FEET = _Scale(
+    "feet", "slide a frame", "{:.1f} mm".format, (5.0, 15.0), (15.0, 40.0),
+    "Standing feet stay where they are.",
+    "Standing feet slide a little: look at the frame named here.",
+    "Standing feet slide visibly; pin them in motion.bvh, or choose a range without that moment.",
+    "No foot stands still in this shot, so none can be seen to slide.",
+)  # fmt: skip
+_SMOOTHNESS = _Scale(
+    "smoothness", "jitter", lambda jitter: f"{10 * jitter:.0f} m/s³", (25.0, 60.0), (60.0, 150.0),
+    "The motion is smooth.",
+    "The motion trembles or jumps somewhere: look at the frame named here.",
+    "The motion pops: look at the frame named here, and smooth its curves in motion.bvh.",
+)  # fmt: skip
+
+
 def _camera(record: StageRecord, error_px: _Course) -> Verdict:
-    level = error_px.level((0.8, 2.0), (2.5, 6.0))
-    sentence = {
-        "good": f"The camera {_MOVES[record.report['move']]}; its track holds.",
-        "fair": f"The camera {_MOVES[record.report['move']]}; its track may drift by a few pixels: watch the feet.",
-        "poor": f"The camera {_MOVES[record.report['move']]}, and its track does not hold: expect the character to"
-        " slide over the set.",
-    }[level]
-    figures = {"tracking error": error_px.said(lambda value: f"{value:.2f} px"), "move": record.report["move"]}
-    return Verdict("camera track", level, " ".join([sentence, *record.report["notes"]]), figures)
+    verdict, move = _CAMERA.verdict(error_px), record.report["move"]
+    sentence = " ".join([f"The camera {_MOVES[move]}.", verdict.sentence, *record.report["notes"]])
+    return replace(verdict, sentence=sentence, figures={**verdict.figures, "move": move})
 
 
 def _plate(record: StageRecord) -> Verdict:
@@ -104,51 +156,6 @@ def _plate(record: StageRecord) -> Verdict:
     sentence = f"{seen:.0%} of the set behind the actor was seen in other frames; {made_up:.0%} had to be painted in."
     figures = {"mismatch at the seam": f"{report['mismatch_levels']:.1f} of 255", "painted in": f"{made_up:.1%}"}
     return Verdict("clean plate", _level(made_up, 0.1, 0.5), sentence, figures)
-
-
-def _matte(overlap: _Course) -> Verdict:
-    missing = _Course(1 - overlap.usual, 1 - overlap.worst, overlap.frame)
-    level = missing.level((0.25, 0.45), (0.45, 0.7))
-    sentence = {
-        "good": "The actor's matte and the tracked body agree.",
-        "fair": "Matte and tracked body differ in places: loose clothes, hair or things in the hands.",
-        "poor": "Matte and tracked body differ: one of them is wrong. Look at the strip below; mask.mkv can be edited.",
-    }[level]
-    return Verdict("matte", level, sentence, {"overlap with the body": overlap.said(lambda value: f"{value:.0%}")})
-
-
-def _body(distance_percent: _Course) -> Verdict:
-    level = distance_percent.level((1.5, 3.0), (6.0, 12.0))
-    sentence = {
-        "good": "The body follows the actor.",
-        "fair": "The body follows the actor with visible differences.",
-        "poor": "The body does not follow the actor everywhere; motion.bvh can be edited.",
-    }[level]
-    off = distance_percent.said(lambda value: f"{value:.1f} %")
-    return Verdict("body track", level, sentence, {"joints off by, of the actor's height": off})
-
-
-def _feet(slide_mm: _Course) -> Verdict:
-    level = slide_mm.level((5.0, 15.0), (15.0, 40.0))
-    sentence = {
-        "good": "Standing feet stay where they are.",
-        "fair": "Standing feet slide a little: look at the frame named here.",
-        "poor": "Standing feet slide visibly; pin them in motion.bvh, or choose a range without that moment.",
-    }[level]
-    if np.isnan(slide_mm.usual):
-        return Verdict("feet", "off", "No foot stands still in this shot, so none can be seen to slide.")
-    return Verdict("feet", level, sentence, {"slide a frame": slide_mm.said(lambda value: f"{value:.1f} mm")})
-
-
-def _smoothness(jitter: _Course) -> Verdict:
-    level = jitter.level((25.0, 60.0), (60.0, 150.0))
-    sentence = {
-        "good": "The motion is smooth.",
-        "fair": "The motion trembles or jumps somewhere: look at the frame named here.",
-        "poor": "The motion pops: look at the frame named here, and smooth its curves in motion.bvh.",
-    }[level]
-    figures = {"jitter": jitter.said(lambda value: f"{10 * value:.0f} m/s³")} if np.isfinite(jitter.usual) else {}
-    return Verdict("smoothness", level, sentence, figures)
 
 
 def _character(record: StageRecord) -> Verdict:
