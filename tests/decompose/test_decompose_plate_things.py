@@ -8,7 +8,7 @@ import pytest
 from understudy.decompose.plate import PlateConfig, clean_frames
 from understudy.decompose.plate_blend import BlendConfig
 from understudy.decompose.plate_holes import Holes, HoleTally, parted
-from understudy.decompose.plate_shadow import Beside, ShadowZone, veil
+from understudy.decompose.plate_shadow import Beside, ShadowZone, wide_shadow
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import open_shot
@@ -177,7 +177,7 @@ def test_the_shadow_of_a_cloud_is_light_and_nothing_that_goes():
         frame.small[:, max(4 * time - 20, 0) : 4 * time + 20] *= 0.8
     zone = zone_of(frames)
     under = frames[12]
-    light = veil(under, zone.place(under.hole))
+    light = wide_shadow(under, zone.place(under.hole))
     assert light is not None
     # Behind the actor too: 0.8 in sRGB is about 0.8 ^ 2.2 of the light.
     assert np.abs(light[under.person] - 0.8**2.2).max() < 0.12

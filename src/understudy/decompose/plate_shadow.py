@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from understudy.decompose.plate_blend import spread_inwards
 
-__all__ = ["Beside", "ShadowZone", "Stance", "moved_levels", "opened", "relit", "stance_of", "veil"]
+__all__ = ["Beside", "ShadowZone", "Stance", "moved_levels", "opened", "relit", "stance_of", "wide_shadow"]
 
 _CELLS = 24
 """Of the zone's grid, along the actor's height."""
@@ -30,7 +30,7 @@ _MOSTLY = 0.5
 """Share of a shadow that must lie in the zone if all of it is to belong to the actor."""
 _LARGEST = 1.2
 """Areas of the actor's hole that the shadow can cover."""
-_VEIL_BLUR = 2.0
+_WIDE_BLUR = 2.0
 _LEAST_LEVELS = 8.0
 """A shadow is at least this much darker, in 8-bit levels."""
 _OFF_RATIO = 0.13
@@ -84,7 +84,7 @@ def opened(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows col
     return cv2.dilate(cv2.erode(mask.astype(np.uint8), square), square, anchor=(0, 0)) > 0
 
 
-def veil(beside: Beside, apart: Bool[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns 3"] | None:
+def wide_shadow(beside: Beside, apart: Bool[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns 3"] | None:
     """How much of the clean set's light a wide shadow leaves (or takes off again), a cloud's for one; None without.
 
     Linear, continued behind the actor and where it is `apart`: where the actor's own shadow can lie.
@@ -104,8 +104,8 @@ def veil(beside: Beside, apart: Bool[np.ndarray, "rows columns"]) -> Float[np.nd
     inside = cv2.dilate(wide[labels].astype(np.uint8), np.ones((13, 13), np.uint8)) > 0
     known = (seen & ~apart & (grey | ~inside)).astype(np.float32)
     light = np.where(inside[..., None], ratio, 1.0).astype(np.float32) * known[..., None]
-    weight = cv2.GaussianBlur(known, (0, 0), _VEIL_BLUR)
-    light = cv2.GaussianBlur(light, (0, 0), _VEIL_BLUR) / np.maximum(weight, 1e-4)[..., None]
+    weight = cv2.GaussianBlur(known, (0, 0), _WIDE_BLUR)
+    light = cv2.GaussianBlur(light, (0, 0), _WIDE_BLUR) / np.maximum(weight, 1e-4)[..., None]
     return spread_inwards(light, weight > 0.05)
 
 

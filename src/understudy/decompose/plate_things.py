@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.decompose.plate_blend import BlendConfig
-from understudy.decompose.plate_shadow import Beside, ShadowZone, moved_levels, opened, relit, veil
+from understudy.decompose.plate_shadow import Beside, ShadowZone, moved_levels, opened, relit, wide_shadow
 
 __all__ = ["Sorted", "sort_out"]
 
@@ -123,7 +123,7 @@ def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, ch
 
 
 def _look(beside: Beside, zone: ShadowZone, config: BlendConfig) -> _Look:
-    light = veil(beside, zone.place(beside.hole))
+    light = wide_shadow(beside, zone.place(beside.hole))
     if light is not None:
         beside = replace(beside, clean=relit(beside.clean, light))
     moved = (moved_levels(beside) > config.moved_levels) & ~beside.person
