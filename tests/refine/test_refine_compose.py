@@ -13,7 +13,7 @@ from understudy.core.passes import Passes
 from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.io.video import VideoWriter
 from understudy.refine.compose import Look, compose
-from understudy.refine.refine import refine, set_pictures
+from understudy.refine.refine import clean_pictures, refine
 
 HEIGHT, WIDTH = 90, 120
 PLAIN = Look(np.zeros(3), np.ones(3), np.zeros(3), 0.0, None, 0.0, 4.0)
@@ -159,11 +159,11 @@ def test_the_set_is_the_shots_own_picture_wherever_nothing_was_removed(tmp_path)
     # Codecs of 4:2:0 pad.
     padded = [np.pad(picture, ((0, 1), (0, 1), (0, 0))) for picture in fills]
     paths = write(tmp_path / "plate.mkv", padded, "lossless"), write(tmp_path / "removed.mkv", [share] * 3, "mask")
-    for frame, fill, picture in zip(shot, fills, set_pictures(shot, *paths), strict=True):
+    for frame, fill, picture in zip(shot, fills, clean_pictures(shot, *paths), strict=True):
         assert np.array_equal(picture[share == 0], frame[share == 0])
         # Where the fill fades out, the plate holds the mix: it is not mixed with the shot again.
         assert np.array_equal(picture[share > 0], fill[share > 0])
-    for fill, picture in zip(fills, set_pictures(shot, paths[0], None), strict=True):
+    for fill, picture in zip(fills, clean_pictures(shot, paths[0], None), strict=True):
         assert np.array_equal(picture, fill)
 
 
@@ -172,4 +172,4 @@ def test_a_plate_or_matte_that_is_too_small_is_refused(tmp_path):
     matte = write(tmp_path / "matte.mkv", [plate()[:-2, :, 0]] * 2, "mask")
     for paths in ((small, None), (write(tmp_path / "plate.mkv", [plate()] * 2, "lossless"), matte)):
         with pytest.raises(FootageError, match=r"(small|matte).mkv has 120×88 pixels, the shot 120×90"):
-            list(set_pictures([plate()] * 2, *paths))
+            list(clean_pictures([plate()] * 2, *paths))

@@ -14,10 +14,10 @@ from understudy.core.progress import Progress, silent
 from understudy.io.video import read_video
 from understudy.refine.compose import Look, compose
 
-__all__ = ["refine", "set_pictures"]
+__all__ = ["clean_pictures", "refine"]
 
 
-def set_pictures(
+def clean_pictures(
     frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     plate: Path,
     removed: Path | None,
@@ -60,7 +60,7 @@ def refine(
 
     Args:
         passes: of each frame, in order.
-        pictures: of the set without its actor (`set_pictures`), of the same size.
+        pictures: of the set without its actor (`clean_pictures`), of the same size.
         look: of the whole shot, from `measure_look`.
 
     Raises:

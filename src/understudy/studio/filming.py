@@ -20,7 +20,7 @@ from understudy.io.video import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
 from understudy.refine.look import LookSample, RefineConfig, measure_look
-from understudy.refine.refine import refine, set_pictures
+from understudy.refine.refine import clean_pictures, refine
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.studio.artifacts import load_light, save_light
@@ -190,7 +190,7 @@ def finished_frames(cut: Cut) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     edits = plate_edits(cut)
     removed = None if edits == ["plate/clean_plate.mp4"] else cut.path(REMOVED)
     present = np.ones(len(cut.shot), bool) if edits else presence(cut)
-    pictures = set_pictures(read_frames(cut.shot), cut.path("plate/clean_plate.mp4"), removed, present.tolist())
+    pictures = clean_pictures(read_frames(cut.shot), cut.path("plate/clean_plate.mp4"), removed, present.tolist())
     yield from refine(read_passes(cut.path("passes")), pictures, the_look(cut), len(cut.shot))
 
 
