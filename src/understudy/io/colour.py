@@ -7,7 +7,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 
-from understudy.geometry.colour import BT709_XY, bt709_from_rgb, linear_from_srgb, srgb_bytes_from_linear
+from understudy.geometry.colour import (
+    BT709_XY,
+    bt709_from_rgb,
+    linear_from_srgb,
+    srgb_bytes_from_linear,
+    srgb_from_linear,
+)
 
 __all__ = [
     "MOST_LIGHT",
@@ -153,7 +159,7 @@ def _linear_table(transfer: int) -> Float[np.ndarray, " code"]:
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(v <= 0.5, v * v / 3, (np.exp((v - c) / a) + b) / 12)
     else:
-        light = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+        light = linear_from_srgb(v)
     return light.astype(np.float32)
 
 
@@ -161,4 +167,4 @@ def _linear_table(transfer: int) -> Float[np.ndarray, " code"]:
 def _srgb_table() -> UInt8[np.ndarray, " code"]:
     """The sRGB byte of each 16-bit share of white (IEC 61966-2-1)."""
     v = np.arange(65536) / 65535
-    return np.round(255 * np.where(v <= 0.0031308, 12.92 * v, 1.055 * v ** (1 / 2.4) - 0.055)).astype(np.uint8)
+    return np.round(255 * srgb_from_linear(v)).astype(np.uint8)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, UInt8
 
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import Skeleton
+from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
 from understudy.io.gltf_document import GltfDocument
@@ -127,7 +128,7 @@ def colour_atlas(
     texels[: len(faces)] = np.stack([np.stack([a, b], 1), np.stack([c, b + c - a], 1)], 1)
     linear = np.clip(texels.reshape(rows, columns, 2, 2, 3).transpose(0, 2, 1, 3, 4), 0, 1)
     linear = linear.reshape(2 * rows, 2 * columns, 3)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    srgb = srgb_from_linear(linear)
     picture = np.full((2 * rows, 2 * columns, 4), 255, np.uint8)
     picture[..., :3] = np.round(255 * srgb)
     face = np.arange(len(faces))

@@ -167,7 +167,6 @@ def _columns(file: Path) -> list[int]:
 def _only_sequence(folder: Path, files: list[Path]) -> list[tuple[int, Path]]:
     """The numbered pictures of the one sequence in a folder."""
     if not files:
-        kinds = ", ".join(FRAME_SUFFIXES)
         raise FootageError(
             f"{quoted(folder)} is a folder without numbered pictures ({', '.join(FRAME_SUFFIXES)}); give a film, or the"
             " folder of an image sequence."

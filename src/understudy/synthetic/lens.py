@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt
 
 from understudy.core.camera import CameraPath
 from understudy.core.motion import Motion
+from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import project, unproject
 from understudy.geometry.rigid import transform
@@ -178,4 +179,4 @@ def _film_curve() -> Float[np.ndarray, " code"]:
     light = np.arange(4096) / 1024
     over = np.maximum(light - 0.7, 0)
     light = np.minimum(light, 0.7) + 0.3 * over / (over + 0.3)
-    return (255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(np.float32)
+    return (255 * srgb_from_linear(light)).astype(np.float32)

@@ -15,8 +15,10 @@ from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
+from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.kinematics import forward_kinematics
-from understudy.geometry.projection import intrinsics
+from understudy.geometry.projection import intrinsics, project
+from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.actors import ACTORS, ActorName, shape_for_build
@@ -142,9 +144,7 @@ def take_portrait(config: PortraitConfig) -> Portrait:
     colour, share, shadow = small[..., :3], np.clip(small[..., 3], 0, 1), small[..., 4]
     behind = _behind(config, camera, share, shadow, rng)
     rgb = _developed(colour + (1 - share)[..., None] * behind, config, rng)
-    places = np.concatenate([_landmarks(body, T_world_joint), np.ones((33, 1))], 1)
-    seen = (camera.T_camera_world[0] @ places.T)[:3]
-    landmarks = ((camera.K[0] @ seen)[:2] / seen[2]).T / _LARGE
+    landmarks = project(camera.K[0], transform(camera.T_camera_world[0], _landmarks(body, T_world_joint))) / _LARGE
     return Portrait(rgb, share, landmarks)
 
 
@@ -280,7 +280,7 @@ def _behind(
     pool = drop.pool * cv2.GaussianBlur(oval, (0, 0), 0.012 * height)
     light = light * ((1 - cast) * (1 - pool) * (1 - drop.contact * np.clip(2.0 * contact, 0, 1)))[..., None]
     if drop.on_wall > 0:
-        shift = np.array([[1.0, 0, -0.09 * width * np.sign(drop.key[0]) * -1], [0, 1.0, 0.02 * height]])
+        shift = np.array([[1.0, 0, 0.09 * width * np.sign(drop.key[0])], [0, 1.0, 0.02 * height]])
         moved = cv2.GaussianBlur(cv2.warpAffine(share, shift, (width, height)), (0, 0), 0.012 * height)
         light = light * (1 - drop.on_wall * moved * (1 - on_floor[..., 0]))[..., None]
     corner = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5
@@ -302,7 +302,7 @@ def _developed(
     light: Float[np.ndarray, "height width 3"], config: PortraitConfig, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
     light = np.clip(light, 0, 1)
-    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    coded = srgb_from_linear(light)
     if config.noise > 0:
         coded = coded + config.noise * rng.standard_normal(coded.shape)
     rgb = (np.clip(coded, 0, 1) * 255 + 0.5).astype(np.uint8)

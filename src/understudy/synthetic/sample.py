@@ -18,6 +18,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.motion import BODY_JOINTS, Motion
+from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.io.encoding import film_frame, open_output
@@ -120,7 +121,7 @@ def draw_character() -> UInt8[np.ndarray, "height width 4"]:
 def _straight_srgb(premultiplied: Float[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 4"]:
     alpha = premultiplied[..., 3:]
     light = np.clip(premultiplied[..., :3] / np.maximum(alpha, 1e-4), 0, 1)
-    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    coded = srgb_from_linear(light)
     return (np.concatenate([coded * (alpha > 0), alpha], 2) * 255 + 0.5).astype(np.uint8)
 
 

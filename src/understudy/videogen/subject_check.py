@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from skimage.color import rgb2lab
 from torch import Tensor
 
+from understudy.geometry.colour import linear_from_srgb, srgb_from_linear
 from understudy.synthetic.endless import SceneDescription
 from understudy.synthetic.raycast_shading import AMBIENT
 from understudy.synthetic.world_subject import COLOURS
@@ -196,9 +197,9 @@ def _share_that_fits_worse(
     colours: Float[np.ndarray, "colour 3"],
     named: int,
 ) -> float:
-    linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4) / lamp
+    linear = linear_from_srgb(seen) / lamp
     linear = np.clip(np.median(linear, 0), 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    srgb = srgb_from_linear(linear)
     difference = rgb2lab(srgb[None, None])[0, 0] - colours
     difference[:, 0] *= LIGHTNESS_WEIGHT
     distance = np.linalg.norm(difference, axis=1)

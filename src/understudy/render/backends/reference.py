@@ -14,6 +14,7 @@ from understudy.core.character import Material
 from understudy.core.environment import Light
 from understudy.core.film import Take
 from understudy.core.passes import Passes
+from understudy.geometry.colour import linear_from_srgb
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import invert, transform
 from understudy.render.posing import PosedMesh, Poser, neighbours
@@ -225,8 +226,7 @@ def _texels(material: Material, uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarra
         for down in (0, 1):
             stored = material.texture[(corner[:, 1] + down) % height, (corner[:, 0] + right) % width] / 255.0
             encoded = stored[:, :3]
-            # sRGB to linear light: IEC 61966-2-1.
-            linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+            linear = linear_from_srgb(encoded)
             weight = (share[:, 0] if right else 1 - share[:, 0]) * (share[:, 1] if down else 1 - share[:, 1])
             texel += weight[:, None] * np.concatenate([linear, stored[:, 3:]], 1)
     return base * texel
