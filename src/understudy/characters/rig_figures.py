@@ -69,7 +69,7 @@ def choose_figure(rig: GltfRig, number: int | None, say: Callable[[str], None]) 
     left_out = list(dict.fromkeys(part.name for part in rig.parts if id(part) not in kept))
     if left_out:
         names = ", ".join(left_out[:SHOWN_NAMES]) + (" …" if len(left_out) > SHOWN_NAMES else "")
-        say(f"{file}: left out what hangs on no joint of the figure ({quoted(names)[1:-1]})")
+        say(f"{file}: left out what is no part of the figure ({quoted(names)[1:-1]})")
     return bodies[chosen]
 
 
