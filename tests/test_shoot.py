@@ -160,6 +160,19 @@ def test_of_many_pictures_some_are_taken_the_start_view_among_them(tmp_path):
     assert found.left_out == 68
 
 
+def test_a_picture_that_is_no_panorama_is_refused_before_it_is_developed(tmp_path, monkeypatch):
+    """To develop it takes several times its memory."""
+    import cv2
+
+    def develop(light):
+        raise AssertionError("it was developed")
+
+    monkeypatch.setattr("understudy.studio.set_pictures._srgb", develop)
+    cv2.imwrite(str(tmp_path / "wide.hdr"), np.ones((64, 640, 3), np.float32))
+    with pytest.raises(InputError, match="640×64 pixels; a panorama is twice as wide as high"):
+        read_set(tmp_path / "wide.hdr")
+
+
 def test_large_pictures_are_kept_small(tmp_path):
     write_png(tmp_path / "a.png", np.zeros((500, 4000, 3), np.uint8))
     assert read_set(tmp_path).pictures[0].shape == (192, 1536, 3)

@@ -58,13 +58,16 @@ def read_set(path: Path) -> PhotographedSet:
         step = max(len(files) / MOST_PICTURES, 1.0)
         chosen = [files[int(number * step)] for number in range(min(len(files), MOST_PICTURES))]
         return PhotographedSet(tuple(_small(_flat(file)) for file in chosen), left_out=len(files) - len(chosen))
-    is_light = path.suffix.lower() in LIGHT_SUFFIXES
-    picture = _srgb(read_light(path)) if is_light else _flat(path)
+    if path.suffix.lower() in LIGHT_SUFFIXES:
+        light = read_light(path)
+        height, width = light.shape[:2]
+        if width != 2 * height:
+            raise InputError(f"{path} has {width}×{height} pixels; a panorama is twice as wide as high")
+        return PhotographedSet((), _srgb(light))
+    picture = _flat(path)
     height, width = picture.shape[:2]
     if width == 2 * height:
         return PhotographedSet((), picture)
-    if is_light:
-        raise InputError(f"{path} has {width}×{height} pixels; a panorama is twice as wide as high")
     return PhotographedSet((_small(picture),))
 
 
