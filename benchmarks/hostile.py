@@ -43,7 +43,7 @@ from hostile_cases import all_cases  # noqa: E402
 from hostile_run import Case, Outcome, run_case  # noqa: E402
 from mutations import mutated  # noqa: E402
 
-from understudy.core.errors import UnderstudyError  # noqa: E402
+from understudy.runtime.errors import UnderstudyError  # noqa: E402
 
 MOST_MB, MOST_S = 300, 5.0
 PIECE = 500

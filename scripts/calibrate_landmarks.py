@@ -16,7 +16,6 @@ from scipy.ndimage import gaussian_filter1d
 
 from understudy.body.model import LANDMARK_JOINTS, BodyModel
 from understudy.core.camera import CameraPath
-from understudy.core.errors import NobodyInShot
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
 from understudy.decompose.body_priors import HABITS
@@ -27,6 +26,7 @@ from understudy.geometry.rigid import invert
 from understudy.geometry.rotations import matrix_from_vector, quaternion_from_matrix
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import open_shot
+from understudy.runtime.errors import NobodyInShot
 from understudy.synthetic.camera_moves import CameraMove
 from understudy.synthetic.motions import Action
 from understudy.synthetic.shots import SyntheticShotConfig, expose, set_up

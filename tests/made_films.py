@@ -9,8 +9,8 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
-from understudy.core.errors import FootageError
 from understudy.io.video import open_shot
+from understudy.runtime.errors import FootageError
 
 WIDTH, HEIGHT = 96, 64
 

@@ -9,7 +9,7 @@ import understudy
 
 PACKAGE = Path(understudy.__file__).parent
 LEVELS = [
-    {"geometry"},
+    {"geometry", "runtime"},
     {"core"},
     {"io", "render", "metrics", "body", "diffusion"},
     {"synthetic"},

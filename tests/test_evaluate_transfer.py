@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from understudy.cli.main import main
-from understudy.core.errors import InputError
 from understudy.core.film import Performance
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.io.cameras import write_camera_json
 from understudy.io.gltf import write_character
 from understudy.io.motions import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.runtime.errors import InputError
 from understudy.studio.evaluate_transfer import _settings, evaluate_film, evaluate_transfer, measured_rows
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors, shots_of, transfer_shot

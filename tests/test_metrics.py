@@ -7,11 +7,11 @@ import pytest
 import torch
 from lpips_weights import linear_weights, trunk_weights
 
-from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import invert, transform_from
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.metrics import camera, image, motion
 from understudy.metrics.lpips import Lpips
+from understudy.runtime.errors import FileFormatError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from understudy.core.errors import InputError
+from understudy.runtime.errors import InputError
 from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.studio.shoot_models import CHECKPOINTS

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from stage_files import write
 
-from understudy.core.errors import FileFormatError, InputError
 from understudy.io.temporary import temporary_name
+from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.project import MANIFEST, Project, file_hash
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.core.errors import FileFormatError, InputError
 from understudy.geometry.panorama import level_views
 from understudy.io.camera_sets import read_unreal_cameras
 from understudy.io.scene_dataset import finished_scenes, read_scene_clip, takes_of
+from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 

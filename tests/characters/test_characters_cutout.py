@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.characters.cutout import cut_out
-from understudy.core.errors import CharacterError
+from understudy.runtime.errors import CharacterError
 from understudy.synthetic.portraits import PORTRAITS, Portrait, take_portrait
 
 

@@ -14,13 +14,13 @@ from understudy.characters.legs import complete_legs
 from understudy.characters.parts import PARTS, figure_grid, label_parts
 from understudy.characters.picture import PictureConfig, character_from_picture
 from understudy.characters.stickfigure import fit_stick_figure
-from understudy.core.errors import CharacterError
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix, rotation_between
 from understudy.geometry.skinning import skin_vertices
 from understudy.io.images import write_png
+from understudy.runtime.errors import CharacterError
 
 SKIN, SHIRT, TROUSERS, SHOES, HAIR, PRINT = (
     (225, 180, 150), (190, 40, 40), (40, 50, 120), (60, 40, 30), (70, 45, 20), (240, 220, 40),

@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation
 from understudy.characters.rig import character_from_rig, held_props
 from understudy.characters.rig_names import limbs_from_names, plain_words
 from understudy.characters.rig_roles import find_roles, missing_roles
-from understudy.core.errors import CharacterError
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.kinematics import forward_kinematics, rest_pose
 from understudy.geometry.rotations import quaternion_from_matrix
 from understudy.geometry.skinning import skin_vertices
 from understudy.io.gltf import read_gltf, write_character
+from understudy.runtime.errors import CharacterError
 
 MIRRORED = {"Left": "Right", "Right": "Left"}
 SCHEMES = {

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.core.errors import BackendUnavailable
 from understudy.core.footage import LANDMARKS
 from understudy.decompose.landmarks import Crop, PoseModel, detector_anchors, refine_on_heatmaps, sample_crop
 from understudy.io.weights import ensure_weights
+from understudy.runtime.errors import BackendUnavailable
 
 
 @pytest.fixture(scope="module")

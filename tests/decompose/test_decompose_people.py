@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.core.errors import BackendUnavailable, FootageError
 from understudy.core.footage import LANDMARKS
 from understudy.decompose.landmarks import Crop, Pose
 from understudy.decompose.people import find_people
@@ -15,6 +14,7 @@ from understudy.decompose.rough_masks import MaskStore, own_mask, write_rough_ma
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import open_shot, read_frames, read_video
 from understudy.io.weights import ensure_weights
+from understudy.runtime.errors import BackendUnavailable, FootageError
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.plate import PlateConfig, clean_frames, make_clean_plate
 from understudy.decompose.plate_holes import HoleTally, PlateReport
@@ -18,6 +17,7 @@ from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.io import video
 from understudy.io.video import VideoWriter, open_shot, read_video
+from understudy.runtime.errors import FootageError
 
 WIDTH, HEIGHT = 320, 192
 RATE = Fraction(25)

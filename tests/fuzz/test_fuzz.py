@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutations import mutated
 
-from understudy.core.errors import UnderstudyError
+from understudy.runtime.errors import UnderstudyError
 
 EXAMPLES = {"film": 25, "matte": 25, "rig": 60, "edited bvh": 60, "bvh": 60, "manifest": 60}
 """How many damaged files of a kind, where that is not 120: some readers are slower."""

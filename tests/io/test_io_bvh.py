@@ -6,12 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from understudy.core.errors import FileFormatError
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix, quaternion_from_vector
 from understudy.io.bvh import parse_bvh, read_bvh, write_bvh
 from understudy.io.frame_rates import frame_rate_from_period
+from understudy.runtime.errors import FileFormatError
 
 
 def body_skeleton(seed: int = 0, turned: bool = False) -> Skeleton:

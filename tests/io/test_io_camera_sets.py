@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FileFormatError
 from understudy.geometry.projection import intrinsics, project
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import look_at
@@ -20,6 +19,7 @@ from understudy.io.camera_sets import (
     write_realestate10k,
     write_unreal_cameras,
 )
+from understudy.runtime.errors import FileFormatError
 
 
 def orbit(frames: int = 9) -> np.ndarray:

@@ -9,13 +9,13 @@ import pytest
 from moving_camera import moving_camera
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FileFormatError
 from understudy.geometry.projection import project
 from understudy.io.cameras import (
     read_camera_json,
     write_camera_json,
     write_camera_usda,
 )
+from understudy.runtime.errors import FileFormatError
 
 POINTS = np.random.default_rng(5).uniform(-0.5, 0.5, (6, 3)) + [0, 1, 0]
 

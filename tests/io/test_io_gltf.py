@@ -14,7 +14,6 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import CharacterError
 from understudy.core.film import Performance
 from understudy.core.motion import Motion
 from understudy.geometry.kinematics import forward_kinematics
@@ -24,6 +23,7 @@ from understudy.geometry.skinning import skin_vertices
 from understudy.io.gltf import read_gltf, read_gltf_motion, write_character, write_scene
 from understudy.io.gltf_animation import find_clip, node_tree, node_world_matrices, sample_keys
 from understudy.io.gltf_document import open_gltf
+from understudy.runtime.errors import CharacterError
 
 
 @pytest.fixture

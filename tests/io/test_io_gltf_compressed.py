@@ -5,11 +5,11 @@ import pytest
 from box_person import box_person
 from gltf_files import add_view, parts_of, write_glb
 
-from understudy.core.errors import CharacterError
 from understudy.io import gltf_compression
 from understudy.io.gltf import read_gltf, write_character
 from understudy.io.gltf_document import COMPONENT_TYPES, COMPONENTS
 from understudy.io.gltf_unpack import Piece, limit_memory, unpack
+from understudy.runtime.errors import CharacterError
 
 DracoPy = pytest.importorskip("DracoPy")
 meshopt = pytest.importorskip("meshopt")

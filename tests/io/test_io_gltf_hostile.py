@@ -13,9 +13,9 @@ from box_person import box_person
 from gltf_files import add_accessor, add_view, parts_of, write_glb
 from PIL import Image
 
-from understudy.core.errors import CharacterError
 from understudy.io.gltf import read_gltf, read_gltf_motion, read_gltf_rig, write_character
 from understudy.io.gltf_document import file_beside, files_beside
+from understudy.runtime.errors import CharacterError
 
 MOST_BYTES, MOST_S = 100 << 20, 5.0
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from understudy.core.errors import PictureError
 from understudy.io import images
 from understudy.io.images import read_picture, write_png
+from understudy.runtime.errors import PictureError
 
 
 def gradient(height: int = 80, width: int = 120, channels: int = 4) -> np.ndarray:
@@ -266,7 +266,7 @@ def test_odd_tiffs_are_right_or_one_sentence(tmp_path):
 REFUSE = """
 import resource, sys, time
 from pathlib import Path
-from understudy.core.errors import PictureError
+from understudy.runtime.errors import PictureError
 from understudy.io.images import read_picture
 for name in sys.argv[1:]:
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

@@ -11,8 +11,8 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from understudy.core.errors import PictureError
 from understudy.io.light_pictures import read_light
+from understudy.runtime.errors import PictureError
 
 HEAD = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n"
 
@@ -115,7 +115,7 @@ def refused(tmp_path) -> dict[str, tuple[str, bytes]]:
 READ = """
 import resource, sys, time
 from pathlib import Path
-from understudy.core.errors import PictureError
+from understudy.runtime.errors import PictureError
 from understudy.io.light_pictures import read_light
 for name in sys.argv[1:]:
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from box_person import box_person
 
-from understudy.core.errors import FileFormatError
 from understudy.core.footage import LandmarkTrack
 from understudy.core.motion import Motion
 from understudy.geometry.rotations import quaternion_from_vector
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.runtime.errors import FileFormatError
 
 
 @pytest.fixture

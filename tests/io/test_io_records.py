@@ -5,10 +5,10 @@ import tracemalloc
 
 import pytest
 
-from understudy.core.errors import FileFormatError
 from understudy.io.files import check_file, name_within, read_bytes, reading
 from understudy.io.records import NameWithin, Record, read_record
 from understudy.io.text import read_json
+from understudy.runtime.errors import FileFormatError
 
 
 class Clip(Record):

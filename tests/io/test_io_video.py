@@ -25,10 +25,10 @@ from made_films import (
     write_h264,
 )
 
-from understudy.core.errors import FootageError
 from understudy.io import video
 from understudy.io.decoding import decoded
 from understudy.io.video import VideoWriter, open_shot, read_frames, read_video, write_film
+from understudy.runtime.errors import FootageError
 
 
 @pytest.fixture(scope="module")

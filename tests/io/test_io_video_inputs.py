@@ -18,10 +18,10 @@ from av.video.frame import VideoFrame
 from made_films import clicks_s, film_with_sound, number_of, numbered, refused, write_h264
 from PIL import Image
 
-from understudy.core.errors import FootageError
 from understudy.io import decoding, film, video
 from understudy.io.decoding import sought
 from understudy.io.video import VideoWriter, open_shot, read_frames, write_film
+from understudy.runtime.errors import FootageError
 
 
 def trim(path: Path, start_s: Fraction, duration_s: Fraction) -> None:

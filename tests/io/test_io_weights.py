@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from understudy.core.errors import BackendUnavailable, FileFormatError
 from understudy.io import weights as module
 from understudy.io.weights import cache_folder, ensure_weights, list_weights, read_manifest, verify_weights
+from understudy.runtime.errors import BackendUnavailable, FileFormatError
 
 CONTENT = {"first.tflite": b"first weights" * 100, "second.tflite": b"second weights" * 50}
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.core.errors import FootageError
 from understudy.core.grain import GRAIN_NODES, Grain
 from understudy.core.passes import Passes
 from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.io.video import VideoWriter
 from understudy.refine.compose import Look, compose
 from understudy.refine.refine import clean_pictures, refine
+from understudy.runtime.errors import FootageError
 
 HEIGHT, WIDTH = 90, 120
 PLAIN = Look(np.zeros(3), np.ones(3), np.zeros(3), 0.0, None, 0.0, 4.0)

@@ -11,7 +11,6 @@ import pytest
 from understudy.core.camera import CameraPath
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.environment import Light
-from understudy.core.errors import BackendUnavailable
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion, Skeleton
 from understudy.geometry.projection import intrinsics, project, unproject
@@ -20,6 +19,7 @@ from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.render.backends import opengl_context
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.renderers import RENDERERS
+from understudy.runtime.errors import BackendUnavailable
 
 RATE = Fraction(24)
 KEY = np.array([0.4, 0.8, 0.45]) / np.linalg.norm([0.4, 0.8, 0.45])

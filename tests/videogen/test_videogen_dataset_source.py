@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from understudy.core.errors import InputError
+from understudy.runtime.errors import InputError
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.dataset_source import KEPT_BYTES, DatasetSource

@@ -9,9 +9,9 @@ import pytest
 import torch
 from lpips_weights import linear_weights, trunk_weights
 
-from understudy.core.errors import InputError
 from understudy.geometry.rotations import rotation_angle
 from understudy.metrics.lpips import Lpips
+from understudy.runtime.errors import InputError
 from understudy.studio.evaluate_scene import ALEXNET, EvaluateSceneConfig, evaluate_scene
 from understudy.studio.measured_films import MeasuredFilms
 from understudy.synthetic.clip_batch import ClipBatch

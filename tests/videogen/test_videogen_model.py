@@ -7,7 +7,7 @@ import pytest
 import torch
 from random_clips import RandomClips
 
-from understudy.core.errors import FileFormatError, InputError
+from understudy.runtime.errors import FileFormatError, InputError
 from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
 from understudy.videogen.conditioning import Geometry, OracleGeometry, joined, mapped
 from understudy.videogen.feed import prepared

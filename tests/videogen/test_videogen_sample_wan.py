@@ -14,11 +14,11 @@ from test_videogen_wan import tiny_wan_folder  # noqa: F401
 
 from understudy.cli.main import main
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FileFormatError, InputError
 from understudy.geometry.projection import intrinsics
 from understudy.io.cameras import read_camera_json
 from understudy.io.images import write_png
 from understudy.io.video import open_shot
+from understudy.runtime.errors import FileFormatError, InputError
 from understudy.videogen import train_wan as training_module
 from understudy.videogen.checkpoints import latest_checkpoint
 from understudy.videogen.sample import Sampling, frames_of

@@ -7,7 +7,7 @@ import torch
 from box_rooms import box_rooms
 from safetensors.torch import load_file, save_file
 
-from understudy.core.errors import BackendUnavailable, FileFormatError, InputError
+from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.conditioning import GeometrySource
 from understudy.videogen.correlation_encoder import (

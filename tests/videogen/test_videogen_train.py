@@ -18,8 +18,8 @@ import torch
 from random_clips import RandomClips
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import InputError, UnderstudyError
 from understudy.geometry.projection import intrinsics
+from understudy.runtime.errors import InputError, UnderstudyError
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin, latest_checkpoint, load_model
 from understudy.videogen.conditioning import Geometry, OracleGeometry

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from understudy.core.errors import FileFormatError
+from understudy.runtime.errors import FileFormatError
 from understudy.videogen.pose_encoding import cameras_from_encoding, encode_cameras, inverse_rigid, unproject
 from understudy.videogen.vggt import IGNORED_PREFIXES, VGGT, VggtConfig, load_vggt
 from understudy.videogen.vggt_heads import DenseHeadConfig

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from understudy.core.errors import BackendUnavailable, FileFormatError
+from understudy.runtime.errors import BackendUnavailable, FileFormatError
 from understudy.videogen.checkpoints import write_tensors
 from understudy.videogen.wan import (
     CineSceneWan,

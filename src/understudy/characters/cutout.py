@@ -9,7 +9,7 @@ from understudy.characters.backdrop import Backdrop, find_backdrop
 from understudy.characters.card import drawn_by_alpha, is_cut_out, opaque_window
 from understudy.characters.matting import outline, settle
 from understudy.characters.protocol import Detection
-from understudy.core.errors import CharacterError
+from understudy.runtime.errors import CharacterError
 
 __all__ = ["background_distance", "cut_out", "largest_figure"]
 

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
 from understudy.characters.protocol import Detection, LandmarkDetector
-from understudy.core.errors import CharacterError, quoted
 from understudy.io.files import read_bytes, reading
+from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints", "silhouette_score"]
 

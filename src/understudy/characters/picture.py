@@ -20,11 +20,11 @@ from understudy.characters.texture import paint_atlas, unwrap
 from understudy.characters.volume import surface_of_parts, vertex_normals
 from understudy.characters.weights import skin
 from understudy.core.character import Character, Material, Mesh
-from understudy.core.errors import CharacterError
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
-from understudy.core.progress import Progress, silent
 from understudy.geometry.rigid import transform_from
 from understudy.io.images import read_picture
+from understudy.runtime.errors import CharacterError
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["PictureConfig", "character_from_picture"]
 

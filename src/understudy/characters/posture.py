@@ -8,7 +8,7 @@ from scipy import ndimage
 from understudy.characters.joints import POINTS, FigureJoints
 from understudy.characters.protocol import Detection
 from understudy.core.character import Doubt
-from understudy.core.errors import CharacterError
+from understudy.runtime.errors import CharacterError
 
 __all__ = ["check_placed", "check_posture", "doubts_about"]
 

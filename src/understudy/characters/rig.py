@@ -10,13 +10,13 @@ from jaxtyping import Float
 from understudy.characters.rig_figures import choose_figure
 from understudy.characters.rig_names import is_below
 from understudy.core.character import Character, Mesh
-from understudy.core.errors import CharacterError, quoted
 from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
 from understudy.io.gltf_document import reading_rig
 from understudy.io.gltf_merge import GltfRig, character_from_parts
 from understudy.io.gltf_read import read_gltf_rig
+from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["character_from_rig", "held_props"]
 

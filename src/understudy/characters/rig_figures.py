@@ -8,10 +8,10 @@ import numpy as np
 from understudy.characters.rig_hanging import hung_by_position
 from understudy.characters.rig_names import is_below
 from understudy.characters.rig_roles import find_limbs, find_roles, has_limbs, missing_roles, shared_line
-from understudy.core.errors import CharacterError, quoted
 from understudy.geometry.kinematics import rest_pose
 from understudy.io.gltf_merge import GltfRig
 from understudy.io.gltf_primitives import RigPart
+from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["RigFigure", "choose_figure"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.checks import check_shape
 from understudy.core.film import Performance
-from understudy.core.progress import Progress, silent
+from understudy.runtime.checks import check_shape
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["CameraFit", "CameraFitter", "Framing"]
 

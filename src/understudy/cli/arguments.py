@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import tyro
 
-from understudy.core.errors import printable
+from understudy.runtime.errors import printable
 
 __all__ = ["parse"]
 

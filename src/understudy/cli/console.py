@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from understudy.core.errors import printable
-from understudy.core.progress import Progress
+from understudy.runtime.errors import printable
+from understudy.runtime.progress import Progress
 
 __all__ = ["ConsoleNarrator"]
 

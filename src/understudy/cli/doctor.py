@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from understudy.cli.arguments import parse
-from understudy.core.errors import BackendUnavailable
 from understudy.io.weights import cache_folder
+from understudy.runtime.errors import BackendUnavailable
 
 __all__ = ["main"]
 

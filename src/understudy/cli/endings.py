@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from understudy.core.errors import BackendUnavailable, InputError, UnderstudyError, quoted
+from understudy.runtime.errors import BackendUnavailable, InputError, UnderstudyError, quoted
 
 __all__ = ["Ended", "discard_output", "ending_by_signals", "ready_output", "sentence_and_code"]
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from understudy import __version__
 from understudy.cli.endings import Ended, discard_output, ending_by_signals, ready_output, sentence_and_code
-from understudy.core.errors import InputError, printable, quoted
+from understudy.runtime.errors import InputError, printable, quoted
 
 __all__ = ["VERBS", "main"]
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from understudy.core.errors import BackendUnavailable
+from understudy.runtime.errors import BackendUnavailable
 
 __all__ = ["needs_torch"]
 

@@ -9,7 +9,7 @@ import tyro
 
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
-from understudy.core.errors import printable
+from understudy.runtime.errors import printable
 from understudy.studio.config import RecastConfig
 
 __all__ = ["main"]

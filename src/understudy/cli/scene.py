@@ -11,7 +11,7 @@ import tyro
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.cli.needs import needs_torch
-from understudy.core.errors import InputError, printable, quoted
+from understudy.runtime.errors import InputError, printable, quoted
 
 __all__ = ["main"]
 

@@ -10,7 +10,7 @@ import tyro
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.cli.needs import needs_torch
-from understudy.core.errors import printable
+from understudy.runtime.errors import printable
 
 __all__ = ["main"]
 

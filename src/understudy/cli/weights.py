@@ -8,8 +8,8 @@ import tyro
 
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
-from understudy.core.errors import InputError, quoted
 from understudy.io.weights import cache_folder, ensure_weights, list_weights, read_manifest, verify_weights
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["main"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.checks import check_finite, check_rigid, check_shape
+from understudy.runtime.checks import check_finite, check_rigid, check_shape
 
 __all__ = ["SCENE_MOVES", "CameraMoveKind", "CameraPath"]
 

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from understudy.core.checks import check_finite, check_shape
 from understudy.core.motion import BODY_JOINTS, Skeleton
+from understudy.runtime.checks import check_finite, check_shape
 
 __all__ = ["Character", "Doubt", "Material", "Mesh"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.camera import CameraPath
-from understudy.core.checks import check_shape
+from understudy.runtime.checks import check_shape
 
 __all__ = ["SceneClip"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.checks import check_finite, check_shape
+from understudy.runtime.checks import check_finite, check_shape
 
 __all__ = ["Light"]
 

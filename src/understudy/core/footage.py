@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.checks import check_shape
+from understudy.runtime.checks import check_shape
 
 __all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter
 
-from understudy.core.checks import check_finite, check_shape
+from understudy.runtime.checks import check_finite, check_shape
 
 __all__ = ["GRAIN_NODES", "Grain", "estimate_grain", "flat_areas", "grain_field"]
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.checks import check_finite, check_rigid, check_shape
 from understudy.geometry.kinematics import forward_kinematics
+from understudy.runtime.checks import check_finite, check_rigid, check_shape
 
 __all__ = ["BODY_JOINTS", "BODY_PARENTS", "Motion", "Skeleton"]
 

@@ -11,7 +11,6 @@ from understudy.core.camera import CameraPath
 from understudy.core.character import Character
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import Motion
-from understudy.core.progress import Progress, silent
 from understudy.decompose.align import T_WORLD_CAMERA, camera_in_world, motion_in_world, world_from_solution
 from understudy.decompose.body_finish import bend_toes, spread_twist
 from understudy.decompose.body_outline import Surface
@@ -19,6 +18,7 @@ from understudy.decompose.body_pose import Pose
 from understudy.decompose.body_terms import State, project_landmarks
 from understudy.decompose.body_window import BodyFitConfig, BodyProblem, WindowFit, fit_window
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["ActorFit", "BodyFitConfig", "fit_actor"]
 

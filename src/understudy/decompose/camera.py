@@ -9,7 +9,6 @@ import numpy as np
 
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.footage import CameraSolution, Shot
-from understudy.core.progress import Progress, silent
 from understudy.decompose.bundle import Bundle, residuals
 from understudy.decompose.camera_frames import Fit, fit_of, pose_all_frames, still_fit
 from understudy.decompose.camera_parallax import solve_parallax
@@ -18,6 +17,7 @@ from understudy.decompose.keyframes import choose_keyframes, keyframe_tracks
 from understudy.decompose.tracks import PointTracks, TrackingConfig, track_set
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import rotation_angle
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["CameraConfig", "default_focal_px", "solve_camera", "solve_tracks"]
 

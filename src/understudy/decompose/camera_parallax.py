@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.core.colmap import pycolmap
 from understudy.decompose.bundle import Bundle, BundleConfig, adjust, noise_scale_px, refine_points
 from understudy.decompose.camera_rotation import bundle_of
 from understudy.decompose.tracks import PointTracks
 from understudy.io.temporary import temporary_folder
+from understudy.runtime.colmap import pycolmap
 
 __all__ = ["map_globally", "solve_parallax"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.footage import Shot
-from understudy.core.progress import Progress, silent
 from understudy.io.video import read_frames
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["CutConfig", "find_cuts"]
 

@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
-from understudy.core.ahead import ahead
 from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
-from understudy.core.progress import Progress, silent
 from understudy.decompose.guided_filter import guided_coefficients
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import read_frames, read_video
+from understudy.runtime.parallel import ahead
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["MaskConfig", "MaskRefiner", "refine_mask"]
 

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.ahead import ahead
-from understudy.core.errors import NobodyInShot
 from understudy.core.footage import LandmarkTrack, Shot
-from understudy.core.progress import Progress, silent
 from understudy.decompose.landmark_repair import RepairReport, repair_track
 from understudy.decompose.landmarks import PoseModel
 from understudy.decompose.person_tracker import PersonTracker, Track, TrackerConfig
 from understudy.decompose.rough_masks import MaskStore, own_mask, write_rough_masks
 from understudy.io.video import read_frames
 from understudy.io.weights import ensure_weights
+from understudy.runtime.errors import NobodyInShot
+from understudy.runtime.parallel import ahead
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["People", "PeopleConfig", "find_people"]
 

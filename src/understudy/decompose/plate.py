@@ -13,9 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
-from understudy.core.progress import Progress, silent
 from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_align import affine_residual, move
 from understudy.decompose.plate_anchor import ParallaxConfig
@@ -37,6 +35,8 @@ from understudy.decompose.plate_shadow import Beside, ShadowZone
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.decompose.plate_view import CanvasView
 from understudy.io.video import VideoWriter, read_frames
+from understudy.runtime.errors import FootageError
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["PlateConfig", "PlateReport", "clean_frames", "make_clean_plate"]
 

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FootageError
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_blend import BlendConfig, Box, box_of, in_shadow, spread_inwards
@@ -22,6 +21,7 @@ from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import foot_row, grown_by_what_moved, holes_of, read_masks, reduced
 from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
 from understudy.io.video import read_frames
+from understudy.runtime.errors import FootageError
 
 _SAMPLES = 12
 """Sources that tell what the clean set looks like."""

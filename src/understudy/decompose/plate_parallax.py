@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.footage import CameraSolution, Shot
 from understudy.core.grain import Grain, estimate_grain, flat_areas
-from understudy.core.progress import Progress
 from understudy.decompose.infill import InfillConfig
 from understudy.decompose.plate_anchor import Anchor, AnchorMaker, ParallaxConfig
 from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, luminance_of
@@ -25,6 +24,7 @@ from understudy.decompose.plate_holes import Holes, HoleTally, beside, foot_row,
 from understudy.decompose.plate_shadow import Beside, ShadowZone, moved_levels
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.io.video import read_frames
+from understudy.runtime.progress import Progress
 
 __all__ = ["fill_by_depth"]
 

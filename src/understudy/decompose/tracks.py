@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from understudy.core.ahead import ahead
 from understudy.core.footage import Shot
-from understudy.core.progress import Progress, silent
 from understudy.io.video import read_frames, read_video
+from understudy.runtime.parallel import ahead
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["PointTracks", "TrackingConfig", "follow_points", "read_union_of_masks", "track_set"]
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.core.progress import Progress, silent
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["SAMPLERS", "SamplerName", "VelocityField", "euler", "heun"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.budget import Budget
-from understudy.core.errors import FileFormatError, quoted
 from understudy.io.files import check_file, reading
 from understudy.io.temporary import whole_file
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import FileFormatError, quoted
 
 __all__ = ["read_arrays", "write_arrays"]
 

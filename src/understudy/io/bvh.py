@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from understudy.core.errors import FileFormatError
 from understudy.core.motion import Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import similarity
@@ -24,6 +23,7 @@ from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.bvh_text import BvhClip, parse_bvh
 from understudy.io.files import reading
 from understudy.io.text import replace_text
+from understudy.runtime.errors import FileFormatError
 
 __all__ = ["BvhClip", "parse_bvh", "read_bvh", "write_bvh"]
 

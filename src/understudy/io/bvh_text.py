@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from understudy.core.budget import Budget
-from understudy.core.errors import quoted
 from understudy.io.files import check_file, reading
 from understudy.io.frame_rates import frame_rate_from_period
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import quoted
 
 __all__ = ["BvhClip", "parse_bvh"]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.budget import Budget
 from understudy.core.camera import CameraPath
-from understudy.core.errors import quoted
 from understudy.geometry.rigid import invert, transform_from
 from understudy.io.files import read_bytes, reading
 from understudy.io.text import read_json, replace_text
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import quoted
 
 __all__ = [
     "cameras_from_unreal_text",

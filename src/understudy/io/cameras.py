@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FileFormatError
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import continuous, matrix_from_quaternion, quaternion_from_matrix
 from understudy.io.files import reading
 from understudy.io.records import Record, read_record
 from understudy.io.text import replace_text
+from understudy.runtime.errors import FileFormatError
 
 __all__ = [
     "read_camera_json",

@@ -21,10 +21,10 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from jaxtyping import UInt8, UInt16
 
-from understudy.core.errors import FootageError, quoted
 from understudy.io.colour import needs_colour_management, srgb_from_film
 from understudy.io.files import check_file, reading
 from understudy.io.mp4_index import check_mp4_index
+from understudy.runtime.errors import FootageError, quoted
 
 __all__ = [
     "check_colours",

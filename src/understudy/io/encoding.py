@@ -16,8 +16,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from jaxtyping import Float
 
-from understudy.core.errors import FileFormatError
 from understudy.io.temporary import temporary_name
+from understudy.runtime.errors import FileFormatError
 
 __all__ = ["VideoKind", "VideoWriter", "add_film_stream", "depth_table", "film_frame", "open_output"]
 

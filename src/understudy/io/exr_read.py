@@ -12,8 +12,8 @@ import numpy as np
 import OpenEXR
 from jaxtyping import Float32
 
-from understudy.core.budget import Budget
-from understudy.core.errors import InputError, quoted
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["ExrHeader", "read_exr", "read_exr_header"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from understudy.core.budget import Budget
-from understudy.core.errors import FileFormatError, InputError, quoted
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import FileFormatError, InputError, quoted
 
 __all__ = ["check_file", "claim_values", "name_within", "natural_key", "read_bytes", "reading"]
 

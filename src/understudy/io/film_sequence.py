@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from understudy.core.ahead import in_order
 from understudy.geometry.colour import linear_from_srgb_bytes
 from understudy.io.exr import picture_header, write_channels
+from understudy.runtime.parallel import in_order
 
 __all__ = ["write_sequence"]
 

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from understudy.core.budget import Budget
-from understudy.core.errors import FootageError, quoted
 from understudy.io.colour import ColourSpace, srgb_from_samples
 from understudy.io.decoding import MAX_PIXELS, deep_picture
 from understudy.io.exr_read import ExrHeader, read_exr, read_exr_header
 from understudy.io.files import check_file, reading
 from understudy.io.images import picture_size, read_picture
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import FootageError, quoted
 
 __all__ = ["FRAME_SUFFIXES", "FrameHeader", "read_frame_header", "read_frame_picture"]
 

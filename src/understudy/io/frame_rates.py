@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from understudy.core.errors import FootageError, quoted
+from understudy.runtime.errors import FootageError, quoted
 
 __all__ = ["check_pace", "frame_rate_from_decimal", "frame_rate_from_period"]
 

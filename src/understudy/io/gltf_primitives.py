@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.core.errors import CharacterError
 from understudy.geometry.rigid import transform
 from understudy.io.gltf_animation import NodeTree
 from understudy.io.gltf_document import COMPONENTS, EVERY_ROW, FARTHEST, GltfDocument
 from understudy.io.gltf_materials import texture_slot, transform_uv
 from understudy.io.gltf_records import MeshEntry, Node, Primitive
 from understudy.io.gltf_skins import BoundJoints
+from understudy.runtime.errors import CharacterError
 
 __all__ = ["RigPart", "claim_surfaces", "read_parts", "vertex_normals"]
 

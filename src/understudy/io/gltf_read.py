@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.core.character import Character
-from understudy.core.errors import CharacterError
 from understudy.core.motion import BODY_JOINTS, Motion
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf_animation import (
@@ -27,6 +26,7 @@ from understudy.io.gltf_document import GltfDocument, open_gltf, reading_rig
 from understudy.io.gltf_merge import GltfRig, character_from_parts
 from understudy.io.gltf_primitives import claim_surfaces, read_parts
 from understudy.io.gltf_skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
+from understudy.runtime.errors import CharacterError
 
 __all__ = ["read_gltf", "read_gltf_clip_names", "read_gltf_motion", "read_gltf_rig"]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.errors import CharacterError
 from understudy.core.motion import Skeleton
 from understudy.geometry.rigid import invert, transform_from
 from understudy.io.gltf_animation import NodeTree
 from understudy.io.gltf_document import FARTHEST, GltfDocument
+from understudy.runtime.errors import CharacterError
 
 __all__ = ["ROLES_KEY", "BoundJoints", "bind_joints", "rigid_part"]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.errors import CharacterError, quoted
+from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["Piece", "can_unpack", "unpack"]
 

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from understudy.core.budget import Budget
-from understudy.core.errors import PictureError, quoted
 from understudy.io.files import check_file, reading
 from understudy.io.picture_colour import in_srgb
 from understudy.io.temporary import whole_file
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import PictureError, quoted
 
 __all__ = ["PICTURE_SUFFIXES", "picture_size", "read_picture", "write_png"]
 

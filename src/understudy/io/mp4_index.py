@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from understudy.core.budget import Budget
-from understudy.core.errors import FootageError, quoted
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import FootageError, quoted
 
 __all__ = ["check_mp4_index"]
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
-from understudy.core.errors import FileFormatError, InputError, quoted
 from understudy.io.files import claim_values, name_within, read_bytes
+from understudy.runtime.errors import FileFormatError, InputError, quoted
 
 __all__ = ["NameWithin", "Record", "parse_record", "read_record"]
 

@@ -22,7 +22,6 @@ from PIL import Image
 
 from understudy.core.camera import CameraPath
 from understudy.core.clip import SceneClip
-from understudy.core.errors import FileFormatError, quoted
 from understudy.geometry.projection import intrinsics
 from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
 from understudy.io.encoding import VideoKind, VideoWriter
@@ -31,6 +30,7 @@ from understudy.io.records import Record, read_record
 from understudy.io.temporary import whole_file
 from understudy.io.text import replace_text
 from understudy.io.video import read_video
+from understudy.runtime.errors import FileFormatError, quoted
 
 __all__ = [
     "LENS_MM",

@@ -13,7 +13,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import Int, UInt8
 
-from understudy.core.errors import FootageError, quoted
 from understudy.core.footage import Shot
 from understudy.io.decoding import (
     check_colours,
@@ -32,6 +31,7 @@ from understudy.io.encoding import VideoKind, VideoWriter, depth_table
 from understudy.io.film import Sound, write_film, write_sound
 from understudy.io.frame_rates import check_pace
 from understudy.io.sequences import find_pictures, open_sequence, sequence_frames
+from understudy.runtime.errors import FootageError, quoted
 
 __all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film", "write_sound"]
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from understudy.core.errors import BackendUnavailable, FileFormatError
-from understudy.core.progress import Progress, silent
 from understudy.io.temporary import temporary_folder
+from understudy.runtime.errors import BackendUnavailable, FileFormatError
+from understudy.runtime.progress import Progress, silent
 
 __all__ = [
     "MANIFEST",

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.core.errors import FileFormatError
+from understudy.runtime.errors import FileFormatError
 
 __all__ = ["Lpips"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from understudy.core.ahead import ahead, in_order
-from understudy.core.errors import FootageError
 from understudy.core.passes import Passes
-from understudy.core.progress import Progress, silent
 from understudy.io.video import read_video
 from understudy.refine.compose import Look, compose
+from understudy.runtime.errors import FootageError
+from understudy.runtime.parallel import ahead, in_order
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["clean_pictures", "refine"]
 

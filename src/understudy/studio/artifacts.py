@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float
 from pydantic import ConfigDict, Field
 
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.checks import check_finite, check_shape
 from understudy.core.environment import Light
-from understudy.core.errors import FileFormatError, printable, quoted
 from understudy.core.footage import CameraSolution, Sightings
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
 from understudy.io.records import Record, read_record
+from understudy.runtime.checks import check_finite, check_shape
+from understudy.runtime.errors import FileFormatError, printable, quoted
 
 __all__ = [
     "load_alignment",

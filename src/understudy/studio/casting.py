@@ -12,14 +12,14 @@ from understudy.characters.picture import PictureConfig, character_from_picture
 from understudy.characters.protocol import Detection
 from understudy.characters.rig import character_from_rig
 from understudy.core.character import Character
-from understudy.core.errors import CharacterError, InputError
-from understudy.core.progress import Progress
 from understudy.decompose.landmarks import Crop, Pose, PoseModel
 from understudy.io.files import check_file
 from understudy.io.gltf import write_character
 from understudy.io.gltf_document import files_beside
 from understudy.io.images import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
+from understudy.runtime.errors import CharacterError, InputError
+from understudy.runtime.progress import Progress
 from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
 from understudy.studio.project import Project

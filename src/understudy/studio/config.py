@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from understudy.core.errors import InputError
 from understudy.core.passes import PassKind
 from understudy.io.colour import ColourSpace
+from understudy.runtime.errors import InputError
 
 __all__ = ["FilmCodec", "RecastConfig"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.footage import Shot
-from understudy.core.progress import Progress
+from understudy.runtime.progress import Progress
 from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
 from understudy.studio.project import Project, StageRecord, files_hash

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
-from understudy.core.errors import BackendUnavailable
 from understudy.io.weights import list_weights, verify_bundled, verify_weights
+from understudy.runtime.errors import BackendUnavailable
 
 __all__ = ["BACKENDS", "Backend", "Finding", "examine"]
 

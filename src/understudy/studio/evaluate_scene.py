@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from understudy.core.checks import check_option
-from understudy.core.errors import InputError
 from understudy.io.text import replace_text
 from understudy.io.weights import ensure_weights
 from understudy.metrics.lpips import Lpips
+from understudy.runtime.checks import check_option
+from understudy.runtime.errors import InputError
 from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
 from understudy.studio.measured_films import MeasuredFilms
 from understudy.studio.narration import Narrator, SilentNarrator

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import JsonValue
 
 from understudy.characters.rig import character_from_rig
-from understudy.core.errors import InputError, quoted
 from understudy.core.film import Performance
 from understudy.io.bvh_text import MAX_FILE_BYTES
 from understudy.io.cameras import read_camera_json
@@ -17,6 +16,7 @@ from understudy.io.files import check_file
 from understudy.io.motions import read_motion_npz
 from understudy.io.records import Record, read_record
 from understudy.io.text import replace_text
+from understudy.runtime.errors import InputError, quoted
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
 from understudy.studio.project import file_hash

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.core.ahead import behind
 from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
-from understudy.core.progress import Progress
 from understudy.io.cameras import read_camera_json
 from understudy.io.gltf import write_scene
 from understudy.io.passes import PASS_FILES, PassWriter, read_passes
@@ -23,6 +21,8 @@ from understudy.refine.look import LookSample, RefineConfig, measure_look
 from understudy.refine.refine import clean_pictures, refine
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
+from understudy.runtime.parallel import behind
+from understudy.runtime.progress import Progress
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.cut import Cut
 from understudy.studio.stages import actor_performance, people_count, presence, understudy_performance

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy import __version__
-from understudy.core.errors import FileFormatError
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
+from understudy.runtime.errors import FileFormatError
 from understudy.videogen.evaluate import CameraFigures, ClipFigures, SubjectFigures, Take
 from understudy.videogen.evaluate_models import Film, TrainedModel
 

@@ -14,12 +14,12 @@ from jaxtyping import Float
 
 from understudy.characters.rig_roles import find_roles, missing_roles
 from understudy.core.character import Character
-from understudy.core.errors import FileFormatError, InputError
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, matrix_from_vector, quaternion_from_matrix, quaternion_multiply
 from understudy.io.bvh import local_quaternions, read_bvh
 from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.runtime.errors import FileFormatError, InputError
 from understudy.synthetic.lens import motion_at
 
 __all__ = ["captured_motion"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
-from understudy.core.progress import Progress, silent
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["Narrator", "SilentNarrator"]
 

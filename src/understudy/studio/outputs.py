@@ -6,8 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from understudy.core.errors import InputError, quoted
 from understudy.io.temporary import remove_abandoned
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["clear_scratch", "own_folder", "scratch_folder", "writable_folder"]
 

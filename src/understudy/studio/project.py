@@ -29,11 +29,11 @@ from filelock import FileLock, Timeout
 from pydantic import Field, JsonValue
 
 from understudy import __version__
-from understudy.core.budget import Budget
-from understudy.core.errors import InputError, quoted
 from understudy.io.files import check_file, read_bytes
 from understudy.io.records import NameWithin, Record, parse_record
 from understudy.io.temporary import whole_file
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import InputError, quoted
 from understudy.studio.outputs import clear_scratch, own_folder
 
 __all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "files_hash"]

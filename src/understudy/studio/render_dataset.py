@@ -13,14 +13,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from understudy.core.camera import CameraPath
-from understudy.core.checks import check_option
 from understudy.core.clip import SceneClip
-from understudy.core.errors import InputError, quoted
-from understudy.core.progress import Progress, silent
 from understudy.geometry.projection import intrinsics
 from understudy.io.scene_dataset import LENS_MM, SENSOR_MM, finished_scenes, write_scene_clip
 from understudy.io.temporary import remove_abandoned
 from understudy.io.text import read_json, replace_text
+from understudy.runtime.checks import check_option
+from understudy.runtime.errors import InputError, quoted
+from understudy.runtime.progress import Progress, silent
 from understudy.studio.outputs import own_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl

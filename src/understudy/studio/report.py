@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.core.ahead import ahead
-from understudy.core.errors import printable
 from understudy.core.footage import Shot
-from understudy.core.progress import Progress
 from understudy.io.files import reading
 from understudy.io.passes import PASS_FILES
 from understudy.io.temporary import temporary_folder
 from understudy.io.video import VideoWriter, read_frames, read_video
+from understudy.runtime.errors import printable
+from understudy.runtime.parallel import ahead
+from understudy.runtime.progress import Progress
 from understudy.studio.cut import Cut
 from understudy.studio.delivery import film_name, read_film
 from understudy.studio.narration import Narrator

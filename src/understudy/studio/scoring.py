@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import InputError
 from understudy.core.film import Performance, Take
 from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.rigid import invert, transform
@@ -23,6 +22,7 @@ from understudy.metrics.motion import (
     wa_mpjpe_mm,
 )
 from understudy.render.backends.opengl import OpenGL
+from understudy.runtime.errors import InputError
 from understudy.studio.filming import FLAT_LIGHT
 from understudy.studio.truth import Truth
 

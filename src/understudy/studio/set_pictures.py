@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.core.errors import InputError, quoted
 from understudy.geometry.colour import LUMA, srgb_bytes_from_linear
 from understudy.geometry.panorama import level_views
 from understudy.io.files import natural_key, reading
 from understudy.io.images import PICTURE_SUFFIXES, read_picture
 from understudy.io.light_pictures import LIGHT_SUFFIXES, read_light
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["PhotographedSet", "read_set"]
 

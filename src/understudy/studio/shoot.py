@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.core.camera import SCENE_MOVES, CameraPath
-from understudy.core.checks import check_option
-from understudy.core.errors import InputError, quoted
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.encoding import VideoWriter
 from understudy.io.images import write_png
+from understudy.runtime.checks import check_option
+from understudy.runtime.errors import InputError, quoted
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
 from understudy.studio.set_pictures import read_set

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import UInt8
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import BackendUnavailable, InputError
-from understudy.core.progress import Progress
 from understudy.geometry.projection import intrinsics
+from understudy.runtime.errors import BackendUnavailable, InputError
+from understudy.runtime.progress import Progress
 from understudy.studio.shoot import CameraWords, ShootConfig
 from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.synthetic.scene_moves import MOVES, SceneMoves

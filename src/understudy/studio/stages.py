@@ -13,9 +13,7 @@ from jaxtyping import Bool
 
 from understudy.characters.rig import character_from_rig
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
-from understudy.core.errors import FileFormatError, InputError, NobodyInShot
 from understudy.core.film import Performance
-from understudy.core.progress import Progress
 from understudy.decompose.body import BodyFitConfig, fit_actor
 from understudy.decompose.camera import CameraConfig, solve_camera
 from understudy.decompose.masks import MaskConfig, refine_mask
@@ -29,6 +27,8 @@ from understudy.io.gltf import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
 from understudy.io.video import read_video
 from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot
+from understudy.runtime.progress import Progress
 from understudy.studio.artifacts import (
     load_fit,
     load_presence,

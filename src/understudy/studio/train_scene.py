@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from understudy.core.checks import check_option
-from understudy.core.errors import InputError
+from understudy.runtime.checks import check_option
+from understudy.runtime.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
 from understudy.synthetic.endless import ClipSizes, EndlessClips

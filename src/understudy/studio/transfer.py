@@ -10,8 +10,6 @@ import numpy as np
 
 from understudy.cinematography.camera_fit import fit_camera
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.checks import check_option
-from understudy.core.errors import InputError
 from understudy.core.film import Performance
 from understudy.decompose.body import ActorFit, fit_actor
 from understudy.decompose.camera import solve_camera
@@ -21,6 +19,8 @@ from understudy.io.motions import write_landmarks_npz
 from understudy.io.video import open_shot
 from understudy.metrics.motion import mpjpe_mm
 from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.runtime.checks import check_option
+from understudy.runtime.errors import InputError
 from understudy.studio.mocap import captured_motion
 from understudy.studio.narration import Narrator
 from understudy.studio.scoring import score_body, score_silhouettes

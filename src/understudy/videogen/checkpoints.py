@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from understudy.core.budget import Budget
-from understudy.core.errors import FileFormatError, quoted
 from understudy.io.files import check_file, reading
 from understudy.io.temporary import whole_file
 from understudy.io.text import read_json, replace_text
+from understudy.runtime.budget import Budget
+from understudy.runtime.errors import FileFormatError, quoted
 from understudy.videogen.conditioning import GeometryPart
 from understudy.videogen.model import ModelConfig, VideoTransformer
 from understudy.videogen.words import Vocabulary

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from understudy.core.errors import FileFormatError
+from understudy.runtime.errors import FileFormatError
 from understudy.videogen.alignment import align_rotations
 from understudy.videogen.checkpoints import read_tensors, write_tensors
 from understudy.videogen.matching import (

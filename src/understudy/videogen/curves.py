@@ -13,12 +13,12 @@ from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
 
-from understudy.core.errors import FileFormatError, UnderstudyError
-from understudy.core.progress import Progress
 from understudy.io.files import read_bytes
 from understudy.io.images import write_png
 from understudy.io.records import Record, parse_record
 from understudy.io.text import replace_text
+from understudy.runtime.errors import FileFormatError, UnderstudyError
+from understudy.runtime.progress import Progress
 from understudy.videogen.sample import frames_of
 
 __all__ = ["Curves", "read_curves", "write_contact_sheet"]

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from understudy.core.errors import InputError
 from understudy.geometry.panorama import level_views
 from understudy.geometry.rigid import invert
 from understudy.io.scene_dataset import finished_scenes, frame_count, read_scene_clip
+from understudy.runtime.errors import InputError
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipSizes
 

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from understudy.core.progress import Progress, silent
 from understudy.geometry.rotations import rotation_angle
 from understudy.metrics.camera import cam_mc, rotation_error_sum, translation_error_sum
 from understudy.metrics.image import ssim
 from understudy.metrics.lpips import Lpips
+from understudy.runtime.progress import Progress, silent
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
 from understudy.synthetic.scene_moves import MoveMix

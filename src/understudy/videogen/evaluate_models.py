@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from understudy.core.errors import InputError
+from understudy.runtime.errors import InputError
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.checkpoints import SavedModel, latest_checkpoint, load_model
 from understudy.videogen.conditioning import GeometrySource

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.core.errors import UnderstudyError
+from understudy.runtime.errors import UnderstudyError
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.synthetic.endless import ClipSizes, EndlessClips
 from understudy.videogen.conditioning import (

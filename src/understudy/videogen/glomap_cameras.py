@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.core.colmap import pycolmap
 from understudy.io.images import write_png
 from understudy.io.temporary import temporary_folder
+from understudy.runtime.colmap import pycolmap
 
 __all__ = ["glomap_poses"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from understudy.core.errors import InputError
+from understudy.runtime.errors import InputError
 from understudy.videogen.conditioning import GeometryPart
 from understudy.videogen.model import ModelConfig
 from understudy.videogen.train import TrainingConfig

@@ -10,12 +10,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import InputError
-from understudy.core.progress import Progress, silent
 from understudy.diffusion.guidance import guided
 from understudy.diffusion.samplers import SAMPLERS, SamplerName
 from understudy.diffusion.schedule import sampling_times, velocity_from_prediction
 from understudy.geometry.rigid import invert
+from understudy.runtime.errors import InputError
+from understudy.runtime.progress import Progress, silent
 from understudy.videogen.conditioning import CONDITIONS, Conditions, at_size
 from understudy.videogen.model import VideoTransformer
 from understudy.videogen.scene_encoder import SceneEncoder

@@ -10,12 +10,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from understudy.core.camera import CameraPath
-from understudy.core.errors import FileFormatError, InputError
-from understudy.core.progress import Progress, silent
 from understudy.diffusion.guidance import guided
 from understudy.diffusion.samplers import SAMPLERS
 from understudy.diffusion.schedule import sampling_times
 from understudy.geometry.rigid import invert
+from understudy.runtime.errors import FileFormatError, InputError
+from understudy.runtime.progress import Progress, silent
 from understudy.videogen.checkpoints import WAN_JSON, read_document
 from understudy.videogen.conditioning import CONDITIONS
 from understudy.videogen.sample import Sampling, frames_of

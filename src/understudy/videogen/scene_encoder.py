@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.core.errors import BackendUnavailable, InputError
 from understudy.io.weights import cache_folder
+from understudy.runtime.errors import BackendUnavailable, InputError
 from understudy.synthetic.clip_batch import ClipBatch
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry

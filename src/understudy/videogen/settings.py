@@ -1,6 +1,6 @@
 """What users set for every verb that makes clips: seeds and devices, checked."""
 
-from understudy.core.errors import InputError
+from understudy.runtime.errors import InputError
 
 __all__ = ["LAST_SEED", "check_seed", "device_named"]
 

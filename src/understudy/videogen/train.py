@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.core.progress import Progress, silent
 from understudy.diffusion.schedule import TimeSampling, noised, velocity_error
+from understudy.runtime.progress import Progress, silent
 from understudy.videogen.checkpoints import GeometryOrigin, write_checkpoint
 from understudy.videogen.conditioning import GeometrySource
 from understudy.videogen.curves import Curves, write_contact_sheet

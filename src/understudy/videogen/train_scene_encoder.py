@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.core.errors import UnderstudyError
-from understudy.core.progress import Progress, silent
 from understudy.io.text import replace_text
+from understudy.runtime.errors import UnderstudyError
+from understudy.runtime.progress import Progress, silent
 from understudy.videogen.checkpoints import write_resumable
 from understudy.videogen.correlation_encoder import (
     DEEPEST_M,

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from understudy.core.errors import InputError
-from understudy.core.progress import Progress, silent
 from understudy.diffusion.schedule import noised
+from understudy.runtime.errors import InputError
+from understudy.runtime.progress import Progress, silent
 from understudy.videogen.checkpoints import WAN_JSON, write_document, write_resumable, write_tensors
 from understudy.videogen.conditioning import CONDITIONS
 from understudy.videogen.curves import Curves

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from understudy.core.errors import FileFormatError
+from understudy.runtime.errors import FileFormatError
 from understudy.videogen.pose_encoding import cameras_from_encoding
 from understudy.videogen.vggt_blocks import Block, PictureEncoder, grid_rotation
 from understudy.videogen.vggt_heads import CameraHead, DenseHead, DenseHeadConfig, depth_from, points_from

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5EncoderModel
 
-from understudy.core.errors import BackendUnavailable
+from understudy.runtime.errors import BackendUnavailable
 from understudy.videogen.checkpoints import read_tensors
 from understudy.videogen.conditioning import camera_numbers
 from understudy.videogen.scene_encoder import GeometryProjection

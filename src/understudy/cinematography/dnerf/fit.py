@@ -28,9 +28,9 @@ from understudy.cinematography.protocol import CameraFit, Framing
 from understudy.cinematography.stand_in import StandIn, common_roles, foot_contact, stand_in
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.film import Performance
-from understudy.core.progress import Progress, silent
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import matrix_from_vector
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["FieldFit", "fit_camera_by_field", "key_frames", "moved_by_offsets"]
 

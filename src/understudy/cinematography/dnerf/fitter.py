@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from understudy.cinematography.dnerf.config import CPU, DNeRFConfig
 from understudy.cinematography.protocol import CameraFit, CameraFitter
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.errors import BackendUnavailable
 from understudy.core.film import Performance
-from understudy.core.progress import Progress, silent
+from understudy.runtime.errors import BackendUnavailable
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["DNeRFFitter"]
 

@@ -27,7 +27,7 @@ from understudy.cinematography.dnerf.terms import (
 from understudy.cinematography.dnerf.training import pixel_grid
 from understudy.cinematography.dnerf.volume import box_span, render_rays
 from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.progress import Progress, silent
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["ActorShown", "Inversion", "TermValues", "invert_field", "moved_cameras"]
 

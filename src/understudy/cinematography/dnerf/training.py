@@ -14,7 +14,7 @@ from understudy.cinematography.dnerf.pictures import BodyPictures
 from understudy.cinematography.dnerf.rays import BoxSpace, as_tensor, camera_rays
 from understudy.cinematography.dnerf.volume import RayPicture, Rays, box_span, render_rays
 from understudy.core.camera import CameraPath
-from understudy.core.progress import Progress, silent
+from understudy.runtime.progress import Progress, silent
 
 __all__ = ["pixel_grid", "train_field"]
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import moderngl
 
-from understudy.core.errors import BackendUnavailable
+from understudy.runtime.errors import BackendUnavailable
 
 __all__ = ["load_shader", "open_context"]
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from understudy.core.ahead import ahead, behind, in_order
+from understudy.runtime.parallel import ahead, behind, in_order
 
 
 def numbers(count: int, made: list[int]):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from understudy.core.errors import FileFormatError, InputError, quoted
+from understudy.runtime.errors import FileFormatError, InputError, quoted
 
 __all__ = ["Budget"]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from understudy.core.budget import Budget
-from understudy.core.checks import check_option
-from understudy.core.errors import CharacterError, FileFormatError, InputError, quoted
+from understudy.runtime.budget import Budget
+from understudy.runtime.checks import check_option
+from understudy.runtime.errors import CharacterError, FileFormatError, InputError, quoted
 
 
 @pytest.mark.parametrize("given", ["\x1b[2J\x07", "a\nb\rc", "\u202egnp.exe", "\ud800", "\u2028", "\x00", "a\u2000b"])

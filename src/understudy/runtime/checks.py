@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from understudy.core.errors import InputError, quoted
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["check_finite", "check_option", "check_rigid", "check_shape"]
 
