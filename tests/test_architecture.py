@@ -11,6 +11,7 @@ PACKAGE = Path(understudy.__file__).parent
 LEVELS = [
     {"geometry", "runtime"},
     {"core"},
+    {"imaging", "solvers"},
     {"io", "render", "metrics", "body", "diffusion"},
     {"synthetic"},
     {"decompose", "characters", "retarget", "cinematography", "refine", "videogen"},

@@ -11,15 +11,15 @@ import pytest
 
 from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes
-from understudy.geometry.colour import (
+from understudy.geometry.projection import project
+from understudy.geometry.rigid import transform
+from understudy.geometry.rotations import look_at
+from understudy.imaging.colour import (
     linear_from_srgb,
     linear_from_srgb_bytes,
     srgb_bytes_from_linear,
     srgb_from_linear,
 )
-from understudy.geometry.projection import project
-from understudy.geometry.rigid import transform
-from understudy.geometry.rotations import look_at
 from understudy.io.passes import PassWriter, read_passes
 
 

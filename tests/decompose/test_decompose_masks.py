@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS, LandmarkTrack
-from understudy.decompose.guided_filter import guided_coefficients
 from understudy.decompose.masks import MaskRefiner, refine_mask
+from understudy.imaging.guided_filter import guided_coefficients
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import open_shot, read_video
 

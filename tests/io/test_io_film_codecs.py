@@ -11,7 +11,7 @@ import pytest
 from made_films import clicks_s, film_with_sound, number_of, numbered, write_h264
 
 from understudy.core.footage import Shot
-from understudy.geometry.colour import linear_from_srgb_bytes
+from understudy.imaging.colour import linear_from_srgb_bytes
 from understudy.io.film_sequence import write_sequence
 from understudy.io.video import open_shot, read_frames, read_video, write_film, write_sound
 

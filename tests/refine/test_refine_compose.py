@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.core.grain import GRAIN_NODES, Grain
 from understudy.core.passes import Passes
-from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.imaging.grain import GRAIN_NODES, Grain
 from understudy.io.video import VideoWriter
 from understudy.refine.compose import Look, compose
 from understudy.refine.refine import clean_pictures, refine

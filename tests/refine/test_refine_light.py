@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from understudy.core.environment import Light
-from understudy.geometry.colour import srgb_bytes_from_linear
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at
+from understudy.imaging.colour import srgb_bytes_from_linear
 from understudy.refine.light import LightSample, estimate_light
 from understudy.refine.shadow_match import match_shadow
 

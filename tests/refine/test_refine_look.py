@@ -6,7 +6,7 @@ import pytest
 
 from understudy.core.environment import Light
 from understudy.core.passes import Passes
-from understudy.geometry.colour import linear_from_srgb_bytes
+from understudy.imaging.colour import linear_from_srgb_bytes
 from understudy.refine.look import LookSample, RefineConfig, measure_look, shadow_share
 
 HEIGHT, WIDTH = 240, 320

@@ -194,7 +194,7 @@ def test_coarser_patterns_are_means_of_finer_ones() -> None:
 
 
 def test_linear_light_is_srgb_undone() -> None:
-    from understudy.geometry.colour import linear_from_srgb
+    from understudy.imaging.colour import linear_from_srgb
 
     value = np.linspace(0, 1, 50)
     np.testing.assert_allclose(linear(torch.tensor(value)).numpy(), linear_from_srgb(value), atol=1e-7)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
 from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
-from understudy.decompose.guided_filter import guided_coefficients
+from understudy.imaging.guided_filter import guided_coefficients
 from understudy.io.encoding import VideoWriter
 from understudy.io.video import read_frames, read_video
 from understudy.runtime.parallel import ahead

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from understudy.core.footage import CameraSolution, Shot
-from understudy.decompose.infill import InfillConfig, infill
 from understudy.decompose.plate_align import affine_residual, move
 from understudy.decompose.plate_anchor import ParallaxConfig
 from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, match_tone
@@ -34,6 +33,7 @@ from understudy.decompose.plate_parallax import fill_by_depth
 from understudy.decompose.plate_shadow import Beside, ShadowZone
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.decompose.plate_view import CanvasView
+from understudy.imaging.inpaint import InfillConfig, infill
 from understudy.io.video import VideoWriter, read_frames
 from understudy.runtime.errors import FootageError
 from understudy.runtime.progress import Progress, silent

@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution, Shot
-from understudy.decompose.infill import InfillConfig, infill
-from understudy.decompose.plate_blend import BlendConfig, Box, box_of, in_shadow, spread_inwards
+from understudy.decompose.plate_blend import BlendConfig, Box, box_of, in_shadow
 from understudy.decompose.plate_depth import Source, carry_inverse_depth, look_into, small_box
 from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import foot_row, grown_by_what_moved, holes_of, read_masks, reduced
 from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
+from understudy.imaging.inpaint import InfillConfig, infill, spread_inwards
 from understudy.io.video import read_frames
 from understudy.runtime.errors import FootageError
 

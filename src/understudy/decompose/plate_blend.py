@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.core.grain import Grain, grain_field
-from understudy.geometry.colour import LUMA
+from understudy.imaging.colour import LUMA
+from understudy.imaging.grain import Grain, grain_field
+from understudy.imaging.inpaint import spread_inwards
 
 __all__ = [
     "BlendConfig",
@@ -19,7 +20,6 @@ __all__ = [
     "hole_of",
     "luminance_of",
     "match_tone",
-    "spread_inwards",
     "what_moved",
 ]
 
@@ -145,35 +145,6 @@ def match_tone(
         error = np.abs(b - gain[:, None] * a - offset[:, None]).max(0)
         inlier = (error < max(6.0, 2.5 * float(np.median(error)))) & unclipped
     return gain, offset
-
-
-def spread_inwards(
-    values: Float[np.ndarray, "height width *channel"], known: Bool[np.ndarray, "height width"]
-) -> Float[np.ndarray, "height width *channel"]:
-    """Values continued smoothly from where they are known to everywhere, by a pyramid of weighted means.
-
-    Source: Gortler et al. 1996, The Lumigraph, section 3.4 (push-pull).
-    """
-    weight = known.astype(np.float32)
-    extra = (1,) * (values.ndim - 2)
-    levels = [(values.astype(np.float32) * weight.reshape(*weight.shape, *extra), weight)]
-    while min(levels[-1][1].shape) > 2:
-        value, weight = levels[-1]
-        size = ((value.shape[1] + 1) // 2, (value.shape[0] + 1) // 2)
-        levels.append(
-            (
-                cv2.resize(value, size, interpolation=cv2.INTER_AREA),
-                cv2.resize(weight, size, interpolation=cv2.INTER_AREA),
-            )
-        )
-    value, weight = levels[-1]
-    filled = value / np.maximum(weight, 1e-6).reshape(*weight.shape, *extra)
-    for value, weight in reversed(levels[:-1]):
-        up = cv2.resize(filled, (value.shape[1], value.shape[0]), interpolation=cv2.INTER_LINEAR)
-        share = np.minimum(weight * 1.0, 1.0).reshape(*weight.shape, *extra)
-        own = value / np.maximum(weight, 1e-6).reshape(*weight.shape, *extra)
-        filled = up + share * (own - up)
-    return filled
 
 
 def what_moved(

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.camera import CameraPath
-from understudy.core.grain import Grain, estimate_grain, flat_areas
 from understudy.decompose.plate_align import affine_residual, move, shake_px
 from understudy.decompose.plate_blend import Box, luminance_of, match_tone
+from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 
 __all__ = [
     "Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses", "paint_canvas",

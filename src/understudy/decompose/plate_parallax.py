@@ -14,8 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.footage import CameraSolution, Shot
-from understudy.core.grain import Grain, estimate_grain, flat_areas
-from understudy.decompose.infill import InfillConfig
 from understudy.decompose.plate_anchor import Anchor, AnchorMaker, ParallaxConfig
 from understudy.decompose.plate_blend import BlendConfig, Box, CleanFrame, blend, box_of, luminance_of
 from understudy.decompose.plate_depth import carry_inverse_depth, look_into, small_box
@@ -23,6 +21,8 @@ from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import Holes, HoleTally, beside, foot_row, in_light, parted, read_holes, reduced
 from understudy.decompose.plate_shadow import Beside, ShadowZone, moved_levels
 from understudy.decompose.plate_things import Sorted, sort_out
+from understudy.imaging.grain import Grain, estimate_grain, flat_areas
+from understudy.imaging.inpaint import InfillConfig
 from understudy.io.video import read_frames
 from understudy.runtime.progress import Progress
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-from understudy.decompose.plate_blend import spread_inwards
+from understudy.imaging.inpaint import spread_inwards
 
 __all__ = ["Beside", "ShadowZone", "Stance", "moved_levels", "opened", "relit", "stance_of", "wide_shadow"]
 

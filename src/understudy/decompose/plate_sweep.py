@@ -19,8 +19,9 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution
-from understudy.decompose.plate_blend import Box, spread_inwards
+from understudy.decompose.plate_blend import Box
 from understudy.decompose.plate_depth import Source, look_into, pixels_of, relative_view, small_box
+from understudy.imaging.inpaint import spread_inwards
 
 __all__ = ["SweepConfig", "background_inverse_depth"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 
-from understudy.geometry.colour import (
+from understudy.imaging.colour import (
     BT709_XY,
     bt709_from_rgb,
     linear_from_srgb,

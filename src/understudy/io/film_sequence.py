@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from understudy.geometry.colour import linear_from_srgb_bytes
+from understudy.imaging.colour import linear_from_srgb_bytes
 from understudy.io.exr import picture_header, write_channels
 from understudy.runtime.parallel import in_order
 

@@ -8,9 +8,9 @@ from jaxtyping import Float, Int, UInt8
 
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import Skeleton
-from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
+from understudy.imaging.colour import srgb_from_linear
 from understudy.io.gltf_document import GltfDocument
 from understudy.io.gltf_materials import read_materials
 from understudy.io.gltf_primitives import RigPart

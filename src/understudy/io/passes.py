@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes, PassKind
-from understudy.geometry.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.io.encoding import VideoKind
 from understudy.io.exr import EXR_LAYERS, write_exr
 from understudy.io.images import write_png

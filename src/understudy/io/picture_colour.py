@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from understudy.geometry.colour import BT709_XY, linear_from_srgb, srgb_bytes_from_linear, xyz_from_rgb
+from understudy.imaging.colour import BT709_XY, linear_from_srgb, srgb_bytes_from_linear, xyz_from_rgb
 
 __all__ = ["in_srgb"]
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.core.grain import Grain, grain_field
 from understudy.core.passes import Passes
-from understudy.geometry.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
+from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
+from understudy.imaging.grain import Grain, grain_field
 
 __all__ = ["Look", "compose"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.environment import Light
-from understudy.geometry.colour import LUMA, linear_from_srgb_bytes
+from understudy.imaging.colour import LUMA, linear_from_srgb_bytes
 
 __all__ = ["LightEstimate", "LightSample", "estimate_light", "near_ground"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.environment import Light
-from understudy.core.grain import Grain, estimate_grain, flat_areas
 from understudy.core.passes import Passes
-from understudy.geometry.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear
+from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 from understudy.refine.compose import Look
 
 __all__ = ["LookSample", "RefineConfig", "measure_look"]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.core.environment import Light
-from understudy.geometry.colour import LUMA, linear_from_srgb_bytes
+from understudy.imaging.colour import LUMA, linear_from_srgb_bytes
 from understudy.refine.light import LightSample, near_ground
 
 __all__ = ["ShadowCaster", "match_shadow"]

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.geometry.colour import LUMA, srgb_bytes_from_linear
 from understudy.geometry.panorama import level_views
+from understudy.imaging.colour import LUMA, srgb_bytes_from_linear
 from understudy.io.files import natural_key, reading
 from understudy.io.images import PICTURE_SUFFIXES, read_picture
 from understudy.io.light_pictures import LIGHT_SUFFIXES, read_light

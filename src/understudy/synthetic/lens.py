@@ -9,11 +9,11 @@ from scipy.ndimage import distance_transform_edt
 
 from understudy.core.camera import CameraPath
 from understudy.core.motion import Motion
-from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import project, unproject
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
+from understudy.imaging.colour import srgb_from_linear
 
 __all__ = [
     "camera_at", "circle_of_confusion", "defocused", "developed", "exposure_instants", "motion_at", "out_of_focus",

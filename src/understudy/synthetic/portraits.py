@@ -15,11 +15,11 @@ from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
-from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import intrinsics, project
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
+from understudy.imaging.colour import srgb_from_linear
 from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.actors import ACTORS, ActorName, shape_for_build
 from understudy.synthetic.people import Colour, Outfit, dressed

@@ -18,9 +18,9 @@ from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.motion import BODY_JOINTS, Motion
-from understudy.geometry.colour import srgb_from_linear
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at, quaternion_from_vector
+from understudy.imaging.colour import srgb_from_linear
 from understudy.io.encoding import film_frame, open_output
 from understudy.io.images import write_png
 from understudy.render.backends.opengl import OpenGL

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.environment import Light
 from understudy.core.motion import Skeleton
-from understudy.geometry.colour import srgb_bytes_from_linear
+from understudy.imaging.colour import srgb_bytes_from_linear
 from understudy.synthetic.raycast_shading import AMBIENT, FILL
 from understudy.synthetic.world_subject import Capsules
 from understudy.synthetic.worlds import ROOM, World

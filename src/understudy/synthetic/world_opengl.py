@@ -17,9 +17,9 @@ from understudy.core.character import Character
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
 from understudy.core.passes import Passes
-from understudy.geometry.colour import srgb_bytes_from_linear
 from understudy.geometry.panorama import cube_rotations, panorama_from_cube
 from understudy.geometry.projection import intrinsics
+from understudy.imaging.colour import srgb_bytes_from_linear
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.protocol import Renderer
 from understudy.synthetic.endless import SceneDescription

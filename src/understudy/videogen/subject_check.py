@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from skimage.color import rgb2lab
 from torch import Tensor
 
-from understudy.geometry.colour import linear_from_srgb, srgb_from_linear
+from understudy.imaging.colour import linear_from_srgb, srgb_from_linear
 from understudy.synthetic.endless import SceneDescription
 from understudy.synthetic.raycast_shading import AMBIENT
 from understudy.synthetic.world_subject import COLOURS

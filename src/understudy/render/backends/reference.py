@@ -14,9 +14,9 @@ from understudy.core.character import Material
 from understudy.core.environment import Light
 from understudy.core.film import Take
 from understudy.core.passes import Passes
-from understudy.geometry.colour import linear_from_srgb
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import invert, transform
+from understudy.imaging.colour import linear_from_srgb
 from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.protocol import Renderer
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from understudy.core.grain import GRAIN_NODES, Grain, estimate_grain, grain_field
+from understudy.imaging.grain import GRAIN_NODES, Grain, estimate_grain, grain_field
 
 
 def test_drawn_grain_has_its_strength_at_each_brightness():

@@ -11,9 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from understudy.decompose.plate_blend import spread_inwards
-
-__all__ = ["InfillConfig", "infill"]
+__all__ = ["InfillConfig", "infill", "spread_inwards"]
 
 _DENSE_PATCHES = 1500
 
@@ -225,3 +223,32 @@ class _Search:
             costs[part] = (squared * self.weight[who[part]]).sum(1)
         shift = (row - self.rows[who]) / self.height
         return costs + self.config.level_cost * (shift * 4) ** 2
+
+
+def spread_inwards(
+    values: Float[np.ndarray, "height width *channel"], known: Bool[np.ndarray, "height width"]
+) -> Float[np.ndarray, "height width *channel"]:
+    """Values continued smoothly from where they are known to everywhere, by a pyramid of weighted means.
+
+    Source: Gortler et al. 1996, The Lumigraph, section 3.4 (push-pull).
+    """
+    weight = known.astype(np.float32)
+    extra = (1,) * (values.ndim - 2)
+    levels = [(values.astype(np.float32) * weight.reshape(*weight.shape, *extra), weight)]
+    while min(levels[-1][1].shape) > 2:
+        value, weight = levels[-1]
+        size = ((value.shape[1] + 1) // 2, (value.shape[0] + 1) // 2)
+        levels.append(
+            (
+                cv2.resize(value, size, interpolation=cv2.INTER_AREA),
+                cv2.resize(weight, size, interpolation=cv2.INTER_AREA),
+            )
+        )
+    value, weight = levels[-1]
+    filled = value / np.maximum(weight, 1e-6).reshape(*weight.shape, *extra)
+    for value, weight in reversed(levels[:-1]):
+        up = cv2.resize(filled, (value.shape[1], value.shape[0]), interpolation=cv2.INTER_LINEAR)
+        share = np.minimum(weight * 1.0, 1.0).reshape(*weight.shape, *extra)
+        own = value / np.maximum(weight, 1e-6).reshape(*weight.shape, *extra)
+        filled = up + share * (own - up)
+    return filled

@@ -1,0 +1,1 @@
+"""Least-squares problems whose unknowns have names."""
