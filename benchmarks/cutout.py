@@ -14,7 +14,7 @@ import numpy as np
 from record import save, table
 
 from understudy.characters.cutout import cut_out
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
 from understudy.studio.casting import FigureLandmarks
 from understudy.synthetic.portraits import PORTRAITS, PortraitConfig, take_portrait

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from record import save, table
 
-from understudy.io.gltf_write import write_scene
+from understudy.io.gltf.write import write_scene
 from understudy.synthetic.camera_moves import CameraMove
 from understudy.synthetic.motions import Action
 from understudy.synthetic.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up

@@ -29,10 +29,10 @@ import numpy as np
 from record import RESULTS, commit, save, table
 
 from understudy.body.model import BodyModel
-from understudy.io.encoding import VideoWriter
-from understudy.io.gltf import write_character
-from understudy.io.images import write_png
-from understudy.io.video import open_shot, read_frames
+from understudy.io.gltf.write import write_character
+from understudy.io.pictures.files import write_png
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot, read_frames
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIZE, FRAMES = (320, 180), 6

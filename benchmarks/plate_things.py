@@ -18,8 +18,8 @@ from record import save, table
 
 from understudy.decompose.plate import PlateConfig, clean_frames
 from understudy.decompose.plate_holes import HoleTally
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import open_shot
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot
 from understudy.synthetic.moving_things import MOVES, THINGS, ThingShot, figures, rough
 
 RATE = 15

@@ -26,9 +26,9 @@ import numpy as np
 from record import commit, save, table
 
 from understudy.core.footage import Shot
-from understudy.io.encoding import VideoWriter
-from understudy.io.images import write_png
-from understudy.io.video import open_shot, read_frames, read_video
+from understudy.io.pictures.files import write_png
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.metrics.image import mask_iou
 
 CHARACTERS = {"rig": "rigs/knight.glb", "picture": "characters/man_sweater.png"}

@@ -15,7 +15,7 @@ from understudy.core.film import Performance
 from understudy.decompose.body import fit_actor
 from understudy.decompose.camera import solve_camera
 from understudy.decompose.people import find_people
-from understudy.io.video import open_shot
+from understudy.io.video.streams import open_shot
 from understudy.studio.scoring import score_body
 from understudy.studio.truth import write_truth
 from understudy.synthetic.camera_moves import CameraMove

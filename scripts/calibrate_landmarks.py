@@ -24,8 +24,8 @@ from understudy.decompose.people import find_people
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rigid import invert
 from understudy.geometry.rotations import matrix_from_vector, quaternion_from_matrix
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import open_shot
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import NobodyInShot
 from understudy.synthetic.camera_moves import CameraMove
 from understudy.synthetic.motions import Action

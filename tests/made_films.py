@@ -9,7 +9,7 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
-from understudy.io.video import open_shot
+from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import FootageError
 
 WIDTH, HEIGHT = 96, 64

@@ -20,7 +20,7 @@ from PIL import Image
 import understudy
 from understudy.cli.console import ConsoleNarrator
 from understudy.cli.main import VERBS, main
-from understudy.io.video import VideoWriter
+from understudy.io.video.streams import VideoWriter
 from understudy.io.weights import BUNDLED, PACKAGE, read_manifest, verify_bundled
 
 ROOT = Path(__file__).resolve().parents[1]

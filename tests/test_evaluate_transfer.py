@@ -12,7 +12,7 @@ from understudy.cli.main import main
 from understudy.core.film import Performance
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.io.cameras import write_camera_json
-from understudy.io.gltf import write_character
+from understudy.io.gltf.write import write_character
 from understudy.io.motions import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.errors import InputError

@@ -22,7 +22,7 @@ from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.motions import read_motion_npz
 from understudy.io.passes import PASS_FILES, read_passes
-from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
+from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
 from understudy.io.weights import ensure_weights
 from understudy.metrics.image import psnr_db
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, NobodyInShot

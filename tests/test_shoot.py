@@ -17,8 +17,8 @@ from understudy.cli.main import main
 from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.io.cameras import read_camera_json, write_camera_json
-from understudy.io.images import write_png
-from understudy.io.video import open_shot, read_frames
+from understudy.io.pictures.files import write_png
+from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError
 from understudy.studio.set_pictures import PhotographedSet, read_set
 from understudy.studio.shoot import PRESET_NAMES, ShootConfig, camera_of_words, shoot_clip

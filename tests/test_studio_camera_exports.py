@@ -17,7 +17,7 @@ from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform, transform_from
 from understudy.geometry.rotations import look_at
 from understudy.io.cameras import read_camera_json, write_camera_json
-from understudy.io.video import VideoWriter, open_shot, read_video
+from understudy.io.video.streams import VideoWriter, open_shot, read_video
 from understudy.runtime.errors import InputError
 from understudy.studio.artifacts import save_fit, save_solution
 from understudy.studio.camera_exports import camera_exports_stage

@@ -9,7 +9,7 @@ from box_person import box_person
 from gltf_files import parts_of
 
 from understudy.core.environment import Light
-from understudy.io.gltf import write_character
+from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import FileFormatError
 from understudy.studio.artifacts import load_light, save_light
 from understudy.studio.casting import character_stage

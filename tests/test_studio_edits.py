@@ -15,9 +15,9 @@ from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, CameraSolution, LandmarkTrack
 from understudy.io.arrays import write_arrays
 from understudy.io.cameras import write_camera_json
-from understudy.io.encoding import VideoKind
 from understudy.io.motions import write_landmarks_npz
-from understudy.io.video import VideoWriter, open_shot
+from understudy.io.video.encoding import VideoKind
+from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.runtime.errors import CharacterError, FileFormatError, InputError
 from understudy.studio.artifacts import load_alignment, load_fit, load_solution, save_fit, save_solution
 from understudy.studio.config import RecastConfig

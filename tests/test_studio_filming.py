@@ -15,7 +15,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.passes import Passes
 from understudy.io.passes import PassWriter, read_passes
-from understudy.io.video import VideoWriter, open_shot, read_frames, read_video
+from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
 from understudy.metrics.image import psnr_db
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.artifacts import load_presence, save_light, save_presence

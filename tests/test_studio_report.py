@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.io.video import VideoWriter, open_shot
+from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.narration import SilentNarrator

@@ -7,7 +7,7 @@ import numpy as np
 from made_films import numbered
 from PIL import Image
 
-from understudy.io.video import open_shot
+from understudy.io.video.streams import open_shot
 from understudy.studio.config import RecastConfig
 from understudy.studio.cut import Cut
 from understudy.studio.narration import SilentNarrator

@@ -134,7 +134,7 @@ def test_an_empty_card_is_refused():
 @pytest.mark.parametrize("name", ["contact_shadow", "white_on_white", "rounded_corners_alpha"])
 def test_made_pictures_are_cut_out(shared_data, name):
     """The same person each time, of one height; only the backdrop and the clothes differ."""
-    from understudy.io.images import read_picture
+    from understudy.io.pictures.files import read_picture
     from understudy.studio.casting import FigureLandmarks
 
     picture = read_picture(shared_data / f"faults/{name}.png")

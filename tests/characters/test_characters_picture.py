@@ -19,7 +19,7 @@ from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix, rotation_between
 from understudy.geometry.skinning import skin_vertices
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
 
 SKIN, SHIRT, TROUSERS, SHOES, HAIR, PRINT = (

@@ -14,7 +14,7 @@ from understudy.characters.legs import complete_legs
 from understudy.characters.picture import PictureConfig, character_from_picture
 from understudy.characters.posture import check_posture, doubts_about
 from understudy.core.character import Doubt
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
 from understudy.studio import casting
 from understudy.studio.config import RecastConfig

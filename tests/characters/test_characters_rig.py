@@ -15,7 +15,8 @@ from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.kinematics import forward_kinematics, rest_pose
 from understudy.geometry.rotations import quaternion_from_matrix
 from understudy.geometry.skinning import skin_vertices
-from understudy.io.gltf import read_gltf, write_character
+from understudy.io.gltf.read import read_gltf
+from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import CharacterError
 
 MIRRORED = {"Left": "Right", "Right": "Left"}

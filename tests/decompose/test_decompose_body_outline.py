@@ -19,8 +19,8 @@ from understudy.decompose.body_pose import FREEDOMS, Pose, place
 from understudy.decompose.body_start import observe, start_pose
 from understudy.decompose.body_terms import State, linearise
 from understudy.geometry.rotations import quaternion_from_matrix
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import read_video
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import read_video
 from understudy.metrics.image import mask_iou
 from understudy.render.backends.opengl import OpenGL
 

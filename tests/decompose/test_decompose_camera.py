@@ -15,7 +15,7 @@ from understudy.decompose.camera_frames import fit_of
 from understudy.decompose.tracks import PointTracks, TrackingConfig, follow_points
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import similarity, transform
-from understudy.io.video import VideoWriter, open_shot
+from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.metrics.camera import relative_trajectory_error, rotation_error_deg
 
 WIDTH, HEIGHT, FRAMES = 360, 202, 30

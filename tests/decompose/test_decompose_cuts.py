@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.decompose.cuts import find_cuts
-from understudy.io.video import VideoWriter, open_shot, read_frames
+from understudy.io.video.streams import VideoWriter, open_shot, read_frames
 
 WIDTH, HEIGHT = 160, 96
 

@@ -9,8 +9,8 @@ import pytest
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.decompose.masks import MaskRefiner, refine_mask
 from understudy.imaging.guided_filter import guided_coefficients
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import open_shot, read_video
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot, read_video
 
 HEIGHT, WIDTH = 360, 300
 

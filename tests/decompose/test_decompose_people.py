@@ -11,8 +11,8 @@ from understudy.decompose.landmarks import Crop, Pose
 from understudy.decompose.people import find_people
 from understudy.decompose.person_tracker import Sighting, Track
 from understudy.decompose.rough_masks import MaskStore, own_mask, write_rough_masks
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import open_shot, read_frames, read_video
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import BackendUnavailable, FootageError
 

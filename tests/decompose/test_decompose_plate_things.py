@@ -10,8 +10,8 @@ from understudy.decompose.plate_blend import BlendConfig
 from understudy.decompose.plate_holes import Holes, HoleTally, parted
 from understudy.decompose.plate_shadow import Beside, ShadowZone, wide_shadow
 from understudy.decompose.plate_things import Sorted, sort_out
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import open_shot
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot
 from understudy.synthetic.moving_things import ThingShot, figures, rough
 
 ROWS, COLUMNS = 90, 160

@@ -29,12 +29,12 @@ from understudy.io.camera_sets import (
     write_realestate10k,
 )
 from understudy.io.cameras import read_camera_json, write_camera_json
-from understudy.io.encoding import VideoWriter
-from understudy.io.frame_pictures import read_frame_header, read_frame_picture
-from understudy.io.gltf import write_character
-from understudy.io.images import read_picture
+from understudy.io.gltf.write import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
-from understudy.io.video import open_shot, read_frames, read_video
+from understudy.io.pictures.files import read_picture
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.frame_pictures import read_frame_header, read_frame_picture
+from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.studio.artifacts import (
     load_alignment,
     load_fit,

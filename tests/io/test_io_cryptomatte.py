@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from understudy.io.cryptomatte import cryptomatte_channels, cryptomatte_header, murmur3_32, name_id
+from understudy.io.exr.cryptomatte import cryptomatte_channels, cryptomatte_header, murmur3_32, name_id
 
 
 @pytest.mark.parametrize(

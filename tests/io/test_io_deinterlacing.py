@@ -9,9 +9,9 @@ import pytest
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from understudy.io.decoding import picture
-from understudy.io.deinterlacing import deinterlaced
-from understudy.io.video import open_shot, read_frames, write_film
+from understudy.io.video.decoding import picture
+from understudy.io.video.deinterlacing import deinterlaced
+from understudy.io.video.streams import open_shot, read_frames, write_film
 
 WIDTH, HEIGHT, FRAMES = 160, 128, 30
 

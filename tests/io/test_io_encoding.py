@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import read_video
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import read_video
 
 
 @pytest.mark.parametrize("kind", ["film", "plate"])

@@ -12,8 +12,8 @@ from made_films import clicks_s, film_with_sound, number_of, numbered, write_h26
 
 from understudy.core.footage import Shot
 from understudy.imaging.colour import linear_from_srgb_bytes
-from understudy.io.film_sequence import write_sequence
-from understudy.io.video import open_shot, read_frames, read_video, write_film, write_sound
+from understudy.io.video.film_sequence import write_sequence
+from understudy.io.video.streams import open_shot, read_frames, read_video, write_film, write_sound
 
 CODECS = ("prores4444", "dnxhr")
 PATCHES = np.array([(255, 255, 255), (0, 0, 0), (128, 128, 128), (220, 40, 30), (30, 200, 60), (40, 60, 230)], np.uint8)

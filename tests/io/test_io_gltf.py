@@ -20,9 +20,10 @@ from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at, matrix_from_quaternion, quaternion_from_vector
 from understudy.geometry.skinning import skin_vertices
-from understudy.io.gltf import read_gltf, read_gltf_motion, write_character, write_scene
-from understudy.io.gltf_animation import find_clip, node_tree, node_world_matrices, sample_keys
-from understudy.io.gltf_document import open_gltf
+from understudy.io.gltf.animation import find_clip, node_tree, node_world_matrices, sample_keys
+from understudy.io.gltf.document import open_gltf
+from understudy.io.gltf.read import read_gltf, read_gltf_motion
+from understudy.io.gltf.write import write_character, write_scene
 from understudy.runtime.errors import CharacterError
 
 

@@ -5,10 +5,11 @@ import pytest
 from box_person import box_person
 from gltf_files import add_view, parts_of, write_glb
 
-from understudy.io import gltf_compression
-from understudy.io.gltf import read_gltf, write_character
-from understudy.io.gltf_document import COMPONENT_TYPES, COMPONENTS
-from understudy.io.gltf_unpack import Piece, limit_memory, unpack
+from understudy.io.gltf import compression as gltf_compression
+from understudy.io.gltf.document import COMPONENT_TYPES, COMPONENTS
+from understudy.io.gltf.read import read_gltf
+from understudy.io.gltf.unpack import Piece, limit_memory, unpack
+from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import CharacterError
 
 DracoPy = pytest.importorskip("DracoPy")

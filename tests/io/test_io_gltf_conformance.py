@@ -8,11 +8,11 @@ import pytest
 
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.skinning import skin_vertices
-from understudy.io.gltf_animation import find_clip, node_tree, node_world_matrices
-from understudy.io.gltf_document import open_gltf
-from understudy.io.gltf_merge import character_from_parts
-from understudy.io.gltf_read import read_gltf, read_gltf_motion, read_gltf_rig
-from understudy.io.gltf_skins import bind_joints
+from understudy.io.gltf.animation import find_clip, node_tree, node_world_matrices
+from understudy.io.gltf.document import open_gltf
+from understudy.io.gltf.merge import character_from_parts
+from understudy.io.gltf.read import read_gltf, read_gltf_motion, read_gltf_rig
+from understudy.io.gltf.skins import bind_joints
 
 
 @pytest.fixture(params=["knight", "robot_expressive"])

@@ -13,8 +13,9 @@ from box_person import box_person
 from gltf_files import add_accessor, add_view, parts_of, write_glb
 from PIL import Image
 
-from understudy.io.gltf import read_gltf, read_gltf_motion, read_gltf_rig, write_character
-from understudy.io.gltf_document import file_beside, files_beside
+from understudy.io.gltf.document import file_beside, files_beside
+from understudy.io.gltf.read import read_gltf, read_gltf_motion, read_gltf_rig
+from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import CharacterError
 
 MOST_BYTES, MOST_S = 100 << 20, 5.0

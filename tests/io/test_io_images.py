@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from understudy.io import images
-from understudy.io.images import read_picture, write_png
+from understudy.io.pictures import files as images
+from understudy.io.pictures.files import read_picture, write_png
 from understudy.runtime.errors import PictureError
 
 
@@ -267,7 +267,7 @@ REFUSE = """
 import resource, sys, time
 from pathlib import Path
 from understudy.runtime.errors import PictureError
-from understudy.io.images import read_picture
+from understudy.io.pictures.files import read_picture
 for name in sys.argv[1:]:
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from understudy.io.light_pictures import read_light
+from understudy.io.pictures.high_dynamic_range import read_light
 from understudy.runtime.errors import PictureError
 
 HEAD = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n"
@@ -116,7 +116,7 @@ READ = """
 import resource, sys, time
 from pathlib import Path
 from understudy.runtime.errors import PictureError
-from understudy.io.light_pictures import read_light
+from understudy.io.pictures.high_dynamic_range import read_light
 for name in sys.argv[1:]:
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:

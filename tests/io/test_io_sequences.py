@@ -13,7 +13,7 @@ import pytest
 from made_films import number_of, numbered, write_h264
 from PIL import Image
 
-from understudy.io.video import open_shot, read_frames, write_film
+from understudy.io.video.streams import open_shot, read_frames, write_film
 from understudy.runtime.errors import FootageError, InputError
 
 PATCHES = np.array([(250, 20, 10), (15, 240, 30), (10, 30, 235), (128, 128, 128), (200, 210, 60), (90, 20, 120)])

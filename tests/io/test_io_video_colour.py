@@ -9,7 +9,7 @@ import pytest
 from av.video.frame import VideoFrame
 from made_films import refused
 
-from understudy.io.video import open_shot, read_frames
+from understudy.io.video.streams import open_shot, read_frames
 
 PATCH_PX = 32
 PATCHES = np.array(

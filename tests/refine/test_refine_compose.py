@@ -10,7 +10,7 @@ import pytest
 from understudy.core.passes import Passes
 from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.imaging.grain import GRAIN_NODES, Grain
-from understudy.io.video import VideoWriter
+from understudy.io.video.streams import VideoWriter
 from understudy.refine.compose import Look, compose
 from understudy.refine.refine import clean_pictures, refine
 from understudy.runtime.errors import FootageError

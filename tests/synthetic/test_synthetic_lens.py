@@ -9,8 +9,8 @@ import pytest
 
 from understudy.core.motion import Motion
 from understudy.geometry.rotations import quaternion_from_vector, rotation_angle, slerp
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import read_video
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import read_video
 from understudy.metrics.image import psnr_db
 from understudy.synthetic.camera_moves import CameraMove
 from understudy.synthetic.lens import (

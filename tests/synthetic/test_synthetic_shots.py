@@ -13,7 +13,7 @@ from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import project, unproject
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import rotation_angle
-from understudy.io.video import open_shot, read_frames, read_video
+from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.runtime.errors import BackendUnavailable
 from understudy.synthetic import textures
 from understudy.synthetic.camera_moves import MOVE_KINDS, CameraMove, camera_path

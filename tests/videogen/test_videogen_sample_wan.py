@@ -16,8 +16,8 @@ from understudy.cli.main import main
 from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.io.cameras import read_camera_json
-from understudy.io.images import write_png
-from understudy.io.video import open_shot
+from understudy.io.pictures.files import write_png
+from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.videogen import train_wan as training_module
 from understudy.videogen.checkpoints import latest_checkpoint

@@ -22,7 +22,7 @@ from understudy.characters.weights import skin
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.rigid import transform_from
-from understudy.io.images import read_picture
+from understudy.io.pictures.files import read_picture
 from understudy.runtime.errors import CharacterError
 from understudy.runtime.progress import Progress, silent
 

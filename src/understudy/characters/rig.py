@@ -13,9 +13,9 @@ from understudy.core.character import Character, Mesh
 from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
-from understudy.io.gltf_document import reading_rig
-from understudy.io.gltf_merge import GltfRig, character_from_parts
-from understudy.io.gltf_read import read_gltf_rig
+from understudy.io.gltf.document import reading_rig
+from understudy.io.gltf.merge import GltfRig, character_from_parts
+from understudy.io.gltf.read import read_gltf_rig
 from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["character_from_rig", "held_props"]

@@ -9,8 +9,8 @@ from understudy.characters.rig_hanging import hung_by_position
 from understudy.characters.rig_names import is_below
 from understudy.characters.rig_roles import find_limbs, find_roles, has_limbs, missing_roles, shared_line
 from understudy.geometry.kinematics import rest_pose
-from understudy.io.gltf_merge import GltfRig
-from understudy.io.gltf_primitives import RigPart
+from understudy.io.gltf.merge import GltfRig
+from understudy.io.gltf.primitives import RigPart
 from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["RigFigure", "choose_figure"]

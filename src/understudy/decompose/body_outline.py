@@ -21,7 +21,7 @@ from understudy.body.model import SEGMENTS, BodyModel
 from understudy.decompose.body_pose import PlacedBody, turned_jacobian
 from understudy.decompose.body_terms import Linearised, Observations, Rows, State, shared_zeros
 from understudy.geometry.rigid import transform_from
-from understudy.io.video import read_video
+from understudy.io.video.streams import read_video
 
 __all__ = ["Outline", "OutlineConfig", "Surface", "find_outline", "fit_surface", "outline_rows", "read_masks"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.footage import Shot
-from understudy.io.video import read_frames
+from understudy.io.video.streams import read_frames
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["CutConfig", "find_cuts"]

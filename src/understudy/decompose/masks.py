@@ -17,8 +17,8 @@ from scipy.ndimage import gaussian_filter
 
 from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
 from understudy.imaging.guided_filter import guided_coefficients
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import read_frames, read_video
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import read_frames, read_video
 from understudy.runtime.parallel import ahead
 from understudy.runtime.progress import Progress, silent
 

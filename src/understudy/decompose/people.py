@@ -10,7 +10,7 @@ from understudy.decompose.landmark_repair import RepairReport, repair_track
 from understudy.decompose.landmarks import PoseModel
 from understudy.decompose.person_tracker import PersonTracker, Track, TrackerConfig
 from understudy.decompose.rough_masks import MaskStore, own_mask, write_rough_masks
-from understudy.io.video import read_frames
+from understudy.io.video.streams import read_frames
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import NobodyInShot
 from understudy.runtime.parallel import ahead

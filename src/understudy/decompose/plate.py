@@ -34,7 +34,7 @@ from understudy.decompose.plate_shadow import Beside, ShadowZone
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.decompose.plate_view import CanvasView
 from understudy.imaging.inpaint import InfillConfig, infill
-from understudy.io.video import VideoWriter, read_frames
+from understudy.io.video.streams import VideoWriter, read_frames
 from understudy.runtime.errors import FootageError
 from understudy.runtime.progress import Progress, silent
 

@@ -20,7 +20,7 @@ from understudy.decompose.plate_fit import Fit, fit, full_size
 from understudy.decompose.plate_holes import foot_row, grown_by_what_moved, holes_of, read_masks, reduced
 from understudy.decompose.plate_sweep import SweepConfig, background_inverse_depth
 from understudy.imaging.inpaint import InfillConfig, infill, spread_inwards
-from understudy.io.video import read_frames
+from understudy.io.video.streams import read_frames
 from understudy.runtime.errors import FootageError
 
 _SAMPLES = 12

@@ -13,7 +13,7 @@ from understudy.core.camera import CameraMoveKind
 from understudy.decompose.plate_blend import BlendConfig, Box, hole_of, match_tone, what_moved
 from understudy.decompose.plate_shadow import Beside, relit
 from understudy.decompose.plate_things import Sorted
-from understudy.io.video import read_video
+from understudy.io.video.streams import read_video
 
 __all__ = [
     "HoleTally", "Holes", "PlateReport", "beside", "foot_row", "grown_by_what_moved", "holes_of", "in_light", "parted",

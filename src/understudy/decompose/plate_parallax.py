@@ -23,7 +23,7 @@ from understudy.decompose.plate_shadow import Beside, ShadowZone, moved_levels
 from understudy.decompose.plate_things import Sorted, sort_out
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 from understudy.imaging.inpaint import InfillConfig
-from understudy.io.video import read_frames
+from understudy.io.video.streams import read_frames
 from understudy.runtime.progress import Progress
 
 __all__ = ["fill_by_depth"]

@@ -17,8 +17,8 @@ from understudy.core.footage import LANDMARKS, Shot
 from understudy.decompose.clothes import clothes_odds
 from understudy.decompose.landmarks import CROP_SIZE, Crop, Pose
 from understudy.decompose.person_tracker import Sighting, Track
-from understudy.io.encoding import VideoWriter
-from understudy.io.video import read_frames
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import read_frames
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["SKELETON", "MaskStore", "own_mask", "write_rough_masks"]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.footage import Shot
-from understudy.io.video import read_frames, read_video
+from understudy.io.video.streams import read_frames, read_video
 from understudy.runtime.parallel import ahead
 from understudy.runtime.progress import Progress, silent
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from understudy.io.files import check_file, reading
-from understudy.io.frame_rates import frame_rate_from_period
+from understudy.io.video.frame_rates import frame_rate_from_period
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import quoted
 

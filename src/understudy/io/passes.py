@@ -11,11 +11,11 @@ from jaxtyping import Float, UInt8
 from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes, PassKind
 from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
-from understudy.io.encoding import VideoKind
-from understudy.io.exr import EXR_LAYERS, write_exr
-from understudy.io.images import write_png
+from understudy.io.exr.write import EXR_LAYERS, write_exr
+from understudy.io.pictures.files import write_png
 from understudy.io.text import replace_text
-from understudy.io.video import VideoWriter, read_video
+from understudy.io.video.encoding import VideoKind
+from understudy.io.video.streams import VideoWriter, read_video
 
 __all__ = ["PASS_FILES", "PASS_KINDS", "PassWriter", "read_passes"]
 

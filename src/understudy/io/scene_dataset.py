@@ -24,12 +24,12 @@ from understudy.core.camera import CameraPath
 from understudy.core.clip import SceneClip
 from understudy.geometry.projection import intrinsics
 from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
-from understudy.io.encoding import VideoKind, VideoWriter
-from understudy.io.images import read_picture
+from understudy.io.pictures.files import read_picture
 from understudy.io.records import Record, read_record
 from understudy.io.temporary import whole_file
 from understudy.io.text import replace_text
-from understudy.io.video import read_video
+from understudy.io.video.encoding import VideoKind, VideoWriter
+from understudy.io.video.streams import read_video
 from understudy.runtime.errors import FileFormatError, quoted
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.core.passes import Passes
-from understudy.io.video import read_video
+from understudy.io.video.streams import read_video
 from understudy.refine.compose import Look, compose
 from understudy.runtime.errors import FootageError
 from understudy.runtime.parallel import ahead, in_order

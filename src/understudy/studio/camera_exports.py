@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from understudy.core.footage import SetPoints, Sightings
 from understudy.geometry.rigid import transform
 from understudy.io.cameras import read_camera_json, write_camera_usda
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
 from understudy.io.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
-from understudy.io.video import read_video
+from understudy.io.video.streams import read_video
 from understudy.runtime.progress import Progress
 from understudy.studio.artifacts import load_alignment, load_solution
 from understudy.studio.cut import Cut

@@ -14,9 +14,9 @@ from understudy.characters.rig import character_from_rig
 from understudy.core.character import Character
 from understudy.decompose.landmarks import Crop, Pose, PoseModel
 from understudy.io.files import check_file
-from understudy.io.gltf import write_character
-from understudy.io.gltf_document import files_beside
-from understudy.io.images import PICTURE_SUFFIXES
+from understudy.io.gltf.document import files_beside
+from understudy.io.gltf.write import write_character
+from understudy.io.pictures.files import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import CharacterError, InputError
 from understudy.runtime.progress import Progress

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.core.footage import Shot
-from understudy.io.film_sequence import write_sequence
-from understudy.io.video import Sound, open_shot, read_frames, read_video, write_film, write_sound
+from understudy.io.video.film_sequence import write_sequence
+from understudy.io.video.streams import Sound, open_shot, read_frames, read_video, write_film, write_sound
 from understudy.runtime.errors import InputError
 from understudy.studio.config import FilmCodec
 

@@ -9,7 +9,7 @@ import numpy as np
 from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_landmarks_npz, read_motion_npz
 from understudy.io.passes import PASS_KINDS
-from understudy.io.video import open_shot, read_video
+from understudy.io.video.streams import open_shot, read_video
 from understudy.runtime.errors import FileFormatError, quoted
 from understudy.studio.artifacts import load_fit, load_light, load_presence, load_solution
 from understudy.studio.cut import Cut

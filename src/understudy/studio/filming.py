@@ -12,9 +12,9 @@ from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.io.cameras import read_camera_json
-from understudy.io.gltf import write_scene
+from understudy.io.gltf.write import write_scene
 from understudy.io.passes import PASS_FILES, PassWriter, read_passes
-from understudy.io.video import read_frames, read_video
+from understudy.io.video.streams import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
 from understudy.refine.look import LookSample, RefineConfig, measure_look

@@ -11,7 +11,7 @@ from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
 from understudy.io.cameras import read_camera_json
 from understudy.io.motions import read_landmarks_npz
-from understudy.io.video import read_video
+from understudy.io.video.streams import read_video
 from understudy.metrics.image import mask_iou
 from understudy.metrics.motion import foot_sliding_mm, jitter
 from understudy.render.backends.opengl import OpenGL

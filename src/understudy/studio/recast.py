@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
-from understudy.io.frame_rates import frame_rate_from_decimal
 from understudy.io.records import Record, read_record
-from understudy.io.video import open_shot, read_frames
+from understudy.io.video.frame_rates import frame_rate_from_decimal
+from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot, quoted
 from understudy.studio import filming, stages
 from understudy.studio.camera_exports import camera_exports_stage

@@ -12,7 +12,7 @@ from understudy.core.footage import Shot
 from understudy.io.files import reading
 from understudy.io.passes import PASS_FILES
 from understudy.io.temporary import temporary_folder
-from understudy.io.video import VideoWriter, read_frames, read_video
+from understudy.io.video.streams import VideoWriter, read_frames, read_video
 from understudy.runtime.errors import printable
 from understudy.runtime.parallel import ahead
 from understudy.runtime.progress import Progress

@@ -10,8 +10,8 @@ from jaxtyping import Float, UInt8
 from understudy.geometry.panorama import level_views
 from understudy.imaging.colour import LUMA, srgb_bytes_from_linear
 from understudy.io.files import natural_key, reading
-from understudy.io.images import PICTURE_SUFFIXES, read_picture
-from understudy.io.light_pictures import LIGHT_SUFFIXES, read_light
+from understudy.io.pictures.files import PICTURE_SUFFIXES, read_picture
+from understudy.io.pictures.high_dynamic_range import LIGHT_SUFFIXES, read_light
 from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["PhotographedSet", "read_set"]

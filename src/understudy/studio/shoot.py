@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 
 from understudy.core.camera import SCENE_MOVES, CameraPath
 from understudy.io.cameras import read_camera_json, write_camera_json
-from understudy.io.encoding import VideoWriter
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
+from understudy.io.video.encoding import VideoWriter
 from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError, quoted
 from understudy.studio.narration import Narrator, SilentNarrator

@@ -23,9 +23,9 @@ from understudy.decompose.presence import find_presence
 from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.files import reading
-from understudy.io.gltf import write_character
+from understudy.io.gltf.write import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
-from understudy.io.video import read_video
+from understudy.io.video.streams import read_video
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot
 from understudy.runtime.progress import Progress

@@ -16,7 +16,7 @@ from understudy.decompose.camera import solve_camera
 from understudy.decompose.people import find_people
 from understudy.geometry.rigid import invert, transform
 from understudy.io.motions import write_landmarks_npz
-from understudy.io.video import open_shot
+from understudy.io.video.streams import open_shot
 from understudy.metrics.motion import mpjpe_mm
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.checks import check_option

@@ -21,8 +21,8 @@ from understudy.core.motion import BODY_JOINTS, Motion
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.imaging.colour import srgb_from_linear
-from understudy.io.encoding import film_frame, open_output
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
+from understudy.io.video.encoding import film_frame, open_output
 from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.camera_moves import CameraMove
 from understudy.synthetic.motions import Action

@@ -15,7 +15,7 @@ from understudy.core.character import Character
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
-from understudy.io.encoding import VideoKind, VideoWriter
+from understudy.io.video.encoding import VideoKind, VideoWriter
 from understudy.runtime.progress import Progress, silent
 from understudy.synthetic.actors import ACTORS, ActorName, actor_outfit, shape_for_build
 from understudy.synthetic.camera_moves import CameraMove, camera_path

@@ -14,7 +14,7 @@ from pydantic import ConfigDict
 from torch import Tensor
 
 from understudy.io.files import read_bytes
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
 from understudy.io.records import Record, parse_record
 from understudy.io.text import replace_text
 from understudy.runtime.errors import FileFormatError, UnderstudyError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.io.images import write_png
+from understudy.io.pictures.files import write_png
 from understudy.io.temporary import temporary_folder
 from understudy.runtime.colmap import pycolmap
 

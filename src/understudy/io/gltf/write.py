@@ -21,8 +21,8 @@ from understudy.core.character import Character, Material
 from understudy.core.film import Performance
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
-from understudy.io.gltf_primitives import unit_normals
-from understudy.io.gltf_skins import ROLES_KEY
+from understudy.io.gltf.primitives import unit_normals
+from understudy.io.gltf.skins import ROLES_KEY
 from understudy.io.temporary import whole_file
 
 __all__ = ["write_character", "write_scene"]

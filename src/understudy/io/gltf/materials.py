@@ -14,8 +14,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from understudy.core.character import Material
-from understudy.io.gltf_document import GltfDocument, reading_rig
-from understudy.io.gltf_records import ImageEntry, MaterialEntry, TextureSlot
+from understudy.io.gltf.document import GltfDocument, reading_rig
+from understudy.io.gltf.records import ImageEntry, MaterialEntry, TextureSlot
 from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["read_materials", "texture_slot", "transform_uv"]

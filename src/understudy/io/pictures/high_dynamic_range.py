@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from understudy.io.colour import MOST_LIGHT, light_in_bt709
-from understudy.io.exr_read import read_exr, read_exr_header
+from understudy.io.exr.read import read_exr, read_exr_header
 from understudy.io.files import check_file, reading
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import PictureError, quoted

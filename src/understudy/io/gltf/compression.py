@@ -3,10 +3,10 @@
 Sources: KHR_draco_mesh_compression, EXT_meshopt_compression, KHR_meshopt_compression.
 """
 
-from understudy.io.gltf_animation import NodeTree
-from understudy.io.gltf_document import COMPONENTS, UNPACKABLE, GltfDocument
-from understudy.io.gltf_records import MeshoptView, Primitive
-from understudy.io.gltf_unpack import Piece, can_unpack, unpack
+from understudy.io.gltf.animation import NodeTree
+from understudy.io.gltf.document import COMPONENTS, UNPACKABLE, GltfDocument
+from understudy.io.gltf.records import MeshoptView, Primitive
+from understudy.io.gltf.unpack import Piece, can_unpack, unpack
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["unpack_surfaces"]

@@ -58,7 +58,7 @@ def unpack(path: Path, pieces: Sequence[Piece], claimed: int) -> list[list[np.nd
     head = json.dumps({"memory": MEMORY_BYTES + 4 * claimed, "pieces": heads}).encode()
     content = b"".join([struct.pack("<I", len(head)), head, *(piece.data for piece in pieces)])
     # -P: what lies in the folder that the user stands in, is not run.
-    command = [sys.executable, "-P", "-m", "understudy.io.gltf_unpack"]
+    command = [sys.executable, "-P", "-m", "understudy.io.gltf.unpack"]
     places = os.pathsep.join(os.path.abspath(place) for place in sys.path)
     environment = {**os.environ, "PYTHONPATH": places, "OPENBLAS_NUM_THREADS": "1"}
     try:

@@ -15,10 +15,10 @@ from jaxtyping import UInt8
 
 from understudy.core.footage import Shot
 from understudy.io.colour import ColourSpace
-from understudy.io.decoding import check_size, square_size
 from understudy.io.files import reading
-from understudy.io.frame_pictures import FRAME_SUFFIXES, read_frame_header, read_frame_picture
-from understudy.io.frame_rates import check_pace
+from understudy.io.video.decoding import check_size, square_size
+from understudy.io.video.frame_pictures import FRAME_SUFFIXES, read_frame_header, read_frame_picture
+from understudy.io.video.frame_rates import check_pace
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import FootageError, quoted
 

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.io.colour import ColourSpace, srgb_from_samples
-from understudy.io.decoding import MAX_PIXELS, deep_picture
-from understudy.io.exr_read import ExrHeader, read_exr, read_exr_header
+from understudy.io.exr.read import ExrHeader, read_exr, read_exr_header
 from understudy.io.files import check_file, reading
-from understudy.io.images import picture_size, read_picture
+from understudy.io.pictures.files import picture_size, read_picture
+from understudy.io.video.decoding import MAX_PIXELS, deep_picture
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import FootageError, quoted
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from understudy.io.files import check_file, read_bytes, reading
-from understudy.io.gltf_records import Accessor, AnimatedGltf, Gltf, SparsePart
+from understudy.io.gltf.records import Accessor, AnimatedGltf, Gltf, SparsePart
 from understudy.io.records import parse_record
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import CharacterError, quoted

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from understudy.core.motion import Skeleton
 from understudy.geometry.rigid import invert, transform_from
-from understudy.io.gltf_animation import NodeTree
-from understudy.io.gltf_document import FARTHEST, GltfDocument
+from understudy.io.gltf.animation import NodeTree
+from understudy.io.gltf.document import FARTHEST, GltfDocument
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["ROLES_KEY", "BoundJoints", "bind_joints", "rigid_part"]

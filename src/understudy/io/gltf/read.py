@@ -14,18 +14,18 @@ from jaxtyping import Float
 from understudy.core.character import Character
 from understudy.core.motion import BODY_JOINTS, Motion
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
-from understudy.io.gltf_animation import (
+from understudy.io.gltf.animation import (
     clip_duration_s,
     clip_names,
     find_clip,
     node_tree,
     node_world_matrices,
 )
-from understudy.io.gltf_compression import unpack_surfaces
-from understudy.io.gltf_document import GltfDocument, open_gltf, reading_rig
-from understudy.io.gltf_merge import GltfRig, character_from_parts
-from understudy.io.gltf_primitives import claim_surfaces, read_parts
-from understudy.io.gltf_skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
+from understudy.io.gltf.compression import unpack_surfaces
+from understudy.io.gltf.document import GltfDocument, open_gltf, reading_rig
+from understudy.io.gltf.merge import GltfRig, character_from_parts
+from understudy.io.gltf.primitives import claim_surfaces, read_parts
+from understudy.io.gltf.skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["read_gltf", "read_gltf_clip_names", "read_gltf_motion", "read_gltf_rig"]

@@ -11,9 +11,9 @@ from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
 from understudy.imaging.colour import srgb_from_linear
-from understudy.io.gltf_document import GltfDocument
-from understudy.io.gltf_materials import read_materials
-from understudy.io.gltf_primitives import RigPart
+from understudy.io.gltf.document import GltfDocument
+from understudy.io.gltf.materials import read_materials
+from understudy.io.gltf.primitives import RigPart
 
 __all__ = ["GltfRig", "character_from_parts"]
 

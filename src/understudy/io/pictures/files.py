@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from understudy.io.files import check_file, reading
-from understudy.io.picture_colour import in_srgb
+from understudy.io.pictures.colour import in_srgb
 from understudy.io.temporary import whole_file
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import PictureError, quoted

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes
 from understudy.io.cameras import SENSOR_WIDTH_MM
-from understudy.io.cryptomatte import cryptomatte_channels, cryptomatte_header
+from understudy.io.exr.cryptomatte import cryptomatte_channels, cryptomatte_header
 from understudy.io.temporary import whole_file
 
 __all__ = ["EXR_LAYERS", "picture_header", "write_channels", "write_exr"]

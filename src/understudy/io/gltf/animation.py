@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
-from understudy.io.gltf_document import FARTHEST, GltfDocument
-from understudy.io.gltf_records import Clip, Node
+from understudy.io.gltf.document import FARTHEST, GltfDocument
+from understudy.io.gltf.records import Clip, Node
 from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["NodeTree", "clip_duration_s", "clip_names", "find_clip", "node_tree", "node_world_matrices"]

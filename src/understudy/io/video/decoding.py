@@ -23,7 +23,7 @@ from jaxtyping import UInt8, UInt16
 
 from understudy.io.colour import needs_colour_management, srgb_from_film
 from understudy.io.files import check_file, reading
-from understudy.io.mp4_index import check_mp4_index
+from understudy.io.video.mp4_index import check_mp4_index
 from understudy.runtime.errors import FootageError, quoted
 
 __all__ = [

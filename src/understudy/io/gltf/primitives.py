@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from understudy.geometry.rigid import transform
-from understudy.io.gltf_animation import NodeTree
-from understudy.io.gltf_document import COMPONENTS, EVERY_ROW, FARTHEST, GltfDocument
-from understudy.io.gltf_materials import texture_slot, transform_uv
-from understudy.io.gltf_records import MeshEntry, Node, Primitive
-from understudy.io.gltf_skins import BoundJoints
+from understudy.io.gltf.animation import NodeTree
+from understudy.io.gltf.document import COMPONENTS, EVERY_ROW, FARTHEST, GltfDocument
+from understudy.io.gltf.materials import texture_slot, transform_uv
+from understudy.io.gltf.records import MeshEntry, Node, Primitive
+from understudy.io.gltf.skins import BoundJoints
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["RigPart", "claim_surfaces", "read_parts", "vertex_normals"]

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.imaging.colour import linear_from_srgb_bytes
-from understudy.io.exr import picture_header, write_channels
+from understudy.io.exr.write import picture_header, write_channels
 from understudy.runtime.parallel import in_order
 
 __all__ = ["write_sequence"]

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Int, UInt8
 
 from understudy.core.footage import Shot
-from understudy.io.decoding import (
+from understudy.io.video.decoding import (
     check_colours,
     check_size,
     decoded,
@@ -26,11 +26,11 @@ from understudy.io.decoding import (
     sought,
     sound_tracks,
 )
-from understudy.io.deinterlacing import deinterlaced
-from understudy.io.encoding import VideoKind, VideoWriter, depth_table
-from understudy.io.film import Sound, write_film, write_sound
-from understudy.io.frame_rates import check_pace
-from understudy.io.sequences import find_pictures, open_sequence, sequence_frames
+from understudy.io.video.deinterlacing import deinterlaced
+from understudy.io.video.encoding import VideoKind, VideoWriter, depth_table
+from understudy.io.video.film import Sound, write_film, write_sound
+from understudy.io.video.frame_rates import check_pace
+from understudy.io.video.sequences import find_pictures, open_sequence, sequence_frames
 from understudy.runtime.errors import FootageError, quoted
 
 __all__ = ["Sound", "VideoKind", "VideoWriter", "open_shot", "read_frames", "read_video", "write_film", "write_sound"]

@@ -16,9 +16,9 @@ from av.packet import Packet
 from jaxtyping import Int
 
 from understudy.core.footage import Shot
-from understudy.io.decoding import decoded_packet, open_film, packets, sought, sound_tracks
-from understudy.io.encoding import VideoKind, add_film_stream, film_frame, open_output
 from understudy.io.temporary import whole_file
+from understudy.io.video.decoding import decoded_packet, open_film, packets, sought, sound_tracks
+from understudy.io.video.encoding import VideoKind, add_film_stream, film_frame, open_output
 
 __all__ = ["Sound", "write_film", "write_sound"]
 
