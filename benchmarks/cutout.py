@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from record import save, table
 
-from understudy.characters.cutout import cut_out
+from understudy.characters.cutout.cutout import cut_out
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
 from understudy.studio.casting import FigureLandmarks

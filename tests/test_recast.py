@@ -17,7 +17,7 @@ import OpenEXR
 import pytest
 
 import understudy
-from understudy.characters.rig import character_from_rig
+from understudy.characters.rig.character import character_from_rig
 from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.motions import read_motion_npz

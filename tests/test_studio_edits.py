@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from understudy.characters.joints import POINTS, read_joints
+from understudy.characters.picture.joints import POINTS, read_joints
 from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, CameraSolution, LandmarkTrack
 from understudy.io.arrays import write_arrays

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.characters.cutout import cut_out
+from understudy.characters.cutout.cutout import cut_out
 from understudy.runtime.errors import CharacterError
 from understudy.synthetic.portraits import PORTRAITS, Portrait, take_portrait
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.characters.cutout import cut_out
-from understudy.characters.face import carve_face
-from understudy.characters.joints import POINTS, joints_from_landmarks, read_joints
-from understudy.characters.legs import complete_legs
-from understudy.characters.parts import PARTS, figure_grid, label_parts
-from understudy.characters.picture import PictureConfig, character_from_picture
-from understudy.characters.stickfigure import fit_stick_figure
+from understudy.characters.cutout.cutout import cut_out
+from understudy.characters.picture.character import PictureConfig, character_from_picture
+from understudy.characters.picture.face import carve_face
+from understudy.characters.picture.joints import POINTS, joints_from_landmarks, read_joints
+from understudy.characters.picture.legs import complete_legs
+from understudy.characters.picture.parts import PARTS, figure_grid, label_parts
+from understudy.characters.picture.stickfigure import fit_stick_figure
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
 from understudy.geometry.kinematics import forward_kinematics

@@ -9,10 +9,10 @@ import pytest
 from box_person import box_person
 from test_characters_picture import HEIGHT, KnownDetector, draw, find_nothing, truth_px
 
-from understudy.characters.joints import FigureJoints, joints_from_landmarks
-from understudy.characters.legs import complete_legs
-from understudy.characters.picture import PictureConfig, character_from_picture
-from understudy.characters.posture import check_posture, doubts_about
+from understudy.characters.picture.character import PictureConfig, character_from_picture
+from understudy.characters.picture.joints import FigureJoints, joints_from_landmarks
+from understudy.characters.picture.legs import complete_legs
+from understudy.characters.picture.posture import check_posture, doubts_about
 from understudy.core.character import Doubt
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError

@@ -8,9 +8,9 @@ from box_person import box_person
 from gltf_files import parts_of, write_glb
 from scipy.spatial.transform import Rotation
 
-from understudy.characters.rig import character_from_rig, held_props
-from understudy.characters.rig_names import limbs_from_names, plain_words
-from understudy.characters.rig_roles import find_roles, missing_roles
+from understudy.characters.rig.character import character_from_rig, held_props
+from understudy.characters.rig.names import limbs_from_names, plain_words
+from understudy.characters.rig.roles import find_roles, missing_roles
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.kinematics import forward_kinematics, rest_pose
 from understudy.geometry.rotations import quaternion_from_matrix

@@ -14,8 +14,8 @@ import OpenEXR
 from box_person import box_person
 from PIL import Image
 
-from understudy.characters.joints import read_joints
-from understudy.characters.rig import character_from_rig
+from understudy.characters.picture.joints import read_joints
+from understudy.characters.rig.character import character_from_rig
 from understudy.core.camera import CameraPath
 from understudy.core.environment import Light
 from understudy.core.footage import CameraSolution, LandmarkTrack, Sightings

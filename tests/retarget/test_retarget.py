@@ -338,7 +338,7 @@ def test_a_thumb_says_which_way_the_palm_looks():
 
 
 def test_it_is_quick(shared_data):
-    from understudy.characters.rig import character_from_rig
+    from understudy.characters.rig.character import character_from_rig
 
     person = box_person()
     knight = character_from_rig(shared_data / "rigs" / "knight.glb")

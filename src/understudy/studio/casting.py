@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.characters.picture import PictureConfig, character_from_picture
+from understudy.characters.picture.character import PictureConfig, character_from_picture
 from understudy.characters.protocol import Detection
-from understudy.characters.rig import character_from_rig
+from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
 from understudy.decompose.landmarks import Crop, Pose, PoseModel
 from understudy.io.files import check_file

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import JsonValue
 
-from understudy.characters.rig import character_from_rig
+from understudy.characters.rig.character import character_from_rig
 from understudy.core.film import Performance
 from understudy.io.bvh_text import MAX_FILE_BYTES
 from understudy.io.cameras import read_camera_json

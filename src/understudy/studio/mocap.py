@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from understudy.characters.rig_roles import find_roles, missing_roles
+from understudy.characters.rig.roles import find_roles, missing_roles
 from understudy.core.character import Character
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose

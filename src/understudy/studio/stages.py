@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from understudy.characters.rig import character_from_rig
+from understudy.characters.rig.character import character_from_rig
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
 from understudy.core.film import Performance
 from understudy.decompose.body import BodyFitConfig, fit_actor

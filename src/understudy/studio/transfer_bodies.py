@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from understudy.body.model import BodyModel
-from understudy.characters.rig import scaled
+from understudy.characters.rig.character import scaled
 from understudy.core.character import Character
 from understudy.core.film import Performance
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from understudy.characters.rig_figures import choose_figure
-from understudy.characters.rig_names import is_below
+from understudy.characters.rig.figures import choose_figure
+from understudy.characters.rig.names import is_below
 from understudy.core.character import Character, Mesh
 from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose

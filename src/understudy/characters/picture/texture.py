@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 
-from understudy.characters.parts import PARTS, FigureGrid, limb_radius
+from understudy.characters.picture.parts import PARTS, FigureGrid, limb_radius
 
 __all__ = ["Atlas", "paint_atlas", "unwrap"]
 

@@ -7,18 +7,18 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.characters.cutout import cut_out
-from understudy.characters.face import carve_face
-from understudy.characters.inflate import InflateConfig, inflate_parts
-from understudy.characters.joints import POINTS, FigureJoints, find_joints, read_joints
-from understudy.characters.legs import complete_legs
-from understudy.characters.parts import figure_grid, label_parts
-from understudy.characters.posture import check_placed, check_posture, doubts_about
+from understudy.characters.cutout.cutout import cut_out
+from understudy.characters.picture.face import carve_face
+from understudy.characters.picture.inflate import InflateConfig, inflate_parts
+from understudy.characters.picture.joints import POINTS, FigureJoints, find_joints, read_joints
+from understudy.characters.picture.legs import complete_legs
+from understudy.characters.picture.parts import figure_grid, label_parts
+from understudy.characters.picture.posture import check_placed, check_posture, doubts_about
+from understudy.characters.picture.stickfigure import fit_stick_figure
+from understudy.characters.picture.texture import paint_atlas, unwrap
+from understudy.characters.picture.volume import surface_of_parts, vertex_normals
+from understudy.characters.picture.weights import skin
 from understudy.characters.protocol import LandmarkDetector
-from understudy.characters.stickfigure import fit_stick_figure
-from understudy.characters.texture import paint_atlas, unwrap
-from understudy.characters.volume import surface_of_parts, vertex_normals
-from understudy.characters.weights import skin
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.rigid import transform_from

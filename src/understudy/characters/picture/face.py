@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.characters.inflate import smooth_step, stylisation
-from understudy.characters.parts import PARTS, FigureGrid
+from understudy.characters.picture.inflate import smooth_step, stylisation
+from understudy.characters.picture.parts import PARTS, FigureGrid
 
 __all__ = ["carve_face"]
 

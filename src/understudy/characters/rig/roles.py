@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from understudy.characters.rig_names import is_below, is_trunk_name, limbs_from_names, limbs_from_vrm, plain_words
+from understudy.characters.rig.names import is_below, is_trunk_name, limbs_from_names, limbs_from_vrm, plain_words
 
 __all__ = ["NEEDED_ROLES", "find_limbs", "find_roles", "has_limbs", "missing_roles", "shared_line"]
 

@@ -6,8 +6,8 @@ from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
-from understudy.characters.inflate import SIDES, InflateConfig, PartVolume, smooth_step
-from understudy.characters.parts import PARTS, FigureGrid
+from understudy.characters.picture.inflate import SIDES, InflateConfig, PartVolume, smooth_step
+from understudy.characters.picture.parts import PARTS, FigureGrid
 
 __all__ = ["surface_of_parts", "taubin", "vertex_normals"]
 

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
-from understudy.characters.backdrop import lab_of
+from understudy.characters.cutout.backdrop import lab_of
 
 __all__ = ["outline", "settle"]
 

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
-from understudy.characters.joints import POINTS
-from understudy.characters.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
+from understudy.characters.picture.joints import POINTS
+from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
 
 __all__ = ["InflateConfig", "PartVolume", "inflate_parts", "smooth_step", "stylisation"]
 

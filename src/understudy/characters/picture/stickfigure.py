@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from understudy.characters.joints import POINTS, FigureJoints, silhouette_score
+from understudy.characters.picture.joints import POINTS, FigureJoints, silhouette_score
 
 __all__ = ["fit_stick_figure"]
 

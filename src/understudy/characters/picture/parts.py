@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import dijkstra
 
-from understudy.characters.joints import POINTS, FigureJoints
+from understudy.characters.picture.joints import POINTS, FigureJoints
 
 __all__ = ["PARTS", "FigureGrid", "bone_line", "figure_grid", "label_parts", "limb_radius", "segment_distance"]
 

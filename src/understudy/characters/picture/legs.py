@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.characters.joints import POINTS, FigureJoints
+from understudy.characters.picture.joints import POINTS, FigureJoints
 
 __all__ = ["complete_legs"]
 

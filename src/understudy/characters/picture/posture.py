@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy import ndimage
 
-from understudy.characters.joints import POINTS, FigureJoints
+from understudy.characters.picture.joints import POINTS, FigureJoints
 from understudy.characters.protocol import Detection
 from understudy.core.character import Doubt
 from understudy.runtime.errors import CharacterError

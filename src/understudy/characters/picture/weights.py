@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from understudy.characters.parts import PARTS
-from understudy.characters.volume import adjacency
+from understudy.characters.picture.parts import PARTS
+from understudy.characters.picture.volume import adjacency
 from understudy.core.motion import BODY_JOINTS
 
 __all__ = ["skin"]

@@ -5,9 +5,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from understudy.characters.backdrop import Backdrop, find_backdrop
-from understudy.characters.card import drawn_by_alpha, is_cut_out, opaque_window
-from understudy.characters.matting import outline, settle
+from understudy.characters.cutout.backdrop import Backdrop, find_backdrop
+from understudy.characters.cutout.card import drawn_by_alpha, is_cut_out, opaque_window
+from understudy.characters.cutout.matting import outline, settle
 from understudy.characters.protocol import Detection
 from understudy.runtime.errors import CharacterError
 
