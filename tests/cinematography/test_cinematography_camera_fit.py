@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from stick_people import cameras, film_camera, scaled_character, stick_character, walk
 
+from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
 from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter, fit_camera
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
 from understudy.cinematography.fit_terms import UNKNOWNS, View, picture_of
 from understudy.cinematography.normal_equations import NormalEquations
-from understudy.cinematography.stand_in import StandIn, common_roles, foot_contact, stand_in
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import matrix_from_vector, rotation_angle

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
+from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
 from understudy.cinematography.fit_terms import Picture, View, picture_of
 from understudy.cinematography.framing import measured_framing
 from understudy.cinematography.protocol import CameraFit, CameraFitter, Framing
-from understudy.cinematography.stand_in import StandIn, common_roles, foot_contact, stand_in
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.film import Performance
 from understudy.geometry.rigid import transform_from

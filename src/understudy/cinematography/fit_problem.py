@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from understudy.cinematography.body_proxy import StandIn
 from understudy.cinematography.fit_terms import UNKNOWNS, Picture, View, picture_of
 from understudy.cinematography.normal_equations import NormalEquations
-from understudy.cinematography.stand_in import StandIn
 from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
 
 __all__ = ["FitProblem", "FitWeights", "Offsets"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from understudy.cinematography.stand_in import StandIn
+from understudy.cinematography.body_proxy import StandIn
 from understudy.geometry.rotations import cross_matrix
 
 __all__ = ["UNKNOWNS", "Picture", "View", "picture_of"]

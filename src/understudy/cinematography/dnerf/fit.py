@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy.interpolate import PchipInterpolator
 
+from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
 from understudy.cinematography.dnerf.config import DNeRFConfig
 from understudy.cinematography.dnerf.inversion import ActorShown, Inversion, invert_field
@@ -25,7 +26,6 @@ from understudy.cinematography.dnerf.training import train_field
 from understudy.cinematography.fit_terms import View, picture_of
 from understudy.cinematography.framing import measured_framing
 from understudy.cinematography.protocol import CameraFit, Framing
-from understudy.cinematography.stand_in import StandIn, common_roles, foot_contact, stand_in
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.film import Performance
 from understudy.geometry.rigid import transform_from
