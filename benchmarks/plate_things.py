@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from record import save, table
 
-from understudy.decompose.plate import PlateConfig, clean_frames
-from understudy.decompose.plate_holes import HoleTally
+from understudy.decompose.plate.clean_plate import PlateConfig, clean_frames
+from understudy.decompose.plate.holes import HoleTally
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot
 from understudy.synthetic.moving_things import MOVES, THINGS, ThingShot, figures, rough

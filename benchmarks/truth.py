@@ -12,9 +12,9 @@ from pathlib import Path
 from record import save, table
 
 from understudy.core.film import Performance
-from understudy.decompose.body import fit_actor
-from understudy.decompose.camera import solve_camera
-from understudy.decompose.people import find_people
+from understudy.decompose.body.fit import fit_actor
+from understudy.decompose.camera.solve import solve_camera
+from understudy.decompose.people.find import find_people
 from understudy.io.video.streams import open_shot
 from understudy.studio.scoring import score_body
 from understudy.studio.truth import write_truth

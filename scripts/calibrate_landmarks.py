@@ -18,9 +18,9 @@ from understudy.body.model import LANDMARK_JOINTS, BodyModel
 from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
-from understudy.decompose.body_priors import HABITS
-from understudy.decompose.landmark_bias import BONE_MATRIX, BONES
-from understudy.decompose.people import find_people
+from understudy.decompose.body.priors import HABITS
+from understudy.decompose.people.find import find_people
+from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rigid import invert
 from understudy.geometry.rotations import matrix_from_vector, quaternion_from_matrix

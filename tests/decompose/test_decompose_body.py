@@ -8,8 +8,8 @@ import walking_actor as actor
 
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_PARENTS
-from understudy.decompose.body import ActorFit, BodyFitConfig, fit_actor
-from understudy.decompose.body_pose import POINT, SOLES, Pose, place
+from understudy.decompose.body.fit import ActorFit, BodyFitConfig, fit_actor
+from understudy.decompose.body.pose_state import POINT, SOLES, Pose, place
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import matrix_from_quaternion

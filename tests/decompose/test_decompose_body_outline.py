@@ -12,12 +12,12 @@ from understudy.core.character import Character
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
-from understudy.decompose.align import T_WORLD_CAMERA
-from understudy.decompose.body import fit_actor
-from understudy.decompose.body_outline import OutlineConfig, Surface, find_outline, outline_rows, read_masks
-from understudy.decompose.body_pose import FREEDOMS, Pose, place
-from understudy.decompose.body_start import observe, start_pose
-from understudy.decompose.body_terms import State, linearise
+from understudy.decompose.body.fit import fit_actor
+from understudy.decompose.body.initial_pose import observe, start_pose
+from understudy.decompose.body.outline import OutlineConfig, Surface, find_outline, outline_rows, read_masks
+from understudy.decompose.body.pose_state import FREEDOMS, Pose, place
+from understudy.decompose.body.terms import State, linearise
+from understudy.decompose.body.world_frame import T_WORLD_CAMERA
 from understudy.geometry.rotations import quaternion_from_matrix
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import read_video

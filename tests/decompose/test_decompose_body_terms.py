@@ -8,9 +8,9 @@ import walking_actor as actor
 
 from understudy.body.model import BodyModel
 from understudy.core.motion import BODY_PARENTS
-from understudy.decompose.align import T_WORLD_CAMERA, find_support, level_ground
-from understudy.decompose.body_finish import bend_toes, spread_twist
-from understudy.decompose.body_pose import (
+from understudy.decompose.body.finish import bend_toes, spread_twist
+from understudy.decompose.body.initial_pose import observe, start_pose
+from understudy.decompose.body.pose_state import (
     FREEDOMS,
     JOINT,
     POINT,
@@ -21,7 +21,7 @@ from understudy.decompose.body_pose import (
     pose_jacobian,
     shape_jacobian,
 )
-from understudy.decompose.body_priors import (
+from understudy.decompose.body.priors import (
     FOREARM_SHARE,
     SWING_SHARE,
     arm_swing,
@@ -30,9 +30,8 @@ from understudy.decompose.body_priors import (
     shared_priors,
     upright,
 )
-from understudy.decompose.body_solver import Objective, minimise, normal_equations, solve_step
-from understudy.decompose.body_start import observe, start_pose
-from understudy.decompose.body_terms import (
+from understudy.decompose.body.solver import Objective, minimise, normal_equations, solve_step
+from understudy.decompose.body.terms import (
     EXTRA,
     Linearised,
     Observations,
@@ -49,7 +48,8 @@ from understudy.decompose.body_terms import (
     reprojections,
     robust,
 )
-from understudy.decompose.body_window import BodyFitConfig, BodyProblem
+from understudy.decompose.body.window import BodyFitConfig, BodyProblem
+from understudy.decompose.body.world_frame import T_WORLD_CAMERA, find_support, level_ground
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import matrix_from_vector, quaternion_from_matrix
 

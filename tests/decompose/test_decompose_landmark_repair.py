@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS
-from understudy.decompose.landmark_repair import find_spikes, repair_track
-from understudy.decompose.landmarks import Crop
-from understudy.decompose.person_tracker import Sighting
+from understudy.decompose.people.landmark_repair import find_spikes, repair_track
+from understudy.decompose.people.landmarks import Crop
+from understudy.decompose.people.tracker import Sighting
 
 RATE = 30.0
 LEG_NAMES = ("hip", "knee", "ankle", "heel", "foot_index")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS
-from understudy.decompose.landmarks import Crop, PoseModel, detector_anchors, refine_on_heatmaps, sample_crop
+from understudy.decompose.people.landmarks import Crop, PoseModel, detector_anchors, refine_on_heatmaps, sample_crop
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import BackendUnavailable
 

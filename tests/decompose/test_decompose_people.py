@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS
-from understudy.decompose.landmarks import Crop, Pose
-from understudy.decompose.people import find_people
-from understudy.decompose.person_tracker import Sighting, Track
-from understudy.decompose.rough_masks import MaskStore, own_mask, write_rough_masks
+from understudy.decompose.people.find import find_people
+from understudy.decompose.people.landmarks import Crop, Pose
+from understudy.decompose.people.rough_masks import MaskStore, own_mask, write_rough_masks
+from understudy.decompose.people.tracker import Sighting, Track
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.io.weights import ensure_weights

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS
-from understudy.decompose.clothes import clothes_colours, clothes_odds, colour_distance
-from understudy.decompose.landmarks import Crop, Detection, Pose
-from understudy.decompose.person_tracker import PersonTracker, Track, TrackerConfig
+from understudy.decompose.people.clothes import clothes_colours, clothes_odds, colour_distance
+from understudy.decompose.people.landmarks import Crop, Detection, Pose
+from understudy.decompose.people.tracker import PersonTracker, Track, TrackerConfig
 
 WIDTH, HEIGHT = 1280, 720
 COLOURS = {"red": (190, 40, 40), "blue": (40, 60, 190), "green": (50, 160, 60)}

@@ -10,9 +10,9 @@ import pytest
 
 from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution, Shot
-from understudy.decompose.plate import PlateConfig, clean_frames, make_clean_plate
-from understudy.decompose.plate_holes import HoleTally, PlateReport
-from understudy.decompose.plate_sweep import _walls as walls
+from understudy.decompose.plate.clean_plate import PlateConfig, clean_frames, make_clean_plate
+from understudy.decompose.plate.holes import HoleTally, PlateReport
+from understudy.decompose.plate.plane_sweep import _walls as walls
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.io.video.streams import VideoWriter, open_shot, read_video
@@ -397,7 +397,7 @@ def test_removed_tells_which_pixels_are_the_source_s_own(tmp_path, move):
 def test_a_leap_between_two_looks_never_reaches_unpainted_canvas(tmp_path, monkeypatch):
     count, picture = 12, np.clip(texture(WIDTH, 9)[:HEIGHT] * 0.5 + 120, 0, 255)
     place = lambda time: (290, 60) if time == 5 else (40 + 2 * time, 120)  # noqa: E731
-    monkeypatch.setattr("understudy.decompose.plate._CANDIDATES", 3)
+    monkeypatch.setattr("understudy.decompose.plate.clean_plate._CANDIDATES", 3)
     shot, mask, _, blobs = write_shot(tmp_path, count, lambda time: picture, place)
     solution = solution_of(parallax_camera(count), "static")
     plate = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), HoleTally())]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from understudy.decompose.presence import find_presence
+from understudy.decompose.matte.presence import find_presence
 
 
 def mattes(pixels: list[int]) -> list[np.ndarray]:

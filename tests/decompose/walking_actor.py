@@ -8,7 +8,7 @@ from understudy.body.model import BodyModel
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
-from understudy.decompose.body_pose import JOINT, POINT, SOLES, BodyPoints, Pose, place
+from understudy.decompose.body.pose_state import JOINT, POINT, SOLES, BodyPoints, Pose, place
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import look_at, matrix_from_vector, rotation_between

@@ -257,7 +257,7 @@ def test_the_sample_character_stands_free_with_arms_apart():
 
 @pytest.mark.slow
 def test_the_person_detector_finds_the_actor_of_the_sample(tmp_path):
-    from understudy.decompose.people import find_people
+    from understudy.decompose.people.find import find_people
     from understudy.io.weights import ensure_weights
 
     try:

@@ -12,7 +12,7 @@ from understudy.characters.picture.character import PictureConfig, character_fro
 from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
-from understudy.decompose.landmarks import Crop, Pose, PoseModel
+from understudy.decompose.people.landmarks import Crop, Pose, PoseModel
 from understudy.io.files import check_file
 from understudy.io.gltf.document import files_beside
 from understudy.io.gltf.write import write_character

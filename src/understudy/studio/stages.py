@@ -14,12 +14,12 @@ from jaxtyping import Bool
 from understudy.characters.rig.character import character_from_rig
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
 from understudy.core.film import Performance
-from understudy.decompose.body import BodyFitConfig, fit_actor
-from understudy.decompose.camera import CameraConfig, solve_camera
-from understudy.decompose.masks import MaskConfig, refine_mask
-from understudy.decompose.people import PeopleConfig, find_people
-from understudy.decompose.plate import PlateConfig, make_clean_plate
-from understudy.decompose.presence import find_presence
+from understudy.decompose.body.fit import BodyFitConfig, fit_actor
+from understudy.decompose.camera.solve import CameraConfig, solve_camera
+from understudy.decompose.matte.presence import find_presence
+from understudy.decompose.matte.refine import MaskConfig, refine_mask
+from understudy.decompose.people.find import PeopleConfig, find_people
+from understudy.decompose.plate.clean_plate import PlateConfig, make_clean_plate
 from understudy.io.bvh import read_bvh, write_bvh
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.files import reading

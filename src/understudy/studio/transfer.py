@@ -11,9 +11,9 @@ import numpy as np
 from understudy.cinematography.camera_fit import fit_camera
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.film import Performance
-from understudy.decompose.body import ActorFit, fit_actor
-from understudy.decompose.camera import solve_camera
-from understudy.decompose.people import find_people
+from understudy.decompose.body.fit import ActorFit, fit_actor
+from understudy.decompose.camera.solve import solve_camera
+from understudy.decompose.people.find import find_people
 from understudy.geometry.rigid import invert, transform
 from understudy.io.motions import write_landmarks_npz
 from understudy.io.video.streams import open_shot

@@ -1,0 +1,295 @@
+"""The body's outline against the actor's: how far clothes and girth stand off, and where limbs really are.
+
+The surface as in Alldieck et al. 2018, Video based reconstruction of 3D people models: where the body's outline lies
+inside or outside the mask's, its vertices are wanted further out or in; what many frames want together is the surface.
+What single frames want beside that is the pose: a term of the fit (`outline_rows`), point to line as in Rusinkiewicz
+and Levoy 2001.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_array, csr_array, diags_array, eye_array
+from scipy.sparse.linalg import factorized
+
+from understudy.body.model import SEGMENTS, BodyModel
+from understudy.decompose.body.pose_state import PlacedBody, turned_jacobian
+from understudy.decompose.body.terms import Linearised, Observations, Rows, State, shared_zeros
+from understudy.geometry.rigid import transform_from
+from understudy.io.video.streams import read_video
+
+__all__ = ["Outline", "OutlineConfig", "Surface", "find_outline", "fit_surface", "outline_rows", "read_masks"]
+
+CLOSED_PX = 5
+"""Gaps between drawn vertices are smaller."""
+
+Masks = Mapping[int, Bool[np.ndarray, "height width"]]
+"""The actor's mask in some frames, drawn small."""
+
+
+@dataclass(frozen=True)
+class OutlineConfig:
+    """How the mask is used."""
+
+    every: int = 1
+    """Only every so many frames are looked at."""
+    surface_frames: int = 24
+    """How many of them tell of the surface."""
+    surface_rounds: int = 3
+    person_px: float = 260.0
+    """How tall the person is drawn."""
+    farthest_m: float = 0.09
+    """What stands off further is no cloth: a bag, a pose that is wrong."""
+    smoothness: float = 3.0
+    """How much neighbouring vertices should agree, against one frame's wish."""
+    edge_px: float = 1.6
+    """How near the drawn outline a vertex is part of it."""
+    samples: int = 96
+    """Of the outline, per frame."""
+    sigma: float = 0.006
+    """Standard deviation of the mask's edge, as a share of the person's height in the picture."""
+    counts_as: float = 20.0
+    """As how many of its samples an outline counts: neighbouring ones err alike."""
+    rounds: int = 2
+    """How often the outline is found anew."""
+    iterations: int = 4
+    """Steps in each of these rounds."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The body with what it wears, in its rest pose."""
+
+    vertices: Float[np.ndarray, "vertex 3"]
+    normals: Float[np.ndarray, "vertex 3"]
+    """Of the bare body."""
+    joints: Float[np.ndarray, "22 3"]
+
+    @staticmethod
+    def bare(model: BodyModel, shape: Float[np.ndarray, " component"]) -> "Surface":
+        """The body of a shape without clothes."""
+        full = np.pad(shape, (0, model.components - len(shape)))
+        character = model.character(full)
+        return Surface(character.mesh.vertices, character.mesh.normals, model.shaped(full).joints)
+
+    def dressed(self, offset_m: Float[np.ndarray, " vertex"]) -> "Surface":
+        """The surface so much further out."""
+        return Surface(self.vertices + offset_m[:, None] * self.normals, self.normals, self.joints)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Points of the body's outline and the line of the mask's edge that each belongs to; weight 0: none."""
+
+    joint: Int[np.ndarray, "time sample"]
+    """With which each point moves."""
+    offset_m: Float[np.ndarray, "time sample 3"]
+    """From that joint, in its frame."""
+    across: Float[np.ndarray, "time sample 2"]
+    """Unit normal of the edge in the picture."""
+    edge_px: Float[np.ndarray, "time sample"]
+    """Where the edge is along `across`."""
+    weight: Float[np.ndarray, "time sample"]
+
+
+def read_masks(mask: Path, first: int, seen: Observations, config: OutlineConfig) -> Masks:
+    """Every so many frames of a grey video (0 … 255 is coverage), small; the video's frame `first` is frame 0."""
+    masks = {}
+    looked_at = range(0, len(seen), config.every)
+    for frame, coverage in zip(looked_at, read_video(mask, [first + frame for frame in looked_at]), strict=True):
+        if (coverage > 127).sum() < 100:
+            continue
+        size = min(config.person_px / seen.person_px[frame], 1.0)
+        small = (max(round(coverage.shape[1] * size), 8), max(round(coverage.shape[0] * size), 8))
+        masks[frame] = cv2.resize(coverage, small, interpolation=cv2.INTER_AREA) > 127
+    return masks
+
+
+def fit_surface(
+    model: BodyModel, state: State, placed: PlacedBody, seen: Observations, masks: Masks, picture: tuple[int, int],
+    config: OutlineConfig,
+) -> Surface:  # fmt: skip
+    """The surface that fills the masks, left and right alike; `picture` is the shot's width and height."""
+    bare = Surface.bare(model, state.shape)
+    frames = sorted(masks)
+    if not frames:
+        return bare
+    frames = [frames[k] for k in np.unique(np.linspace(0, len(frames) - 1, config.surface_frames).round().astype(int))]
+    offset_m = np.zeros(len(bare.vertices))
+    solve = _smoother(model.faces, len(offset_m), config.smoothness)
+    both = np.stack([np.arange(len(offset_m)), model.mirror_vertices])
+    for _ in range(config.surface_rounds):
+        wishes = np.full((len(frames), len(offset_m)), np.nan)
+        for row, frame in enumerate(frames):
+            sight = _look(model, bare.dressed(offset_m), state, placed, seen, masks[frame], frame, picture, config)
+            wishes[row, sight.vertex] = offset_m[sight.vertex] + sight.off_m
+        count = np.isfinite(wishes).sum(0)
+        median = np.nanmedian(np.where(count > 0, wishes, 0.0), 0)
+        # Both sides of the body wear the same.
+        weight = count[both].sum(0)
+        mean = (count * median)[both].sum(0) / np.maximum(weight, 1)
+        # Fingers lie side by side, and edges of one would move another.
+        offset_m = solve(np.where(_bare_parts(), 1.0, weight / len(frames)), np.where(_bare_parts(), 0.0, mean))
+    return bare.dressed(offset_m)
+
+
+def find_outline(
+    model: BodyModel, surface: Surface, state: State, placed: PlacedBody, seen: Observations, masks: Masks,
+    picture: tuple[int, int], config: OutlineConfig,
+) -> Outline:  # fmt: skip
+    """The outline of every frame that has a mask, at a state."""
+    time, count = len(seen), config.samples
+    joint = np.zeros((time, count), np.int64)
+    offset_m, across = np.zeros((time, count, 3)), np.zeros((time, count, 2))
+    edge_px, weight = np.zeros((time, count)), np.zeros((time, count))
+    strongest = model.skin_joints[np.arange(len(model.skin_joints)), model.skin_weights.argmax(1)]
+    for frame, mask in masks.items():
+        sight = _look(model, surface, state, placed, seen, mask, frame, picture, config)
+        if not len(sight.vertex):
+            continue
+        # Vertices lie in no order along the outline: a fixed shuffle takes them from all over it.
+        order = np.random.default_rng(0).permutation(len(sight.vertex))[:count]
+        chosen, used = sight.vertex[order], slice(0, len(order))
+        joint[frame, used] = strongest[chosen]
+        R, p = placed.R_world_joint[frame, strongest[chosen]], placed.joints_m[frame, strongest[chosen]]
+        offset_m[frame, used] = np.einsum("nji,nj->ni", R, sight.world[order] - p)
+        across[frame, used] = sight.across[order]
+        edge_px[frame, used] = (sight.px[order] * sight.across[order]).sum(1) + sight.off_px[order]
+        weight[frame, used] = config.counts_as / len(order)
+    return Outline(joint, offset_m, across, edge_px, weight)
+
+
+def outline_rows(seen: Observations, state: State, lin: Linearised, outline: Outline, config: OutlineConfig) -> Rows:
+    """Points of the outline should lie on the mask's edge; along it they may slide."""
+    frame = np.arange(len(seen))[:, None]
+    R, p = lin.placed.R_world_joint[frame, outline.joint], lin.placed.joints_m[frame, outline.joint]
+    points = p + np.einsum("tnij,tnj->tni", R, outline.offset_m)
+    camera = (points - np.exp(state.log_scale) * seen.camera_position[:, None]) @ np.swapaxes(seen.R_camera_world, 1, 2)
+    z = np.maximum(camera[..., 2], 0.05)
+    focal = seen.K[:, None, [0, 1], [0, 1]]
+    flat = camera[..., :2] / z[..., None]
+    px = flat * focal + seen.K[:, None, :2, 2]
+    sigma = (config.sigma * seen.person_px)[:, None]
+    residual = ((px * outline.across).sum(-1) - outline.edge_px) / sigma
+    per_camera = np.concatenate([outline.across * focal, -(outline.across * focal * flat).sum(-1, keepdims=True)], -1)
+    d_point = (per_camera / (z * sigma)[..., None]) @ seen.R_camera_world
+    d_pose = np.einsum("tni,tnif->tnf", d_point, turned_jacobian(lin.placed, points, outline.joint))
+    d_shared = shared_zeros(lin, residual.shape[1], 1)
+    # The surface is held: of what all frames share, only the scale of the camera's path matters.
+    scale = np.exp(state.log_scale)
+    d_shared[:, :, 0, lin.d_shape.shape[-1]] = -scale * np.einsum("tni,ti->tn", d_point, seen.camera_position)
+    return Rows(residual[..., None], d_pose[:, :, None], d_shared, outline.weight, "cauchy", 2.0)
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """The vertices of the body's outline in one frame that have an edge of the mask beside them."""
+
+    vertex: Int[np.ndarray, " n"]
+    world: Float[np.ndarray, "n 3"]
+    px: Float[np.ndarray, "n 2"]
+    across: Float[np.ndarray, "n 2"]
+    """Out of the body, in the picture."""
+    off_px: Float[np.ndarray, " n"]
+    """How far out the mask's edge is."""
+    off_m: Float[np.ndarray, " n"]
+
+
+def _look(
+    model: BodyModel, surface: Surface, state: State, placed: PlacedBody, seen: Observations,
+    mask: Bool[np.ndarray, "height width"], frame: int, picture: tuple[int, int], config: OutlineConfig,
+) -> _Sight:  # fmt: skip
+    R, p = placed.R_world_joint[frame], placed.joints_m[frame]
+    T_world_mesh = transform_from(R, p - np.einsum("jik,jk->ji", R, surface.joints))
+    blended = (_weights() @ T_world_mesh[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
+    world = (blended[..., :3] @ surface.vertices[..., None])[..., 0] + blended[..., 3]
+    normal = (blended[..., :3] @ surface.normals[..., None])[..., 0] @ seen.R_camera_world[frame].T
+    local = (world - np.exp(state.log_scale) * seen.camera_position[frame]) @ seen.R_camera_world[frame].T
+    depth = np.maximum(local[:, 2], 0.05)
+    px = local[:, :2] / depth[:, None] * seen.K[frame, [0, 1], [0, 1]] + seen.K[frame, :2, 2]
+    height, width = mask.shape
+    small = px * [width / picture[0], height / picture[1]]
+    near_edge = _distance_from_outline(small, mask.shape) < config.edge_px
+    inside_px = _signed_distance(mask)
+    down, right = np.gradient(cv2.GaussianBlur(inside_px, (0, 0), 1.0))
+    column, row = (np.clip(small[:, k].astype(int), 0, size - 1) for k, size in ((0, width), (1, height)))
+    across = normal[:, :2] / np.maximum(np.linalg.norm(normal[:, :2], axis=1, keepdims=True), 1e-12)
+    slope = np.stack([right[row, column], down[row, column]], -1)
+    off_px = inside_px[row, column] * picture[0] / width
+    off_m = off_px * depth / seen.K[frame, 0, 0]
+    facing = np.abs((normal * local).sum(1)) / np.linalg.norm(local, axis=1)
+    good = (
+        near_edge[row, column]
+        & (facing < 0.35)
+        # At the picture's border ends the mask, not the actor.
+        & (small > 3).all(1)
+        & (small < [width - 3, height - 3]).all(1)
+        # It must be the same edge: going out of the body there is going out of the mask.
+        & (-(slope * across).sum(1) > 0.7 * np.linalg.norm(slope, axis=1))
+        & (np.abs(off_m) < config.farthest_m)
+    )
+    return _Sight(np.flatnonzero(good), world[good], px[good], across[good], off_px[good], off_m[good])
+
+
+def _signed_distance(mask: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """To the mask's edge in pixels, negative outside; the edge lies between its last pixel and the next."""
+    inside, outside = (cv2.distanceTransform(each.astype(np.uint8), cv2.DIST_L2, 3) for each in (mask, ~mask))
+    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float64)
+
+
+def _distance_from_outline(
+    px: Float[np.ndarray, "vertex 2"], size: tuple[int, int]
+) -> Float[np.ndarray, "height width"]:
+    """Distance of each pixel from the edge of the drawn body.
+
+    Its vertices lie so near each other that dots, closed up, are the body: a hundredth of the cost of its faces.
+    """
+    drawn = np.zeros(size, np.uint8)
+    column, row = px.astype(int).T
+    inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    drawn[row[inside], column[inside]] = 1
+    drawn = cv2.morphologyEx(
+        drawn, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSED_PX, CLOSED_PX))
+    )
+    edge = drawn - cv2.erode(drawn, np.ones((3, 3), np.uint8))
+    return cv2.distanceTransform(1 - edge, cv2.DIST_L2, 3).astype(np.float64)
+
+
+@cache
+def _bare_parts() -> Bool[np.ndarray, " vertex"]:
+    """What nothing is worn on: hands."""
+    return np.isin(BodyModel.load().vertex_segment, [SEGMENTS.index(f"{side}_hand") for side in ("left", "right")])
+
+
+@cache
+def _weights() -> csr_array:
+    """The skin weights of the body model."""
+    model = BodyModel.load()
+    vertices, influences = model.skin_weights.shape
+    rows = np.repeat(np.arange(vertices), influences)
+    entries = (model.skin_weights.ravel(), (rows, model.skin_joints.ravel()))
+    return csr_array(entries, shape=(vertices, len(model.joints)))
+
+
+def _smoother(
+    faces: Int[np.ndarray, "face 3"], vertices: int, smoothness: float
+) -> Callable[[Float[np.ndarray, " vertex"], Float[np.ndarray, " vertex"]], Float[np.ndarray, " vertex"]]:
+    """Solves for values near those wanted, as far as they are wanted, that change little between neighbours."""
+    i = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    adjacent = coo_array((np.ones(i.shape[1]), (i[0], i[1])), shape=(vertices, vertices)).tocsr()
+    adjacent = ((adjacent + adjacent.T) > 0).astype(np.float64)
+    laplacian = diags_array(adjacent.sum(0)) - adjacent
+    # Bending keeps the surface round, stretching carries what is known to where nothing is.
+    bending = smoothness * (0.02 * laplacian.T @ laplacian + 0.05 * laplacian) + 1e-4 * eye_array(vertices)
+
+    def solve(
+        weight: Float[np.ndarray, " vertex"], wanted: Float[np.ndarray, " vertex"]
+    ) -> Float[np.ndarray, " vertex"]:
+        return factorized((diags_array(weight) + bending).tocsc())(weight * wanted)
+
+    return solve

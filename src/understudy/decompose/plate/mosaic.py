@@ -1,0 +1,374 @@
+"""The clean set of a static or turning camera, on one canvas for the whole shot.
+
+A static camera's canvas is the picture itself; a turning camera's is a panorama (equirectangular, around the way the
+camera mostly looks). Few well-chosen frames, the *witnesses*, lie on it; each canvas pixel is a robust median of those
+witnesses that see past the actor.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from understudy.core.camera import CameraPath
+from understudy.decompose.plate.affine_residual import affine_residual, move, shake_px
+from understudy.decompose.plate.blend import Box, luminance_of, match_tone
+from understudy.imaging.grain import Grain, estimate_grain, flat_areas
+
+__all__ = [
+    "Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses", "paint_canvas",
+    "smooth_map", "steady",
+]  # fmt: skip
+
+_TILE = 192
+_CELL = 16
+_INVALID = np.uint16(65535)
+_SCALE = 128.0
+_LARGEST_CANVAS = 48_000_000
+
+
+@dataclass(frozen=True)
+class Still:
+    """A camera that does not move: canvas and frame are one.
+
+    Positions are array indices here and in `Panorama`: the first pixel's centre is (0, 0).
+    """
+
+    shape: tuple[int, int]
+
+    def frame_to_canvas(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """The same positions."""
+        return xy
+
+    def canvas_to_frame(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """The same positions."""
+        return xy
+
+
+class Panorama:
+    """A camera that turns (and may zoom): longitude and latitude around its mean view."""
+
+    def __init__(self, camera: CameraPath) -> None:
+        self._K = camera.K
+        self._R_world_camera = camera.T_world_camera[:, :3, :3]
+        self._R_world_canvas = self._R_world_camera[len(camera) // 2]
+        self.frame_shape = (camera.height, camera.width)
+        forward = self._R_world_camera[:, :, 2] @ self._R_world_canvas
+        # Unwrapped: a pan of more than a full turn has its turns side by side, and no seam anywhere.
+        self._longitude = np.unwrap(np.arctan2(forward[:, 0], forward[:, 2]))
+        self._scale, self._origin, self.shape = 1.0, np.zeros(2), (1, 1)
+        focal = float(camera.K[:, 0, 0].max())
+        edge = self._edge(camera.width, camera.height)
+        angles = np.concatenate([self.frame_to_canvas(time, edge) for time in range(len(camera))])
+        low, high = angles.min(0), angles.max(0)
+        area = float(np.prod((high - low) * focal))
+        self._scale = focal * min(1.0, np.sqrt(_LARGEST_CANVAS / area))
+        self._origin = low * self._scale
+        width, height = np.ceil((high - low) * self._scale).astype(int) + 2
+        self.shape = (int(height), int(width))
+
+    @staticmethod
+    def _edge(width: int, height: int) -> Float[np.ndarray, "n 2"]:
+        x, y = np.linspace(-0.5, width - 0.5, 9), np.linspace(-0.5, height - 0.5, 9)
+        return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+
+    def frame_to_canvas(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """Through the ray of each pixel."""
+        rays = np.concatenate([xy + 0.5, np.ones((len(xy), 1))], 1) @ np.linalg.inv(self._K[time]).T
+        x, y, z = (rays @ self._R_world_camera[time].T @ self._R_world_canvas).T
+        centre = self._longitude[time]
+        turn = np.arctan2(x, z) - centre
+        longitude = centre + (turn + np.pi) % (2 * np.pi) - np.pi
+        latitude = np.arctan2(y, np.hypot(x, z))
+        return np.stack([longitude, latitude], -1) * self._scale - self._origin
+
+    def canvas_to_frame(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """Through the ray of each canvas pixel; NaN behind the camera."""
+        longitude, latitude = ((xy + self._origin) / self._scale).T
+        flat = np.cos(latitude)
+        rays = np.stack([np.sin(longitude) * flat, np.sin(latitude), np.cos(longitude) * flat], -1)
+        points = rays @ self._R_world_canvas.T @ self._R_world_camera[time] @ self._K[time].T
+        # On an unwrapped canvas a place one full turn away has the same ray: only the nearest turn counts.
+        near = np.abs(longitude - self._longitude[time]) < np.pi
+        front = (points[:, 2] > 1e-6) & near
+        pixels = points[:, :2] / np.where(front, points[:, 2], 1.0)[:, None] - 0.5
+        return np.where(front[:, None], pixels, np.nan)
+
+
+CanvasGeometry = Still | Panorama
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A frame kept in memory because it sees parts of the set that others do not."""
+
+    time: int
+    picture: UInt8[np.ndarray, "height width 3"]
+    hole: Bool[np.ndarray, "height width"]
+    """The actor."""
+    others: Bool[np.ndarray, "height width"]
+    """Other people: used only where nothing better is seen."""
+
+
+@dataclass
+class Canvas:
+    """The clean set."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    support: UInt8[np.ndarray, "height width"]
+    """By how many witnesses each pixel is seen; 0: never."""
+    needed: Bool[np.ndarray, "height width"]
+    """Tiles that some frame's hole needs; elsewhere the canvas is empty."""
+    grain: Grain
+
+
+def cells_of(
+    geometry: CanvasGeometry, holes: Bool[np.ndarray, "time rows columns"]
+) -> Bool[np.ndarray, "canvas_rows canvas_columns"]:
+    """The canvas cells that the holes of all frames, what hangs on them and what surrounds them need.
+
+    `holes`: of each frame, in cells of 16 px (a cell counts when any of its pixels does).
+    """
+    rows, columns = (geometry.shape[0] + _CELL - 1) // _CELL, (geometry.shape[1] + _CELL - 1) // _CELL
+    needed = np.zeros((rows, columns), bool)
+    largest = 0
+    for time, hole in enumerate(holes):
+        y, x = np.nonzero(hole)
+        if len(y) == 0:
+            continue
+        largest = max(largest, int(np.ptp(y)), int(np.ptp(x)))
+        at = geometry.frame_to_canvas(time, np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2)
+        cells = np.clip((at // _CELL).astype(int), 0, (columns - 1, rows - 1))
+        needed[cells[:, 1], cells[:, 0]] = True
+    # A shadow may be as long as the actor is tall.
+    side = 2 * max(6, round(0.7 * largest)) + 1
+    return cv2.dilate(needed.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def choose_witnesses(
+    geometry: CanvasGeometry,
+    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
+    times: Sequence[int],
+    holes: Bool[np.ndarray, "time rows columns"],
+    size: tuple[int, int],
+    count: int,
+) -> list[int]:
+    """Times of at most `count` frames, well spread and seeing what the canvas needs.
+
+    Args:
+        needed: cells of the canvas.
+        times: candidates.
+        holes: their holes in cells of 16 px (a cell counts when any of its pixels does).
+        size: height and width of a frame.
+    """
+    y, x = np.nonzero(needed)
+    centres = np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2
+    visible = np.zeros((len(times), len(centres)), np.float32)
+    for index, (time, hole) in enumerate(zip(times, holes, strict=True)):
+        at = geometry.canvas_to_frame(time, centres)
+        inside = (at >= 0).all(1) & (at[:, 0] < size[1]) & (at[:, 1] < size[0])
+        cell = (np.where(inside[:, None], at, 0) // _CELL).astype(int)
+        visible[index] = inside & ~hole[cell[:, 1], cell[:, 0]]
+    return sorted(_greedy(visible, list(times), count))
+
+
+def _greedy(visible: Float[np.ndarray, "time cell"], times: list[int], count: int) -> list[int]:
+    """Half evenly spread in time, half where they show what is still seen least."""
+    if len(times) <= count:
+        return times
+    chosen = sorted({round(i) for i in np.linspace(0, len(times) - 1, count // 2)})
+    seen = visible[chosen].sum(0)
+    while len(chosen) < count:
+        gain = visible @ (1.0 / (1.0 + seen) ** 2)
+        gain[chosen] = -1.0
+        best = int(gain.argmax())
+        chosen.append(best)
+        seen += visible[best]
+    return [times[index] for index in chosen]
+
+
+def paint_canvas(
+    geometry: CanvasGeometry,
+    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
+    witnesses: Sequence[Witness],
+    progress: Callable[[int, int], None],
+) -> Canvas:
+    """The robust median of the witnesses, tile by tile where it is needed; tones matched between witnesses."""
+    height, width = geometry.shape
+    picture = np.zeros((height, width, 3), np.uint8)
+    support = np.zeros((height, width), np.uint8)
+    wanted = np.zeros((height, width), bool)
+    tones = _match_witnesses(geometry, needed, witnesses)
+    residuals: list[tuple[np.ndarray, ...]] = []
+    step = _TILE // _CELL
+    tiles = [
+        Box(r * _CELL, min((r + step) * _CELL, height), c * _CELL, min((c + step) * _CELL, width))
+        for r in range(0, needed.shape[0], step)
+        for c in range(0, needed.shape[1], step)
+        if needed[r : r + step, c : c + step].any()
+    ]
+    for done, box in enumerate(tiles):
+        samples = _samples(geometry, box, witnesses, tones)
+        middle, count = _robust_median(samples)
+        picture[box.slices] = np.rint(middle).astype(np.uint8)
+        support[box.slices] = np.minimum(count, 255)
+        wanted[box.slices] = True
+        if len(residuals) < 24 and (count >= 6).mean() > 0.5:
+            residuals.append(_grain_samples(samples, middle, count))
+        progress(done + 1, len(tiles))
+    return Canvas(picture, support, wanted, _grain_from(residuals))
+
+
+def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Witness], bool]:
+    """Witnesses of a static camera on top of each other, and whether the camera did shake.
+
+    A locked-off camera's witnesses (none moved by more than `still_px`) come back as they are.
+    """
+    if len(witnesses) < 2:
+        return list(witnesses), False
+    middle = witnesses[len(witnesses) // 2]
+    reference, height, width = middle.picture.astype(np.float32), *middle.hole.shape
+    maps = []
+    for witness in witnesses:
+        known = ~(witness.hole | witness.others | middle.hole | middle.others)
+        maps.append(affine_residual(witness.picture.astype(np.float32), reference, known, most_px=12.0))
+    if max(shake_px(A, height, width) for A in maps) < still_px:
+        return list(witnesses), False
+    steadied = []
+    for witness, A in zip(witnesses, maps, strict=True):
+        hole, others = (move(m.astype(np.float32), A) > 0.05 for m in (witness.hole, witness.others))
+        steadied.append(Witness(witness.time, move(witness.picture, A), hole, others))
+    return steadied, True
+
+
+def smooth_map(
+    where: Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]], box: Box, step: int = 8
+) -> Float[np.ndarray, "height width 2"]:
+    """Where the pixels of a box lie: asked for every eighth pixel only, and interpolated between, for it is smooth."""
+    rows, columns = -(-box.shape[0] // step) + 1, -(-box.shape[1] // step) + 1
+    y, x = np.mgrid[0:rows, 0:columns] * float(step)
+    grid = np.stack([x + box.left, y + box.top], -1).reshape(-1, 2)
+    coarse = where(grid).reshape(rows, columns, 2).astype(np.float32)
+    y, x = np.mgrid[0 : box.shape[0], 0 : box.shape[1]].astype(np.float32) / step
+    return cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
+
+
+def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
+    y, x = np.mgrid[box.top : box.bottom : step, box.left : box.right : step]
+    return np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
+
+
+def _samples(
+    geometry: CanvasGeometry, box: Box, witnesses: Sequence[Witness], tones: Float[np.ndarray, "witness 2 3"]
+) -> np.ndarray:
+    """What each witness sees of a tile, as uint16 (levels × 128); 65535 where it does not. Witness is the last axis."""
+    rows, columns = box.shape
+    stack = np.full((rows, columns, 3, len(witnesses)), _INVALID)
+    fallback = np.full((rows, columns, 3, len(witnesses)), _INVALID)
+    used_fallback = False
+    for index, witness in enumerate(witnesses):
+        got = _see(geometry, witness, box)
+        if got is None:
+            continue
+        colour, actor, others = got
+        value = np.clip(colour * tones[index, 0] + tones[index, 1], 0, 255) * _SCALE
+        value = np.where(actor[..., None], _INVALID, value.astype(np.uint16))
+        if others.any():
+            used_fallback = True
+            fallback[..., index] = value
+            value = np.where(others[..., None], _INVALID, value)
+        stack[..., index] = value
+        if not others.any():
+            fallback[..., index] = value
+    if used_fallback:
+        unseen = (stack == _INVALID).all((2, 3))
+        stack[unseen] = fallback[unseen]
+    return stack
+
+
+def _see(geometry: CanvasGeometry, witness: Witness, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Colour (float32), actor and others of a witness on a tile; None if it does not see the tile at all."""
+    height, width = witness.hole.shape
+    if isinstance(geometry, Still):
+        colour, actor, others = (a[box.slices] for a in (witness.picture, witness.hole, witness.others))
+        return colour.astype(np.float32), actor, others
+    at = smooth_map(lambda xy: geometry.canvas_to_frame(witness.time, xy), box)
+    with np.errstate(invalid="ignore"):
+        inside = (at >= 0).all(-1) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
+    if not inside.any():
+        return None
+    at = np.where(inside[..., None], at, -9)
+    colour = cv2.remap(witness.picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    # Half a pixel of slack: a cubic kernel reaches into the actor before its centre does.
+    actor = cv2.remap(witness.hole.astype(np.uint8) * 255, at, None, cv2.INTER_LINEAR, borderValue=255) > 0
+    others = cv2.remap(witness.others.astype(np.uint8), at, None, cv2.INTER_NEAREST) > 0
+    return colour.astype(np.float32), actor | ~inside, others
+
+
+def _robust_median(samples: np.ndarray) -> tuple[Float[np.ndarray, "rows columns 3"], Int[np.ndarray, "rows columns"]]:
+    """The mean of the middle third of the valid samples (levels), and how many are valid; 0 without any."""
+    ordered = np.sort(samples, axis=-1)
+    count = (samples[..., 0, :] != _INVALID).sum(-1)
+    last = np.maximum(count - 1, 0)[..., None, None]
+    quantiles = np.linspace(1 / 3, 2 / 3, 5)
+    index = np.rint(last * quantiles).astype(np.intp)
+    index = np.broadcast_to(index, (*ordered.shape[:-1], len(quantiles)))
+    middle = np.take_along_axis(ordered, index, -1).astype(np.float32).mean(-1) / _SCALE
+    return np.where(count[..., None] > 0, middle, 0.0), count
+
+
+def _match_witnesses(
+    geometry: CanvasGeometry, needed: Bool[np.ndarray, "rows columns"], witnesses: Sequence[Witness]
+) -> Float[np.ndarray, "witness 2 3"]:
+    """Gain and offset of each witness that bring all to one exposure: on a canvas of one pixel per cell."""
+    tones = np.tile(np.array([[1.0] * 3, [0.0] * 3], np.float32), (len(witnesses), 1, 1))
+    rows, columns = needed.shape
+    positions = _tile_positions(Box(0, rows, 0, columns)) * _CELL + (_CELL - 1) / 2
+    values = np.zeros((len(witnesses), rows, columns, 3), np.float32)
+    valid = np.zeros((len(witnesses), rows, columns), bool)
+    for index, witness in enumerate(witnesses):
+        height, width = witness.hole.shape
+        at = geometry.canvas_to_frame(witness.time, positions).reshape(rows, columns, 2)
+        with np.errstate(invalid="ignore"):
+            inside = (at >= 0).all(-1) & (at[..., 0] < width) & (at[..., 1] < height)
+        at = np.where(inside[..., None], at, 0).astype(np.float32)
+        soft = cv2.blur(witness.picture, (9, 9))
+        values[index] = cv2.remap(soft, at, None, cv2.INTER_LINEAR)
+        blocked = cv2.remap((witness.hole | witness.others).astype(np.uint8), at, None, cv2.INTER_NEAREST) > 0
+        valid[index] = inside & ~blocked
+    for _ in range(3):
+        matched = values * tones[:, None, None, 0] + tones[:, None, None, 1]
+        stacked = np.where(valid[..., None], np.clip(matched, 0, 255) * _SCALE, _INVALID).astype(np.uint16)
+        middle, count = _robust_median(np.moveaxis(stacked, 0, -1))
+        for index in range(len(witnesses)):
+            tones[index] = np.stack(match_tone(values[index], middle, valid[index] & (count > 1)))
+        # The exposure of the whole stays where the witnesses' own mean is.
+        tones[:, 0] /= np.maximum(tones[:, 0].mean(0), 1e-3)
+        tones[:, 1] -= tones[:, 1].mean(0)
+    return tones
+
+
+def _grain_samples(samples: np.ndarray, middle: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Residual, luminance and usable pixels of one witness on a tile."""
+    seen = (samples[..., 0, :] != _INVALID).mean((0, 1))
+    best = int(seen.argmax())
+    residual = samples[..., best].astype(np.float32) / _SCALE - middle
+    luminance = luminance_of(middle)
+    usable = (samples[..., 0, best] != _INVALID) & (count >= 6) & flat_areas(luminance)
+    # What moved in the background is no grain, and neither is the shade of a cloud.
+    usable &= np.abs(residual).max(-1) < 24
+    weight = usable.astype(np.float32)
+    shade = cv2.GaussianBlur(residual * weight[..., None], (0, 0), 4.0)
+    residual = residual - shade / np.maximum(cv2.GaussianBlur(weight, (0, 0), 4.0), 1e-3)[..., None]
+    return residual, luminance, usable
+
+
+def _grain_from(residuals: list[tuple[np.ndarray, ...]]) -> Grain:
+    """One grain from all tiles; none at all where nothing could be measured."""
+    if not residuals:
+        return Grain(np.zeros((6, 3)), 0.0)
+    width = min(residual.shape[1] for residual, _, _ in residuals)
+    residual, luminance, usable = (np.concatenate([r[k][:, :width] for r in residuals]) for k in range(3))
+    return estimate_grain(residual, luminance, usable)

@@ -1,0 +1,312 @@
+"""How far the set is behind the actor: a plane sweep through frames that see it.
+
+Where the actor stands, few frames see the set, and mostly from one side: colours alone leave the depth open. So the
+candidates are first of all the floors and walls that the camera's sparse points lie on, the surroundings are solved
+together with the hole, and behind the actor the set may not be nearer or farther than what is left and right of them.
+
+Sources: Collins 1996, A space-sweep approach to true multi-image matching (the sweep); Gallup et al. 2007, Real-time
+plane-sweeping stereo with multiple sweeping directions (slanted planes); Hirschmüller 2008, Stereo processing by
+semi-global matching (the smoothing).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+from understudy.core.camera import CameraPath
+from understudy.core.footage import CameraSolution
+from understudy.decompose.plate.blend import Box
+from understudy.decompose.plate.depth import Source, look_into, pixels_of, relative_view, small_box
+from understudy.imaging.inpaint import spread_inwards
+
+__all__ = ["SweepConfig", "background_inverse_depth"]
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """How the depth behind the actor is found."""
+
+    walls: int = 5
+    """Most planes that are fitted to the solution's sparse points: sets are made of floors and walls."""
+    planes: int = 18
+    """Further planes that are tried, parallel to the picture."""
+    parallel_cost: float = 1.5
+    """What it costs to lie on one of those instead of a wall or a floor, in 8-bit levels."""
+    sources: int = 8
+    """Frames that vote."""
+    truncation: float = 24.0
+    """Differences of colour beyond this many 8-bit levels count as this much: occlusion, not error."""
+    smooth_step: float = 4.0
+    """What a step of one plane between neighbours costs, in levels."""
+    smooth_jump: float = 20.0
+    """What a larger step costs."""
+    prior: float = 5.0
+    """What it costs to lie far from the depth that the solution's sparse points suggest."""
+    unseen: float = 6.0
+    """What a depth costs at which fewer than two frames see the place: it is neither confirmed nor refuted."""
+    inherit: float = 8.0
+    """What it costs to leave the depth that was found for the anchor before."""
+    beyond_ring: float = 9.0
+    """What it costs, behind the actor, to be nearer or farther than all that is left and right of them."""
+
+
+def background_inverse_depth(
+    target: Source,
+    box: Box,
+    scale: int,
+    sources: Sequence[Source],
+    solution: CameraSolution,
+    config: SweepConfig,
+    inherited: Float[np.ndarray, "rows columns"] | None = None,
+) -> Float[np.ndarray, "rows columns"]:
+    """Inverse depth of the set in the target's small box, behind people too.
+
+    Args:
+        sources: nearest in time first.
+        inherited: what the anchor before found, carried here.
+    """
+    at, inverse, everywhere = _points_near(solution, target.time, box, scale)
+    low, high = _range(inverse if len(inverse) >= 8 else everywhere)
+    prior = _prior(at, inverse, box, scale, low, high)
+    rows, columns = prior.shape
+    top, left = box.top // scale, box.left // scale
+    free = target.small_free[top : top + rows, left : left + columns] > 0
+    voters = _voters(target.time, box, scale, prior, ~free, sources, solution.camera, config.sources)
+    walls = _walls(at, inverse, config.walls, 0.02 * (high - low))
+    parallel = [np.array([0.0, 0.0, w]) for w in np.linspace(low, high, config.planes)]
+    planes = [*walls, *parallel]
+    depths = np.stack([_on_plane(plane, rows, columns) for plane in planes], -1)
+    cost = np.stack([_disagreement(p, target, box, scale, voters, solution.camera, config) for p in planes], -1)
+    cost[..., len(walls) :] += config.parallel_cost
+    span = high - low
+    outside = np.maximum(low - depths, depths - high).clip(0) / (0.1 * span)
+    cost += config.prior * np.minimum(np.abs(depths - prior[..., None]) / (0.25 * span), 1.0)
+    cost += config.truncation * np.minimum(outside, 1.0)
+    if inherited is not None:
+        cost += config.inherit * np.minimum(np.abs(depths - inherited[..., None]) / (0.08 * span), 1.0)
+    total = _semi_global(cost, len(walls), config)
+    if not free.all():
+        found = np.take_along_axis(depths, total.argmin(-1)[..., None], -1)[..., 0]
+        near, far = _ring_limits(found, free, low, high)
+        beyond = np.maximum(far[:, None, None] - depths, depths - near[:, None, None]) - 0.03 * span
+        penalty = config.beyond_ring * np.clip(beyond / (0.1 * span), 0.0, 1.0)
+        cost += np.where(free[..., None], np.float32(0), penalty)
+        total = _semi_global(cost, len(walls), config)
+    return _finest(total, depths, len(walls), span / (config.planes - 1))
+
+
+def _on_plane(plane: Float[np.ndarray, "3"], rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
+    return (plane[0] * np.arange(columns) + plane[1] * np.arange(rows)[:, None] + plane[2]).astype(np.float32)
+
+
+def _walls(
+    at: Float[np.ndarray, "n 2"], inverse: Float[np.ndarray, " n"], count: int, tolerance: float
+) -> list[Float[np.ndarray, "3"]]:
+    """Planes on which many sparse points lie: inverse depth is an affine function of the pixel on each plane.
+
+    Source: Fischler and Bolles 1981, Random sample consensus; one plane after the other.
+    """
+    walls: list[np.ndarray] = []
+    rng = np.random.default_rng(0)
+    homogeneous = np.concatenate([at, np.ones((len(at), 1))], 1)
+    left = np.arange(len(at))
+    least = max(10, round(0.05 * len(at)))
+    while len(walls) < count and len(left) >= least:
+        x, w = homogeneous[left], inverse[left]
+        picks = rng.integers(len(left), size=(300, 3))
+        corners = x[picks]
+        sound = np.abs(np.linalg.det(corners)) > 25.0
+        if not sound.any():
+            break
+        planes = np.linalg.solve(corners[sound], w[picks[sound]][..., None])[..., 0]
+        inlier = np.abs(planes @ x.T - w) < tolerance
+        inside = inlier[int(inlier.sum(1).argmax())]
+        for _ in range(5):
+            if inside.sum() < least:
+                break
+            plane = np.linalg.lstsq(x[inside], w[inside], rcond=None)[0]
+            error = np.abs(x @ plane - w)
+            # Ever closer to the plane itself: sills, doors and posters a little before it would tilt it. But not closer
+            # than a share of the tolerance: points without noise have a median error of 0.
+            inside = error < np.clip(3.0 * np.median(error[inside]), 0.05 * tolerance, tolerance)
+        if inside.sum() < least:
+            break
+        walls.append(plane)
+        left = left[error >= tolerance]
+    return walls
+
+
+def _finest(
+    total: Float[np.ndarray, "rows columns plane"],
+    depths: Float[np.ndarray, "rows columns plane"],
+    walls: int,
+    step: float,
+) -> Float[np.ndarray, "rows columns"]:
+    """The cheapest inverse depth; between planes too, where they are parallel to the picture."""
+    count = total.shape[-1]
+    best = total.argmin(-1)
+    inner = np.clip(best, walls + 1, count - 2)[..., None]
+    left, middle, right = (np.take_along_axis(total, inner + k, -1)[..., 0] for k in (-1, 0, 1))
+    bend = np.maximum(left - 2 * middle + right, 1e-3)
+    fraction = np.where(best == inner[..., 0], np.clip(0.5 * (left - right) / bend, -0.5, 0.5), 0.0)
+    depth = np.take_along_axis(depths, best[..., None], -1)[..., 0] + (fraction * step).astype(np.float32)
+    return cv2.medianBlur(depth, 5) if min(depth.shape) >= 5 else depth
+
+
+def _ring_limits(
+    depth: Float[np.ndarray, "rows columns"], free: Bool[np.ndarray, "rows columns"], low: float, high: float
+) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
+    """Nearest and farthest inverse depth just left and right of the hole, row by row (with the rows around)."""
+    near, far = np.full(len(depth), low), np.full(len(depth), high)
+    for row in np.flatnonzero(~free.all(1)):
+        hole = np.flatnonzero(~free[row])
+        before, after = depth[row, max(hole[0] - 10, 0) : hole[0]], depth[row, hole[-1] + 1 : hole[-1] + 11]
+        sides = [float(np.median(side)) for side in (before, after) if len(side) > 2]
+        near[row], far[row] = (max(sides), min(sides)) if sides else (high, low)
+    return maximum_filter1d(near, 7).astype(np.float32), minimum_filter1d(far, 7).astype(np.float32)
+
+
+def _voters(
+    time: int,
+    box: Box,
+    scale: int,
+    prior: Float[np.ndarray, "rows columns"],
+    hole: Bool[np.ndarray, "rows columns"],
+    near_first: Sequence[Source],
+    camera: CameraPath,
+    count: int,
+) -> list[Source]:
+    """Half by closeness (spread, for the surroundings), half by how much they see behind the actor."""
+    if len(near_first) <= count:
+        return list(near_first)
+    places = np.round((np.linspace(0, 1, count // 2 + 1)[1:] ** 1.5) * (len(near_first) // 2)).astype(int)
+    chosen = {int(place) for place in places}
+    y, x = np.nonzero(hole)
+    if len(y):
+        step = max(1, len(y) // 300)
+        y, x = y[::step], x[::step]
+        score = np.empty(len(near_first))
+        for index, source in enumerate(near_first):
+            at = (look_into(camera, time, source.time, box, scale, prior.astype(np.float32))[y, x] + 0.5) / scale
+            rows, columns = source.small_free.shape
+            inside = (at >= 0).all(1) & (at[:, 0] < columns) & (at[:, 1] < rows)
+            place = at[inside].astype(np.intp)
+            seen = source.small_free[place[:, 1], place[:, 0]].sum() / len(y)
+            # Nearer frames see the place at its own size and sharpness.
+            score[index] = seen / (1 + abs(source.time - time) / 40)
+        for index in np.argsort(-score).tolist():
+            if len(chosen) >= count:
+                break
+            # Two neighbours in time say the same.
+            if all(abs(near_first[index].time - near_first[other].time) > 3 for other in chosen):
+                chosen.add(index)
+    return [near_first[index] for index in sorted(chosen)]
+
+
+def _range(inverse: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Lowest and highest inverse depth to search."""
+    low, high = np.percentile(inverse, [1, 99])
+    spread = max(float(high - low), 0.05 * float(high))
+    return max(float(low) - 0.3 * spread, 0.0), float(high) + 0.25 * spread
+
+
+def _points_near(
+    solution: CameraSolution, time: int, box: Box, scale: int
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " n"], Float[np.ndarray, " m"]]:
+    """Sparse points in and around the box (column and row of the small box; inverse depth), and all inverse depths."""
+    T = np.linalg.inv(solution.camera.T_world_camera[time])
+    points = solution.points @ T[:3, :3].T + T[:3, 3]
+    points = points[points[:, 2] > 1e-6]
+    if len(points) == 0:
+        return np.zeros((0, 2)), np.zeros(0), np.ones(1)
+    image = points @ solution.camera.K[time].T
+    at = (image[:, :2] / image[:, 2:] - (box.left, box.top)) / scale - 0.5
+    rows, columns = small_box(box, scale)
+    margin = max(rows, columns)
+    near = (at > -margin).all(1) & (at[:, 0] < columns + margin) & (at[:, 1] < rows + margin)
+    return at[near], 1.0 / points[near, 2], 1.0 / points[:, 2]
+
+
+def _prior(
+    at: Float[np.ndarray, "n 2"], inverse: Float[np.ndarray, " n"], box: Box, scale: int, low: float, high: float
+) -> Float[np.ndarray, "rows columns"]:
+    """Inverse depth spread smoothly from the sparse points."""
+    rows, columns = small_box(box, scale)
+    if len(inverse) < 8:
+        return np.full((rows, columns), 0.5 * (low + high), np.float32)
+    pad = max(rows, columns)
+    cell = np.floor(at + 0.5).astype(int) + pad
+    size = (rows + 2 * pad, columns + 2 * pad)
+    keep = (cell >= 0).all(1) & (cell[:, 0] < size[1]) & (cell[:, 1] < size[0])
+    total, count = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    np.add.at(total, (cell[keep, 1], cell[keep, 0]), np.clip(inverse[keep], low, high))
+    np.add.at(count, (cell[keep, 1], cell[keep, 0]), 1.0)
+    smooth = spread_inwards(total / np.maximum(count, 1.0), count > 0)
+    return smooth[pad : pad + rows, pad : pad + columns]
+
+
+def _disagreement(
+    plane: Float[np.ndarray, "3"],
+    target: Source,
+    box: Box,
+    scale: int,
+    sources: Sequence[Source],
+    camera: CameraPath,
+    config: SweepConfig,
+) -> Float[np.ndarray, "rows columns"]:
+    """How much the frames disagree about the colours if all lay on one plane; neutral where fewer than two see.
+
+    `plane`: inverse depth = plane · (column, row, 1) of the small box.
+    """
+    rows, columns = small_box(box, scale)
+    to_small = np.array([[1 / scale, 0, -0.5], [0, 1 / scale, -0.5], [0, 0, 1.0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    value = np.empty((1 + len(sources), 3, rows, columns), np.float32)
+    weight = np.empty((1 + len(sources), rows, columns), np.float32)
+    for index, source in enumerate([target, *sources]):
+        A, b = relative_view(camera, target.time, source.time)
+        H = to_small @ (A @ pixels_of(box, scale) + np.outer(b, plane))
+        value[index] = cv2.warpPerspective(source.small, H, (columns, rows), flags=flags).transpose(2, 0, 1)
+        weight[index] = cv2.warpPerspective(source.small_free, H, (columns, rows), flags=flags) > 0.99
+    seen = weight.sum(0) >= 2
+    # The target itself counts more: the surroundings must fit this frame.
+    weight[0] *= 2.0
+    weights = weight
+    for _ in range(2):
+        mean = (value * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
+        difference = np.abs(value - mean)
+        error = np.minimum((difference[:, 0] + difference[:, 1] + difference[:, 2]) / 3, config.truncation)
+        # Once more without the worst: occluders in some frames must not pull the mean.
+        weights = weight * np.exp(-((error / 12.0) ** 2))
+    cost = (error * weight).sum(0) / np.maximum(weight.sum(0), 1e-6)
+    share = cv2.blur(seen.astype(np.float32), (5, 5))
+    smooth = cv2.blur(np.where(seen, cost, 0.0).astype(np.float32), (5, 5)) / np.maximum(share, 0.2)
+    return np.where(share > 0.2, smooth, np.float32(config.unseen))
+
+
+def _semi_global(
+    cost: Float[np.ndarray, "rows columns plane"], walls: int, config: SweepConfig
+) -> Float[np.ndarray, "rows columns plane"]:
+    """The costs of the cheapest smooth paths from four sides, summed; the first `walls` planes have no neighbours."""
+    total = np.zeros_like(cost)
+    for axis, backwards in ((0, False), (0, True), (1, False), (1, True)):
+        volume = np.moveaxis(cost, axis, 0)
+        out = np.moveaxis(total, axis, 0)
+        order = range(len(volume) - 1, -1, -1) if backwards else range(len(volume))
+        last: np.ndarray | None = None
+        for index in order:
+            path = volume[index].copy()
+            if last is not None:
+                least = last.min(-1, keepdims=True)
+                best = np.minimum(last, least + config.smooth_jump)
+                parallel = best[:, walls:]
+                parallel[:, 1:] = np.minimum(parallel[:, 1:], last[:, walls:-1] + config.smooth_step)
+                parallel[:, :-1] = np.minimum(parallel[:, :-1], last[:, walls + 1 :] + config.smooth_step)
+                path += best - least
+            out[index] += path
+            last = path
+    return total
