@@ -17,7 +17,7 @@ from understudy.io.passes import PASS_FILES, PassWriter, read_passes
 from understudy.io.video.streams import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
-from understudy.refine.look import LookSample, RefineConfig, measure_look
+from understudy.refine.look_matching import LookSample, RefineConfig, measure_look
 from understudy.refine.refine import clean_pictures, refine
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL

@@ -7,7 +7,7 @@ import pytest
 from understudy.core.environment import Light
 from understudy.core.passes import Passes
 from understudy.imaging.colour import linear_from_srgb_bytes
-from understudy.refine.look import LookSample, RefineConfig, measure_look, shadow_share
+from understudy.refine.look_matching import LookSample, RefineConfig, measure_look, shadow_share
 
 HEIGHT, WIDTH = 240, 320
 UP = np.array([0.0, 1.0, 0.0])
