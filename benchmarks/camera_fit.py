@@ -23,9 +23,9 @@ from understudy.studio.scoring import score_silhouettes
 from understudy.studio.transfer import joint_errors
 from understudy.studio.transfer_bodies import new_body
 from understudy.studio.truth import Truth, write_truth
-from understudy.synthetic.camera_moves import CameraMove
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.films.camera_moves import CameraMove
+from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.people.motions import Action
 
 KINDS: dict[str, CameraMoveKind] = {"pan": "rotation", "static": "static"}
 """Of the moves that do not travel."""

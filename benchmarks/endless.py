@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from record import save, table
 
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
 
 SIZES_PX = (32, 48, 64)
 FRAMES, CROPS = 9, 6

@@ -24,9 +24,9 @@ from pathlib import Path
 from record import save, table
 
 from understudy.io.gltf.write import write_scene
-from understudy.synthetic.camera_moves import CameraMove
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up
+from understudy.synthetic.films.camera_moves import CameraMove
+from understudy.synthetic.films.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up
+from understudy.synthetic.people.motions import Action
 
 INSIDE_BLENDER = Path(__file__).with_name("generator_blender.py")
 SAMPLES = 8

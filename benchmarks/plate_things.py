@@ -20,7 +20,7 @@ from understudy.decompose.plate.clean_plate import PlateConfig, clean_frames
 from understudy.decompose.plate.holes import HoleTally
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot
-from understudy.synthetic.moving_things import MOVES, THINGS, ThingShot, figures, rough
+from understudy.synthetic.films.moving_things import MOVES, THINGS, ThingShot, figures, rough
 
 RATE = 15
 

@@ -17,7 +17,7 @@ from record import save, table
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from understudy.synthetic.endless import EndlessClips
+from understudy.synthetic.worlds.endless import EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.feed import EndlessSource, TrainingClips, clip_sizes, joined, prepared
 from understudy.videogen.learner import Learner

@@ -18,9 +18,9 @@ from understudy.decompose.people.find import find_people
 from understudy.io.video.streams import open_shot
 from understudy.studio.scoring import score_body
 from understudy.studio.truth import write_truth
-from understudy.synthetic.camera_moves import CameraMove
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.films.camera_moves import CameraMove
+from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.people.motions import Action
 
 MOVES = {
     "static": "static", "pan": "rotation", "tilt": "rotation",

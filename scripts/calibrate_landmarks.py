@@ -27,9 +27,9 @@ from understudy.geometry.rotations import matrix_from_vector, quaternion_from_ma
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import NobodyInShot
-from understudy.synthetic.camera_moves import CameraMove
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticShotConfig, expose, set_up
+from understudy.synthetic.films.camera_moves import CameraMove
+from understudy.synthetic.films.shots import SyntheticShotConfig, expose, set_up
+from understudy.synthetic.people.motions import Action
 
 FIRST_SEED = 9000
 """Benchmarks and tests use seeds below."""

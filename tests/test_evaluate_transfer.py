@@ -22,9 +22,9 @@ from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors
 from understudy.studio.transfer_bodies import new_body, perturbed
 from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
 from understudy.studio.truth import read_truth, write_truth
-from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
+from understudy.synthetic.people.motions import Action
 
 FIGURES = dict.fromkeys((
     "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "wa_mpjpe_mm", "jitter",

@@ -15,7 +15,7 @@ from understudy.geometry.rotations import quaternion_from_matrix
 from understudy.io.bvh import write_bvh
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.mocap import captured_motion
-from understudy.synthetic.motions import Action, act
+from understudy.synthetic.people.motions import Action, act
 
 RATE = Fraction(24)
 

@@ -16,7 +16,7 @@ from understudy.io.camera_sets import read_unreal_cameras
 from understudy.io.scene_dataset import finished_scenes, read_scene_clip, takes_of
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 
 CONFIG = RenderDatasetConfig(clips=2, width=64, height=48, frames=5, panorama_width=256, seed=3)
 

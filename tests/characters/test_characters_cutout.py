@@ -9,7 +9,7 @@ import pytest
 
 from understudy.characters.cutout.cutout import cut_out
 from understudy.runtime.errors import CharacterError
-from understudy.synthetic.portraits import PORTRAITS, Portrait, take_portrait
+from understudy.synthetic.films.portraits import PORTRAITS, Portrait, take_portrait
 
 
 @cache

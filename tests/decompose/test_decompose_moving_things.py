@@ -12,7 +12,7 @@ from understudy.decompose.plate.moving_things import Sorted, sort_out
 from understudy.decompose.plate.shadow import Beside, ShadowZone, wide_shadow
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot
-from understudy.synthetic.moving_things import ThingShot, figures, rough
+from understudy.synthetic.films.moving_things import ThingShot, figures, rough
 
 ROWS, COLUMNS = 90, 160
 GROUND = np.array([150.0, 140.0, 120.0], np.float32)

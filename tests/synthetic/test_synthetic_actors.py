@@ -10,11 +10,11 @@ from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform
-from understudy.synthetic.actors import ACTORS, actor_outfit, build_of, shape_for_build
-from understudy.synthetic.camera_moves import MOVE_KINDS, CameraMove, camera_path
-from understudy.synthetic.motions import Action, act
-from understudy.synthetic.people import dressed
-from understudy.synthetic.shots import SyntheticShotConfig, set_up
+from understudy.synthetic.films.camera_moves import MOVE_KINDS, CameraMove, camera_path
+from understudy.synthetic.films.shots import SyntheticShotConfig, set_up
+from understudy.synthetic.people.actors import ACTORS, actor_outfit, build_of, shape_for_build
+from understudy.synthetic.people.motions import Action, act
+from understudy.synthetic.people.people import dressed
 
 DEFAULTS = SyntheticShotConfig()
 

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips, endless
-from understudy.synthetic.raycast_subject import SHADOW
-from understudy.synthetic.scene_moves import MOVES, MoveMix
-from understudy.synthetic.world_subject import FEET, subject_capsules
-from understudy.synthetic.worlds_things import NONE
+from understudy.synthetic.worlds.camera_paths import MOVES, MoveMix
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips, endless
+from understudy.synthetic.worlds.furniture import NONE
+from understudy.synthetic.worlds.raycast.subject import SHADOW
+from understudy.synthetic.worlds.subject import FEET, subject_capsules
 
 SIZES = ClipSizes(frames=5, height=24, width=32, crops=6, crop_size=32)
 SHARES = torch.linspace(0, 1, 17)

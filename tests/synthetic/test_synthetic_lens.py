@@ -12,8 +12,8 @@ from understudy.geometry.rotations import quaternion_from_vector, rotation_angle
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import read_video
 from understudy.metrics.image import psnr_db
-from understudy.synthetic.camera_moves import CameraMove
-from understudy.synthetic.lens import (
+from understudy.synthetic.films.camera_moves import CameraMove
+from understudy.synthetic.films.lens import (
     camera_at,
     circle_of_confusion,
     defocused,
@@ -21,8 +21,8 @@ from understudy.synthetic.lens import (
     motion_at,
     out_of_focus,
 )
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticShotConfig, expose, set_up
+from understudy.synthetic.films.shots import SyntheticShotConfig, expose, set_up
+from understudy.synthetic.people.motions import Action
 
 WALK = SyntheticShotConfig(
     width=129, height=73, frames=2, frame_rate=Fraction(12), camera=CameraMove("truck", amount=0.3),

@@ -11,11 +11,11 @@ from understudy.core.character import Material
 from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import matrix_from_quaternion
-from understudy.synthetic.legs import HEEL_BEHIND_M
-from understudy.synthetic.motions import Action, act, ground_contact
-from understudy.synthetic.people import Outfit, dressed, random_outfit
-from understudy.synthetic.sound import SAMPLE_RATE_HZ, soundtrack
-from understudy.synthetic.wardrobe import garment
+from understudy.synthetic.films.sound import SAMPLE_RATE_HZ, soundtrack
+from understudy.synthetic.people.legs import HEEL_BEHIND_M
+from understudy.synthetic.people.motions import Action, act, ground_contact
+from understudy.synthetic.people.people import Outfit, dressed, random_outfit
+from understudy.synthetic.people.wardrobe import garment
 
 RATE = Fraction(24)
 KINDS = ("walk", "turn", "wave", "dance", "walk_and_wave", "squat", "bow", "stretch")

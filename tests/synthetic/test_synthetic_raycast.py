@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
-from understudy.synthetic.raycast import expose
-from understudy.synthetic.raycast_bodies import INTERVALS
-from understudy.synthetic.raycast_views import View, pinhole_view
-from understudy.synthetic.world_subject import Capsules, subject_capsules
-from understudy.synthetic.worlds_colours import linear
-from understudy.synthetic.worlds_dice import Dice
-from understudy.synthetic.worlds_textures import PATTERNS, SIDE, texture_bank
-from understudy.synthetic.worlds_things import BALL, BOX, CYLINDER, NONE
+from understudy.synthetic.worlds.colours import linear
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
+from understudy.synthetic.worlds.furniture import BALL, BOX, CYLINDER, NONE
+from understudy.synthetic.worlds.patterns import PATTERNS, SIDE, texture_bank
+from understudy.synthetic.worlds.raycast.bodies import INTERVALS
+from understudy.synthetic.worlds.raycast.caster import expose
+from understudy.synthetic.worlds.raycast.views import View, pinhole_view
+from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.subject import Capsules, subject_capsules
 
 SIDE_PX, FOCAL_PX = 40, 30.0
 CPU = torch.device("cpu")

@@ -16,11 +16,11 @@ from understudy.geometry.rotations import rotation_angle
 from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.runtime.errors import BackendUnavailable
 from understudy.synthetic import textures
-from understudy.synthetic.camera_moves import MOVE_KINDS, CameraMove, camera_path
-from understudy.synthetic.motions import Action
-from understudy.synthetic.sample import SAMPLE_SHOT, draw_character, film_sample
-from understudy.synthetic.sets import SETS
-from understudy.synthetic.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up
+from understudy.synthetic.films.camera_moves import MOVE_KINDS, CameraMove, camera_path
+from understudy.synthetic.films.sample import SAMPLE_SHOT, draw_character, film_sample
+from understudy.synthetic.films.sets import SETS
+from understudy.synthetic.films.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up
+from understudy.synthetic.people.motions import Action
 
 RATE = Fraction(24)
 SMALL = SyntheticShotConfig(
@@ -272,6 +272,9 @@ def test_the_person_detector_finds_the_actor_of_the_sample(tmp_path):
 
 def test_the_command_tells_how_it_is_used():
     out = subprocess.run(
-        [sys.executable, "-m", "understudy.synthetic.sample", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "understudy.synthetic.films.sample", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "sample_shot.mp4" in out.stdout

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from understudy.core.camera import CameraPath
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
-from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
+from understudy.synthetic.worlds.opengl import film_with_opengl, panorama_with_opengl
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])

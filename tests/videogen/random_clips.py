@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from understudy.synthetic.clip_batch import ClipBatch
+from understudy.synthetic.worlds.clip_batch import ClipBatch
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import torch
 
 from understudy.runtime.errors import InputError
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.videogen.dataset_source import KEPT_BYTES, DatasetSource
 from understudy.videogen.dataset_source import _remembering as remembering
 

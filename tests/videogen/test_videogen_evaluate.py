@@ -14,9 +14,9 @@ from understudy.metrics.lpips import Lpips
 from understudy.runtime.errors import InputError
 from understudy.studio.evaluate_scene import ALEXNET, EvaluateSceneConfig, evaluate_scene
 from understudy.studio.measured_films import MeasuredFilms
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
-from understudy.synthetic.scene_moves import MoveMix
+from understudy.synthetic.worlds.camera_paths import MoveMix
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin, save_model
 from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, camera_figures, measure, psnr_by_frame
 from understudy.videogen.evaluate_models import (

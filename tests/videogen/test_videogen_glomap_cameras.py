@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from understudy.metrics.camera import rotation_error_deg, trajectory_error_m
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips
-from understudy.synthetic.scene_moves import MoveMix
+from understudy.synthetic.worlds.camera_paths import MoveMix
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
 from understudy.videogen.glomap_cameras import glomap_poses
 from understudy.videogen.sample import frames_of
 

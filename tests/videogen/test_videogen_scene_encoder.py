@@ -8,7 +8,7 @@ from box_rooms import box_rooms
 from safetensors.torch import load_file, save_file
 
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.videogen.conditioning import GeometrySource
 from understudy.videogen.correlation_encoder import (
     CorrelationEncoder,

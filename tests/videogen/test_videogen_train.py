@@ -20,7 +20,7 @@ from random_clips import RandomClips
 from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.runtime.errors import InputError, UnderstudyError
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin, latest_checkpoint, load_model
 from understudy.videogen.conditioning import Geometry, OracleGeometry
 from understudy.videogen.curves import read_curves

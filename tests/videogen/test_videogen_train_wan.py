@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from test_videogen_wan import tiny_wan_folder  # noqa: F401
 
 from understudy.runtime.errors import InputError, UnderstudyError
-from understudy.synthetic.clip_batch import ClipBatch
+from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.videogen.checkpoints import latest_checkpoint
 from understudy.videogen.conditioning import Geometry
 from understudy.videogen.curves import read_curves

@@ -20,7 +20,7 @@ from understudy.geometry.rotations import continuous, matrix_from_vector, quater
 from understudy.io.bvh import local_quaternions, read_bvh
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.synthetic.lens import motion_at
+from understudy.synthetic.films.lens import motion_at
 
 __all__ = ["captured_motion"]
 

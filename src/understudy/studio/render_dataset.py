@@ -22,10 +22,10 @@ from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError, quoted
 from understudy.runtime.progress import Progress, silent
 from understudy.studio.outputs import own_folder
-from understudy.synthetic.endless import ClipSizes, EndlessClips, SceneDescription
-from understudy.synthetic.world_opengl import film_with_opengl, panorama_with_opengl
-from understudy.synthetic.world_words import action_words
-from understudy.synthetic.worlds_dice import Split
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips, SceneDescription
+from understudy.synthetic.worlds.opengl import film_with_opengl, panorama_with_opengl
+from understudy.synthetic.worlds.seeded_random import Split
+from understudy.synthetic.worlds.words import action_words
 from understudy.videogen.settings import check_seed, device_named
 
 __all__ = ["RenderDatasetConfig", "render_dataset"]

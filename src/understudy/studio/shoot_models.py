@@ -17,8 +17,8 @@ from understudy.geometry.projection import intrinsics
 from understudy.runtime.errors import BackendUnavailable, InputError
 from understudy.runtime.progress import Progress
 from understudy.studio.shoot import CameraWords, ShootConfig
-from understudy.synthetic.endless import CAMERA_FIELD_RAD, CLIP_S
-from understudy.synthetic.scene_moves import MOVES, SceneMoves
+from understudy.synthetic.worlds.camera_paths import MOVES, SceneMoves
+from understudy.synthetic.worlds.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.videogen.checkpoints import WAN_JSON, GeometryOrigin, load_model
 from understudy.videogen.presets import PRESETS
 from understudy.videogen.sample import GUIDANCE, Sampling, shoot

@@ -10,7 +10,7 @@ from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.dataset_source import DatasetSource
 from understudy.videogen.feed import ClipSource, EndlessSource, clip_sizes, prepared

@@ -26,10 +26,10 @@ from understudy.studio.narration import Narrator
 from understudy.studio.scoring import score_body, score_silhouettes
 from understudy.studio.transfer_bodies import new_body, perturbed
 from understudy.studio.truth import Truth, write_truth
-from understudy.synthetic.actors import ActorName
-from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
-from understudy.synthetic.motions import Action, ActionKind
-from understudy.synthetic.shots import SyntheticShotConfig, film_synthetic_shot, set_up
+from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot, set_up
+from understudy.synthetic.people.actors import ActorName
+from understudy.synthetic.people.motions import Action, ActionKind
 
 __all__ = [
     "MOVES",

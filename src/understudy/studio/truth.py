@@ -19,7 +19,7 @@ from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.video.streams import read_video
 from understudy.runtime.checks import check_shape
 from understudy.runtime.errors import FileFormatError
-from understudy.synthetic.shots import SyntheticShot
+from understudy.synthetic.films.shots import SyntheticShot
 
 __all__ = ["Truth", "read_truth", "write_truth"]
 

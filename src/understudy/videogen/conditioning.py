@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.clip_batch import ClipBatch
+from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.videogen.rays import FARTHEST_M, patch_points, plucker_rays
 
 __all__ = [

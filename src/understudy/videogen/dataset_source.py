@@ -15,8 +15,8 @@ from understudy.geometry.panorama import level_views
 from understudy.geometry.rigid import invert
 from understudy.io.scene_dataset import finished_scenes, frame_count, read_scene_clip
 from understudy.runtime.errors import InputError
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipSizes
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.endless import ClipSizes
 
 __all__ = ["DatasetSource"]
 

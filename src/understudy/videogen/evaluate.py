@@ -19,9 +19,9 @@ from understudy.metrics.camera import cam_mc, rotation_error_sum, translation_er
 from understudy.metrics.image import ssim
 from understudy.metrics.lpips import Lpips
 from understudy.runtime.progress import Progress, silent
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
-from understudy.synthetic.scene_moves import MoveMix
+from understudy.synthetic.worlds.camera_paths import MoveMix
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
 from understudy.videogen.evaluate_models import Clips, Film, TrainedModel, covered
 from understudy.videogen.glomap_cameras import glomap_poses
 from understudy.videogen.pose_search import candidate_poses, find_poses

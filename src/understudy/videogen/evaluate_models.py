@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from understudy.runtime.errors import InputError
-from understudy.synthetic.clip_batch import ClipBatch
+from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.videogen.checkpoints import SavedModel, latest_checkpoint, load_model
 from understudy.videogen.conditioning import GeometrySource
 from understudy.videogen.feed import prepared

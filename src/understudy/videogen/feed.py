@@ -18,8 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from understudy.runtime.errors import UnderstudyError
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.videogen.conditioning import (
     CONDITIONS,
     Conditions,

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.endless import ClipSizes, SceneDescription
-from understudy.synthetic.raycast import expose
-from understudy.synthetic.raycast_views import View, pinhole_view
+from understudy.synthetic.worlds.endless import ClipSizes, SceneDescription
+from understudy.synthetic.worlds.raycast.caster import expose
+from understudy.synthetic.worlds.raycast.views import View, pinhole_view
 from understudy.videogen.matching import rotation_about
 
 __all__ = ["FoundPoses", "candidate_poses", "find_poses"]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from understudy.io.weights import cache_folder
 from understudy.runtime.errors import BackendUnavailable, InputError
-from understudy.synthetic.clip_batch import ClipBatch
+from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.videogen.checkpoints import GeometryOrigin
 from understudy.videogen.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry
 from understudy.videogen.correlation_encoder import CorrelationEncoder, load_correlation_encoder

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.endless import ClipSizes, EndlessClips
-from understudy.synthetic.worlds_dice import Split
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
+from understudy.synthetic.worlds.seeded_random import Split
 from understudy.videogen.matching import rotation_about
 
 __all__ = ["LookingAround", "PictureSource", "SetPictures"]

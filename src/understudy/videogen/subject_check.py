@@ -17,9 +17,9 @@ from skimage.color import rgb2lab
 from torch import Tensor
 
 from understudy.imaging.colour import linear_from_srgb, srgb_from_linear
-from understudy.synthetic.endless import SceneDescription
-from understudy.synthetic.raycast_shading import AMBIENT
-from understudy.synthetic.world_subject import COLOURS
+from understudy.synthetic.worlds.endless import SceneDescription
+from understudy.synthetic.worlds.raycast.shading import AMBIENT
+from understudy.synthetic.worlds.subject import COLOURS
 
 __all__ = ["Silhouettes", "colour_agreement", "find_silhouettes", "movement", "placed_as_said"]
 

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.worlds_colours import Materials, sample_materials
-from understudy.synthetic.worlds_dice import Dice
-from understudy.synthetic.worlds_placing import Bodies, place_bodies
+from understudy.synthetic.worlds.colours import Materials, sample_materials
+from understudy.synthetic.worlds.placing import Bodies, place_bodies
+from understudy.synthetic.worlds.seeded_random import Dice
 
 __all__ = ["COURTYARD", "ROOM", "STREET", "WORLD_KINDS", "Light", "Walls", "World", "sample_walls", "sample_world"]
 

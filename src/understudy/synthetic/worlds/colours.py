@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.worlds_dice import Dice
-from understudy.synthetic.worlds_placing import Bodies
-from understudy.synthetic.worlds_textures import PATTERNS
+from understudy.synthetic.worlds.patterns import PATTERNS
+from understudy.synthetic.worlds.placing import Bodies
+from understudy.synthetic.worlds.seeded_random import Dice
 
 __all__ = ["BODIES_START", "FLOOR", "SKY", "Materials", "linear", "sample_materials"]
 

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.world_actions import ACTIONS, Pose, pose
-from understudy.synthetic.worlds_colours import linear
-from understudy.synthetic.worlds_dice import Dice
+from understudy.synthetic.worlds.actions import ACTIONS, Pose, pose
+from understudy.synthetic.worlds.colours import linear
+from understudy.synthetic.worlds.seeded_random import Dice
 
 __all__ = ["BOTTOMS", "COLOURS", "PEOPLE", "TOPS", "Capsules", "Subject", "sample_subject", "subject_capsules"]
 

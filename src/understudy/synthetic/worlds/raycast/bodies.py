@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.raycast_views import SAMPLES, Rectangles, View
-from understudy.synthetic.worlds import World
-from understudy.synthetic.worlds_things import BALL, BOX, CYLINDER
+from understudy.synthetic.worlds.furniture import BALL, BOX, CYLINDER
+from understudy.synthetic.worlds.raycast.views import SAMPLES, Rectangles, View
+from understudy.synthetic.worlds.world import World
 
 __all__ = ["FAR_M", "BodyHits", "BodyTable", "hit_bodies", "rays_of"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from understudy.core.character import Character, Material
 from understudy.core.environment import Light
 from understudy.synthetic import textures
-from understudy.synthetic.building import Builder
+from understudy.synthetic.films.building import Builder
 
 __all__ = ["SETS", "FilmSet", "SetKind"]
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.worlds_dice import Dice
-from understudy.synthetic.worlds_things import NONE, PARTS, THINGS, Catalogue, catalogue
+from understudy.synthetic.worlds.furniture import NONE, PARTS, THINGS, Catalogue, catalogue
+from understudy.synthetic.worlds.seeded_random import Dice
 
 __all__ = ["STANDING", "WALL_HUNG", "Bodies", "place_bodies"]
 

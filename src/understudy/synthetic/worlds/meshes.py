@@ -11,12 +11,12 @@ from understudy.core.character import Character, Material, Mesh
 from understudy.core.environment import Light
 from understudy.core.motion import Skeleton
 from understudy.imaging.colour import srgb_bytes_from_linear
-from understudy.synthetic.raycast_shading import AMBIENT, FILL
-from understudy.synthetic.world_subject import Capsules
-from understudy.synthetic.worlds import ROOM, World
-from understudy.synthetic.worlds_colours import BODIES_START, SKY
-from understudy.synthetic.worlds_textures import PATTERNS, SIDE, texture_bank
-from understudy.synthetic.worlds_things import BALL, BOX, NONE
+from understudy.synthetic.worlds.colours import BODIES_START, SKY
+from understudy.synthetic.worlds.furniture import BALL, BOX, NONE
+from understudy.synthetic.worlds.patterns import PATTERNS, SIDE, texture_bank
+from understudy.synthetic.worlds.raycast.shading import AMBIENT, FILL
+from understudy.synthetic.worlds.subject import Capsules
+from understudy.synthetic.worlds.world import ROOM, World
 
 __all__ = ["capsule_mesh", "sky_light", "world_light", "world_mesh"]
 

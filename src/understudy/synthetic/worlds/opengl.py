@@ -22,10 +22,10 @@ from understudy.geometry.projection import intrinsics
 from understudy.imaging.colour import srgb_bytes_from_linear
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.protocol import Renderer
-from understudy.synthetic.endless import SceneDescription
-from understudy.synthetic.shots import PERSON, SHADOW_MAP_PX, Exposure
-from understudy.synthetic.world_meshes import capsule_mesh, sky_light, world_light, world_mesh
-from understudy.synthetic.world_subject import subject_capsules
+from understudy.synthetic.films.shots import PERSON, SHADOW_MAP_PX, Exposure
+from understudy.synthetic.worlds.endless import SceneDescription
+from understudy.synthetic.worlds.meshes import capsule_mesh, sky_light, world_light, world_mesh
+from understudy.synthetic.worlds.subject import subject_capsules
 
 __all__ = ["film_with_opengl", "panorama_with_opengl"]
 

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.clip_batch import ClipBatch
-from understudy.synthetic.raycast import Exposure, expose
-from understudy.synthetic.raycast_views import View, panorama_view, pinhole_view
-from understudy.synthetic.scene_moves import MoveMix, SceneMoves, sample_moves
-from understudy.synthetic.world_subject import Subject, sample_subject, subject_capsules
-from understudy.synthetic.world_words import sentences
-from understudy.synthetic.worlds import ROOM, World, sample_walls, sample_world
-from understudy.synthetic.worlds_dice import Dice, Split
+from understudy.synthetic.worlds.camera_paths import MoveMix, SceneMoves, sample_moves
+from understudy.synthetic.worlds.clip_batch import ClipBatch
+from understudy.synthetic.worlds.raycast.caster import Exposure, expose
+from understudy.synthetic.worlds.raycast.views import View, panorama_view, pinhole_view
+from understudy.synthetic.worlds.seeded_random import Dice, Split
+from understudy.synthetic.worlds.subject import Subject, sample_subject, subject_capsules
+from understudy.synthetic.worlds.words import sentences
+from understudy.synthetic.worlds.world import ROOM, World, sample_walls, sample_world
 
 __all__ = ["CLIP_S", "ClipMix", "ClipSizes", "EndlessClips", "SceneDescription", "endless"]
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from understudy.body.model import SEGMENTS, BodyModel
 from understudy.core.motion import BODY_JOINTS
-from understudy.synthetic.people import Colour, Outfit, random_outfit
+from understudy.synthetic.people.people import Colour, Outfit, random_outfit
 
 __all__ = ["ACTORS", "ActorName", "Build", "actor_outfit", "build_of", "shape_for_build"]
 

@@ -21,10 +21,10 @@ from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.imaging.colour import srgb_from_linear
 from understudy.render.backends.opengl import OpenGL
-from understudy.synthetic.actors import ACTORS, ActorName, shape_for_build
-from understudy.synthetic.people import Colour, Outfit, dressed
+from understudy.synthetic.people.actors import ACTORS, ActorName, shape_for_build
+from understudy.synthetic.people.people import Colour, Outfit, dressed
+from understudy.synthetic.people.wardrobe import smooth_normals
 from understudy.synthetic.textures import noise
-from understudy.synthetic.wardrobe import smooth_normals
 
 __all__ = ["PORTRAITS", "Backdrop", "Portrait", "PortraitConfig", "take_portrait"]
 

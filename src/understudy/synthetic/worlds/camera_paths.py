@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from understudy.core.camera import SCENE_MOVES
-from understudy.synthetic.worlds_dice import Dice
+from understudy.synthetic.worlds.seeded_random import Dice
 
 __all__ = ["MOVES", "MoveMix", "SceneMoves", "sample_moves"]
 

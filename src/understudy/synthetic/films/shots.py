@@ -17,13 +17,13 @@ from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
 from understudy.io.video.encoding import VideoKind, VideoWriter
 from understudy.runtime.progress import Progress, silent
-from understudy.synthetic.actors import ACTORS, ActorName, actor_outfit, shape_for_build
-from understudy.synthetic.camera_moves import CameraMove, camera_path
-from understudy.synthetic.lens import camera_at, developed, exposure_instants, motion_at
-from understudy.synthetic.motions import Action, act, ground_contact
-from understudy.synthetic.people import Outfit, dressed, random_outfit
-from understudy.synthetic.sets import SETS, SetKind
-from understudy.synthetic.stage import PERSON, SHADOW_MAP_PX, Sight, Stage
+from understudy.synthetic.films.camera_moves import CameraMove, camera_path
+from understudy.synthetic.films.lens import camera_at, developed, exposure_instants, motion_at
+from understudy.synthetic.films.sets import SETS, SetKind
+from understudy.synthetic.films.stage import PERSON, SHADOW_MAP_PX, Sight, Stage
+from understudy.synthetic.people.actors import ACTORS, ActorName, actor_outfit, shape_for_build
+from understudy.synthetic.people.motions import Action, act, ground_contact
+from understudy.synthetic.people.people import Outfit, dressed, random_outfit
 from understudy.synthetic.textures import Texture
 
 __all__ = [

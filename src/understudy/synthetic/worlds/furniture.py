@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.worlds_textures import PATTERNS
+from understudy.synthetic.worlds.patterns import PATTERNS
 
 __all__ = ["BALL", "BOX", "CYLINDER", "NONE", "PARTS", "THINGS", "Catalogue", "catalogue"]
 

@@ -12,9 +12,9 @@ from understudy.body.model import LANDMARK_JOINTS, SEGMENTS, BodyModel, ShapedBo
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
-from understudy.synthetic.faces import eye_texture, face_paint
+from understudy.synthetic.people.faces import eye_texture, face_paint
+from understudy.synthetic.people.wardrobe import Piece, garment, joined, shoe, skin_piece, smooth_normals, smoothed
 from understudy.synthetic.textures import Texture, noise, to_texture
-from understudy.synthetic.wardrobe import Piece, garment, joined, shoe, skin_piece, smooth_normals, smoothed
 
 __all__ = ["Colour", "Outfit", "dressed", "random_outfit"]
 

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.raycast_bodies import FAR_M, BodyTable, hit_bodies
-from understudy.synthetic.raycast_shading import Hits, Shading, hit_sides, shade
-from understudy.synthetic.raycast_subject import cast_subject
-from understudy.synthetic.raycast_views import SAMPLES, View
-from understudy.synthetic.world_subject import Capsules
-from understudy.synthetic.worlds import World
+from understudy.synthetic.worlds.raycast.bodies import FAR_M, BodyTable, hit_bodies
+from understudy.synthetic.worlds.raycast.shading import Hits, Shading, hit_sides, shade
+from understudy.synthetic.worlds.raycast.subject import cast_subject
+from understudy.synthetic.worlds.raycast.views import SAMPLES, View
+from understudy.synthetic.worlds.subject import Capsules
+from understudy.synthetic.worlds.world import World
 
 __all__ = ["Exposure", "expose"]
 

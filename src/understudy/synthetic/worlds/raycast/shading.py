@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.raycast_bodies import FAR_M, BodyHits
-from understudy.synthetic.raycast_views import View
-from understudy.synthetic.worlds import World
-from understudy.synthetic.worlds_colours import BODIES_START, SKY
-from understudy.synthetic.worlds_textures import SIDE, texture_bank
-from understudy.synthetic.worlds_things import BALL, BOX, CYLINDER
+from understudy.synthetic.worlds.colours import BODIES_START, SKY
+from understudy.synthetic.worlds.furniture import BALL, BOX, CYLINDER
+from understudy.synthetic.worlds.patterns import SIDE, texture_bank
+from understudy.synthetic.worlds.raycast.bodies import FAR_M, BodyHits
+from understudy.synthetic.worlds.raycast.views import View
+from understudy.synthetic.worlds.world import World
 
 __all__ = ["Hits", "Shading", "hit_sides", "shade", "sunlit"]
 

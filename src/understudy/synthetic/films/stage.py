@@ -12,7 +12,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.film import Take
 from understudy.core.passes import Passes
 from understudy.render.backends.opengl import OpenGL
-from understudy.synthetic.lens import circle_of_confusion, defocused, out_of_focus
+from understudy.synthetic.films.lens import circle_of_confusion, defocused, out_of_focus
 from understudy.synthetic.textures import Texture
 
 __all__ = ["PERSON", "SHADOW_MAP_PX", "Sight", "Stage"]

@@ -24,11 +24,11 @@ from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import quaternion_from_vector
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.protocol import Renderer
-from understudy.synthetic.building import Builder
-from understudy.synthetic.camera_moves import CameraMove, CameraMoveName
-from understudy.synthetic.lens import developed
-from understudy.synthetic.motions import Action
-from understudy.synthetic.shots import SyntheticScene, SyntheticShotConfig, set_up
+from understudy.synthetic.films.building import Builder
+from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.films.lens import developed
+from understudy.synthetic.films.shots import SyntheticScene, SyntheticShotConfig, set_up
+from understudy.synthetic.people.motions import Action
 
 __all__ = ["MOVES", "THINGS", "Moment", "PlateFigures", "ThingName", "ThingShot", "figures", "rough"]
 

@@ -1,6 +1,6 @@
 """The sample that comes with the program: a shot with an actor, and a picture of a character to put in their place.
 
-`python -m understudy.synthetic.sample` makes both anew in `examples/`.
+`python -m understudy.synthetic.films.sample` makes both anew in `examples/`.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from understudy.imaging.colour import srgb_from_linear
 from understudy.io.pictures.files import write_png
 from understudy.io.video.encoding import film_frame, open_output
 from understudy.render.backends.opengl import OpenGL
-from understudy.synthetic.camera_moves import CameraMove
-from understudy.synthetic.motions import Action
-from understudy.synthetic.people import Outfit, dressed
-from understudy.synthetic.shots import SyntheticScene, SyntheticShotConfig, expose, set_up
-from understudy.synthetic.sound import SAMPLE_RATE_HZ, soundtrack
+from understudy.synthetic.films.camera_moves import CameraMove
+from understudy.synthetic.films.shots import SyntheticScene, SyntheticShotConfig, expose, set_up
+from understudy.synthetic.films.sound import SAMPLE_RATE_HZ, soundtrack
+from understudy.synthetic.people.motions import Action
+from understudy.synthetic.people.people import Outfit, dressed
 
 __all__ = ["SAMPLE_SHOT", "draw_character", "film_sample"]
 

@@ -19,7 +19,7 @@ from understudy.geometry.rotations import (
     quaternion_multiply,
     slerp,
 )
-from understudy.synthetic.legs import HEEL_BEHIND_M, FootTrack, leg_rotations
+from understudy.synthetic.people.legs import HEEL_BEHIND_M, FootTrack, leg_rotations
 
 __all__ = ["EXERCISES", "Action", "ActionKind", "Exercise", "act", "ground_contact"]
 

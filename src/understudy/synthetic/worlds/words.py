@@ -2,9 +2,9 @@
 
 import torch
 
-from understudy.synthetic.world_actions import ACTIONS
-from understudy.synthetic.world_subject import BOTTOMS, COLOURS, PEOPLE, TOPS, Subject
-from understudy.synthetic.worlds_dice import Dice
+from understudy.synthetic.worlds.actions import ACTIONS
+from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.subject import BOTTOMS, COLOURS, PEOPLE, TOPS, Subject
 
 __all__ = ["action_words", "sentences"]
 

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.synthetic.raycast_bodies import FAR_M, rays_of
-from understudy.synthetic.raycast_shading import AMBIENT, FILL, Hits, Shading, sunlit
-from understudy.synthetic.raycast_views import SAMPLES, Rectangles, Touched, View
-from understudy.synthetic.world_subject import Capsules
-from understudy.synthetic.worlds import World
-from understudy.synthetic.worlds_colours import FLOOR
+from understudy.synthetic.worlds.colours import FLOOR
+from understudy.synthetic.worlds.raycast.bodies import FAR_M, rays_of
+from understudy.synthetic.worlds.raycast.shading import AMBIENT, FILL, Hits, Shading, sunlit
+from understudy.synthetic.worlds.raycast.views import SAMPLES, Rectangles, Touched, View
+from understudy.synthetic.worlds.subject import Capsules
+from understudy.synthetic.worlds.world import World
 
 __all__ = ["SHADOW", "SubjectLayer", "cast_subject"]
 
