@@ -15,8 +15,8 @@ from record import save
 
 from understudy.cli.console import ConsoleNarrator
 from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
-from understudy.videogen.curves import read_curves
-from understudy.videogen.evaluate import ClipFigures
+from understudy.videogen.evaluation.evaluate import ClipFigures
+from understudy.videogen.training.curves import read_curves
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ from record import save, table
 
 from understudy.cli.console import ConsoleNarrator
 from understudy.studio.evaluate_scene import EvaluateSceneConfig
-from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, background_psnr
-from understudy.videogen.evaluate_models import find_models, reordered
-from understudy.videogen.feed import clip_sizes
+from understudy.videogen.evaluation.contestants import find_models, reordered
+from understudy.videogen.evaluation.evaluate import MEASURED_MOVES, Evaluation, background_psnr
+from understudy.videogen.training.feed import clip_sizes
 
 FEWER = 4
 

@@ -18,14 +18,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from understudy.synthetic.worlds.endless import EndlessClips
-from understudy.videogen.checkpoints import GeometryOrigin
-from understudy.videogen.feed import EndlessSource, TrainingClips, clip_sizes, joined, prepared
-from understudy.videogen.learner import Learner
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.optimisers import build_optimisers
-from understudy.videogen.presets import PRESETS, Preset
-from understudy.videogen.scene_encoder import geometry_source
-from understudy.videogen.train import training_loss
+from understudy.videogen.encoders.scene_encoder import geometry_source
+from understudy.videogen.training.feed import EndlessSource, TrainingClips, clip_sizes, joined, prepared
+from understudy.videogen.training.learner import Learner
+from understudy.videogen.training.optimisers import build_optimisers
+from understudy.videogen.training.presets import PRESETS, Preset
+from understudy.videogen.training.train import training_loss
+from understudy.videogen.transformer.checkpoints import GeometryOrigin
+from understudy.videogen.transformer.model import VideoTransformer
 
 MATRIX = 2048
 DEAREST = 8

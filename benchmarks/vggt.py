@@ -18,9 +18,9 @@ from record import save, table
 from torch.profiler import ProfilerActivity, profile
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
-from understudy.videogen.vggt import VGGT, VggtConfig
-from understudy.videogen.vggt_blocks import PictureEncoder
-from understudy.videogen.vggt_heads import DenseHeadConfig
+from understudy.videogen.encoders.vggt.blocks import PictureEncoder
+from understudy.videogen.encoders.vggt.heads import DenseHeadConfig
+from understudy.videogen.encoders.vggt.model import VGGT, VggtConfig
 
 SIZES = {
     "tiny": (

@@ -25,9 +25,9 @@ from understudy.studio.shoot import PRESET_NAMES, ShootConfig, camera_of_words, 
 from understudy.studio.shoot_models import CHECKPOINTS, path_of
 from understudy.studio.shoot_models import _encoder as encoder_of
 from understudy.studio.train_scene import WAN_PRESET, TrainSceneConfig
-from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.presets import PRESETS, varied
+from understudy.videogen.training.presets import PRESETS, varied
+from understudy.videogen.transformer.checkpoints import GeometryOrigin, load_model, save_model
+from understudy.videogen.transformer.model import VideoTransformer
 
 
 @pytest.fixture(scope="module")

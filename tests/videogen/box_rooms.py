@@ -5,8 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from understudy.videogen.matching import rotation_about
-from understudy.videogen.set_pictures import SetPictures
+from understudy.videogen.encoders.matching import rotation_about
+from understudy.videogen.encoders.set_pictures import SetPictures
 
 
 def box_rooms(number: int, clips: int, crops: int = 5, size: int = 48, spread_deg: float = 60.0) -> SetPictures:

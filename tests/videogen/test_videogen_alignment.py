@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from understudy.videogen.alignment import align_rotations
-from understudy.videogen.matching import rotation_about
-from understudy.videogen.set_pictures import LookingAround
+from understudy.videogen.encoders.alignment import align_rotations
+from understudy.videogen.encoders.matching import rotation_about
+from understudy.videogen.encoders.set_pictures import LookingAround
 
 RING = LookingAround(split="held_out", counts=(6,), even_share=1.0, random_share=0.0)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import torch
 from random_clips import RandomClips, lens, turned
 
-from understudy.videogen.conditioning import OracleGeometry, camera_numbers, joined, mapped
-from understudy.videogen.point_cloud import render_point_cloud
-from understudy.videogen.rays import (
+from understudy.videogen.encoders.point_cloud import render_point_cloud
+from understudy.videogen.transformer.conditioning import OracleGeometry, camera_numbers, joined, mapped
+from understudy.videogen.transformer.rays import (
     ASIDE_NUMBERS,
     FARTHEST_M,
     RAY_FEATURES,

@@ -6,8 +6,8 @@ import torch
 from understudy.runtime.errors import InputError
 from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
-from understudy.videogen.dataset_source import KEPT_BYTES, DatasetSource
-from understudy.videogen.dataset_source import _remembering as remembering
+from understudy.videogen.training.dataset_source import KEPT_BYTES, DatasetSource
+from understudy.videogen.training.dataset_source import _remembering as remembering
 
 SIZES = ClipSizes(frames=3, height=32, width=32, crops=4, crop_size=32)
 

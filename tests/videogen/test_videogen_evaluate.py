@@ -17,9 +17,7 @@ from understudy.studio.measured_films import MeasuredFilms
 from understudy.synthetic.worlds.camera_paths import MoveMix
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
-from understudy.videogen.checkpoints import GeometryOrigin, save_model
-from understudy.videogen.evaluate import MEASURED_MOVES, Evaluation, camera_figures, measure, psnr_by_frame
-from understudy.videogen.evaluate_models import (
+from understudy.videogen.evaluation.contestants import (
     BestContextCrop,
     CopyFirstCrop,
     PointCloud,
@@ -28,10 +26,12 @@ from understudy.videogen.evaluate_models import (
     find_models,
     reordered,
 )
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.pose_search import candidate_poses, find_poses
-from understudy.videogen.presets import PRESETS, varied
-from understudy.videogen.subject_check import find_silhouettes, movement, placed_as_said
+from understudy.videogen.evaluation.evaluate import MEASURED_MOVES, Evaluation, camera_figures, measure, psnr_by_frame
+from understudy.videogen.evaluation.pose_search import candidate_poses, find_poses
+from understudy.videogen.evaluation.subject_check import find_silhouettes, movement, placed_as_said
+from understudy.videogen.training.presets import PRESETS, varied
+from understudy.videogen.transformer.checkpoints import GeometryOrigin, save_model
+from understudy.videogen.transformer.model import VideoTransformer
 
 SIZES = ClipSizes(frames=3, height=48, width=48, crops=6, crop_size=48)
 FEW = Evaluation(clips=3, seeds=(0, 1), posed_clips=2)

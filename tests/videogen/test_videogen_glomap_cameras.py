@@ -8,7 +8,7 @@ import pytest
 from understudy.metrics.camera import rotation_error_deg, trajectory_error_m
 from understudy.synthetic.worlds.camera_paths import MoveMix
 from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
-from understudy.videogen.glomap_cameras import glomap_poses
+from understudy.videogen.evaluation.glomap_cameras import glomap_poses
 from understudy.videogen.sample import frames_of
 
 SIZES = ClipSizes(frames=9, height=320, width=320, crops=1, crop_size=16)

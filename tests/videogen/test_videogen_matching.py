@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from understudy.videogen.matching import (
+from understudy.videogen.encoders.matching import (
     YAW_STEP_RAD,
     YAWS,
     Matches,

@@ -8,17 +8,17 @@ import torch
 from random_clips import RandomClips
 
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.videogen.checkpoints import GeometryOrigin, load_model, save_model
-from understudy.videogen.conditioning import Geometry, OracleGeometry, joined, mapped
-from understudy.videogen.feed import prepared
-from understudy.videogen.layers import Attention, Nearness, attend
-from understudy.videogen.layers import _fused as fused
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.optimisers import build_optimisers
-from understudy.videogen.presets import PRESETS, VARIANTS, varied
-from understudy.videogen.rays import POINT_NUMBERS, passing_numbers, point_numbers
-from understudy.videogen.train import training_loss
-from understudy.videogen.words import FILM_VOCABULARY, Vocabulary
+from understudy.videogen.training.feed import prepared
+from understudy.videogen.training.optimisers import build_optimisers
+from understudy.videogen.training.presets import PRESETS, VARIANTS, varied
+from understudy.videogen.training.train import training_loss
+from understudy.videogen.transformer.checkpoints import GeometryOrigin, load_model, save_model
+from understudy.videogen.transformer.conditioning import Geometry, OracleGeometry, joined, mapped
+from understudy.videogen.transformer.layers import Attention, Nearness, attend
+from understudy.videogen.transformer.layers import _fused as fused
+from understudy.videogen.transformer.model import VideoTransformer
+from understudy.videogen.transformer.rays import POINT_NUMBERS, passing_numbers, point_numbers
+from understudy.videogen.transformer.text_encoder import FILM_VOCABULARY, Vocabulary
 
 TINY = PRESETS["tiny"]
 ORIGIN = GeometryOrigin("oracle")

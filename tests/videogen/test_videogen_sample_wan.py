@@ -19,13 +19,13 @@ from understudy.io.cameras import read_camera_json
 from understudy.io.pictures.files import write_png
 from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.videogen import train_wan as training_module
-from understudy.videogen.checkpoints import latest_checkpoint
 from understudy.videogen.sample import Sampling, frames_of
-from understudy.videogen.sample_wan import load_trained_wan, shoot_wan
-from understudy.videogen.train_wan import WanClips, WanOrigin, train_wan, wan_loss
-from understudy.videogen.wan import load_wan
-from understudy.videogen.wan_conditions import conditions_of
+from understudy.videogen.transformer.checkpoints import latest_checkpoint
+from understudy.videogen.wan.conditions import conditions_of
+from understudy.videogen.wan.model import load_wan
+from understudy.videogen.wan.model import train as training_module
+from understudy.videogen.wan.sample import load_trained_wan, shoot_wan
+from understudy.videogen.wan.train import WanClips, WanOrigin, train_wan, wan_loss
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,13 @@ from safetensors.torch import load_file, save_file
 
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
-from understudy.videogen.conditioning import GeometrySource
-from understudy.videogen.correlation_encoder import (
+from understudy.videogen.encoders.correlation import (
     CorrelationEncoder,
     EncoderConfig,
     load_correlation_encoder,
     save_correlation_encoder,
 )
-from understudy.videogen.rays import ASIDE_NUMBERS, passing_numbers
-from understudy.videogen.scene_encoder import (
+from understudy.videogen.encoders.scene_encoder import (
     MINI_WEIGHTS,
     CorrelationBackend,
     EncodedGeometry,
@@ -27,14 +25,16 @@ from understudy.videogen.scene_encoder import (
     fuse,
     resample,
 )
-from understudy.videogen.set_pictures import LookingAround, SetPictures
-from understudy.videogen.train_scene_encoder import (
+from understudy.videogen.encoders.set_pictures import LookingAround, SetPictures
+from understudy.videogen.encoders.vggt.heads import DenseHeadConfig
+from understudy.videogen.encoders.vggt.model import VGGT, VggtConfig
+from understudy.videogen.training.train_scene_encoder import (
     EncoderTraining,
     measure_scene_encoder,
     train_scene_encoder,
 )
-from understudy.videogen.vggt import VGGT, VggtConfig
-from understudy.videogen.vggt_heads import DenseHeadConfig
+from understudy.videogen.transformer.conditioning import GeometrySource
+from understudy.videogen.transformer.rays import ASIDE_NUMBERS, passing_numbers
 
 TINY = EncoderConfig(size_px=16, channels=32, layers=1, feature_channels=16)
 TINY_VGGT = VggtConfig(

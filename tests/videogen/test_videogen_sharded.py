@@ -8,14 +8,14 @@ import pytest
 import torch
 from random_clips import RandomClips
 
-from understudy.videogen.checkpoints import GeometryOrigin, read_training_state, write_checkpoint
-from understudy.videogen.conditioning import OracleGeometry
-from understudy.videogen.feed import prepared
-from understudy.videogen.learner import ON_ALL, Learner, averaged_weights
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.optimisers import build_optimisers
-from understudy.videogen.presets import PRESETS
-from understudy.videogen.train import training_loss
+from understudy.videogen.training.feed import prepared
+from understudy.videogen.training.learner import ON_ALL, Learner, averaged_weights
+from understudy.videogen.training.optimisers import build_optimisers
+from understudy.videogen.training.presets import PRESETS
+from understudy.videogen.training.train import training_loss
+from understudy.videogen.transformer.checkpoints import GeometryOrigin, read_training_state, write_checkpoint
+from understudy.videogen.transformer.conditioning import OracleGeometry
+from understudy.videogen.transformer.model import VideoTransformer
 
 TINY = PRESETS["tiny"]
 

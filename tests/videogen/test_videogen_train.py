@@ -21,16 +21,16 @@ from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.runtime.errors import InputError, UnderstudyError
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
-from understudy.videogen.checkpoints import GeometryOrigin, latest_checkpoint, load_model
-from understudy.videogen.conditioning import Geometry, OracleGeometry
-from understudy.videogen.curves import read_curves
-from understudy.videogen.feed import EndlessSource, Feed, RenderProcess, prepared
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.optimisers import learning_rate_share
-from understudy.videogen.presets import PRESETS
 from understudy.videogen.sample import Sampling, sample_clips, shoot
-from understudy.videogen.train import train
-from understudy.videogen.words import FILM_VOCABULARY
+from understudy.videogen.training.curves import read_curves
+from understudy.videogen.training.feed import EndlessSource, Feed, RenderProcess, prepared
+from understudy.videogen.training.optimisers import learning_rate_share
+from understudy.videogen.training.presets import PRESETS
+from understudy.videogen.training.train import train
+from understudy.videogen.transformer.checkpoints import GeometryOrigin, latest_checkpoint, load_model
+from understudy.videogen.transformer.conditioning import Geometry, OracleGeometry
+from understudy.videogen.transformer.model import VideoTransformer
+from understudy.videogen.transformer.text_encoder import FILM_VOCABULARY
 
 TINY = PRESETS["tiny"]
 STEPS = 12

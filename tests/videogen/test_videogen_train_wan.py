@@ -12,13 +12,13 @@ from test_videogen_wan import tiny_wan_folder  # noqa: F401
 
 from understudy.runtime.errors import InputError, UnderstudyError
 from understudy.synthetic.worlds.clip_batch import ClipBatch
-from understudy.videogen.checkpoints import latest_checkpoint
-from understudy.videogen.conditioning import Geometry
-from understudy.videogen.curves import read_curves
-from understudy.videogen.sample_wan import load_trained_wan
-from understudy.videogen.train_wan import WanClips, WanOrigin, WanTrainingConfig, train_wan, wan_loss
-from understudy.videogen.wan import CineSceneWan, load_wan
-from understudy.videogen.wan_conditions import conditions_of, fitted
+from understudy.videogen.training.curves import read_curves
+from understudy.videogen.transformer.checkpoints import latest_checkpoint
+from understudy.videogen.transformer.conditioning import Geometry
+from understudy.videogen.wan.conditions import conditions_of, fitted
+from understudy.videogen.wan.model import CineSceneWan, load_wan
+from understudy.videogen.wan.sample import load_trained_wan
+from understudy.videogen.wan.train import WanClips, WanOrigin, WanTrainingConfig, train_wan, wan_loss
 
 SIZE_PX = 32
 CONFIG = WanTrainingConfig(

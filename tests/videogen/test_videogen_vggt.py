@@ -10,10 +10,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from understudy.runtime.errors import FileFormatError
-from understudy.videogen.pose_encoding import cameras_from_encoding, encode_cameras, inverse_rigid, unproject
-from understudy.videogen.vggt import IGNORED_PREFIXES, VGGT, VggtConfig, load_vggt
-from understudy.videogen.vggt_heads import DenseHeadConfig
-from understudy.videogen.vggt_pictures import prepare_pictures
+from understudy.videogen.encoders.vggt.heads import DenseHeadConfig
+from understudy.videogen.encoders.vggt.model import IGNORED_PREFIXES, VGGT, VggtConfig, load_vggt
+from understudy.videogen.encoders.vggt.pictures import prepare_pictures
+from understudy.videogen.encoders.vggt.pose_encoding import (
+    cameras_from_encoding,
+    encode_cameras,
+    inverse_rigid,
+    unproject,
+)
 
 TINY = VggtConfig(
     channels=64,
@@ -72,7 +77,7 @@ def test_every_output_equals_the_reference(tiny, reference):
 
 def test_patch_tokens_equal_the_reference(tiny, reference):
     io = load_file(reference / "tiny_a_io.safetensors")
-    from understudy.videogen.vggt import PICTURE_MEAN, PICTURE_STD
+    from understudy.videogen.encoders.vggt.model import PICTURE_MEAN, PICTURE_STD
 
     mean, std = torch.tensor(PICTURE_MEAN)[:, None, None], torch.tensor(PICTURE_STD)[:, None, None]
     got = tiny.aggregator.patch_embed(((io["images"] - mean) / std).flatten(0, 1))

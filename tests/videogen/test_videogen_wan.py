@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from understudy.runtime.errors import BackendUnavailable, FileFormatError
-from understudy.videogen.checkpoints import write_tensors
-from understudy.videogen.wan import (
+from understudy.videogen.transformer.checkpoints import write_tensors
+from understudy.videogen.wan.model import (
     CineSceneWan,
     WanContext,
     latent_cameras,

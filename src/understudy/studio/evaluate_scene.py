@@ -20,11 +20,18 @@ from understudy.studio.measured_films import MeasuredFilms
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import scratch_folder, writable_folder
 from understudy.studio.project import file_hash
-from understudy.videogen.curves import read_curves
-from understudy.videogen.evaluate import MEASURED_MOVES, ClipFigures, Evaluation, Take, background_psnr, measure
-from understudy.videogen.evaluate_models import REFERENCES, Film, TrainedModel, Truth, find_models, reordered
-from understudy.videogen.feed import clip_sizes
+from understudy.videogen.evaluation.contestants import REFERENCES, Film, TrainedModel, Truth, find_models, reordered
+from understudy.videogen.evaluation.evaluate import (
+    MEASURED_MOVES,
+    ClipFigures,
+    Evaluation,
+    Take,
+    background_psnr,
+    measure,
+)
 from understudy.videogen.sample import GUIDANCE, Sampling
+from understudy.videogen.training.curves import read_curves
+from understudy.videogen.training.feed import clip_sizes
 
 __all__ = ["EvaluateSceneConfig", "SceneEvaluation", "evaluate_scene"]
 

@@ -14,8 +14,8 @@ from understudy import __version__
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
 from understudy.runtime.errors import FileFormatError
-from understudy.videogen.evaluate import CameraFigures, ClipFigures, SubjectFigures, Take
-from understudy.videogen.evaluate_models import Film, TrainedModel
+from understudy.videogen.evaluation.contestants import Film, TrainedModel
+from understudy.videogen.evaluation.evaluate import CameraFigures, ClipFigures, SubjectFigures, Take
 
 __all__ = ["MeasuredFilms"]
 

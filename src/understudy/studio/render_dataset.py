@@ -26,7 +26,7 @@ from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips, SceneDe
 from understudy.synthetic.worlds.opengl import film_with_opengl, panorama_with_opengl
 from understudy.synthetic.worlds.seeded_random import Split
 from understudy.synthetic.worlds.words import action_words
-from understudy.videogen.settings import check_seed, device_named
+from understudy.videogen.device import check_seed, device_named
 
 __all__ = ["RenderDatasetConfig", "render_dataset"]
 

@@ -18,7 +18,7 @@ from understudy.runtime.errors import InputError, quoted
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
 from understudy.studio.set_pictures import read_set
-from understudy.videogen.settings import check_seed
+from understudy.videogen.device import check_seed
 
 __all__ = ["PRESET_NAMES", "CameraWords", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
 

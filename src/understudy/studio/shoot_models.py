@@ -19,11 +19,11 @@ from understudy.runtime.progress import Progress
 from understudy.studio.shoot import CameraWords, ShootConfig
 from understudy.synthetic.worlds.camera_paths import MOVES, SceneMoves
 from understudy.synthetic.worlds.endless import CAMERA_FIELD_RAD, CLIP_S
-from understudy.videogen.checkpoints import WAN_JSON, GeometryOrigin, load_model
-from understudy.videogen.presets import PRESETS
+from understudy.videogen.device import device_named
+from understudy.videogen.encoders.scene_encoder import SCENE_ENCODERS, SceneEncoder
 from understudy.videogen.sample import GUIDANCE, Sampling, shoot
-from understudy.videogen.scene_encoder import SCENE_ENCODERS, SceneEncoder
-from understudy.videogen.settings import device_named
+from understudy.videogen.training.presets import PRESETS
+from understudy.videogen.transformer.checkpoints import WAN_JSON, GeometryOrigin, load_model
 
 __all__ = ["CHECKPOINTS", "SetModel", "as_filmed", "model_of", "path_of"]
 
@@ -103,7 +103,7 @@ def _wan_model(folder: Path, config: ShootConfig, device: str) -> SetModel:
     missing = [name for name in ("diffusers", "transformers") if find_spec(name) is None]
     if missing:
         raise BackendUnavailable(f"{folder} is a model of Wan, which needs {' and '.join(missing)}: pip install them")
-    from understudy.videogen.sample_wan import load_trained_wan, shoot_wan
+    from understudy.videogen.wan.sample import load_trained_wan, shoot_wan
 
     half = torch.bfloat16 if device.startswith("cuda") else torch.float32
     saved = load_trained_wan(folder, config.wan, half, device)

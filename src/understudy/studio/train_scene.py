@@ -11,13 +11,13 @@ from understudy.runtime.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
-from understudy.videogen.checkpoints import GeometryOrigin
-from understudy.videogen.dataset_source import DatasetSource
-from understudy.videogen.feed import ClipSource, EndlessSource, clip_sizes, prepared
-from understudy.videogen.presets import PRESETS, varied
-from understudy.videogen.scene_encoder import SCENE_ENCODERS, geometry_source
-from understudy.videogen.settings import check_seed
-from understudy.videogen.train import ENDLESS, TrainingReport, train
+from understudy.videogen.device import check_seed
+from understudy.videogen.encoders.scene_encoder import SCENE_ENCODERS, geometry_source
+from understudy.videogen.training.dataset_source import DatasetSource
+from understudy.videogen.training.feed import ClipSource, EndlessSource, clip_sizes, prepared
+from understudy.videogen.training.presets import PRESETS, varied
+from understudy.videogen.training.train import ENDLESS, TrainingReport, train
+from understudy.videogen.transformer.checkpoints import GeometryOrigin
 
 __all__ = ["WAN_PRESET", "TrainSceneConfig", "train_scene"]
 
@@ -111,8 +111,8 @@ def _train_ours(run: Path, config: TrainSceneConfig, limit_s: float, narrator: N
 
 def _train_wan(run: Path, config: TrainSceneConfig, limit_s: float, narrator: Narrator) -> TrainingReport:
     """Wan under our conditions. Imported here, because Wan's parts take seconds to import."""
-    from understudy.videogen.train_wan import WAN_TRAINING, WanOrigin, train_wan
-    from understudy.videogen.wan import WAN_1_3B, load_wan
+    from understudy.videogen.wan.model import WAN_1_3B, load_wan
+    from understudy.videogen.wan.train import WAN_TRAINING, WanOrigin, train_wan
 
     training = replace(WAN_TRAINING, seed=config.seed, steps=config.steps or WAN_TRAINING.steps)
     device = _device()

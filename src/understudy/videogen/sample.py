@@ -16,9 +16,9 @@ from understudy.diffusion.schedule import sampling_times, velocity_from_predicti
 from understudy.geometry.rigid import invert
 from understudy.runtime.errors import InputError
 from understudy.runtime.progress import Progress, silent
-from understudy.videogen.conditioning import CONDITIONS, Conditions, at_size
-from understudy.videogen.model import VideoTransformer
-from understudy.videogen.scene_encoder import SceneEncoder
+from understudy.videogen.encoders.scene_encoder import SceneEncoder
+from understudy.videogen.transformer.conditioning import CONDITIONS, Conditions, at_size
+from understudy.videogen.transformer.model import VideoTransformer
 
 __all__ = ["GUIDANCE", "Sampling", "conditions_for", "frames_of", "pictures_for", "sample_clips", "shoot"]
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from understudy.runtime.errors import BackendUnavailable
-from understudy.videogen.checkpoints import read_tensors
-from understudy.videogen.conditioning import camera_numbers
-from understudy.videogen.scene_encoder import GeometryProjection
+from understudy.videogen.encoders.scene_encoder import GeometryProjection
+from understudy.videogen.transformer.checkpoints import read_tensors
+from understudy.videogen.transformer.conditioning import camera_numbers
 
 __all__ = [
     "WAN_1_3B",

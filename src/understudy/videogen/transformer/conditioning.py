@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from understudy.synthetic.worlds.clip_batch import ClipBatch
-from understudy.videogen.rays import FARTHEST_M, patch_points, plucker_rays
+from understudy.videogen.transformer.rays import FARTHEST_M, patch_points, plucker_rays
 
 __all__ = [
     "CONDITIONS",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.videogen.vggt_blocks import Block, TwoLayers
+from understudy.videogen.encoders.vggt.blocks import Block, TwoLayers
 
 __all__ = ["CameraHead", "DenseHead", "DenseHeadConfig", "depth_from", "points_from"]
 

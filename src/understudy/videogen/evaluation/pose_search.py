@@ -16,7 +16,7 @@ from torch import Tensor
 from understudy.synthetic.worlds.endless import ClipSizes, SceneDescription
 from understudy.synthetic.worlds.raycast.caster import expose
 from understudy.synthetic.worlds.raycast.views import View, pinhole_view
-from understudy.videogen.matching import rotation_about
+from understudy.videogen.encoders.matching import rotation_about
 
 __all__ = ["FoundPoses", "candidate_poses", "find_poses"]
 

@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from understudy.runtime.errors import FileFormatError
-from understudy.videogen.pose_encoding import cameras_from_encoding
-from understudy.videogen.vggt_blocks import Block, PictureEncoder, grid_rotation
-from understudy.videogen.vggt_heads import CameraHead, DenseHead, DenseHeadConfig, depth_from, points_from
+from understudy.videogen.encoders.vggt.blocks import Block, PictureEncoder, grid_rotation
+from understudy.videogen.encoders.vggt.heads import CameraHead, DenseHead, DenseHeadConfig, depth_from, points_from
+from understudy.videogen.encoders.vggt.pose_encoding import cameras_from_encoding
 
 __all__ = ["VGGT", "Aggregator", "Geometry", "VggtConfig", "load_vggt"]
 

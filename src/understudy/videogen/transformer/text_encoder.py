@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from understudy.videogen.layers import Attention, Linear, SwiGLU, rms_norm
+from understudy.videogen.transformer.layers import Attention, Linear, SwiGLU, rms_norm
 
 __all__ = ["FILM_VOCABULARY", "Vocabulary", "WordEncoder"]
 

@@ -22,11 +22,10 @@ from understudy.runtime.progress import Progress, silent
 from understudy.synthetic.worlds.camera_paths import MoveMix
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
-from understudy.videogen.evaluate_models import Clips, Film, TrainedModel, covered
-from understudy.videogen.glomap_cameras import glomap_poses
-from understudy.videogen.pose_search import candidate_poses, find_poses
-from understudy.videogen.sample import frames_of
-from understudy.videogen.subject_check import (
+from understudy.videogen.evaluation.contestants import Clips, Film, TrainedModel, covered
+from understudy.videogen.evaluation.glomap_cameras import glomap_poses
+from understudy.videogen.evaluation.pose_search import candidate_poses, find_poses
+from understudy.videogen.evaluation.subject_check import (
     MOVES,
     Silhouettes,
     colour_agreement,
@@ -34,6 +33,7 @@ from understudy.videogen.subject_check import (
     movement,
     placed_as_said,
 )
+from understudy.videogen.sample import frames_of
 
 __all__ = [
     "MEASURED_MOVES",

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from understudy.diffusion.schedule import TimeSampling, noised, velocity_error
 from understudy.runtime.progress import Progress, silent
-from understudy.videogen.checkpoints import GeometryOrigin, write_checkpoint
-from understudy.videogen.conditioning import GeometrySource
-from understudy.videogen.curves import Curves, write_contact_sheet
-from understudy.videogen.feed import ClipSource, Feed, RenderProcess, TrainingClips, prepared
-from understudy.videogen.learner import Learner, averaged_weights, resume
-from understudy.videogen.model import ModelConfig, ModelOutput, VideoTransformer
-from understudy.videogen.optimisers import build_optimisers, learning_rate_share, set_learning_rates
 from understudy.videogen.sample import Sampling, sample_clips
+from understudy.videogen.training.curves import Curves, write_contact_sheet
+from understudy.videogen.training.feed import ClipSource, Feed, RenderProcess, TrainingClips, prepared
+from understudy.videogen.training.learner import Learner, averaged_weights, resume
+from understudy.videogen.training.optimisers import build_optimisers, learning_rate_share, set_learning_rates
+from understudy.videogen.transformer.checkpoints import GeometryOrigin, write_checkpoint
+from understudy.videogen.transformer.conditioning import GeometrySource
+from understudy.videogen.transformer.model import ModelConfig, ModelOutput, VideoTransformer
 
 __all__ = ["ENDLESS", "Order", "TrainingConfig", "TrainingReport", "train", "training_loss"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.synthetic.worlds.seeded_random import Split
-from understudy.videogen.matching import rotation_about
+from understudy.videogen.encoders.matching import rotation_about
 
 __all__ = ["LookingAround", "PictureSource", "SetPictures"]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from understudy.diffusion.schedule import Prediction
-from understudy.videogen.conditioning import (
+from understudy.videogen.transformer.conditioning import (
     CameraMode,
     Conditions,
     ContextMode,
@@ -22,9 +22,9 @@ from understudy.videogen.conditioning import (
     GeometryUse,
     camera_numbers,
 )
-from understudy.videogen.layers import Attention, Linear, Nearness, SwiGLU, rms_norm
-from understudy.videogen.rays import RAY_FEATURES, passing_numbers, plucker_rays, ray_features
-from understudy.videogen.words import Vocabulary, WordEncoder
+from understudy.videogen.transformer.layers import Attention, Linear, Nearness, SwiGLU, rms_norm
+from understudy.videogen.transformer.rays import RAY_FEATURES, passing_numbers, plucker_rays, ray_features
+from understudy.videogen.transformer.text_encoder import Vocabulary, WordEncoder
 
 __all__ = ["ModelConfig", "ModelOutput", "VideoTransformer"]
 

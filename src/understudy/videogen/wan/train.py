@@ -20,16 +20,16 @@ from torch.optim import AdamW
 from understudy.diffusion.schedule import noised
 from understudy.runtime.errors import InputError
 from understudy.runtime.progress import Progress, silent
-from understudy.videogen.checkpoints import WAN_JSON, write_document, write_resumable, write_tensors
-from understudy.videogen.conditioning import CONDITIONS
-from understudy.videogen.curves import Curves
-from understudy.videogen.feed import ClipSource
-from understudy.videogen.learner import Learner, averaged_weights, resume
-from understudy.videogen.optimisers import learning_rate_share, set_learning_rates
-from understudy.videogen.scene_encoder import SceneEncoder
-from understudy.videogen.train import ENDLESS, TrainingReport
-from understudy.videogen.wan import FRAMES_PER_LATENT, WAN_1_3B, CineSceneWan, Training, Wan
-from understudy.videogen.wan_conditions import PX_PER_LATENT, WanConditions, conditions_of, fitted, velocity_of
+from understudy.videogen.encoders.scene_encoder import SceneEncoder
+from understudy.videogen.training.curves import Curves
+from understudy.videogen.training.feed import ClipSource
+from understudy.videogen.training.learner import Learner, averaged_weights, resume
+from understudy.videogen.training.optimisers import learning_rate_share, set_learning_rates
+from understudy.videogen.training.train import ENDLESS, TrainingReport
+from understudy.videogen.transformer.checkpoints import WAN_JSON, write_document, write_resumable, write_tensors
+from understudy.videogen.transformer.conditioning import CONDITIONS
+from understudy.videogen.wan.conditions import PX_PER_LATENT, WanConditions, conditions_of, fitted, velocity_of
+from understudy.videogen.wan.model import FRAMES_PER_LATENT, WAN_1_3B, CineSceneWan, Training, Wan
 
 __all__ = [
     "WAN_FORMAT",

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.videogen.rays import FARTHEST_M, points_of
+from understudy.videogen.transformer.rays import FARTHEST_M, points_of
 
 __all__ = ["render_point_cloud"]
 

@@ -22,7 +22,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.optim import Optimizer
 
 from understudy.runtime.errors import InputError
-from understudy.videogen.checkpoints import latest_checkpoint, read_training_facts, read_training_state
+from understudy.videogen.transformer.checkpoints import latest_checkpoint, read_training_facts, read_training_state
 
 __all__ = ["ON_ALL", "ON_FIRST", "Learner", "averaged_weights", "resume"]
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from understudy.videogen.conditioning import CONDITIONS
-from understudy.videogen.scene_encoder import SceneEncoder
-from understudy.videogen.wan import Wan, WanContext, latent_cameras
+from understudy.videogen.encoders.scene_encoder import SceneEncoder
+from understudy.videogen.transformer.conditioning import CONDITIONS
+from understudy.videogen.wan.model import Wan, WanContext, latent_cameras
 
 __all__ = ["PX_PER_LATENT", "WanConditions", "conditions_of", "fitted", "velocity_of"]
 

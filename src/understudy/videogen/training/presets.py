@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from understudy.runtime.errors import InputError
-from understudy.videogen.conditioning import GeometryPart
-from understudy.videogen.model import ModelConfig
-from understudy.videogen.train import TrainingConfig
-from understudy.videogen.words import FILM_VOCABULARY
+from understudy.videogen.training.train import TrainingConfig
+from understudy.videogen.transformer.conditioning import GeometryPart
+from understudy.videogen.transformer.model import ModelConfig
+from understudy.videogen.transformer.text_encoder import FILM_VOCABULARY
 
 __all__ = ["PRESETS", "VARIANTS", "Preset", "Variant", "varied"]
 

@@ -17,9 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from understudy.runtime.errors import FileFormatError
-from understudy.videogen.alignment import align_rotations
-from understudy.videogen.checkpoints import read_tensors, write_tensors
-from understudy.videogen.matching import (
+from understudy.videogen.encoders.alignment import align_rotations
+from understudy.videogen.encoders.matching import (
     Matches,
     cell_directions,
     pairs_of,
@@ -28,7 +27,8 @@ from understudy.videogen.matching import (
     synchronise,
     yaw_votes,
 )
-from understudy.videogen.vggt_blocks import Block, grid_rotation
+from understudy.videogen.encoders.vggt.blocks import Block, grid_rotation
+from understudy.videogen.transformer.checkpoints import read_tensors, write_tensors
 
 __all__ = [
     "CorrelationEncoder",

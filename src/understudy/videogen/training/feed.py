@@ -20,7 +20,8 @@ from torch import Tensor
 from understudy.runtime.errors import UnderstudyError
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
-from understudy.videogen.conditioning import (
+from understudy.videogen.encoders.point_cloud import render_point_cloud
+from understudy.videogen.transformer.conditioning import (
     CONDITIONS,
     Conditions,
     Geometry,
@@ -30,8 +31,7 @@ from understudy.videogen.conditioning import (
     mapped,
     overwrite,
 )
-from understudy.videogen.model import ModelConfig
-from understudy.videogen.point_cloud import render_point_cloud
+from understudy.videogen.transformer.model import ModelConfig
 
 __all__ = ["ClipSource", "EndlessSource", "Feed", "RenderProcess", "TrainingClips", "clip_sizes", "prepared"]
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from understudy.videogen.matching import cell_directions, cross_matrix, pairs_of, rotation_about
+from understudy.videogen.encoders.matching import cell_directions, cross_matrix, pairs_of, rotation_about
 
 __all__ = ["align_rotations"]
 

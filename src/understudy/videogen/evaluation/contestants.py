@@ -11,13 +11,13 @@ from torch import Tensor
 
 from understudy.runtime.errors import InputError
 from understudy.synthetic.worlds.clip_batch import ClipBatch
-from understudy.videogen.checkpoints import SavedModel, latest_checkpoint, load_model
-from understudy.videogen.conditioning import GeometrySource
-from understudy.videogen.feed import prepared
-from understudy.videogen.point_cloud import render_point_cloud
-from understudy.videogen.rays import centres
+from understudy.videogen.encoders.point_cloud import render_point_cloud
+from understudy.videogen.encoders.scene_encoder import geometry_source
 from understudy.videogen.sample import Sampling, sample_clips
-from understudy.videogen.scene_encoder import geometry_source
+from understudy.videogen.training.feed import prepared
+from understudy.videogen.transformer.checkpoints import SavedModel, latest_checkpoint, load_model
+from understudy.videogen.transformer.conditioning import GeometrySource
+from understudy.videogen.transformer.rays import centres
 
 __all__ = [
     "REFERENCES",

@@ -16,13 +16,13 @@ from understudy.diffusion.schedule import sampling_times
 from understudy.geometry.rigid import invert
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.runtime.progress import Progress, silent
-from understudy.videogen.checkpoints import WAN_JSON, read_document
-from understudy.videogen.conditioning import CONDITIONS
+from understudy.videogen.encoders.scene_encoder import SceneEncoder
 from understudy.videogen.sample import Sampling, frames_of
-from understudy.videogen.scene_encoder import SceneEncoder
-from understudy.videogen.train_wan import WAN_FORMAT, WAN_WEIGHTS, WanOrigin, WanTrainingConfig
-from understudy.videogen.wan import CineSceneWan, Wan, load_trained, load_wan
-from understudy.videogen.wan_conditions import WanConditions, conditions_of, fitted, velocity_of
+from understudy.videogen.transformer.checkpoints import WAN_JSON, read_document
+from understudy.videogen.transformer.conditioning import CONDITIONS
+from understudy.videogen.wan.conditions import WanConditions, conditions_of, fitted, velocity_of
+from understudy.videogen.wan.model import CineSceneWan, Wan, load_trained, load_wan
+from understudy.videogen.wan.train import WAN_FORMAT, WAN_WEIGHTS, WanOrigin, WanTrainingConfig
 
 __all__ = ["SavedWan", "load_trained_wan", "shoot_wan"]
 

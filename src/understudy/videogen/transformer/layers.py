@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from understudy.videogen.rays import ASIDE_NUMBERS, POINT_NUMBERS
+from understudy.videogen.transformer.rays import ASIDE_NUMBERS, POINT_NUMBERS
 
 __all__ = ["Attention", "Linear", "Nearness", "SwiGLU", "attend", "rms_norm"]
 

@@ -3,7 +3,7 @@
 All chance of a step comes from the seed and the step's number, and its pictures from a number too: a run that is killed
 and started again has the losses of one that was never interrupted. The bundled encoder is made by
 
-    python -m understudy.videogen.train_scene_encoder RUN --out scene_encoder_mini.safetensors
+    python -m understudy.videogen.training.train_scene_encoder RUN --out scene_encoder_mini.safetensors
 """
 
 import argparse
@@ -22,18 +22,18 @@ from torch import Tensor
 from understudy.io.text import replace_text
 from understudy.runtime.errors import UnderstudyError
 from understudy.runtime.progress import Progress, silent
-from understudy.videogen.checkpoints import write_resumable
-from understudy.videogen.correlation_encoder import (
+from understudy.videogen.encoders.correlation import (
     DEEPEST_M,
     CorrelationEncoder,
     EncoderConfig,
     Sight,
     save_correlation_encoder,
 )
-from understudy.videogen.learner import Learner, resume
-from understudy.videogen.matching import Matches, matching_loss, pairs_of
-from understudy.videogen.optimisers import build_optimisers, learning_rate_share, set_learning_rates
-from understudy.videogen.set_pictures import LookingAround, PictureSource, SetPictures
+from understudy.videogen.encoders.matching import Matches, matching_loss, pairs_of
+from understudy.videogen.encoders.set_pictures import LookingAround, PictureSource, SetPictures
+from understudy.videogen.training.learner import Learner, resume
+from understudy.videogen.training.optimisers import build_optimisers, learning_rate_share, set_learning_rates
+from understudy.videogen.transformer.checkpoints import write_resumable
 
 __all__ = [
     "EncoderFigures",
@@ -275,7 +275,7 @@ def main() -> None:
     document = {
         "encoder": asdict(model.config),
         "training": asdict(training),
-        "command": f"python -m understudy.videogen.train_scene_encoder RUN --out {options.out.name}",
+        "command": f"python -m understudy.videogen.training.train_scene_encoder RUN --out {options.out.name}",
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps_of_last_call": len(losses),
         "cpu_s_of_last_call": round(used_s),

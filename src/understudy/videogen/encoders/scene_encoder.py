@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from understudy.io.weights import cache_folder
 from understudy.runtime.errors import BackendUnavailable, InputError
 from understudy.synthetic.worlds.clip_batch import ClipBatch
-from understudy.videogen.checkpoints import GeometryOrigin
-from understudy.videogen.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry
-from understudy.videogen.correlation_encoder import CorrelationEncoder, load_correlation_encoder
-from understudy.videogen.rays import patch_points, plucker_rays
-from understudy.videogen.vggt import VGGT, VggtConfig, load_vggt
+from understudy.videogen.encoders.correlation import CorrelationEncoder, load_correlation_encoder
+from understudy.videogen.encoders.vggt.model import VGGT, VggtConfig, load_vggt
+from understudy.videogen.transformer.checkpoints import GeometryOrigin
+from understudy.videogen.transformer.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry
+from understudy.videogen.transformer.rays import patch_points, plucker_rays
 
 __all__ = [
     "SCENE_ENCODERS",

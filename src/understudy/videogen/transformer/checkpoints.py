@@ -22,9 +22,9 @@ from understudy.io.temporary import whole_file
 from understudy.io.text import read_json, replace_text
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import FileFormatError, quoted
-from understudy.videogen.conditioning import GeometryPart
-from understudy.videogen.model import ModelConfig, VideoTransformer
-from understudy.videogen.words import Vocabulary
+from understudy.videogen.transformer.conditioning import GeometryPart
+from understudy.videogen.transformer.model import ModelConfig, VideoTransformer
+from understudy.videogen.transformer.text_encoder import Vocabulary
 
 __all__ = [
     "WAN_JSON",
