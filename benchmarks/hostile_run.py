@@ -212,6 +212,6 @@ def load_modules() -> None:
     import understudy.studio.evaluate_scene
     import understudy.studio.evaluate_transfer
     import understudy.studio.recast
-    import understudy.studio.render_dataset
-    import understudy.studio.shoot
-    import understudy.studio.train_scene  # noqa: F401
+    import understudy.studio.scene.render_dataset
+    import understudy.studio.scene.shoot
+    import understudy.studio.scene.train  # noqa: F401

@@ -26,11 +26,11 @@ from understudy.io.video.streams import VideoWriter, open_shot, read_frames, rea
 from understudy.io.weights import ensure_weights
 from understudy.metrics.image import psnr_db
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, NobodyInShot
-from understudy.studio.config import RecastConfig
-from understudy.studio.cut import Cut
-from understudy.studio.delivery import read_film
-from understudy.studio.filming import finished_frames
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.delivery import read_film
+from understudy.studio.pipeline.finishing import finished_frames
 from understudy.studio.project import Project, file_hash
 
 ROOT = Path(__file__).resolve().parents[1]

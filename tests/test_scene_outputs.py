@@ -8,9 +8,9 @@ pytest.importorskip("torch")
 
 from understudy.runtime.errors import InputError
 from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
-from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
-from understudy.studio.shoot_models import CHECKPOINTS
-from understudy.studio.train_scene import TrainSceneConfig, train_scene
+from understudy.studio.scene.render_dataset import RenderDatasetConfig, render_dataset
+from understudy.studio.scene.shoot_models import CHECKPOINTS
+from understudy.studio.scene.train import TrainSceneConfig, train_scene
 
 
 @pytest.mark.parametrize("name", [".step_00000001.partial", "step_00000500", "video/whuman/scene000000", ".unfinished"])

@@ -20,11 +20,11 @@ from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.pictures.files import write_png
 from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError
-from understudy.studio.set_pictures import PhotographedSet, read_set
-from understudy.studio.shoot import PRESET_NAMES, ShootConfig, camera_of_words, shoot_clip
-from understudy.studio.shoot_models import CHECKPOINTS, path_of
-from understudy.studio.shoot_models import _encoder as encoder_of
-from understudy.studio.train_scene import WAN_PRESET, TrainSceneConfig
+from understudy.studio.scene.set_pictures import PhotographedSet, read_set
+from understudy.studio.scene.shoot import PRESET_NAMES, ShootConfig, camera_of_words, shoot_clip
+from understudy.studio.scene.shoot_models import CHECKPOINTS, path_of
+from understudy.studio.scene.shoot_models import _encoder as encoder_of
+from understudy.studio.scene.train import WAN_PRESET, TrainSceneConfig
 from understudy.videogen.training.presets import PRESETS, varied
 from understudy.videogen.transformer.checkpoints import GeometryOrigin, load_model, save_model
 from understudy.videogen.transformer.model import VideoTransformer
@@ -167,7 +167,7 @@ def test_a_picture_that_is_no_panorama_is_refused_before_it_is_developed(tmp_pat
     def develop(light):
         raise AssertionError("it was developed")
 
-    monkeypatch.setattr("understudy.studio.set_pictures._srgb", develop)
+    monkeypatch.setattr("understudy.studio.scene.set_pictures._srgb", develop)
     cv2.imwrite(str(tmp_path / "wide.hdr"), np.ones((64, 640, 3), np.float32))
     with pytest.raises(InputError, match="640×64 pixels; a panorama is twice as wide as high"):
         read_set(tmp_path / "wide.hdr")
@@ -196,7 +196,7 @@ def test_presets_are_those_that_there_are():
 def test_a_model_of_wan_without_its_packages_says_what_is_missing(tmp_path, pictures, monkeypatch):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "wan.json").write_text("{}")
-    monkeypatch.setattr("understudy.studio.shoot_models.find_spec", lambda name: None)
+    monkeypatch.setattr("understudy.studio.scene.shoot_models.find_spec", lambda name: None)
     with pytest.raises(BackendUnavailable, match="diffusers"):
         shoot_clip(pictures, "static", "", tmp_path / "a.mp4", ShootConfig(model=tmp_path / "model"))
 

@@ -16,11 +16,11 @@ from understudy.characters.picture.posture import check_posture, doubts_about
 from understudy.core.character import Doubt
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
-from understudy.studio import casting
-from understudy.studio.config import RecastConfig
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline import casting
+from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.project import Project, StageRecord
-from understudy.studio.verdicts import _character
+from understudy.studio.report.verdicts import _character
 
 GUESSED = FigureJoints(np.zeros((20, 2)), sure=False, guessed=True)
 

@@ -35,7 +35,7 @@ from understudy.io.pictures.files import read_picture
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.frame_pictures import read_frame_header, read_frame_picture
 from understudy.io.video.streams import open_shot, read_frames, read_video
-from understudy.studio.artifacts import (
+from understudy.studio.pipeline.artifacts import (
     load_alignment,
     load_fit,
     load_light,
@@ -193,7 +193,7 @@ def read_few_frames(path: Path) -> None:
 
 
 def read_whole_set(path: Path) -> None:
-    from understudy.studio.set_pictures import read_set
+    from understudy.studio.scene.set_pictures import read_set
 
     read_set(path).views(4)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from understudy.runtime.errors import InputError
-from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
+from understudy.studio.scene.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 from understudy.videogen.training.dataset_source import KEPT_BYTES, DatasetSource
 from understudy.videogen.training.dataset_source import _remembering as remembering

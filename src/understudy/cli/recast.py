@@ -10,7 +10,7 @@ import tyro
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.runtime.errors import printable
-from understudy.studio.config import RecastConfig
+from understudy.studio.pipeline.config import RecastConfig
 
 __all__ = ["main"]
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _train(arguments: Sequence[str]) -> None:
-    from understudy.studio.train_scene import TrainSceneConfig, train_scene
+    from understudy.studio.scene.train import TrainSceneConfig, train_scene
 
     @dataclass(frozen=True)
     class Arguments:
@@ -71,7 +71,7 @@ def _evaluate(arguments: Sequence[str]) -> None:
 
 
 def _render_dataset(arguments: Sequence[str]) -> None:
-    from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
+    from understudy.studio.scene.render_dataset import RenderDatasetConfig, render_dataset
 
     @dataclass(frozen=True)
     class Arguments:

@@ -19,16 +19,17 @@ from understudy.io.records import Record, read_record
 from understudy.io.video.frame_rates import frame_rate_from_decimal
 from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot, quoted
-from understudy.studio import filming, stages
-from understudy.studio.camera_exports import camera_exports_stage
-from understudy.studio.casting import character_stage, check_character
-from understudy.studio.config import FilmCodec, RecastConfig
-from understudy.studio.cut import Cut
-from understudy.studio.delivery import check_codec, film_name, write_in_codec
-from understudy.studio.edits import check_edited_films, check_edits
 from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.pipeline import finishing as filming
+from understudy.studio.pipeline import stages
+from understudy.studio.pipeline.camera_exports import camera_exports_stage
+from understudy.studio.pipeline.casting import character_stage, check_character
+from understudy.studio.pipeline.config import FilmCodec, RecastConfig
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.delivery import check_codec, film_name, write_in_codec
+from understudy.studio.pipeline.edits import check_edited_films, check_edits
 from understudy.studio.project import Project, file_hash, files_hash
-from understudy.studio.report import report_stage
+from understudy.studio.report.report import report_stage
 
 __all__ = ["Film", "recast", "recast_with"]
 

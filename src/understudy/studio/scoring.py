@@ -23,7 +23,7 @@ from understudy.metrics.motion import (
 )
 from understudy.render.backends.opengl import OpenGL
 from understudy.runtime.errors import InputError
-from understudy.studio.filming import FLAT_LIGHT
+from understudy.studio.pipeline.finishing import FLAT_LIGHT
 from understudy.studio.truth import Truth
 
 __all__ = ["BodyScore", "Silhouettes", "score_body", "score_silhouettes"]

@@ -19,11 +19,11 @@ from understudy.geometry.rotations import look_at
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.video.streams import VideoWriter, open_shot, read_video
 from understudy.runtime.errors import InputError
-from understudy.studio.artifacts import save_fit, save_solution
-from understudy.studio.camera_exports import camera_exports_stage
-from understudy.studio.config import RecastConfig
-from understudy.studio.cut import Cut
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.artifacts import save_fit, save_solution
+from understudy.studio.pipeline.camera_exports import camera_exports_stage
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.cut import Cut
 from understudy.studio.project import Project
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from understudy.io.video.streams import VideoWriter, open_shot
-from understudy.studio.config import RecastConfig
-from understudy.studio.cut import Cut
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.cut import Cut
 from understudy.studio.project import Project, StageRecord
-from understudy.studio.quality import Quality
-from understudy.studio.report import _listing
-from understudy.studio.report_page import Curve, Section, Strip, Verdict, render_page
-from understudy.studio.verdicts import verdicts
+from understudy.studio.report.page import Curve, Section, Strip, Verdict, render_page
+from understudy.studio.report.quality import Quality
+from understudy.studio.report.report import _listing
+from understudy.studio.report.verdicts import verdicts
 
 
 def page(values: np.ndarray) -> str:

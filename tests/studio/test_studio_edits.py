@@ -19,12 +19,12 @@ from understudy.io.motions import write_landmarks_npz
 from understudy.io.video.encoding import VideoKind
 from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.runtime.errors import CharacterError, FileFormatError, InputError
-from understudy.studio.artifacts import load_alignment, load_fit, load_solution, save_fit, save_solution
-from understudy.studio.config import RecastConfig
-from understudy.studio.cut import Cut
-from understudy.studio.edits import check_edited_films, check_edits
-from understudy.studio.filming import people_mattes
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.artifacts import load_alignment, load_fit, load_solution, save_fit, save_solution
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.edits import check_edited_films, check_edits
+from understudy.studio.pipeline.finishing import people_mattes
 from understudy.studio.project import Project, StageRecord
 from understudy.studio.recast import _read_cuts
 

@@ -11,8 +11,8 @@ from understudy.io.motions import read_landmarks_npz, read_motion_npz
 from understudy.io.passes import PASS_KINDS
 from understudy.io.video.streams import open_shot, read_video
 from understudy.runtime.errors import FileFormatError, quoted
-from understudy.studio.artifacts import load_fit, load_light, load_presence, load_solution
-from understudy.studio.cut import Cut
+from understudy.studio.pipeline.artifacts import load_fit, load_light, load_presence, load_solution
+from understudy.studio.pipeline.cut import Cut
 from understudy.studio.project import Project
 
 __all__ = ["check_edited_films", "check_edits"]

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from understudy.studio.config import RecastConfig
+from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.project import StageRecord
-from understudy.studio.quality import Quality
-from understudy.studio.report_page import Level, Verdict
+from understudy.studio.report.page import Level, Verdict
+from understudy.studio.report.quality import Quality
 
 __all__ = ["verdicts"]
 

@@ -15,10 +15,10 @@ from understudy.io.video.streams import read_video
 from understudy.metrics.image import mask_iou
 from understudy.metrics.motion import foot_sliding_mm, jitter
 from understudy.render.backends.opengl import OpenGL
-from understudy.studio.artifacts import load_fit, load_solution
-from understudy.studio.cut import Cut
-from understudy.studio.filming import FLAT_LIGHT
-from understudy.studio.stages import actor_performance, landmarks_file, presence
+from understudy.studio.pipeline.artifacts import load_fit, load_solution
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.finishing import FLAT_LIGHT
+from understudy.studio.pipeline.stages import actor_performance, landmarks_file, presence
 
 __all__ = ["Quality", "measure"]
 

@@ -20,8 +20,8 @@ from understudy.io.pictures.files import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import CharacterError, InputError
 from understudy.runtime.progress import Progress
-from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
+from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.project import Project
 
 __all__ = ["character_stage", "check_character"]

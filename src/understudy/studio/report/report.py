@@ -16,13 +16,13 @@ from understudy.io.video.streams import VideoWriter, read_frames, read_video
 from understudy.runtime.errors import printable
 from understudy.runtime.parallel import ahead
 from understudy.runtime.progress import Progress
-from understudy.studio.cut import Cut
-from understudy.studio.delivery import film_name, read_film
 from understudy.studio.narration import Narrator
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.delivery import film_name, read_film
 from understudy.studio.project import MANIFEST, Project
-from understudy.studio.quality import Quality, measure
-from understudy.studio.report_page import Curve, Section, Strip, render_page
-from understudy.studio.verdicts import verdicts
+from understudy.studio.report.page import Curve, Section, Strip, render_page
+from understudy.studio.report.quality import Quality, measure
+from understudy.studio.report.verdicts import verdicts
 
 __all__ = ["report_stage"]
 

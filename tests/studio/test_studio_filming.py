@@ -18,12 +18,12 @@ from understudy.io.passes import PassWriter, read_passes
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
 from understudy.metrics.image import psnr_db
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.studio.artifacts import load_presence, save_light, save_presence
-from understudy.studio.config import RecastConfig
-from understudy.studio.cut import Cut
-from understudy.studio.delivery import film_name, read_film
-from understudy.studio.filming import film_settings, filmed_people, finished_frames, people_mattes
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.artifacts import load_presence, save_light, save_presence
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.delivery import film_name, read_film
+from understudy.studio.pipeline.finishing import film_settings, filmed_people, finished_frames, people_mattes
 from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.recast import film_stage
 

@@ -15,7 +15,7 @@ from understudy.geometry.panorama import level_views
 from understudy.io.camera_sets import read_unreal_cameras
 from understudy.io.scene_dataset import finished_scenes, read_scene_clip, takes_of
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.studio.render_dataset import RenderDatasetConfig, render_dataset
+from understudy.studio.scene.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.synthetic.worlds.endless import ClipSizes, EndlessClips
 
 CONFIG = RenderDatasetConfig(clips=2, width=64, height=48, frames=5, panorama_width=256, seed=3)
@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     config = "RenderDatasetConfig(clips=5, width=64, height=48, frames=5, panorama_width=256, seed=3)"
     code = (
-        "from pathlib import Path; from understudy.studio.render_dataset import *; "
+        "from pathlib import Path; from understudy.studio.scene.render_dataset import *; "
         f"render_dataset({config}, Path({str(broken)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})

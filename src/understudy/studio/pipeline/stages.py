@@ -29,7 +29,7 @@ from understudy.io.video.streams import read_video
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot
 from understudy.runtime.progress import Progress
-from understudy.studio.artifacts import (
+from understudy.studio.pipeline.artifacts import (
     load_fit,
     load_presence,
     load_solution,
@@ -37,7 +37,7 @@ from understudy.studio.artifacts import (
     save_presence,
     save_solution,
 )
-from understudy.studio.cut import Cut
+from understudy.studio.pipeline.cut import Cut
 from understudy.studio.project import MANIFEST
 
 __all__ = [

@@ -14,8 +14,8 @@ from understudy.io.pictures.files import write_png
 from understudy.io.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
 from understudy.io.video.streams import read_video
 from understudy.runtime.progress import Progress
-from understudy.studio.artifacts import load_alignment, load_solution
-from understudy.studio.cut import Cut
+from understudy.studio.pipeline.artifacts import load_alignment, load_solution
+from understudy.studio.pipeline.cut import Cut
 
 __all__ = ["camera_exports_stage"]
 

@@ -11,10 +11,10 @@ from gltf_files import parts_of
 from understudy.core.environment import Light
 from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import FileFormatError
-from understudy.studio.artifacts import load_light, save_light
-from understudy.studio.casting import character_stage
-from understudy.studio.config import RecastConfig
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.artifacts import load_light, save_light
+from understudy.studio.pipeline.casting import character_stage
+from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.project import Project
 
 LIGHT = Light(np.array([0.0, 0.6, 0.8]), np.array([1.0, 0.9, 0.8]), np.full(3, 0.5), np.full(3, 0.2), np.radians(3.0))

@@ -11,7 +11,7 @@ from understudy.core.footage import Shot
 from understudy.io.video.film_sequence import write_sequence
 from understudy.io.video.streams import Sound, open_shot, read_frames, read_video, write_film, write_sound
 from understudy.runtime.errors import InputError
-from understudy.studio.config import FilmCodec
+from understudy.studio.pipeline.config import FilmCodec
 
 __all__ = ["check_codec", "film_name", "read_film", "write_in_codec"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from understudy.core.footage import Shot
 from understudy.runtime.progress import Progress
-from understudy.studio.config import RecastConfig
 from understudy.studio.narration import Narrator
+from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.project import Project, StageRecord, files_hash
 
 __all__ = ["Cut"]

@@ -23,9 +23,9 @@ from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.runtime.parallel import behind
 from understudy.runtime.progress import Progress
-from understudy.studio.artifacts import load_light, save_light
-from understudy.studio.cut import Cut
-from understudy.studio.stages import actor_performance, people_count, presence, understudy_performance
+from understudy.studio.pipeline.artifacts import load_light, save_light
+from understudy.studio.pipeline.cut import Cut
+from understudy.studio.pipeline.stages import actor_performance, people_count, presence, understudy_performance
 
 __all__ = ["FLAT_LIGHT", "film_reads", "film_settings", "finished_frames", "light_stage", "render_stage", "scene_stage"]
 

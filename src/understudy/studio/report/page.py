@@ -82,7 +82,7 @@ def render_page(
     if listing:
         items = "".join(f"<li><code>{escape(name)}</code> {escape(what)}</li>" for name, what in _split(listing))
         body.append(f'<h2>Files</h2><ul class="files">{items}</ul>')
-    template = Template(files("understudy.studio").joinpath("report_page.html").read_text(encoding="utf-8"))
+    template = Template(files("understudy.studio.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(title),
         facts=escape(facts),

@@ -16,7 +16,7 @@ from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.runtime.errors import BackendUnavailable, InputError
 from understudy.runtime.progress import Progress
-from understudy.studio.shoot import CameraWords, ShootConfig
+from understudy.studio.scene.shoot import CameraWords, ShootConfig
 from understudy.synthetic.worlds.camera_paths import MOVES, SceneMoves
 from understudy.synthetic.worlds.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.videogen.device import device_named

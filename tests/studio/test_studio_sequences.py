@@ -8,9 +8,9 @@ from made_films import numbered
 from PIL import Image
 
 from understudy.io.video.streams import open_shot
-from understudy.studio.config import RecastConfig
-from understudy.studio.cut import Cut
 from understudy.studio.narration import SilentNarrator
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.cut import Cut
 from understudy.studio.project import Project, files_hash
 
 

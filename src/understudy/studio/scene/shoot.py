@@ -17,7 +17,7 @@ from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError, quoted
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
-from understudy.studio.set_pictures import read_set
+from understudy.studio.scene.set_pictures import read_set
 from understudy.videogen.device import check_seed
 
 __all__ = ["PRESET_NAMES", "CameraWords", "ShootConfig", "Shooting", "camera_of_words", "shoot_clip"]
@@ -110,7 +110,7 @@ def shoot_clip(
         narrator.say(f"{found.left_out} pictures of {set_path} are left out: {len(found.pictures)} are enough")
     writable_folder(out.parent)
     # Takes seconds and memory: only once everything that was given is known to be right.
-    from understudy.studio.shoot_models import as_filmed, model_of, path_of
+    from understudy.studio.scene.shoot_models import as_filmed, model_of, path_of
 
     model = model_of(config)
     path = asked if isinstance(asked, CameraPath) else path_of(asked, config.distance_m)
