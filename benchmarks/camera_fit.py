@@ -18,11 +18,11 @@ from understudy.cinematography.dnerf.fitter import DNeRFFitter
 from understudy.cinematography.fitters import CAMERA_FITTERS
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.film import Performance
+from understudy.evaluation.scoring import score_silhouettes
+from understudy.evaluation.transfer_bodies import new_body
+from understudy.evaluation.transfer_shots import joint_errors
+from understudy.evaluation.truth import Truth, write_truth
 from understudy.retarget.retarget import retarget
-from understudy.studio.scoring import score_silhouettes
-from understudy.studio.transfer import joint_errors
-from understudy.studio.transfer_bodies import new_body
-from understudy.studio.truth import Truth, write_truth
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action

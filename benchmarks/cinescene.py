@@ -14,7 +14,7 @@ import numpy as np
 from record import save
 
 from understudy.cli.console import ConsoleNarrator
-from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
+from understudy.evaluation.scene import EvaluateSceneConfig, evaluate_scene
 from understudy.videogen.evaluation.evaluate import ClipFigures
 from understudy.videogen.training.curves import read_curves
 

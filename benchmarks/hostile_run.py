@@ -209,8 +209,8 @@ def _field(text: str, name: str) -> float:
 
 def load_modules() -> None:
     """What the verbs import when they are called."""
-    import understudy.studio.evaluate_scene
-    import understudy.studio.evaluate_transfer
+    import understudy.evaluation.scene
+    import understudy.evaluation.transfer
     import understudy.studio.recast
     import understudy.studio.scene.render_dataset
     import understudy.studio.scene.shoot

@@ -14,7 +14,7 @@ from cinescene import spread
 from record import save, table
 
 from understudy.cli.console import ConsoleNarrator
-from understudy.studio.evaluate_scene import EvaluateSceneConfig
+from understudy.evaluation.scene import EvaluateSceneConfig
 from understudy.videogen.evaluation.contestants import find_models, reordered
 from understudy.videogen.evaluation.evaluate import MEASURED_MOVES, Evaluation, background_psnr
 from understudy.videogen.training.feed import clip_sizes

@@ -16,9 +16,9 @@ import numpy as np
 from record import save
 
 from understudy.cli.console import ConsoleNarrator
+from understudy.evaluation.transfer import evaluate_transfer, measured_rows
+from understudy.evaluation.transfer_shots import TransferConfig, TransferRow
 from understudy.io.motions import read_landmarks_npz
-from understudy.studio.evaluate_transfer import evaluate_transfer, measured_rows
-from understudy.studio.transfer import TransferConfig, TransferRow
 
 
 def main() -> None:

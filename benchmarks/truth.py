@@ -15,9 +15,9 @@ from understudy.core.film import Performance
 from understudy.decompose.body.fit import fit_actor
 from understudy.decompose.camera.solve import solve_camera
 from understudy.decompose.people.find import find_people
+from understudy.evaluation.scoring import score_body
+from understudy.evaluation.truth import write_truth
 from understudy.io.video.streams import open_shot
-from understudy.studio.scoring import score_body
-from understudy.studio.truth import write_truth
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action

@@ -16,6 +16,7 @@ LEVELS = [
     {"synthetic"},
     {"decompose", "characters", "retarget", "cinematography", "refine", "videogen"},
     {"studio"},
+    {"evaluation"},
     {"cli"},
 ]
 LEVEL_OF = {package: level for level, packages in enumerate(LEVELS) for package in packages}
@@ -63,6 +64,6 @@ def test_importing_the_package_is_light():
 
 
 def test_recasting_needs_no_torch():
-    modules = "understudy.studio.recast, understudy.studio.evaluate_transfer, understudy.cli.doctor"
+    modules = "understudy.studio.recast, understudy.evaluation.transfer, understudy.cli.doctor"
     code = f"import sys; sys.modules['torch'] = None; import {modules}"
     subprocess.run([sys.executable, "-c", code], check=True)

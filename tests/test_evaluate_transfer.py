@@ -10,18 +10,18 @@ import pytest
 
 from understudy.cli.main import main
 from understudy.core.film import Performance
+from understudy.evaluation.scoring import score_body, score_silhouettes
+from understudy.evaluation.transfer import _settings, evaluate_film, evaluate_transfer, measured_rows
+from understudy.evaluation.transfer_bodies import new_body, perturbed
+from understudy.evaluation.transfer_page import as_text, transfer_tables, write_transfer
+from understudy.evaluation.transfer_shots import TransferConfig, TransferRow, joint_errors, shots_of, transfer_shot
+from understudy.evaluation.truth import read_truth, write_truth
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.io.cameras import write_camera_json
 from understudy.io.gltf.write import write_character
 from understudy.io.motions import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.errors import InputError
-from understudy.studio.evaluate_transfer import _settings, evaluate_film, evaluate_transfer, measured_rows
-from understudy.studio.scoring import score_body, score_silhouettes
-from understudy.studio.transfer import TransferConfig, TransferRow, joint_errors, shots_of, transfer_shot
-from understudy.studio.transfer_bodies import new_body, perturbed
-from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
-from understudy.studio.truth import read_truth, write_truth
 from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action
@@ -182,7 +182,7 @@ def test_what_was_measured_stays_until_a_motion_changes(tmp_path, monkeypatch):
         measured.append(move)
         return [TransferRow(move, number, None, None, True, False, FIGURES)]
 
-    monkeypatch.setattr("understudy.studio.evaluate_transfer.evaluate_shot", measure)
+    monkeypatch.setattr("understudy.evaluation.transfer.evaluate_shot", measure)
     (tmp_path / "walk.bvh").write_text("HIERARCHY")
     config = TransferConfig(moves=("arc",), shots=1, motions=(tmp_path / "walk.bvh",))
     for _ in range(2):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from understudy.evaluation.transfer import evaluate_transfer
+from understudy.evaluation.transfer_shots import TransferConfig
 from understudy.io.temporary import remove_abandoned, temporary_folder, temporary_name, whole_file
 from understudy.io.text import replace_text
 from understudy.runtime.errors import InputError
-from understudy.studio.evaluate_transfer import evaluate_transfer
 from understudy.studio.outputs import own_folder, writable_folder
-from understudy.studio.transfer import TransferConfig
 
 
 @pytest.fixture

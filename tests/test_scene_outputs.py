@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from understudy.evaluation.scene import EvaluateSceneConfig, evaluate_scene
 from understudy.runtime.errors import InputError
-from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
 from understudy.studio.scene.render_dataset import RenderDatasetConfig, render_dataset
 from understudy.studio.scene.shoot_models import CHECKPOINTS
 from understudy.studio.scene.train import TrainSceneConfig, train_scene

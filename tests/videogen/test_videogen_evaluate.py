@@ -9,11 +9,11 @@ import pytest
 import torch
 from lpips_weights import linear_weights, trunk_weights
 
+from understudy.evaluation.measured_films import MeasuredFilms
+from understudy.evaluation.scene import ALEXNET, EvaluateSceneConfig, evaluate_scene
 from understudy.geometry.rotations import rotation_angle
 from understudy.metrics.lpips import Lpips
 from understudy.runtime.errors import InputError
-from understudy.studio.evaluate_scene import ALEXNET, EvaluateSceneConfig, evaluate_scene
-from understudy.studio.measured_films import MeasuredFilms
 from understudy.synthetic.worlds.camera_paths import MoveMix
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
@@ -215,7 +215,7 @@ def test_an_evaluation_that_was_cut_off_goes_on_and_gives_the_same(tmp_path, mon
         measured.append(film)
         return measure(film, *rest)
 
-    monkeypatch.setattr("understudy.studio.evaluate_scene.measure", measure_three)
+    monkeypatch.setattr("understudy.evaluation.scene.measure", measure_three)
     with pytest.raises(KeyboardInterrupt):
         evaluate_scene(run, tmp_path / "cut", config)
     measured.clear()

@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _transfer(arguments: list[str]) -> None:
-    from understudy.studio.evaluate_transfer import evaluate_transfer
-    from understudy.studio.transfer import TransferConfig
+    from understudy.evaluation.transfer import evaluate_transfer
+    from understudy.evaluation.transfer_shots import TransferConfig
 
     @dataclass(frozen=True)
     class Arguments:
@@ -65,7 +65,7 @@ def _transfer(arguments: list[str]) -> None:
 
 def _film(arguments: list[str]) -> None:
     options = parse(_Film, "understudy evaluate", arguments)
-    from understudy.studio.evaluate_transfer import evaluate_film
+    from understudy.evaluation.transfer import evaluate_film
 
     print(json.dumps(evaluate_film(options.film, options.truth), indent=1))
 

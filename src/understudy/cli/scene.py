@@ -53,7 +53,7 @@ def _train(arguments: Sequence[str]) -> None:
 
 
 def _evaluate(arguments: Sequence[str]) -> None:
-    from understudy.studio.evaluate_scene import EvaluateSceneConfig, evaluate_scene
+    from understudy.evaluation.scene import EvaluateSceneConfig, evaluate_scene
 
     @dataclass(frozen=True)
     class Arguments:

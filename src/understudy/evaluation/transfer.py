@@ -10,6 +10,10 @@ from pydantic import JsonValue
 
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.film import Performance
+from understudy.evaluation.scoring import score_body, score_silhouettes
+from understudy.evaluation.transfer_page import as_text, transfer_tables, write_transfer
+from understudy.evaluation.transfer_shots import TransferConfig, TransferRow, evaluate_shot, shots_of
+from understudy.evaluation.truth import read_truth
 from understudy.io.bvh_text import MAX_FILE_BYTES
 from understudy.io.cameras import read_camera_json
 from understudy.io.files import check_file
@@ -20,10 +24,6 @@ from understudy.runtime.errors import InputError, quoted
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import own_folder
 from understudy.studio.project import file_hash
-from understudy.studio.scoring import score_body, score_silhouettes
-from understudy.studio.transfer import TransferConfig, TransferRow, evaluate_shot, shots_of
-from understudy.studio.transfer_page import as_text, transfer_tables, write_transfer
-from understudy.studio.truth import read_truth
 
 __all__ = ["evaluate_film", "evaluate_transfer", "measured_rows"]
 

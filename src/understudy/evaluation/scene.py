@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from understudy.evaluation.measured_films import MeasuredFilms
+from understudy.evaluation.page import Clips, Plot, Table, render_evaluation
 from understudy.io.text import replace_text
 from understudy.io.weights import ensure_weights
 from understudy.metrics.lpips import Lpips
 from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError
-from understudy.studio.evaluation_page import Clips, Plot, Table, render_evaluation
-from understudy.studio.measured_films import MeasuredFilms
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import scratch_folder, writable_folder
 from understudy.studio.project import file_hash

@@ -14,6 +14,9 @@ from understudy.core.film import Performance
 from understudy.decompose.body.fit import ActorFit, fit_actor
 from understudy.decompose.camera.solve import solve_camera
 from understudy.decompose.people.find import find_people
+from understudy.evaluation.scoring import score_body, score_silhouettes
+from understudy.evaluation.transfer_bodies import new_body, perturbed
+from understudy.evaluation.truth import Truth, write_truth
 from understudy.geometry.rigid import invert, transform
 from understudy.io.motions import write_landmarks_npz
 from understudy.io.video.streams import open_shot
@@ -23,9 +26,6 @@ from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError
 from understudy.studio.mocap import captured_motion
 from understudy.studio.narration import Narrator
-from understudy.studio.scoring import score_body, score_silhouettes
-from understudy.studio.transfer_bodies import new_body, perturbed
-from understudy.studio.truth import Truth, write_truth
 from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot, set_up
 from understudy.synthetic.people.actors import ActorName

@@ -55,7 +55,7 @@ def render_evaluation(
     parts += [_table(table) for table in tables]
     drawn = "".join(f"<div><h3>{escape(plot.title)}</h3>{_svg(plot)}</div>" for plot in plots)
     parts.append(f'<div class="curves">{drawn}</div>')
-    template = Template(files("understudy.studio").joinpath("evaluation_page.html").read_text(encoding="utf-8"))
+    template = Template(files("understudy.evaluation").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(title=escape(title), facts=escape(facts), body="\n".join(parts))
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from understudy.evaluation.page import Plot, Table, render_evaluation
+from understudy.evaluation.transfer_shots import TransferConfig, TransferRow
 from understudy.io.text import replace_text
-from understudy.studio.evaluation_page import Plot, Table, render_evaluation
-from understudy.studio.transfer import TransferConfig, TransferRow
 
 __all__ = ["as_text", "transfer_tables", "write_transfer"]
 

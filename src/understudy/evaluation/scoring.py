@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from understudy.core.camera import CameraPath
 from understudy.core.film import Performance, Take
 from understudy.core.motion import BODY_JOINTS
+from understudy.evaluation.truth import Truth
 from understudy.geometry.rigid import invert, transform
 from understudy.metrics.camera import relative_trajectory_error, rotation_error_deg
 from understudy.metrics.image import mask_iou, pixel_agreement
@@ -24,7 +25,6 @@ from understudy.metrics.motion import (
 from understudy.render.backends.opengl import OpenGL
 from understudy.runtime.errors import InputError
 from understudy.studio.pipeline.finishing import FLAT_LIGHT
-from understudy.studio.truth import Truth
 
 __all__ = ["BodyScore", "Silhouettes", "score_body", "score_silhouettes"]
 
