@@ -343,9 +343,9 @@ def test_the_doctor_reads_every_byte_of_the_weights(tmp_path, monkeypatch, capsy
 
 @pytest.mark.parametrize(("driver", "platform", "option"), [(False, "linux", True), (True, "linux", False)])
 def test_what_to_install_for_pytorch(driver, platform, option, monkeypatch, capsys):
-    monkeypatch.setattr("understudy.cli.needs.find_spec", lambda name: None)
-    monkeypatch.setattr("understudy.cli.needs._has_cuda", lambda: driver)
-    monkeypatch.setattr("understudy.cli.needs.sys.platform", platform)
+    monkeypatch.setattr("understudy.cli.require_torch.find_spec", lambda name: None)
+    monkeypatch.setattr("understudy.cli.require_torch._has_cuda", lambda: driver)
+    monkeypatch.setattr("understudy.cli.require_torch.sys.platform", platform)
     assert main(["shoot", "--set", "a"]) == 3
     said = capsys.readouterr().err
     assert "pip install torch accelerate" in said and ("download.pytorch.org/whl/cpu" in said) == option

@@ -9,7 +9,7 @@ import tyro
 
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
-from understudy.cli.needs import needs_torch
+from understudy.cli.require_torch import needs_torch
 from understudy.runtime.errors import printable
 
 __all__ = ["main"]
