@@ -3,7 +3,11 @@
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import understudy
 
@@ -49,6 +53,45 @@ def test_imports_point_to_lower_levels_only():
             if other in LEVEL_OF and LEVEL_OF[other] >= LEVEL_OF[package]:
                 wrong.append(f"{file.relative_to(PACKAGE)} imports {other}")
     assert not wrong, "\n".join(wrong)
+
+
+@cache
+def imported_modules(file: Path, whole: bool) -> set[str]:
+    """The modules and packages of understudy that a file imports, with their full names: in the `whole` file, or only
+    when it is imported itself, without what its functions import when they are called."""
+    names = set()
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree) if whole else tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name.startswith("understudy.")}
+
+
+def inner_imports(package: str) -> dict[str, set[str]]:
+    """For each module and sub-package right below a package: which of the others it imports."""
+    folder = PACKAGE.parent / package.replace(".", "/")
+    children = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    edges: dict[str, set[str]] = {child: set() for child in children}
+    for file in folder.rglob("*.py"):
+        child = file.relative_to(folder).parts[0].removesuffix(".py")
+        # A backend's configuration imports its implementation in build(): that is no circle of two modules.
+        names = imported_modules(file, whole=file.parent != folder)
+        below = [name for name in names if name.startswith(f"{package}.")]
+        edges[child] |= {name.removeprefix(f"{package}.").split(".")[0] for name in below} & children - {child}
+    return edges
+
+
+PACKAGES = sorted(".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_parts_of_a_package_do_not_import_each_other_in_circles(package):
+    try:
+        list(TopologicalSorter(inner_imports(package)).static_order())
+    except CycleError as error:
+        pytest.fail(f"in {package}: {' imports '.join(reversed(error.args[1]))}")
 
 
 def test_every_package_has_a_level():

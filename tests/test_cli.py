@@ -175,7 +175,7 @@ def test_asked_to_end_while_an_object_is_cleared_away_it_ends(tmp_path):
 
 def test_no_library_takes_the_signal(tmp_path):
     """COLMAP's would print where its threads stand, and end the process with nothing cleaned up."""
-    code = "from understudy.decompose.camera.solve import solve_camera; os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
+    code = "import understudy.decompose.camera.solve; os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
     ended = in_a_process(code, capture_output=True)
     assert ended.returncode == 143
     assert ended.stderr.startswith("understudy: asked to end") and ended.stderr.count("\n") == 1

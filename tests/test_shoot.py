@@ -20,8 +20,9 @@ from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.pictures.files import write_png
 from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError
+from understudy.studio.scene.config import PRESET_NAMES, ShootConfig, camera_of_words
 from understudy.studio.scene.set_pictures import PhotographedSet, read_set
-from understudy.studio.scene.shoot import PRESET_NAMES, ShootConfig, camera_of_words, shoot_clip
+from understudy.studio.scene.shoot import shoot_clip
 from understudy.studio.scene.shoot_models import CHECKPOINTS, path_of
 from understudy.studio.scene.shoot_models import _encoder as encoder_of
 from understudy.studio.scene.train import WAN_PRESET, TrainSceneConfig

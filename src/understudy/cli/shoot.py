@@ -18,7 +18,8 @@ __all__ = ["main"]
 def main(arguments: Sequence[str]) -> None:
     """Parse the arguments, shoot, and say where the result is."""
     needs_torch()
-    from understudy.studio.scene.shoot import ShootConfig, shoot_clip
+    from understudy.studio.scene.config import ShootConfig
+    from understudy.studio.scene.shoot import shoot_clip
 
     @dataclass(frozen=True)
     class Arguments:

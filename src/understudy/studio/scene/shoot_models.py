@@ -16,7 +16,7 @@ from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
 from understudy.runtime.errors import BackendUnavailable, InputError
 from understudy.runtime.progress import Progress
-from understudy.studio.scene.shoot import CameraWords, ShootConfig
+from understudy.studio.scene.config import CameraWords, ShootConfig
 from understudy.synthetic.worlds.camera_paths import MOVES, SceneMoves
 from understudy.synthetic.worlds.endless import CAMERA_FIELD_RAD, CLIP_S
 from understudy.videogen.device import device_named
@@ -27,7 +27,7 @@ from understudy.videogen.transformer.checkpoints import WAN_JSON, GeometryOrigin
 
 __all__ = ["CHECKPOINTS", "SetModel", "as_filmed", "model_of", "path_of"]
 
-CHECKPOINTS = Path(__file__).parents[1] / "videogen" / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[2] / "videogen" / "checkpoints"
 ANGLES = ("pan", "tilt", "arc", "arc_up")
 START_HEIGHT_M = 1.25
 WAN_GUIDANCE = {"words": 5.0, "set": 1.0}

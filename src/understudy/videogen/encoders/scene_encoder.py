@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 VGGT_FOLDER = "vggt-1b"
-MINI_WEIGHTS = Path(__file__).parent / "checkpoints" / "scene_encoder_mini.safetensors"
+MINI_WEIGHTS = Path(__file__).parents[1] / "checkpoints" / "scene_encoder_mini.safetensors"
 
 
 @runtime_checkable
