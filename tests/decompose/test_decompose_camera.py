@@ -8,10 +8,10 @@ import pytest
 from textured_set import BOXES, ROOM, camera_path, film, shoot
 
 from understudy.core.footage import CameraSolution
+from understudy.decompose.camera import frames as camera_frames
 from understudy.decompose.camera.bundle_adjustment import Bundle
 from understudy.decompose.camera.frames import fit_of
 from understudy.decompose.camera.solve import CameraConfig, solve_camera, solve_tracks
-from understudy.decompose.camera.solve import frames as camera_frames
 from understudy.decompose.camera.tracks import PointTracks, TrackingConfig, follow_points
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import similarity, transform

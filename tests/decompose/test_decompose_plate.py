@@ -15,8 +15,8 @@ from understudy.decompose.plate.holes import HoleTally, PlateReport
 from understudy.decompose.plate.plane_sweep import _walls as walls
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import matrix_from_vector
+from understudy.io.video import streams as video
 from understudy.io.video.streams import VideoWriter, open_shot, read_video
-from understudy.io.video.streams import streams as video
 from understudy.runtime.errors import FootageError
 
 WIDTH, HEIGHT = 320, 192

@@ -25,9 +25,9 @@ from made_films import (
     write_h264,
 )
 
+from understudy.io.video import streams as video
 from understudy.io.video.decoding import decoded
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video, write_film
-from understudy.io.video.streams import streams as video
 from understudy.runtime.errors import FootageError
 
 

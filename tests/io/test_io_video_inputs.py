@@ -18,9 +18,10 @@ from av.video.frame import VideoFrame
 from made_films import clicks_s, film_with_sound, number_of, numbered, refused, write_h264
 from PIL import Image
 
+from understudy.io.video import decoding, film
+from understudy.io.video import streams as video
 from understudy.io.video.decoding import sought
-from understudy.io.video.streams import VideoWriter, decoding, film, open_shot, read_frames, write_film
-from understudy.io.video.streams import streams as video
+from understudy.io.video.streams import VideoWriter, open_shot, read_frames, write_film
 from understudy.runtime.errors import FootageError
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from understudy.runtime.parallel import ahead, behind, in_order
+from understudy.runtime.parallel import in_order, prefetch, write_behind
 
 
 def numbers(count: int, made: list[int]):
@@ -16,7 +16,7 @@ def numbers(count: int, made: list[int]):
 
 def test_ahead_keeps_order_and_stays_near():
     made: list[int] = []
-    stream = ahead(numbers(50, made), count=3)
+    stream = prefetch(numbers(50, made), count=3)
     assert next(stream) == 0
     time.sleep(0.05)
     assert len(made) <= 5
@@ -47,7 +47,7 @@ def test_behind_does_everything_in_order():
         time.sleep(0.001)
         done.append(number)
 
-    assert sum(1 for _ in behind(work, range(20))) == 20
+    assert sum(1 for _ in write_behind(work, range(20))) == 20
     assert done == list(range(20))
 
 
@@ -64,6 +64,6 @@ def test_errors_come_out():
     with pytest.raises(ValueError, match="five"):
         list(in_order(failing, range(10)))
     with pytest.raises(ValueError, match="five"):
-        list(ahead(broken()))
+        list(prefetch(broken()))
     with pytest.raises(ValueError, match="five"):
-        list(behind(failing, range(10)))
+        list(write_behind(failing, range(10)))

@@ -21,9 +21,9 @@ from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.videogen.sample import Sampling, frames_of
 from understudy.videogen.transformer.checkpoints import latest_checkpoint
+from understudy.videogen.wan import train as training_module
 from understudy.videogen.wan.conditions import conditions_of
 from understudy.videogen.wan.model import load_wan
-from understudy.videogen.wan.model import train as training_module
 from understudy.videogen.wan.sample import load_trained_wan, shoot_wan
 from understudy.videogen.wan.train import WanClips, WanOrigin, train_wan, wan_loss
 

@@ -11,7 +11,7 @@ from understudy.core.passes import Passes
 from understudy.io.video.streams import read_video
 from understudy.refine.compose import Look, compose
 from understudy.runtime.errors import FootageError
-from understudy.runtime.parallel import ahead, in_order
+from understudy.runtime.parallel import in_order, prefetch
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["clean_pictures", "refine"]
@@ -37,9 +37,9 @@ def clean_pictures(
     Raises:
         FootageError: a video is smaller than the shot, or ends early.
     """
-    shares = repeat(None) if removed is None else ahead(read_video(removed))
-    plates = ahead(read_video(plate))
-    for frame, background, share, there in zip(ahead(frames), plates, shares, present, strict=False):
+    shares = repeat(None) if removed is None else prefetch(read_video(removed))
+    plates = prefetch(read_video(plate))
+    for frame, background, share, there in zip(prefetch(frames), plates, shares, present, strict=False):
         if removed is None or share is None:
             yield _fitted(background, frame, plate)
         elif there:
@@ -76,7 +76,7 @@ def refine(
 def _pairs(
     passes: Iterable[Passes], pictures: Iterable[UInt8[np.ndarray, "height width 3"]], total: int
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"], Passes]]:
-    pairs = iter(zip(ahead(passes), pictures, strict=False))
+    pairs = iter(zip(prefetch(passes), pictures, strict=False))
     for frame in range(total):
         pair = next(pairs, None)
         if pair is None:

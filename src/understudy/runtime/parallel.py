@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["ahead", "behind", "in_order"]
+__all__ = ["in_order", "prefetch", "write_behind"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(items: Iterable[Item], count: int = 3) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], count: int = 3) -> Iterator[Item]:
     """The items, up to `count` of them made in a thread before they are asked for."""
     iterator = iter(items)
     end = object()
@@ -42,7 +42,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
                 future.cancel()
 
 
-def behind(work: Callable[[Item], None], items: Iterable[Item], count: int = 2) -> Iterator[None]:
+def write_behind(work: Callable[[Item], None], items: Iterable[Item], count: int = 2) -> Iterator[None]:
     """Do `work` with each item in one thread while the next items are made; yields after each item is handed over."""
     with ThreadPoolExecutor(1) as pool:
         waiting: deque[Future[None]] = deque()

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.footage import Shot
 from understudy.io.video.streams import read_frames, read_video
-from understudy.runtime.parallel import ahead
+from understudy.runtime.parallel import prefetch
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["PointTracks", "TrackingConfig", "follow_points", "read_union_of_masks", "track_set"]
@@ -84,8 +84,8 @@ def track_set(
         FootageError: a frame cannot be read.
     """
     union = read_union_of_masks(masks)
-    waiting = None if union is None else ahead(union)
-    return follow_points(ahead(read_frames(shot)), waiting, len(shot), config, progress)
+    waiting = None if union is None else prefetch(union)
+    return follow_points(prefetch(read_frames(shot)), waiting, len(shot), config, progress)
 
 
 def read_union_of_masks(masks: Sequence[Path]) -> Iterator[UInt8[np.ndarray, "height width"]] | None:

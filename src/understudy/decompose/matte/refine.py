@@ -19,7 +19,7 @@ from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
 from understudy.imaging.guided_filter import guided_coefficients
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import read_frames, read_video
-from understudy.runtime.parallel import ahead
+from understudy.runtime.parallel import prefetch
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["MaskConfig", "MaskRefiner", "refine_mask"]
@@ -82,7 +82,7 @@ def refine_mask(
     """
     others = [read_video(mask) for mask in other_masks]
     refiner = MaskRefiner(config)
-    frames = ahead(zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True))
+    frames = prefetch(zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True))
     with VideoWriter(out, shot.width, shot.height, shot.frame_rate, "mask") as writer:
         for frame, (picture, rough, plate) in enumerate(frames):
             taken = [next(other) for other in others]

@@ -13,7 +13,7 @@ from understudy.decompose.people.tracker import PersonTracker, Track, TrackerCon
 from understudy.io.video.streams import read_frames
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import NobodyInShot
-from understudy.runtime.parallel import ahead
+from understudy.runtime.parallel import prefetch
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["People", "PeopleConfig", "find_people"]
@@ -62,7 +62,7 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
             config=config.tracker,
         )
         window: list[np.ndarray] = []
-        for frame, picture in enumerate(ahead(read_frames(shot))):
+        for frame, picture in enumerate(prefetch(read_frames(shot))):
             window.append(picture)
             if len(window) == config.tracker.window_frames or frame == len(shot) - 1:
                 tracker.follow(window, frame + 1 - len(window))

@@ -21,7 +21,7 @@ from understudy.refine.look_matching import LookSample, RefineConfig, measure_lo
 from understudy.refine.refine import clean_pictures, refine
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
-from understudy.runtime.parallel import behind
+from understudy.runtime.parallel import write_behind
 from understudy.runtime.progress import Progress
 from understudy.studio.pipeline.artifacts import load_light, save_light
 from understudy.studio.pipeline.cut import Cut
@@ -119,7 +119,7 @@ def render_stage(cut: Cut) -> None:
             rendered = (
                 (renderer(take if there else empty, frame), people) for frame, (there, people) in enumerate(frames)
             )
-            for done, _ in enumerate(behind(lambda frame: writer.write(*frame), rendered), 1):
+            for done, _ in enumerate(write_behind(lambda frame: writer.write(*frame), rendered), 1):
                 progress(done, len(take))
 
     settings = asdict(config) | {"passes": kind, "first_frame": first}

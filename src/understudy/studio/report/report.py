@@ -14,7 +14,7 @@ from understudy.io.passes import PASS_FILES
 from understudy.io.temporary import temporary_folder
 from understudy.io.video.streams import VideoWriter, read_frames, read_video
 from understudy.runtime.errors import printable
-from understudy.runtime.parallel import ahead
+from understudy.runtime.parallel import prefetch
 from understudy.runtime.progress import Progress
 from understudy.studio.narration import Narrator
 from understudy.studio.pipeline.cut import Cut
@@ -149,7 +149,7 @@ def _stacked_video(shot: Shot, film: Path, width: int, height: int, progress: Pr
         path = folder / "player.mp4"
         with VideoWriter(path, width, 2 * height, shot.frame_rate / step, "film") as writer:
             sources = read_frames(shot, played, max_side_px=2 * max(width, height))
-            for frame, *pair in zip(played, ahead(sources), ahead(read_film(film, played)), strict=True):
+            for frame, *pair in zip(played, prefetch(sources), prefetch(read_film(film, played)), strict=True):
                 halves = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pair]
                 writer.write(np.concatenate(halves))
                 progress(frame + 1, len(shot))
