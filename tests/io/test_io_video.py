@@ -25,6 +25,7 @@ from made_films import (
     write_h264,
 )
 
+from understudy.io.video import decoding
 from understudy.io.video import streams as video
 from understudy.io.video.decoding import decoded
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video, write_film
@@ -202,6 +203,25 @@ def test_lossless_kinds_return_every_byte(tmp_path):
         back = list(read_video(path))
         assert len(back) == 5 and all((a == b).all() and a.dtype == np.uint8 for a, b in zip(back, frames, strict=True))
         assert [(f == frames[i]).all() for i, f in enumerate(read_video(path, [3, 4]), 3)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "channels", "depth"),
+    [("mask", (3840, 2160), (), 1), ("lossless_alpha", (1920, 1080), (4,), 1), ("depth", (2560, 1440), (), 4)],
+)
+def test_large_pictures_are_written_though_files_may_not_claim_so_much_memory(
+    tmp_path, monkeypatch, kind, size, channels, depth
+):
+    monkeypatch.setattr(decoding, "_largest_block", 0)
+    decoding.bound_blocks()
+    picture = np.random.default_rng(4).integers(1, 255, (*size[::-1], *channels)).astype(np.uint8)
+    picture = picture if depth == 1 else picture.astype(np.float32)
+    with VideoWriter(tmp_path / "large.mkv", *size, Fraction(25), kind) as writer:
+        writer.write(picture)
+    (back,) = read_video(tmp_path / "large.mkv")
+    assert np.allclose(back, picture, rtol=2e-4 if depth == 4 else 0, atol=0)
+    monkeypatch.setattr(decoding, "_largest_block", 0)
+    decoding.bound_blocks()
 
 
 def test_single_frames_are_found_where_the_rate_varies(tmp_path):

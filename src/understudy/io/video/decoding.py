@@ -73,13 +73,23 @@ _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Col
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}  # fmt: skip
 
 
-def _bound_blocks() -> None:
-    """Let FFmpeg claim no block of memory larger than MAX_BLOCK_BYTES, whatever a file's tables promise."""
-    with suppress(OSError, AttributeError):  # Where its library cannot be asked by name (Windows).
-        ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_BLOCK_BYTES))
+_largest_block = 0
 
 
-_bound_blocks()
+def bound_blocks(size: int = MAX_BLOCK_BYTES) -> None:
+    """Let FFmpeg claim no block of memory larger than this, whatever a file's tables promise.
+
+    The bound holds for the whole process, decoders and encoders alike, and never falls: an encoder of large pictures
+    that needs more raises it by what the user's own shot asks for.
+    """
+    global _largest_block
+    if size > _largest_block:
+        _largest_block = size
+        with suppress(OSError, AttributeError):  # Where its library cannot be asked by name (Windows).
+            ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(size))
+
+
+bound_blocks()
 
 
 def open_film(path: Path) -> InputContainer:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Float
 
 from understudy.io.temporary import temporary_name
+from understudy.io.video.decoding import bound_blocks
 from understudy.runtime.errors import FileFormatError
 
 __all__ = ["VideoKind", "VideoWriter", "add_film_stream", "depth_table", "film_frame", "open_output"]
@@ -55,6 +56,11 @@ _CODECS: dict[VideoKind, _Codec] = {
     "mask": _Codec("ffv1", "gray", _FFV1),
     "depth": _Codec("ffv1", "gray16le", _FFV1),
 }
+_PACKET_BYTES_PER_PIXEL: dict[VideoKind, int] = {"lossless": 8, "lossless_alpha": 100, "mask": 24, "depth": 40}
+"""What these encoders claim for a frame before they know how long it gets: FFV1 takes 2 × bits + 5 bytes a sample, in
+4 samples of 8 or 9 bits, one of 8, one of 16."""
+_PACKET_BYTES = 1 << 20
+"""What comes on top, for all slices."""
 # The mean of each 2 × 2 pixels is the narrowest filter for 4:2:0: with a wider one, colours that nobody touched blur
 # with every generation.
 _COLOURED = ("film", "prores4444", "dnxhr", "plate")
@@ -149,6 +155,7 @@ def add_film_stream(
     `crf`: H.264's quality, 0 (no loss) … 51; None: the kind's own.
     """
     codec = _CODECS[kind]
+    bound_blocks(width * height * _PACKET_BYTES_PER_PIXEL.get(kind, 0) + _PACKET_BYTES)
     quality = {} if crf is None else {"crf": str(crf)}
     stream = container.add_stream(codec.name, rate=frame_rate, options=codec.options | quality)
     stream.width, stream.height = _stored_size(width, height, kind)
