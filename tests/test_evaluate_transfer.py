@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from understudy.cli.main import main
+from understudy.core.camera_moves import CameraMoveName
 from understudy.core.film import Performance
 from understudy.evaluation.scoring import score_body, score_silhouettes
 from understudy.evaluation.transfer import _settings, evaluate_film, evaluate_transfer, measured_rows
@@ -22,7 +23,7 @@ from understudy.io.gltf.write import write_character
 from understudy.io.motions import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget
 from understudy.runtime.errors import InputError
-from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action
 

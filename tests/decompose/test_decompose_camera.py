@@ -41,8 +41,8 @@ def solved(move: str) -> CameraSolution:
         ("pan", "rotation"),
         ("tilt", "rotation"),
         ("handheld_rotation", "rotation"),
-        ("push", "parallax"),
-        ("track", "parallax"),
+        ("push_in", "parallax"),
+        ("truck", "parallax"),
         ("arc", "parallax"),
         ("handheld", "parallax"),
     ],
@@ -110,7 +110,7 @@ def test_moves_that_turn_show_the_focal_length(move: str) -> None:
     assert solved(move).camera.K[:, 0, 0] == pytest.approx(FOCAL_PX, rel=0.03)
 
 
-@pytest.mark.parametrize("move", ["push", "track"])
+@pytest.mark.parametrize("move", ["push_in", "truck"])
 def test_straight_moves_keep_the_expected_focal_length(move: str) -> None:
     # Nothing in the picture says what lens it is: pulling the depths along, every focal length fits.
     expected = 0.5 * WIDTH / np.tan(0.5 * CameraConfig().field_of_view)
@@ -147,7 +147,7 @@ def test_a_blank_wall_is_taken_to_stand_and_says_so() -> None:
 
 def test_a_known_move_and_lens_are_held() -> None:
     config = CameraConfig(move="rotation", focal_px=500.0)
-    solution = solve_tracks(filmed("push")[0], Fraction(24), config)
+    solution = solve_tracks(filmed("push_in")[0], Fraction(24), config)
     assert solution.move == "rotation"
     assert np.all(solution.camera.K[:, 0, 0] == 500.0)
     assert np.median(solution.residual_px) > 1.0, "a turning camera cannot follow a push-in"

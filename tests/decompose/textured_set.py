@@ -15,7 +15,7 @@ BOXES = [
     (np.array([2.6, 0.0, 0.8]), np.array([3.2, 1.3, 1.6])),
     (np.array([-3.6, 0.0, 0.5]), np.array([-3.0, 2.0, 1.2])),
 ]
-MOVES = ("static", "pan", "tilt", "push", "track", "arc", "handheld_rotation", "handheld")
+MOVES = ("static", "pan", "tilt", "push_in", "truck", "arc", "handheld_rotation", "handheld")
 
 
 def texture(seed: int, size: int = 1024) -> np.ndarray:
@@ -45,10 +45,10 @@ def camera_path(move: str, frames: int, seed: int = 0) -> np.ndarray:
     elif move == "tilt":
         angle = np.radians(-12 + 20 * s)
         target = eye + np.stack([np.zeros(frames), np.sin(angle), np.cos(angle)], 1)
-    elif move == "push":
+    elif move == "push_in":
         eye = eye + np.outer(s, [0.0, 0.0, 2.0])
         target = eye + [0.0, -0.05, 1.0]
-    elif move == "track":
+    elif move == "truck":
         eye = eye + np.outer(s - 0.5, [2.0, 0.0, 0.0])
         target = eye + [0.0, -0.05, 1.0]
     elif move == "arc":

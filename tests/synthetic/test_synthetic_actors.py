@@ -10,7 +10,7 @@ from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform
-from understudy.synthetic.films.camera_moves import MOVE_KINDS, CameraMove, camera_path
+from understudy.synthetic.films.camera_moves import MOVE_RANGES, CameraMove, camera_path
 from understudy.synthetic.films.shots import SyntheticShotConfig, set_up
 from understudy.synthetic.people.actors import ACTORS, actor_outfit, build_of, shape_for_build
 from understudy.synthetic.people.motions import Action, act
@@ -135,7 +135,7 @@ def test_every_move_keeps_every_actor_in_the_picture(model, shapes, name):
         motion, _ = act(body.skeleton, Action(kind), DEFAULTS.frames, DEFAULTS.frame_rate)
         joints = joints_in_world(motion)
         target = motion.root_position_m * [1, 0, 1] + [0, 0.52 * model.shaped(shapes[name]).height_m, 0]
-        for move in MOVE_KINDS:
+        for move in MOVE_RANGES:
             camera = camera_path(
                 CameraMove(move), target, DEFAULTS.width, DEFAULTS.height, DEFAULTS.frame_rate, DEFAULTS.seed
             )

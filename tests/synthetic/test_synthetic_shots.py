@@ -16,7 +16,7 @@ from understudy.geometry.rotations import rotation_angle
 from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.runtime.errors import BackendUnavailable
 from understudy.synthetic import textures
-from understudy.synthetic.films.camera_moves import MOVE_KINDS, CameraMove, camera_path
+from understudy.synthetic.films.camera_moves import MOVE_RANGES, CameraMove, camera_path
 from understudy.synthetic.films.sample import SAMPLE_SHOT, draw_character, film_sample
 from understudy.synthetic.films.sets import SETS
 from understudy.synthetic.films.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up
@@ -168,6 +168,11 @@ def test_camera_moves_do_what_their_names_say():
     nearer = np.linalg.norm(path("push_in", amount=1.2).position - target, axis=1)
     assert (np.diff(nearer) < 0).all() and nearer[0] - nearer[-1] == pytest.approx(1.2, abs=0.05)
     assert nearer[0] < np.linalg.norm(path("pull_out", amount=1.2).position - target, axis=1)[-1] + 0.01
+    assert (path("dolly", amount=-1.2).T_world_camera == path("pull_out", amount=1.2).T_world_camera).all()
+    over = path("arc_up", amount=0.4)
+    apart = over.position - target
+    assert np.ptp(np.linalg.norm(apart, axis=1)) < 1e-9 and turned(over) == pytest.approx(0.4, rel=0.02)
+    assert np.ptp(np.arctan2(apart[:, 0], apart[:, 2])) < 1e-9 and (np.diff(over.position[:, 1]) > 0).all()
     hand = path("handheld").position
     assert 0.005 < np.ptp(hand, axis=0).max() < 0.3
     assert np.linalg.norm(np.diff(hand, n=2, axis=0), axis=1).max() < 0.01
@@ -202,12 +207,12 @@ def forward_turn(camera):
     return R[0].T @ R[-1]
 
 
-@pytest.mark.parametrize("name", MOVE_KINDS)
+@pytest.mark.parametrize("name", MOVE_RANGES)
 def test_every_move_has_a_usual_amount_in_its_range_and_starts_gently(name):
-    kind = MOVE_KINDS[name]
-    assert kind.least <= kind.usual <= kind.most
+    kind = MOVE_RANGES[name]
+    assert kind.min <= kind.usual <= kind.max
     target = np.linspace([0, 0.9, 0], [0.5, 0.9, 0], 48)
-    for amount in (kind.least, kind.most):
+    for amount in (kind.min, kind.max):
         camera = camera_path(CameraMove(name, amount=amount, ease=1.0), target, 320, 180, RATE)
         steps = np.linalg.norm(np.diff(camera.position, axis=0), axis=1)
         assert name in ("handheld", "follow") or steps[0] <= 0.3 * steps.max() + 1e-12

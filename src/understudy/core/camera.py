@@ -9,14 +9,10 @@ from jaxtyping import Float
 
 from understudy.runtime.checks import check_finite, check_rigid, check_shape
 
-__all__ = ["SCENE_MOVES", "CameraMoveKind", "CameraPath"]
+__all__ = ["CameraMoveKind", "CameraPath"]
 
 CameraMoveKind = Literal["static", "rotation", "parallax"]
 """How the camera moved: not at all, turning in place, or through space."""
-
-SCENE_MOVES: tuple[str, ...] = ("static", "pan", "tilt", "arc", "arc_up", "dolly", "truck", "pedestal")
-"""Moves that are filmed in a given set. Positive amounts: pan, arc and truck to the right, tilt and pedestal up, dolly
-in."""
 
 
 @dataclass(frozen=True)

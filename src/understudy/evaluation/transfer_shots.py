@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.cinematography.camera_fit import fit_camera
 from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera_moves import CameraMoveName
 from understudy.core.film import Performance
 from understudy.decompose.body.fit import ActorFit, fit_actor
 from understudy.decompose.camera.solve import solve_camera
@@ -26,7 +27,7 @@ from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError
 from understudy.studio.mocap import captured_motion
 from understudy.studio.narration import Narrator
-from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot, set_up
 from understudy.synthetic.people.actors import ActorName
 from understudy.synthetic.people.motions import Action, ActionKind

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from understudy.core.camera import SCENE_MOVES, CameraPath
+from understudy.core.camera import CameraPath
+from understudy.core.camera_moves import SCENE_MOVES
 from understudy.io.cameras import read_camera_json
 from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError, quoted

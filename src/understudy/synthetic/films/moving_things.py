@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera_moves import CameraMoveName
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.film import Performance, Take
 from understudy.core.footage import CameraSolution
@@ -25,7 +26,7 @@ from understudy.geometry.rotations import quaternion_from_vector
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.protocol import Renderer
 from understudy.synthetic.films.building import Builder
-from understudy.synthetic.films.camera_moves import CameraMove, CameraMoveName
+from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.lens import developed
 from understudy.synthetic.films.shots import SyntheticScene, SyntheticShotConfig, set_up
 from understudy.synthetic.people.motions import Action

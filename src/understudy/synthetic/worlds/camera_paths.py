@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.core.camera import SCENE_MOVES
+from understudy.core.camera_moves import SCENE_MOVES
 from understudy.synthetic.worlds.seeded_random import Dice
 
 __all__ = ["MOVES", "MoveMix", "SceneMoves", "sample_moves"]
