@@ -4,8 +4,8 @@
 set -eu
 python=${PYTHON:-python3}
 
-if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then
-    echo "understudy needs Python 3.11 or 3.12; '$python' is $("$python" --version 2>&1). Set PYTHON=python3.11." >&2
+if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
+    echo "understudy needs Python 3.11 to 3.14; '$python' is $("$python" --version 2>&1). Set PYTHON=python3.11." >&2
     exit 1
 fi
 [ "$(uname -s)" = Linux ] || exit 0
