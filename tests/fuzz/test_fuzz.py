@@ -1,7 +1,7 @@
 """Damaged files of every kind become a result or one printable sentence, whatever is damaged.
 
-The seeds are fixed: the same files each time. `benchmarks/hostile.py` reads a hundred thousand of them, and measures
-memory and time.
+The seeds are fixed: the same files each time. `benchmarks/robustness/hostile.py` reads a hundred thousand of them, and
+measures memory and time.
 """
 
 import random

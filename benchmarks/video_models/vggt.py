@@ -1,6 +1,6 @@
 """How fast VGGT is here, and how much memory it takes, on any device.
 
-    python benchmarks/vggt.py [--device cuda] [--sizes tiny large]
+    python -m benchmarks.video_models.vggt [--device cuda] [--sizes tiny large]
 
 "tiny" is the size of the reference figures, "large" the published one (random weights). The published code is not
 installed here. What can be compared in the same process is the picture encoder: transformers' DINOv2 with registers,
@@ -14,10 +14,10 @@ from collections.abc import Callable
 from itertools import accumulate
 
 import torch
-from record import save, table
 from torch.profiler import ProfilerActivity, profile
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
+from benchmarks.record import save, table
 from understudy.videogen.encoders.vggt.blocks import PictureEncoder
 from understudy.videogen.encoders.vggt.heads import DenseHeadConfig
 from understudy.videogen.encoders.vggt.model import VGGT, VggtConfig

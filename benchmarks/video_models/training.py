@@ -1,6 +1,6 @@
 """Where the time of a training step goes, and how much of the device's matrix rate it uses.
 
-    python benchmarks/training.py [--preset mini] [--device cpu] [--steps 8]
+    python -m benchmarks.video_models.training [--preset mini] [--device cpu] [--steps 8]
 
 One process, one thread on a CPU (a training has a second one for its clips). The matrix rate is that of large bfloat16
 products on the same device in the same run; the step's arithmetic is counted by PyTorch. The generator's share is what
@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from record import save, table
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.record import save, table
 from understudy.synthetic.worlds.endless import EndlessClips
 from understudy.videogen.encoders.scene_encoder import geometry_source
 from understudy.videogen.training.feed import EndlessSource, TrainingClips, clip_sizes, joined, prepared

@@ -1,6 +1,6 @@
 """Measure trained scene models on held-out sets, subjects and paths: `understudy scene evaluate`, kept as a result.
 
-    python benchmarks/cinescene.py RUN [--name mini] [--out build/cinescene] [--clips 16] [--seeds 3]
+    python -m benchmarks.video_models.cinescene RUN [--name mini] [--out build/cinescene] [--clips 16] [--seeds 3]
 
 RUN holds the model and, in sub-folders, its variants. Writes `results/cinescene_NAME.json`: every figure with the
 lowest and highest of the seeds, the gains over the variants, and how fast each was trained.
@@ -11,8 +11,8 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
-from record import save
 
+from benchmarks.record import save
 from understudy.cli.console import ConsoleNarrator
 from understudy.evaluation.scene import EvaluateSceneConfig, evaluate_scene
 from understudy.videogen.evaluation.evaluate import ClipFigures

@@ -1,6 +1,6 @@
 """Recast every real shot with a rig and with a picture, and measure what came out.
 
-    python benchmarks/recast.py --data ../shared/data --out build/recast [--shots static_tennis_serve ...]
+    python -m benchmarks.films.recast --data ../shared/data --out build/recast [--shots static_tennis_serve ...]
 
 Each shot runs in a process of its own, so that peak memory is that shot's. A shot that was measured is not measured
 again (its row says of which commit it is): an interrupted run goes on, and `--shots` lets several runs share the work
@@ -23,8 +23,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from record import commit, save, table
 
+from benchmarks.record import commit, save, table
 from understudy.core.footage import Shot
 from understudy.io.pictures.files import write_png
 from understudy.io.video.encoding import VideoWriter

@@ -1,6 +1,6 @@
 """How many frames a second our generator makes with all truth, and Blender Cycles from the same scene.
 
-    python benchmarks/generator.py [--frames 48] [--blender PATH]
+    python -m benchmarks.video_models.generator [--frames 48] [--blender PATH]
 
 Both make, for every frame at 256×144: the picture, the mask, the depth and the picture of the empty set. Ours is the
 time of `expose`: of one shot, of as many shots at once as there are cores (a process and a rendering thread each, as
@@ -21,8 +21,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from record import save, table
-
+from benchmarks.record import save, table
 from understudy.io.gltf.write import write_scene
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, expose, film_synthetic_shot, set_up

@@ -1,6 +1,6 @@
 """Cut 24 figures whose outline is known out of their pictures: shadows, floor lines, white on white, JPEG.
 
-    python benchmarks/cutout.py [--out build/cutout]
+    python -m benchmarks.films.cutout [--out build/cutout]
 
 The figures are rendered, the landmark model looks at each picture as it does in use. Writes `results/cutout.json`, and
 beside each picture what was cut out of it (yellow: too much, cyan: missing).
@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from record import save, table
 
+from benchmarks.record import save, table
 from understudy.characters.cutout.cutout import cut_out
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError

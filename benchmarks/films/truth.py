@@ -1,6 +1,6 @@
 """Take synthetic shots apart and compare with what is known of them: camera branch, path, and the body.
 
-    python benchmarks/truth.py [--out build/truth] [--frames 72]
+    python -m benchmarks.films.truth [--out build/truth] [--frames 72]
 
 The fit knows nothing of the generator's body, motion or set. Writes `results/truth.json`.
 """
@@ -9,8 +9,7 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
-from record import save, table
-
+from benchmarks.record import save, table
 from understudy.core.film import Performance
 from understudy.decompose.body.fit import fit_actor
 from understudy.decompose.camera.solve import solve_camera

@@ -1,6 +1,6 @@
 """What clean plates do to things that move by themselves beside the actor, and whether the actor's shadow goes.
 
-    python benchmarks/plate_things.py [--width 480] [--frames 36] [--things bird,car] [--moves static]
+    python -m benchmarks.films.plate_things [--width 480] [--frames 36] [--things bird,car] [--moves static]
 
 An actor walks through a courtyard in the sun, filmed by a static, a turning and a travelling camera, while a bird
 walks, a ball bounces, a car drives or a flag waves near by, or a cloud's shadow passes (`synthetic.moving_things`).
@@ -14,8 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from record import save, table
 
+from benchmarks.record import save, table
 from understudy.decompose.plate.clean_plate import PlateConfig, clean_frames
 from understudy.decompose.plate.holes import HoleTally
 from understudy.io.video.encoding import VideoWriter

@@ -1,6 +1,6 @@
 """The camera re-fit against D-NeRF inversion, which DreamCinema uses: the same shots, the same new bodies, one run.
 
-    python benchmarks/camera_fit.py [--out build/camera_fit] [--moves arc,push_in,pan] [--device cuda] [--paper]
+    python -m benchmarks.films.camera_fit [--out build/camera_fit] [--moves arc,push_in,pan] [--device cuda] [--paper]
 
 Both start from the actor's true motion and camera, so that only the fit is compared. The field is small enough for a
 CPU; `--paper` makes it as large as in D-NeRF's paper, which takes a GPU and days. Writes `results/camera_fit.json`.
@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from record import save, table
 
+from benchmarks.record import save, table
 from understudy.cinematography.dnerf.config import CPU, PAPER
 from understudy.cinematography.dnerf.fitter import DNeRFFitter
 from understudy.cinematography.fitters import CAMERA_FITTERS

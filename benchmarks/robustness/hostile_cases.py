@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from file_kinds import FILE_KINDS, some_joints, valid_bytes, write_film
-from hostile_files import BOMBS, SET_FOLDERS, decoy_panorama, odd_files
-from hostile_run import Case
 from mutations import mutated
+
+from benchmarks.robustness.hostile_files import BOMBS, SET_FOLDERS, decoy_panorama, odd_files
+from benchmarks.robustness.hostile_run import Case
 
 __all__ = ["all_cases"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHOT, HERO = ROOT / "examples/sample_shot.mp4", ROOT / "examples/sample_character.png"
 
 

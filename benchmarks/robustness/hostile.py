@@ -1,6 +1,6 @@
 """What hostile and broken input does: a thousand command lines and a hundred thousand damaged files.
 
-    python benchmarks/hostile.py --out build/hostile [--mutations 100000] [--cases 1000] [--processes 2]
+    python -m benchmarks.robustness.hostile --out build/hostile [--mutations 100000] [--cases 1000] [--processes 2]
 
 Damaged files are read in processes of their own, kind by kind (`tests/fuzz`): each must give a result or one printable
 sentence. Command lines (`hostile_cases.py`) run `understudy`'s own main in a process each, most of them forked from one
@@ -34,15 +34,15 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
-from record import RESULTS, commit, save, table
+from benchmarks.record import RESULTS, commit, save, table
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / folder) for folder in ("", "fuzz")]
+sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / folder) for folder in ("", "fuzz")]
 
 from file_kinds import FILE_KINDS, valid_bytes  # noqa: E402
-from hostile_cases import all_cases  # noqa: E402
-from hostile_run import Case, Outcome, run_case  # noqa: E402
 from mutations import mutated  # noqa: E402
 
+from benchmarks.robustness.hostile_cases import all_cases  # noqa: E402
+from benchmarks.robustness.hostile_run import Case, Outcome, run_case  # noqa: E402
 from understudy.runtime.errors import UnderstudyError  # noqa: E402
 
 MOST_MB, MOST_S = 300, 5.0

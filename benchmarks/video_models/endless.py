@@ -1,6 +1,6 @@
 """How fast the ray caster makes clips: frames per second of one thread, with and without a subject.
 
-    python benchmarks/endless.py [--device cpu] [--clips 16] [--rounds 5]
+    python -m benchmarks.video_models.endless [--device cpu] [--clips 16] [--rounds 5]
 
 A frame has 2 × 2 rays per pixel. Seconds are the process's own, so that neighbours on the machine count little; the
 best of several rounds is given. Writes `results/endless.json`.
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 
 import torch
-from record import save, table
 
+from benchmarks.record import save, table
 from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips
 
 SIZES_PX = (32, 48, 64)

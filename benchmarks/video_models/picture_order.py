@@ -1,6 +1,6 @@
 """Measure what shuffling a set's pictures in training is for: models given them in other orders, and fewer of them.
 
-    python benchmarks/picture_order.py RUN numbered ordered [--name mini] [--clips 16] [--seeds 3]
+    python -m benchmarks.video_models.picture_order RUN numbered ordered [--name mini] [--clips 16] [--seeds 3]
 
 Named sub-folders of RUN hold trained models. Writes `results/picture_order_NAME.json`: PSNR of the background at the
 last frame, with the lowest and highest of the seeds, and the first model's gain over each other, clip by clip.
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from cinescene import spread
-from record import save, table
 
+from benchmarks.record import save, table
 from understudy.cli.console import ConsoleNarrator
 from understudy.evaluation.scene import EvaluateSceneConfig
 from understudy.videogen.evaluation.contestants import find_models, reordered

@@ -1,6 +1,6 @@
 """DreamCinema's 3D tables, from pixels, with the default backends: `understudy evaluate transfer`, kept as a result.
 
-    python benchmarks/transfer.py [--out build/transfer] [--shots 2] [--real build/recast]
+    python -m benchmarks.films.transfer [--out build/transfer] [--shots 2] [--real build/recast]
 
 Writes `results/transfer.json`: the tables, every row, in how many frames the landmark model sees the synthetic actors
 and how sure it is of them, and the same for real shots if `--real` names the films of `benchmarks/recast.py`.
@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from record import save
 
+from benchmarks.record import save
 from understudy.cli.console import ConsoleNarrator
 from understudy.evaluation.transfer import evaluate_transfer, measured_rows
 from understudy.evaluation.transfer_shots import TransferConfig, TransferRow

@@ -1,6 +1,6 @@
 """Kill recast, shoot and scene train at random moments, and fill the disk under them: what is lost, what comes after?
 
-    python benchmarks/interruptions.py --out build/interruptions [--kills 20] [--places 20] [--only recast]
+    python -m benchmarks.robustness.interruptions --out build/interruptions [--kills 20] [--places 20] [--only recast]
 
 Each job is run once undisturbed. Then it is killed (SIGKILL) at moments by dice, or its disk is full at amounts spread
 evenly up to what it needs at most; after each the same command is given again, and must give the same files, byte for
@@ -26,15 +26,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-from record import RESULTS, commit, save, table
 
+from benchmarks.record import RESULTS, commit, save, table
 from understudy.body.model import BodyModel
 from understudy.io.gltf.write import write_character
 from understudy.io.pictures.files import write_png
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot, read_frames
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZE, FRAMES = (320, 180), 6
 POLL_S = 0.02
 
