@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/understudy recast examples/sample_shot.mp4 --character examples/sample_character.png -o film
@@ -14,6 +14,10 @@ test: $(VENV)/installed-dev
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# Pages that are made from the code and from what was measured; tests see that they are in step.
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m scripts.api_page
 
 $(VENV)/installed: pyproject.toml constraints.txt scripts/system_libraries.sh
 	PYTHON=$(PYTHON) sh scripts/system_libraries.sh

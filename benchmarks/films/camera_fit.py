@@ -22,7 +22,7 @@ from understudy.evaluation.scoring import score_silhouettes
 from understudy.evaluation.transfer_bodies import new_body
 from understudy.evaluation.transfer_shots import joint_errors
 from understudy.evaluation.truth import Truth, write_truth
-from understudy.retarget.retarget import retarget
+from understudy.retarget.retarget import retarget_motion
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action
@@ -53,7 +53,7 @@ def main() -> None:
         actor = Performance(scene.body, scene.person.motion)
         for stature in STATURES:
             character = new_body(scene.body.height_m * stature)
-            motion = retarget(actor.motion, actor.character, character, ground_contact=scene.ground_contact)
+            motion = retarget_motion(actor.motion, actor.character, character, ground_contact=scene.ground_contact)
             understudy = Performance(character, motion)
             for name, fit in fitters.items():
                 started = time.perf_counter()

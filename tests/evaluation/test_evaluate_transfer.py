@@ -21,7 +21,7 @@ from understudy.geometry.rotations import matrix_from_vector
 from understudy.io.cameras import write_camera_json
 from understudy.io.gltf.write import write_character
 from understudy.io.motions import write_motion_npz
-from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import InputError
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
@@ -125,7 +125,8 @@ def test_new_bodies_stand_in_another_rest_pose(actor):
         )).joints_m()  # fmt: skip
         assert rest[0, hand, 1] < rest[0, body.skeleton.names.index("LeftArm"), 1] - 0.15 * height_m
     adapted, copied = (
-        retarget(actor.motion, actor.character, new_body(1.7), RetargetConfig(adapt=adapt)) for adapt in (True, False)
+        retarget_motion(actor.motion, actor.character, new_body(1.7), RetargetConfig(adapt=adapt))
+        for adapt in (True, False)
     )
     bodies = [Performance(new_body(1.7), motion).joints_m() for motion in (adapted, copied)]
     true = actor.joints_m()

@@ -12,7 +12,7 @@ from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_li
 from understudy.imaging.grain import GRAIN_NODES, Grain
 from understudy.io.video.streams import VideoWriter
 from understudy.refine.compose import Look, compose
-from understudy.refine.refine import clean_pictures, refine
+from understudy.refine.refine import clean_pictures, refine_frames
 from understudy.runtime.errors import FootageError
 
 HEIGHT, WIDTH = 90, 120
@@ -134,7 +134,7 @@ def write(path, frames, kind: str):
 
 def test_stage_gives_a_frame_for_each_frame():
     steps = []
-    frames = refine(
+    frames = refine_frames(
         (passes(disc(), 0.4) for _ in range(5)),
         (plate(frame) for frame in range(5)),
         everything(),
@@ -146,10 +146,10 @@ def test_stage_gives_a_frame_for_each_frame():
 
 def test_stage_refuses_pictures_that_end_early_or_have_another_size():
     with pytest.raises(FootageError, match="after 3 of 5"):
-        list(refine((passes(disc(), 0.4) for _ in range(5)), (plate() for _ in range(3)), PLAIN, 5))
+        list(refine_frames((passes(disc(), 0.4) for _ in range(5)), (plate() for _ in range(3)), PLAIN, 5))
     large = np.zeros((HEIGHT + 8, WIDTH), np.float32)
     with pytest.raises(FootageError, match="120×98 pixels, the shot 120×90"):
-        list(refine((passes(large, 0.4) for _ in range(3)), (plate() for _ in range(3)), PLAIN, 3))
+        list(refine_frames((passes(large, 0.4) for _ in range(3)), (plate() for _ in range(3)), PLAIN, 3))
 
 
 def test_the_set_is_the_shots_own_picture_wherever_nothing_was_removed(tmp_path):

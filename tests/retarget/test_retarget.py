@@ -22,7 +22,7 @@ from understudy.geometry.rotations import (
 from understudy.geometry.skinning import skin_vertices
 from understudy.retarget.contacts import detect_contacts
 from understudy.retarget.rest import measure
-from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.retarget.retarget import RetargetConfig, retarget_motion
 
 PLAIN = RetargetConfig(feet="never", clear_arms=False)
 JOINT = {name: joint for joint, name in enumerate(BODY_JOINTS)}
@@ -117,7 +117,7 @@ def without(person: Character, roles: list[str]) -> Character:
 def test_the_same_body_does_the_same():
     person = box_person()
     motion = wild_motion(person)
-    result = retarget(motion, person, person, PLAIN)
+    result = retarget_motion(motion, person, person, PLAIN)
     assert np.abs(world(result) - world(motion)).max() < 1e-9
     assert result.frame_rate == motion.frame_rate
 
@@ -125,7 +125,7 @@ def test_the_same_body_does_the_same():
 def test_clean_steps_are_left_alone():
     person = box_person()
     motion = steps(person)
-    result = retarget(motion, person, person)
+    result = retarget_motion(motion, person, person)
     assert np.abs(world(result)[..., :3, 3] - world(motion)[..., :3, 3]).max() < 1e-6
 
 
@@ -140,12 +140,12 @@ def test_any_rest_pose_gives_the_same_joints():
     }  # fmt: skip
     frames = Rotation.random(22, rng=np.random.default_rng(1)).as_matrix()
     posed = with_rest_pose(person, turns, frames)
-    result, truth = world(retarget(motion, person, posed, PLAIN))[..., :3, 3], world(motion)[..., :3, 3]
+    result, truth = world(retarget_motion(motion, person, posed, PLAIN))[..., :3, 3], world(motion)[..., :3, 3]
     assert np.abs(result - result[:, :1] - truth + truth[:, :1]).max() < 1e-6
     # The path is scaled by the bodies' heights, which change a little with the pose of the legs.
     assert np.abs(result - truth).max() < 0.02
     # Without adaptation the A-pose adds itself to the motion.
-    naive = world(retarget(motion, person, posed, RetargetConfig(adapt=False)))[..., :3, 3]
+    naive = world(retarget_motion(motion, person, posed, RetargetConfig(adapt=False)))[..., :3, 3]
     assert np.abs(naive - world(motion)[..., :3, 3]).max() > 0.2
 
 
@@ -154,7 +154,7 @@ def test_feet_stay_flat_whatever_the_rest_pose_of_the_legs():
     motion = steps(person)
     turns = {"LeftUpLeg": np.array([0, 0, 0.3]), "LeftFoot": np.array([0, 0, -0.3])}
     posed = with_rest_pose(person, turns, np.tile(np.eye(3), (22, 1, 1)))
-    result = retarget(motion, person, posed, PLAIN)
+    result = retarget_motion(motion, person, posed, PLAIN)
     rest = rest_pose(posed.skeleton.parents, posed.skeleton.T_parent_joint)
     turn = world(result)[:, JOINT["LeftFoot"], :3, :3] @ rest[JOINT["LeftFoot"], :3, :3].T
     truth = world(motion)[:, JOINT["LeftFoot"], :3, :3]
@@ -165,7 +165,7 @@ def test_feet_stay_flat_whatever_the_rest_pose_of_the_legs():
 def test_a_scaled_body_makes_scaled_joints(scale):
     person, other = box_person(), box_person(scale)
     motion = wild_motion(person)
-    result = world(retarget(motion, person, other, PLAIN))[..., :3, 3]
+    result = world(retarget_motion(motion, person, other, PLAIN))[..., :3, 3]
     assert np.abs(result - scale * world(motion)[..., :3, 3]).max() < 1e-9
 
 
@@ -175,7 +175,7 @@ def test_hips_go_the_way_of_a_larger_or_smaller_world(leg):
     person, other = box_person(), box_person(leg=leg)
     motion = steps(person)
     a, b = measure(person), measure(other)
-    result, truth = (world(m)[:, JOINT["Hips"], :3, 3] for m in (retarget(motion, person, other, PLAIN), motion))
+    result, truth = (world(m)[:, JOINT["Hips"], :3, 3] for m in (retarget_motion(motion, person, other, PLAIN), motion))
     assert np.abs(result[:, [0, 2]] - b.stature_m / a.stature_m * truth[:, [0, 2]]).max() < 0.01
     bob, their_bob = np.ptp(result[:, 1]), np.ptp(truth[:, 1])
     assert bob == pytest.approx(b.leg_m / a.leg_m * their_bob, abs=0.01)
@@ -204,7 +204,7 @@ def test_standing_feet_stand(other):
     motion = replace(motion, root_position_m=motion.root_position_m + np.stack([0 * bob, bob, 0 * bob], 1))
     within = (np.arange(90)[:, None] + np.array([0, 15])) % 30
     standing = within < 15
-    result = retarget(motion, person, character, ground_contact=standing)
+    result = retarget_motion(motion, person, character, ground_contact=standing)
     points = sole_points(character, result)
     for place, side in enumerate(("Left", "Right")):
         both = standing[1:, place] & standing[:-1, place]
@@ -226,7 +226,7 @@ def test_a_rising_heel_turns_about_the_ball():
     pitch = np.linspace(0, 0.6, frames)
     q[:, JOINT["LeftFoot"]] = about_x(pitch)
     motion = Motion(person.skeleton, q, np.tile([0.0, 0.95, 0.0], (frames, 1)), Fraction(30))
-    result = retarget(motion, person, person, ground_contact=np.ones((frames, 2), bool))
+    result = retarget_motion(motion, person, person, ground_contact=np.ones((frames, 2), bool))
     points = sole_points(person, result)
     heel, ball, tip = (points["Left", point] for point in ("heel", "ball", "tip"))
     assert heel[-1, 1] > 0.05
@@ -242,7 +242,7 @@ def test_hips_come_down_when_legs_do_not_reach():
     high = 0.09 * np.exp(-(((np.arange(90) - 45) / 12.0) ** 2))
     motion = replace(motion, root_position_m=motion.root_position_m + np.stack([0 * high, high, 0 * high], 1))
     standing = (np.arange(90)[:, None] + np.array([0, 15])) % 30 < 15
-    result = retarget(motion, person, person, ground_contact=standing)
+    result = retarget_motion(motion, person, person, ground_contact=standing)
     points = sole_points(person, result)
     for place, side in enumerate(("Left", "Right")):
         assert np.abs(points[side, "ball"][standing[:, place], 1]).max() < 1e-3
@@ -254,7 +254,7 @@ def test_hips_come_down_when_legs_do_not_reach():
 def test_feet_never_means_never():
     person = box_person()
     motion = steps(person, slip_m=0.01)
-    result = retarget(motion, person, person, RetargetConfig(feet="never"))
+    result = retarget_motion(motion, person, person, RetargetConfig(feet="never"))
     assert np.abs(world(result)[..., :3, 3] - world(motion)[..., :3, 3]).max() < 1e-9
 
 
@@ -281,20 +281,20 @@ def test_missing_parts_are_carried_by_their_neighbours(missing):
     person = box_person()
     motion = wild_motion(person)
     character = without(person, missing)
-    result = world(retarget(motion, person, character, PLAIN))
+    result = world(retarget_motion(motion, person, character, PLAIN))
     truth = world(motion)
     spine = {"Spine", "Spine1", "Spine2"} if set(missing) & {"Spine", "Spine1"} else set()
     for name in set(BODY_JOINTS) - set(missing) - spine:
         assert np.abs(result[:, JOINT[name], :3, :3] - truth[:, JOINT[name], :3, :3]).max() < 1e-9, name
     # Whole retargeting must get through as well.
-    assert np.isfinite(world(retarget(motion, person, character))).all()
+    assert np.isfinite(world(retarget_motion(motion, person, character))).all()
 
 
 def test_a_longer_spine_bends_evenly():
     """Of five spine joints three have roles; what lies between them turns between them."""
     person = box_person()
     motion = wild_motion(person)
-    result = world(retarget(motion, person, without(person, ["Spine1"]), PLAIN))
+    result = world(retarget_motion(motion, person, without(person, ["Spine1"]), PLAIN))
     assert np.abs(result[:, JOINT["Spine2"], :3, :3] - world(motion)[:, JOINT["Spine2"], :3, :3]).max() < 1e-9
 
 
@@ -311,13 +311,13 @@ def test_arms_stay_out_of_a_wide_trunk():
     turn[:, JOINT["LeftArm"], 2], turn[:, JOINT["RightArm"], 2] = -1.5, 1.5
     motion = Motion(person.skeleton, quaternion_from_vector(turn), np.tile([0.0, 0.95, 0.0], (frames, 1)), Fraction(30))
     half_width = vertices[trunk, 0].max()
-    plain = world(retarget(motion, person, barrel, replace(PLAIN, feet="never")))
-    clear = world(retarget(motion, person, barrel, RetargetConfig()))
+    plain = world(retarget_motion(motion, person, barrel, replace(PLAIN, feet="never")))
+    clear = world(retarget_motion(motion, person, barrel, RetargetConfig()))
     for side, sign in (("Left", 1), ("Right", -1)):
         hand = JOINT[f"{side}Hand"]
         assert sign * plain[:, hand, 0, 3].max() < half_width
         assert (sign * clear[:, hand, 0, 3]).min() > 0.97 * half_width
-    own = world(retarget(motion, person, person, RetargetConfig(feet="never")))
+    own = world(retarget_motion(motion, person, person, RetargetConfig(feet="never")))
     assert np.abs(own - world(motion)).max() < 1e-6
 
 
@@ -330,7 +330,7 @@ def test_a_thumb_says_which_way_the_palm_looks():
     skeleton = Skeleton(names, (*person.skeleton.parents, JOINT["LeftHand"]), local)
     rig = replace(person, skeleton=skeleton, T_joint_mesh=invert(rest_pose(skeleton.parents, local)))
     motion = replace(wild_motion(person), q_parent_joint=np.tile([1.0, 0, 0, 0], (30, 22, 1)))
-    T = world(retarget(motion, person, rig, PLAIN))
+    T = world(retarget_motion(motion, person, rig, PLAIN))
     thumb = T[:, -1, :3, 3] - T[:, JOINT["LeftHand"], :3, 3]
     assert np.abs(thumb - [0.03, 0.0, 0.06]).max() < 1e-6
     wrist = T[:, JOINT["LeftHand"], :3, 3] - world(motion)[:, JOINT["LeftHand"], :3, 3]
@@ -344,7 +344,7 @@ def test_it_is_quick(shared_data):
     knight = character_from_rig(shared_data / "rigs" / "knight.glb")
     motion = steps(person, 300)
     start = process_time()
-    result = retarget(motion, person, knight)
+    result = retarget_motion(motion, person, knight)
     assert process_time() - start < 3.0
     points = sole_points(knight, result)
     assert min(path[:, 1].min() for path in points.values()) > -1e-6
@@ -355,9 +355,9 @@ def test_wrong_skeletons_are_refused():
     motion = wild_motion(person)
     posed = with_rest_pose(person, {}, Rotation.random(22, rng=np.random.default_rng(1)).as_matrix())
     with pytest.raises(ValueError, match="T-pose"):
-        retarget(replace(motion, skeleton=posed.skeleton), person, person)
+        retarget_motion(replace(motion, skeleton=posed.skeleton), person, person)
     with pytest.raises(ValueError, match="LeftLeg"):
-        retarget(motion, person, without(person, ["LeftLeg"]))
+        retarget_motion(motion, person, without(person, ["LeftLeg"]))
 
 
 def test_quaternions_do_not_jump():
@@ -366,6 +366,6 @@ def test_quaternions_do_not_jump():
     spin = quaternion_from_vector(np.stack([0 * np.arange(90), np.arange(90) * 0.15, 0 * np.arange(90)], 1))
     q = motion.q_parent_joint.copy()
     q[:, 0] = quaternion_multiply(spin, q[:, 0])
-    result = retarget(replace(motion, q_parent_joint=q), person, person, PLAIN)
+    result = retarget_motion(replace(motion, q_parent_joint=q), person, person, PLAIN)
     assert (np.einsum("tji,tji->tj", result.q_parent_joint[1:], result.q_parent_joint[:-1]) > 0).all()
     assert np.abs(matrix_from_quaternion(result.q_parent_joint) - matrix_from_quaternion(q)).max() < 1e-9

@@ -22,7 +22,7 @@ from understudy.geometry.rigid import invert, transform
 from understudy.io.motions import write_landmarks_npz
 from understudy.io.video.streams import open_shot
 from understudy.metrics.motion import mpjpe_mm
-from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError
 from understudy.studio.mocap import captured_motion
@@ -190,7 +190,9 @@ class _Scorer:
         for without in (None, *ablate):
             adapt, camera_fit = without != "adapt", without != "camera"
             config = RetargetConfig(adapt=adapt)
-            motion = retarget(self.actor.motion, self.actor.character, character, config, self.fit.ground_contact)
+            motion = retarget_motion(
+                self.actor.motion, self.actor.character, character, config, self.fit.ground_contact
+            )
             understudy = Performance(character, motion)
             camera = self._fitted(understudy) if camera_fit else self.fit.camera
             rows.append(self._row(understudy, camera, stature, adapt=adapt, camera_fit=camera_fit))

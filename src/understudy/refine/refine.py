@@ -14,7 +14,7 @@ from understudy.runtime.errors import FootageError
 from understudy.runtime.parallel import in_order, prefetch
 from understudy.runtime.progress import Progress, silent
 
-__all__ = ["clean_pictures", "refine"]
+__all__ = ["clean_pictures", "refine_frames"]
 
 
 def clean_pictures(
@@ -49,7 +49,7 @@ def clean_pictures(
             yield frame
 
 
-def refine(
+def refine_frames(
     passes: Iterable[Passes],
     pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
     look: Look,

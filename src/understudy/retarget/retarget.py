@@ -25,7 +25,7 @@ from understudy.retarget.feet import plant_feet
 from understudy.retarget.pose import Pose
 from understudy.retarget.rest import Body, measure, rest_corrections
 
-__all__ = ["RetargetConfig", "retarget"]
+__all__ = ["RetargetConfig", "retarget_motion"]
 
 TRUNK = ("Hips", "Spine", "Spine1", "Spine2")
 NECK = ("Spine2", "Neck", "Head")
@@ -43,7 +43,7 @@ class RetargetConfig:
     """Keep arms out of a trunk that is wider than the actor's."""
 
 
-def retarget(
+def retarget_motion(
     motion: Motion,
     actor_body: Character,
     character: Character,

@@ -18,7 +18,7 @@ from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, matrix_from_vector, quaternion_from_matrix, quaternion_multiply
 from understudy.io.bvh import local_quaternions, read_bvh
-from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.synthetic.films.lens import motion_at
 
@@ -50,7 +50,7 @@ def captured_motion(path: Path, body: Character, frame_rate: Fraction, most_fram
     root = seen.p("Hips") * (_leg_length(body.skeleton) / seen.leg_length)
     done = Motion(body.skeleton, local_quaternions(BODY_PARENTS, R), root, frame_rate)
     # The body's legs are not the performer's: feet that stand are put where they stood.
-    return _begun_at_the_origin(retarget(_on_the_ground(done), body, body, RetargetConfig(clear_arms=False)))
+    return _begun_at_the_origin(retarget_motion(_on_the_ground(done), body, body, RetargetConfig(clear_arms=False)))
 
 
 def _resampled(motion: Motion, frame_rate: Fraction, most_frames: int, path: Path) -> Motion:

@@ -24,7 +24,7 @@ from understudy.studio.narration import Narrator
 from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.project import Project
 
-__all__ = ["character_stage", "check_character"]
+__all__ = ["FigureLandmarks", "character_stage", "check_character"]
 
 MOST_CHARACTER_BYTES = 1 << 30
 

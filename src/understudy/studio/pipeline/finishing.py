@@ -18,7 +18,7 @@ from understudy.io.video.streams import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
 from understudy.refine.look_matching import LookSample, RefineConfig, measure_look
-from understudy.refine.refine import clean_pictures, refine
+from understudy.refine.refine import clean_pictures, refine_frames
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.backends.opengl import OpenGL
 from understudy.runtime.parallel import write_behind
@@ -191,7 +191,7 @@ def finished_frames(cut: Cut) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     removed = None if edits == ["plate/clean_plate.mp4"] else cut.path(REMOVED)
     present = np.ones(len(cut.shot), bool) if edits else presence(cut)
     pictures = clean_pictures(read_frames(cut.shot), cut.path("plate/clean_plate.mp4"), removed, present.tolist())
-    yield from refine(read_passes(cut.path("passes")), pictures, the_look(cut), len(cut.shot))
+    yield from refine_frames(read_passes(cut.path("passes")), pictures, the_look(cut), len(cut.shot))
 
 
 def the_look(cut: Cut) -> Look:

@@ -26,7 +26,7 @@ from understudy.io.files import reading
 from understudy.io.gltf.write import write_character
 from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
 from understudy.io.video.streams import read_video
-from understudy.retarget.retarget import RetargetConfig, retarget
+from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot
 from understudy.runtime.progress import Progress
 from understudy.studio.pipeline.artifacts import (
@@ -217,7 +217,7 @@ def retarget_stage(cut: Cut) -> None:
 
     def work(folder: Path, progress: Progress) -> None:
         actor = actor_performance(cut)
-        motion = retarget(actor.motion, actor.character, load_character(cut), config, ground_contact(cut))
+        motion = retarget_motion(actor.motion, actor.character, load_character(cut), config, ground_contact(cut))
         write_motion_npz(folder / "performance/motion.npz", motion)
         write_bvh(folder / "performance/motion.bvh", motion)
 
