@@ -1,4 +1,4 @@
-# Two commands: `make demo` recasts the bundled shot, `make test` runs the tests. Each sets everything up first.
+# Two commands: `make demo` recasts the sample, `make test` runs the tests. Each sets everything up first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
-	$(BIN)/understudy recast examples/sample_shot.mp4 --character examples/sample_character.png -o film
+	$(BIN)/understudy demo -o film
 
 # Two processes of one thread each: with two threads each they wait for one another, some tests twelve times as long.
 test: $(VENV)/installed-dev

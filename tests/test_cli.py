@@ -23,7 +23,7 @@ from understudy.cli.main import VERBS, main
 from understudy.io.video.streams import VideoWriter
 from understudy.io.weights import BUNDLED, PACKAGE, read_manifest, verify_bundled
 
-ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = PACKAGE / "synthetic/films"
 
 
 def noise_shot(path: Path, frames: int = 12, size: tuple[int, int] = (160, 96)) -> Path:
@@ -37,7 +37,7 @@ def noise_shot(path: Path, frames: int = 12, size: tuple[int, int] = (160, 96)) 
 
 @pytest.fixture(scope="session")
 def sample() -> dict[str, Path]:
-    return {"shot": ROOT / "examples/sample_shot.mp4", "character": ROOT / "examples/sample_character.png"}
+    return {"shot": SAMPLE / "sample_shot.mp4", "character": SAMPLE / "sample_character.png"}
 
 
 def expect_one_sentence(capsys: pytest.CaptureFixture, arguments: list[object], *words: str) -> None:
@@ -67,6 +67,16 @@ def test_help_does_not_load_the_stages():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
+
+
+def test_the_demo_recasts_the_sample_of_the_package(monkeypatch):
+    given = []
+    monkeypatch.setattr("understudy.cli.recast.main", given.append)
+    assert main(["demo", "--end", "0.5"]) == 0
+    (shot, _, character, *rest) = given[0]
+    assert rest == ["--out", "film", "--end", "0.5"]
+    for file in (shot, character):
+        assert Path(file).is_file() and PACKAGE in Path(file).parents
 
 
 def test_unknown_verb_and_version(capsys):

@@ -23,7 +23,7 @@ from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.motions import read_motion_npz
 from understudy.io.passes import PASS_FILES, read_passes
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
-from understudy.io.weights import ensure_weights
+from understudy.io.weights import PACKAGE, ensure_weights
 from understudy.metrics.image import psnr_db
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, NobodyInShot
 from understudy.studio.narration import SilentNarrator
@@ -33,8 +33,7 @@ from understudy.studio.pipeline.delivery import read_film
 from understudy.studio.pipeline.finishing import finished_frames
 from understudy.studio.project import Project, file_hash
 
-ROOT = Path(__file__).resolve().parents[1]
-SHOT, CHARACTER = ROOT / "examples/sample_shot.mp4", ROOT / "examples/sample_character.png"
+SHOT, CHARACTER = PACKAGE / "synthetic/films/sample_shot.mp4", PACKAGE / "synthetic/films/sample_character.png"
 SECONDS = 0.5
 
 

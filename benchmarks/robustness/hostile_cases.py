@@ -13,13 +13,14 @@ from pathlib import Path
 from file_kinds import FILE_KINDS, some_joints, valid_bytes, write_film
 from mutations import mutated
 
+import understudy
 from benchmarks.robustness.hostile_files import BOMBS, SET_FOLDERS, decoy_panorama, odd_files
 from benchmarks.robustness.hostile_run import Case
 
 __all__ = ["all_cases"]
 
-ROOT = Path(__file__).parents[2]
-SHOT, HERO = ROOT / "examples/sample_shot.mp4", ROOT / "examples/sample_character.png"
+SAMPLE = Path(understudy.__file__).parent / "synthetic/films"
+SHOT, HERO = SAMPLE / "sample_shot.mp4", SAMPLE / "sample_character.png"
 
 
 def all_cases(material: Path, count: int, seed: int) -> list[Case]:

@@ -27,6 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+import understudy
 from benchmarks.record import RESULTS, commit, save, table
 from understudy.body.model import BodyModel
 from understudy.io.gltf.write import write_character
@@ -34,7 +35,7 @@ from understudy.io.pictures.files import write_png
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot, read_frames
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+SAMPLE = Path(understudy.__file__).parent / "synthetic/films"
 SIZE, FRAMES = (320, 180), 6
 POLL_S = 0.02
 
@@ -101,7 +102,7 @@ def main() -> None:
 def jobs(folder: Path) -> list[Job]:
     """The three, with what they need."""
     shot, character, set_folder = folder / "shot.mp4", folder / "character.glb", folder / "set"
-    sample = open_shot(EXAMPLES / "sample_shot.mp4")
+    sample = open_shot(SAMPLE / "sample_shot.mp4")
     with VideoWriter(shot, *SIZE, Fraction(25), "film") as writer:
         for frame in read_frames(sample, range(FRAMES)):
             writer.write(cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA))

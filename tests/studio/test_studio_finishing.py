@@ -30,7 +30,7 @@ from understudy.studio.recast import film_stage
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
 RATE = Fraction(25)
 PRESENT = np.array([False, True, True, True, True, False])
-HERO = Path(__file__).resolve().parents[2] / "examples/sample_character.png"
+HERO = Path(understudy.__file__).parent / "synthetic/films/sample_character.png"
 PLATE, REMOVED = "plate/clean_plate.mp4", "plate/removed.mkv"
 
 

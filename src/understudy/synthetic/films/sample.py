@@ -1,6 +1,6 @@
 """The sample that comes with the program: a shot with an actor, and a picture of a character to put in their place.
 
-`python -m understudy.synthetic.films.sample` makes both anew in `examples/`.
+`python -m understudy.synthetic.films.sample` makes both anew, beside this file.
 """
 
 import argparse
@@ -128,7 +128,7 @@ def _straight_srgb(premultiplied: Float[np.ndarray, "height width 4"]) -> UInt8[
 def main() -> None:
     """Write `sample_shot.mp4` and `sample_character.png`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("examples"))
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent)
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     write_png(folder / "sample_character.png", draw_character())
