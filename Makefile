@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test coverage lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/understudy demo -o film
@@ -11,6 +11,10 @@ demo: $(VENV)/installed
 # Two processes of one thread each: with two threads each they wait for one another, some tests twelve times as long.
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not browser"
+
+# The floor of the share of lines and branches that tests run stands in pyproject.toml (tool.coverage.report.fail_under).
+coverage: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not browser" --cov --cov-report term --cov-report json:coverage.json
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
