@@ -66,6 +66,20 @@ def stages_run(folder: Path, **options: object) -> set[str]:
     return set(recast(folder, **options).executed)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_film_does_not_depend_on_the_number_of_workers(folder, workers, tmp_path):
+    recast(tmp_path / "film", workers=workers)
+    one, other = (json.loads((place / "manifest.json").read_text()) for place in (folder, tmp_path / "film"))
+    assert other["film"]["config"] == one["film"]["config"]
+    assert {name: stage["fingerprint"] for name, stage in other["stages"].items()} == {
+        name: stage["fingerprint"] for name, stage in one["stages"].items()
+    }
+    assert {name: value for name, value in other["written"].items() if name != "report.html"} == {
+        name: value for name, value in one["written"].items() if name != "report.html"
+    }
+
+
 def test_the_film_keeps_frames_rate_time_and_sound(folder):
     source, film = open_shot(SHOT, None, SECONDS), open_shot(folder / "film.mp4")
     assert len(film) == len(source)

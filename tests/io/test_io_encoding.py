@@ -1,12 +1,14 @@
 """What the encoders promise beyond what `test_io_video` reads back."""
 
 from fractions import Fraction
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.encoding import VideoKind, VideoWriter
 from understudy.io.video.streams import read_video
+from understudy.runtime.parallel import limit_workers
 
 
 @pytest.mark.parametrize("kind", ["film", "plate"])
@@ -23,6 +25,20 @@ def test_equal_pictures_are_equal_files(tmp_path, kind):
             for frame in frames:
                 writer.write(frame.astype(np.uint8))
         files.add((tmp_path / "film.mp4").read_bytes())
+    assert len(files) == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in get_args(VideoKind) if kind not in ("prores4444", "dnxhr")])
+def test_a_file_does_not_depend_on_the_number_of_workers(kind, tmp_path):
+    channels = {"lossless_alpha": (4,), "mask": (), "depth": ()}.get(kind, (3,))
+    picture = np.random.default_rng(0).integers(1, 256, (160, 320, *channels)).repeat(2, 0).repeat(2, 1)
+    frames = [np.roll(picture, 2 * t, 1).astype(np.float32 if kind == "depth" else np.uint8) for t in range(12)]
+    files = set()
+    for workers in (1, 2, 4):
+        with limit_workers(workers), VideoWriter(tmp_path / "film.mkv", 640, 320, Fraction(24), kind) as writer:
+            for frame in frames:
+                writer.write(frame)
+        files.add((tmp_path / "film.mkv").read_bytes())
     assert len(files) == 1
 
 

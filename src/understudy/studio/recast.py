@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from understudy.core.footage import Shot
 from understudy.decompose.cuts import find_cuts
@@ -19,6 +18,7 @@ from understudy.io.records import Record, read_record
 from understudy.io.video.frame_rates import frame_rate_from_decimal
 from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import FileFormatError, InputError, NobodyInShot, quoted
+from understudy.runtime.parallel import limit_workers
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.pipeline import finishing as filming
 from understudy.studio.pipeline import stages
@@ -74,8 +74,7 @@ def recast_with(shot_path: Path, character_path: Path, out: Path, config: Recast
     rate = None if config.frame_rate is None else frame_rate_from_decimal(config.frame_rate)
     shot = open_shot(shot_path, config.start, config.end, rate, config.colour_space)
     check_codec(config.film_codec, shot)
-    # The linear algebra is small: more threads than one wait for each other, and twice as long beside a busy neighbour.
-    with threadpool_limits(1):
+    with limit_workers(config.workers):
         return _recast(shot, character_path, out, config, narrator)
 
 
@@ -129,7 +128,8 @@ def _header(shot: Shot, character: Path, config: RecastConfig) -> dict[str, Any]
             "audio": shot.has_audio,
         },
         "character": {"file": character.name, "sha256": file_hash(character)},
-        "config": asdict(config),
+        # The film does not depend on how many work on it.
+        "config": {name: value for name, value in asdict(config).items() if name != "workers"},
     }
 
 

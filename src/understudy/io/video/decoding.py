@@ -1,7 +1,6 @@
 """Opening film files and turning what is in them into pictures: the part of reading that knows FFmpeg."""
 
 import ctypes
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -25,6 +24,7 @@ from understudy.io.colour import needs_colour_management, srgb_from_film
 from understudy.io.files import check_file, reading
 from understudy.io.video.mp4_index import check_mp4_index
 from understudy.runtime.errors import FootageError, quoted
+from understudy.runtime.parallel import worker_count
 
 __all__ = [
     "check_colours",
@@ -50,6 +50,8 @@ MAX_PIXELS = 40_000_000
 MAX_ASPECT = 16
 """Of a picture's longer side, in shorter ones."""
 MAX_STREAMS = 64
+MAX_THREADS = 4
+"""Of one decoder or encoder: each holds pictures."""
 MAX_BLOCK_BYTES = 128 << 20
 """The largest picture has 120 MB as 8-bit RGB; an index of so many bytes, 5 million frames."""
 _SQUARE_WITHIN = Fraction(1, 100)
@@ -141,7 +143,7 @@ def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         check_size(path, stream.codec_context.width, stream.codec_context.height)
         stream.codec_context.options = _DECODER_LIMITS
         stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
+        stream.codec_context.thread_count = min(MAX_THREADS, worker_count())
         yield container, stream
 
 

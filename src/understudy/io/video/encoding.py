@@ -17,8 +17,9 @@ from av.video.stream import VideoStream
 from jaxtyping import Float
 
 from understudy.io.temporary import temporary_name
-from understudy.io.video.decoding import bound_blocks
+from understudy.io.video.decoding import MAX_THREADS, bound_blocks
 from understudy.runtime.errors import FileFormatError
+from understudy.runtime.parallel import worker_count
 
 __all__ = ["VideoKind", "VideoWriter", "add_film_stream", "depth_table", "film_frame", "open_output"]
 
@@ -43,6 +44,8 @@ class _Codec:
 
 # Chosen by measurement: CPU per 1280×720 frame of a real shot is 12 ms (film), 12 (plate), 10 (lossless), 4 (mask),
 # 11 (depth, a person in the frame), 24 (lossless_alpha, a person in the frame).
+_X264_THREADS = 2
+"""Whatever the machine: x264 gives other bytes with every number. FFmpeg's own encoders do not."""
 _FFV1 = {"level": "3", "slices": "4", "coder": "0", "slicecrc": "1"}
 _CODECS: dict[VideoKind, _Codec] = {
     # Without "cpu-independent", x264's macroblock tree gives equal pictures unequal bytes by chance; it costs no time.
@@ -160,7 +163,8 @@ def add_film_stream(
     stream = container.add_stream(codec.name, rate=frame_rate, options=codec.options | quality)
     stream.width, stream.height = _stored_size(width, height, kind)
     stream.pix_fmt = codec.pixels
-    stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
+    fixed = codec.name.startswith("libx264")
+    stream.codec_context.thread_count = _X264_THREADS if fixed else min(MAX_THREADS, worker_count())
     if time_base is not None:
         stream.time_base = stream.codec_context.time_base = time_base
     if kind in _COLOURED:

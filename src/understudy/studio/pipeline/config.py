@@ -13,6 +13,8 @@ __all__ = ["FilmCodec", "RecastConfig"]
 FilmCodec = Literal["h264", "prores4444", "dnxhr", "exr"]
 
 MOST_FRAME_NUMBER = 10_000_000
+MAX_WORKERS = 256
+"""More than the cores of any one machine that people make films on; each has a frame in memory."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class RecastConfig:
     film_codec: FilmCodec = "h264"
     """How the film is written: film.mp4, film.mov for editing and grading (4:4:4, 10 bits), or film/ with pictures in
     scene-linear half floats and sound.mov."""
+    workers: int | None = None
+    """How many cores may be kept busy (default: all of up to four, all but one of more). The film does not depend on
+    it."""
 
     def __post_init__(self) -> None:
         for name, least, most in (("height_m", 0.3, 3.0), ("character_height_m", 0.05, 20.0)):
@@ -70,6 +75,8 @@ class RecastConfig:
             raise InputError(f"--frame-rate is {self.frame_rate:g}; give pictures a second between 1 and 1000")
         if self.actor < 1:
             raise InputError(f"--actor is {self.actor}; actors are counted from 1")
+        if self.workers is not None and not 1 <= self.workers <= MAX_WORKERS:
+            raise InputError(f"--workers is {self.workers}; give a number of cores from 1 to {MAX_WORKERS}")
         if self.figure is not None and self.figure < 1:
             raise InputError(f"--figure is {self.figure}; figures are counted from 1")
         if not 0 <= self.first_frame <= MOST_FRAME_NUMBER:
