@@ -37,7 +37,21 @@ def test_text_is_escaped_and_everything_is_inside():
     assert "a &lt;b&gt; shot" in html and "camera &lt;1&gt;" in html and "Bad &amp; worse." in html
     assert 'class="poor"' in html
     assert html.count("data:image/jpeg;base64,") == 1 and "data:video/mp4;base64,AAE=" in html
-    assert "$" not in html.split("<script>")[0].split("</style>")[1]  # every placeholder was filled
+    assert "{{" not in html and "{%" not in html
+
+
+def test_no_text_from_outside_becomes_markup():
+    name = '<img src=x onerror="alert(1)">&\'.mp4'
+    section = Section(
+        name,
+        [Verdict(name, "poor", name, {name: name})],
+        [Strip(name, [np.zeros((8, 12, 3), np.uint8)])],
+        [Curve(name, name, np.ones(10))],
+    )
+    text = render_page(name, name, b"", 24.0, [section], [f"{name}: {name}"])
+    inert = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt;&amp;&#39;.mp4"
+    assert "<img src=x" not in text and 'onerror="' not in text
+    assert text.count(inert) == 14
 
 
 def test_curves_leave_gaps_where_there_is_no_value():
