@@ -5,6 +5,8 @@ from pathlib import Path
 
 import griffe
 
+from scripts.markdown import anchor
+
 __all__ = ["listed", "page"]
 
 ROOT = Path(__file__).parents[1]
@@ -46,11 +48,6 @@ def page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def anchor(head: str) -> str:
-    """What GitHub calls a heading."""
-    return "".join(c for c in head.lower().replace(" ", "-") if c.isalnum() or c in "-_")
-
-
 def entry(thing: griffe.Object | griffe.Alias) -> str:
     """One name: where it is from, how it is called or what it holds, and what it says of itself."""
     thing = thing.final_target if isinstance(thing, griffe.Alias) else thing
@@ -77,7 +74,7 @@ def members(kind: griffe.Class) -> list[str]:
         if isinstance(member, griffe.Attribute):
             default = "" if member.value is None else f" = {short(str(member.value))}"
             said = " ".join(described(member).split())
-            annotation = f": {member.annotation}" if member.annotation is not None else ""
+            annotation = f": {as_written(member.annotation)}" if member.annotation is not None else ""
             fields.append(f"- `{member.name}{annotation}{default}`" + (f" — {said}" if said else ""))
         elif isinstance(member, griffe.Function) and member.docstring:
             methods.append(f"**`{' '.join(signature(member).split())}`**\n\n{described(member)}")
@@ -99,10 +96,10 @@ def signature(function: griffe.Function) -> str:
         elif kind is griffe.ParameterKind.keyword_only and not star:
             arguments.append("*")
             star = True
-        annotation = f": {parameter.annotation}" if parameter.annotation is not None else ""
-        default = f" = {parameter.default}" if parameter.default is not None and not sign else ""
+        annotation = f": {as_written(parameter.annotation)}" if parameter.annotation is not None else ""
+        default = f" = {as_written(parameter.default)}" if parameter.default is not None and not sign else ""
         arguments.append(f"{sign}{parameter.name}{annotation}{default}")
-    end = f") -> {function.returns}" if function.returns is not None else ")"
+    end = f") -> {as_written(function.returns)}" if function.returns is not None else ")"
     line = f"{function.name}({', '.join(arguments)}{end}"
     if len(line) <= 100:
         return line
@@ -135,8 +132,14 @@ def one_line(text: str) -> str:
 
 def short(value: str, most: int = 80) -> str:
     """A value in one line; long ones are left to the source."""
-    value = one_line(value)
+    value = as_written(value)
     return value if len(value) <= most else "…"
+
+
+def as_written(expression: object) -> str:
+    """An expression in one line, with the quotation marks that the source has."""
+    text = one_line(str(expression))
+    return text if '"' in text else text.replace("'", '"')
 
 
 def code(text: str) -> str:

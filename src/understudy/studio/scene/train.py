@@ -33,7 +33,8 @@ class TrainSceneConfig:
     """What is trained."""
 
     preset: str = "mini"
-    """tiny, mini (two CPU cores, two hours), small (one GPU, 25 minutes) or wan-1.3b (Wan's weights, a large GPU)."""
+    """tiny, mini (two CPU cores, 3.5 hours), small (one GPU, not trained yet) or wan-1.3b (Wan's weights, a large
+    GPU)."""
     variant: str = "default"
     """The model as it is, or one of its baselines and ablations (see videogen/presets.py)."""
     geometry: str | None = None

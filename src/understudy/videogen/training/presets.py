@@ -53,7 +53,7 @@ PRESETS = {
         pictures=8,
     ),
 }  # fmt: skip
-"""tiny: for tests; mini: for two CPU cores and two hours; small: for one GPU and 25 minutes."""
+"""tiny: for tests; mini: for two CPU cores and three and a half hours; small: for one GPU, not trained yet."""
 
 
 @dataclass(frozen=True)
