@@ -69,6 +69,19 @@ def test_pictures():
     assert image.pixel_agreement(b, a) == pytest.approx(1 - 70 / (15 * 15))
 
 
+def test_structural_similarity_by_its_formula():
+    """In a picture of one level the formula of Wang et al. leaves only the term of the means; noise lowers it further,
+    and the negative of a picture is less like it than nothing at all."""
+    grey, lighter = np.full((20, 30, 3), 100, np.uint8), np.full((20, 30, 3), 120, np.uint8)
+    c1 = (0.01 * 255) ** 2
+    assert image.ssim(grey, lighter) == pytest.approx((2 * 100 * 120 + c1) / (100**2 + 120**2 + c1), abs=1e-6)
+    noise = np.random.default_rng(3).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    assert image.ssim(noise, 255 - noise) < -0.5 < 0.1 < image.ssim(noise, noise // 2)
+    assert image.ssim(noise, noise[::-1]) == pytest.approx(0, abs=0.1)
+    with pytest.raises(ValueError, match="win_size"):
+        image.ssim(grey[:10], grey[:10])
+
+
 def test_equal_to_the_reference_motion_metrics(shared_data):
     folder = shared_data / "conformance/pose_metrics"
     with np.load(folder / "sequence.npz") as file:
