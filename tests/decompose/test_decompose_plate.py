@@ -394,7 +394,7 @@ def test_removed_tells_which_pixels_are_the_source_s_own(tmp_path, move):
         assert ((removed > 0) & (removed < 255)).any()
 
 
-def test_a_leap_between_two_looks_never_reaches_unpainted_canvas(tmp_path, monkeypatch):
+def test_a_leap_between_two_looks_never_reaches_unpainted_mosaic(tmp_path, monkeypatch):
     count, picture = 12, np.clip(texture(WIDTH, 9)[:HEIGHT] * 0.5 + 120, 0, 255)
     place = lambda time: (290, 60) if time == 5 else (40 + 2 * time, 120)  # noqa: E731
     monkeypatch.setattr("understudy.decompose.plate.clean_plate._CANDIDATES", 3)

@@ -11,35 +11,35 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-__all__ = ["InfillConfig", "infill", "spread_inwards"]
+__all__ = ["InpaintConfig", "inpaint", "spread_inwards"]
 
 _DENSE_PATCHES = 1500
 
 
 @dataclass(frozen=True)
-class InfillConfig:
+class InpaintConfig:
     """How unseen places are made up."""
 
     patch_px: int = 7
     """Side of a patch, odd."""
     rounds: int = 3
     """Searches and votes on each level of the pyramid; fewer on fine levels."""
-    most_patches: int = 9_000
+    max_patches: int = 9_000
     """Most patches that are searched on one level; finer levels only follow the coarser one's matches."""
     level_cost: float = 300.0
     """How dissimilar a patch may be, in squared levels per pixel, to be preferred over one of the same height:
     ground and walls look alike along the horizontal, not along the vertical."""
 
 
-def infill(
+def inpaint(
     picture: Float[np.ndarray, "height width 3"],
     hole: Bool[np.ndarray, "height width"],
     known: Bool[np.ndarray, "height width"],
-    config: InfillConfig | None = None,
+    config: InpaintConfig | None = None,
     seed: int = 0,
 ) -> Float[np.ndarray, "height width 3"]:
     """The picture with the hole made up from where it is known; other unknown places are neither read nor written."""
-    config = config or InfillConfig()
+    config = config or InpaintConfig()
     hole = hole & ~known
     if not hole.any():
         return picture
@@ -62,7 +62,7 @@ def infill(
         if not search.possible:
             continue
         matches = search.start(matches, rng)
-        rounds = config.rounds if search.count <= config.most_patches else 0
+        rounds = config.rounds if search.count <= config.max_patches else 0
         for _ in range(rounds):
             search.improve(matches, rng)
             search.vote(matches, result)
@@ -106,7 +106,7 @@ class _Matches:
 class _Search:
     """One level of the pyramid."""
 
-    def __init__(self, picture: np.ndarray, hole: np.ndarray, known: np.ndarray, config: InfillConfig) -> None:
+    def __init__(self, picture: np.ndarray, hole: np.ndarray, known: np.ndarray, config: InpaintConfig) -> None:
         half = config.patch_px // 2
         self.half, self.config, self.picture = half, config, picture
         self.height, self.width = hole.shape

@@ -22,7 +22,7 @@ from understudy.io.video.streams import read_frames, read_video
 from understudy.runtime.parallel import prefetch
 from understudy.runtime.progress import Progress, silent
 
-__all__ = ["MaskConfig", "MaskRefiner", "refine_mask"]
+__all__ = ["MatteConfig", "MatteRefiner", "refine_matte"]
 
 _HANDS = [LANDMARKS.index(name) for name in ("left_wrist", "right_wrist", "left_index", "right_index")]
 _KNEES = [LANDMARKS.index(name) for name in ("left_knee", "right_knee")]
@@ -39,7 +39,7 @@ SHADOW_OFF = 14.0
 
 
 @dataclass(frozen=True)
-class MaskConfig:
+class MatteConfig:
     """How masks are refined. Lengths are shares of the person's size: their height in the picture, or more if wide."""
 
     work_px: int = 360
@@ -65,14 +65,14 @@ class MaskConfig:
     """How much steeper the matte's edges are made."""
 
 
-def refine_mask(
+def refine_matte(
     shot: Shot,
     rough_mask: Path,
     clean_plate: Path,
     track: LandmarkTrack,
     out: Path,
     other_masks: Sequence[Path] = (),
-    config: MaskConfig | None = None,
+    config: MatteConfig | None = None,
     progress: Progress = silent,
 ) -> None:
     """Write the soft matte of one person as a mask video of the shot's size and length.
@@ -81,7 +81,7 @@ def refine_mask(
     `other_masks` are rough masks of other people, whose pixels are not taken.
     """
     others = [read_video(mask) for mask in other_masks]
-    refiner = MaskRefiner(config)
+    refiner = MatteRefiner(config)
     frames = prefetch(zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True))
     with VideoWriter(out, shot.width, shot.height, shot.frame_rate, "mask") as writer:
         for frame, (picture, rough, plate) in enumerate(frames):
@@ -116,11 +116,11 @@ class _View:
     """From which row on there may be cast shadows: the upper knee's."""
 
 
-class MaskRefiner:
+class MatteRefiner:
     """Refines the masks of one person frame by frame, in order: what it learns of their colours it keeps."""
 
-    def __init__(self, config: MaskConfig | None = None) -> None:
-        self._config = config or MaskConfig()
+    def __init__(self, config: MatteConfig | None = None) -> None:
+        self._config = config or MatteConfig()
         self._tables: dict[str, np.ndarray] = {}
 
     def __call__(

@@ -13,12 +13,12 @@ def affine_residual(
     fill: Float[np.ndarray, "height width 3"],
     frame: Float[np.ndarray, "height width 3"],
     known: Bool[np.ndarray, "height width"],
-    most_px: float = 4.0,
+    max_px: float = 4.0,
 ) -> Float[np.ndarray, "2 3"]:
     """The affine map (frame index → fill index) under which the fill meets the frame best where both are known.
 
     Gauss-Newton on luminance with robust weights, in coordinates around the centre; returns the identity where the
-    picture is too plain to tell or the answer is farther than `most_px`.
+    picture is too plain to tell or the answer is farther than `max_px`.
 
     Source: Baker and Matthews 2004, Lucas-Kanade 20 Years On, section 3.2 (inverse compositional).
     """
@@ -57,7 +57,7 @@ def affine_residual(
         if np.abs(step_parameters).max() * scale < 0.02:
             break
     corners = np.array([[-1.0, -1.0, 1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
-    if not np.isfinite(A).all() or np.abs(corners @ (A - identity).T).max() * scale > most_px:
+    if not np.isfinite(A).all() or np.abs(corners @ (A - identity).T).max() * scale > max_px:
         return identity
     to_unit = np.array([[1, 0, -frame.shape[1] / 2], [0, 1, -frame.shape[0] / 2], [0, 0, scale]]) / scale
     from_unit = np.linalg.inv(to_unit)

@@ -41,7 +41,7 @@ class BlendConfig:
     held_reach: float = 0.3
     """The same for what touches the actor and was never seen apart: a racket."""
     shadow_reach: float = 0.9
-    """The same, in the anchors of a travelling camera, for what looks like a shadow: darker, of the same colour."""
+    """The same, in the keyframes of a travelling camera, for what looks like a shadow: darker, of the same colour."""
     near_shadow: float = 0.35
     """The same for a travelling camera, where only the surroundings of the hole are looked at."""
     moved_levels: float = 16.0
@@ -68,6 +68,14 @@ class Box:
     def shape(self) -> tuple[int, int]:
         """Height and width."""
         return self.bottom - self.top, self.right - self.left
+
+    def placed_in(self, outer: "Box") -> "Box":
+        """This box, if it is counted from another one's corner, counted from the picture's."""
+        return Box(self.top + outer.top, self.bottom + outer.top, self.left + outer.left, self.right + outer.left)
+
+    def seen_from(self, outer: "Box") -> "Box":
+        """This box, counted from another one's corner."""
+        return Box(self.top - outer.top, self.bottom - outer.top, self.left - outer.left, self.right - outer.left)
 
 
 class CleanFrame(NamedTuple):
@@ -104,7 +112,7 @@ def hole_of(mask: UInt8[np.ndarray, "height width"], config: BlendConfig) -> Boo
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
     grown = cv2.dilate(person[box.slices].astype(np.uint8), kernel)
     if below:
-        # The anchor at the element's bottom: a pixel is hit when there is person up to `below` rows above it.
+        # The origin at the element's bottom: a pixel is hit when there is person up to `below` rows above it.
         grown = cv2.dilate(grown, np.ones((below + 1, 1), np.uint8), anchor=(0, below))
     hole[box.slices] = grown.astype(bool)
     return hole

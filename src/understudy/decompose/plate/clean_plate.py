@@ -19,21 +19,21 @@ from understudy.decompose.plate.blend import BlendConfig, Box, CleanFrame, blend
 from understudy.decompose.plate.holes import Holes, HoleTally, PlateReport, in_light, parted, read_holes, reduced
 from understudy.decompose.plate.keyframe_plate import ParallaxConfig
 from understudy.decompose.plate.mosaic import (
-    Canvas,
-    CanvasGeometry,
+    Mosaic,
+    MosaicGeometry,
+    MosaicView,
     Panorama,
     Still,
     Witness,
     cells_of,
     choose_witnesses,
-    paint_canvas,
+    paint_mosaic,
     steady,
 )
-from understudy.decompose.plate.mosaic_view import CanvasView
 from understudy.decompose.plate.moving_things import Sorted, sort_out
 from understudy.decompose.plate.parallax import fill_by_depth
 from understudy.decompose.plate.shadow import Beside, ShadowZone
-from understudy.imaging.inpaint import InfillConfig, infill
+from understudy.imaging.inpaint import InpaintConfig, inpaint
 from understudy.io.video.streams import VideoWriter, read_frames
 from understudy.runtime.errors import FootageError
 from understudy.runtime.progress import Progress, silent
@@ -48,13 +48,13 @@ _CELL = 16
 class PlateConfig:
     """How a clean plate is made."""
 
-    witnesses: int = 48
+    max_witnesses: int = 48
     """Most frames of a static or turning camera that are kept in memory at once."""
     memory_mb: int = 400
     """Most memory for those frames; large pictures get fewer."""
     blend: BlendConfig = field(default_factory=BlendConfig)
     parallax: ParallaxConfig = field(default_factory=ParallaxConfig)
-    infill: InfillConfig = field(default_factory=InfillConfig)
+    inpaint: InpaintConfig = field(default_factory=InpaintConfig)
 
 
 def make_clean_plate(
@@ -105,11 +105,11 @@ def clean_frames(
             f"the camera has {len(solution.camera)} frames, the shot {len(shot)}: solve the camera of this very range"
         )
     if solution.move == "parallax":
-        return fill_by_depth(shot, masks, solution, config.parallax, config.blend, config.infill, tally, progress)
-    return _fill_by_canvas(shot, masks, solution, config, tally, progress)
+        return fill_by_depth(shot, masks, solution, config.parallax, config.blend, config.inpaint, tally, progress)
+    return _fill_from_mosaic(shot, masks, solution, config, tally, progress)
 
 
-def _fill_by_canvas(
+def _fill_from_mosaic(
     shot: Shot,
     masks: Sequence[Path],
     solution: CameraSolution,
@@ -117,9 +117,9 @@ def _fill_by_canvas(
     tally: HoleTally,
     progress: Progress,
 ) -> Iterator[CleanFrame]:
-    """A static or turning camera: the set on one canvas, then each frame's hole from it."""
+    """A static or turning camera: the set on one mosaic, then each frame's hole from it."""
     still = solution.move == "static"
-    geometry: CanvasGeometry = Still((shot.height, shot.width)) if still else Panorama(solution.camera)
+    geometry: MosaicGeometry = Still((shot.height, shot.width)) if still else Panorama(solution.camera)
     total = 3 * len(shot)
     witness_times, needed = _plan(shot, masks, geometry, config, progress)
     witnesses = _keep_witnesses(shot, masks, witness_times, config.blend)
@@ -127,9 +127,9 @@ def _fill_by_canvas(
     shaky = True
     if still:
         witnesses, shaky = steady(witnesses)
-    canvas, zone = _paint(geometry, needed, witnesses, config)
+    mosaic, zone = _paint(geometry, needed, witnesses, config)
     witnesses.clear()
-    finisher = _Finisher(canvas, geometry, shaky, config.blend, tally)
+    finisher = _Finisher(mosaic, geometry, shaky, config.blend, tally)
     beside = (
         finisher.beside(frame, holes, index)
         for index, (frame, holes) in enumerate(zip(read_frames(shot), read_holes(masks, config.blend), strict=True))
@@ -141,14 +141,14 @@ def _fill_by_canvas(
 
 
 def _paint(
-    geometry: CanvasGeometry,
-    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
+    geometry: MosaicGeometry,
+    needed: Bool[np.ndarray, "mosaic_rows mosaic_columns"],
     witnesses: Sequence[Witness],
     config: PlateConfig,
-) -> tuple[Canvas, ShadowZone]:
+) -> tuple[Mosaic, ShadowZone]:
     """The clean set without the actor's shadow, and where that lies."""
-    canvas, zone = paint_canvas(geometry, needed, witnesses, silent), ShadowZone()
-    view = CanvasView(canvas, geometry)
+    mosaic, zone = paint_mosaic(geometry, needed, witnesses, silent), ShadowZone()
+    view = MosaicView(mosaic, geometry)
     for witness in witnesses:
         zone.add(
             view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole, witness.hole), witness.time)
@@ -156,11 +156,11 @@ def _paint(
     zone.settle()
     if zone.found:
         # Once more, without what lies in shadow in most frames that see it.
-        canvas = paint_canvas(geometry, needed, [_without_shadow(w, zone, view.scale) for w in witnesses], silent)
-    unseen = canvas.needed & (canvas.support == 0)
+        mosaic = paint_mosaic(geometry, needed, [_without_shadow(w, zone, view.scale) for w in witnesses], silent)
+    unseen = mosaic.needed & (mosaic.support == 0)
     if unseen.any():
-        _infill_canvas(canvas, unseen, config.infill)
-    return canvas, zone
+        _inpaint_mosaic(mosaic, unseen, config.inpaint)
+    return mosaic, zone
 
 
 def _without_shadow(witness: Witness, zone: ShadowZone, scale: int) -> Witness:
@@ -172,9 +172,9 @@ def _without_shadow(witness: Witness, zone: ShadowZone, scale: int) -> Witness:
 
 
 def _plan(
-    shot: Shot, masks: Sequence[Path], geometry: CanvasGeometry, config: PlateConfig, progress: Progress
-) -> tuple[list[int], Bool[np.ndarray, "canvas_rows canvas_columns"]]:
-    """Which frames to keep as witnesses, and which cells of the canvas are needed."""
+    shot: Shot, masks: Sequence[Path], geometry: MosaicGeometry, config: PlateConfig, progress: Progress
+) -> tuple[list[int], Bool[np.ndarray, "mosaic_rows mosaic_columns"]]:
+    """Which frames to keep as witnesses, and which cells of the mosaic are needed."""
     times = sorted({round(t) for t in np.linspace(0, len(shot) - 1, min(len(shot), _CANDIDATES))})
     rows, columns = -(-shot.height // _CELL), -(-shot.width // _CELL)
     coarse = np.zeros((len(shot), rows, columns), bool)
@@ -184,7 +184,7 @@ def _plan(
         coarse[index] = padded.reshape(rows, _CELL, columns, _CELL).any((1, 3))
         progress(index + 1, 3 * len(shot))
     affordable = config.memory_mb * 1_000_000 // (shot.width * shot.height * 5)
-    count = int(np.clip(affordable, 12, config.witnesses))
+    count = int(np.clip(affordable, 12, config.max_witnesses))
     needed = cells_of(geometry, coarse)
     return choose_witnesses(geometry, needed, times, coarse[times], (shot.height, shot.width), count), needed
 
@@ -194,12 +194,12 @@ def _keep_witnesses(shot: Shot, masks: Sequence[Path], times: Sequence[int], con
     return [Witness(time, frame.copy(), holes.hole, holes.others) for time, frame, holes in frames]
 
 
-def _infill_canvas(canvas: Canvas, unseen: Bool[np.ndarray, "height width"], config: InfillConfig) -> None:
+def _inpaint_mosaic(mosaic: Mosaic, unseen: Bool[np.ndarray, "height width"], config: InpaintConfig) -> None:
     """Make up what no frame saw, once for the whole shot."""
     box = box_of(unseen, 160)
     if box is None:
         return
-    known = canvas.support > 0
+    known = mosaic.support > 0
     if known[box.slices].mean() < 0.2:
         box = Box(0, unseen.shape[0], 0, unseen.shape[1])
     if not known.any():
@@ -207,18 +207,18 @@ def _infill_canvas(canvas: Canvas, unseen: Bool[np.ndarray, "height width"], con
             "the actor hides the whole picture in every frame: nothing tells what the set looks like; "
             "choose a range in which the set is seen"
         )
-    crop = canvas.picture[box.slices].astype(np.float32)
-    filled = infill(crop, unseen[box.slices], known[box.slices], config)
-    canvas.picture[box.slices] = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
+    crop = mosaic.picture[box.slices].astype(np.float32)
+    filled = inpaint(crop, unseen[box.slices], known[box.slices], config)
+    mosaic.picture[box.slices] = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
 
 
 class _Finisher:
-    """Fills the holes of frames from a canvas."""
+    """Fills the holes of frames from a mosaic."""
 
     def __init__(
-        self, canvas: Canvas, geometry: CanvasGeometry, shaky: bool, config: BlendConfig, tally: HoleTally
+        self, mosaic: Mosaic, geometry: MosaicGeometry, shaky: bool, config: BlendConfig, tally: HoleTally
     ) -> None:
-        self._view, self._grain = CanvasView(canvas, geometry), canvas.grain
+        self._view, self._grain = MosaicView(mosaic, geometry), mosaic.grain
         self._shaky, self._config, self._tally = shaky, config, tally
 
     def beside(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, index: int) -> Beside:

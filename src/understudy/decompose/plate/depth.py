@@ -3,46 +3,26 @@
 Inverse depth (1 / metre in the solution's unit) is used throughout: it is what parallax measures, and 0 is infinity.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float
 
 from understudy.core.camera import CameraPath
 from understudy.decompose.plate.blend import Box
 
-__all__ = ["Source", "carry_inverse_depth", "look_into", "pixels_of", "relative_view", "small_box"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A frame that may show what the actor hides in another."""
-
-    time: int
-    picture: UInt8[np.ndarray, "height width 3"]
-    clearance: UInt8[np.ndarray, "height width"]
-    """Distance of each pixel from the actor's hole, 0 … 127 (hair and motion blur reach beyond a rough mask); 128 more
-    where another person is. One byte, for many sources are kept."""
-    small: Float[np.ndarray, "rows columns 3"]
-    """The picture at 1/scale."""
-    small_free: Float[np.ndarray, "rows columns"]
-    """1 where nobody is in sight, at 1/scale."""
-
-    @property
-    def hole(self) -> Bool[np.ndarray, "height width"]:
-        """Where the actor is."""
-        return (self.clearance & 127) == 0
-
-    @property
-    def others(self) -> Bool[np.ndarray, "height width"]:
-        """Where other people are."""
-        return self.clearance >= 128
+__all__ = ["carry_inverse_depth", "look_into", "pixels_of", "relative_view", "small_box", "small_part"]
 
 
 def small_box(box: Box, scale: int) -> tuple[int, int]:
     """Rows and columns of a box at 1/scale."""
     return -(-box.shape[0] // scale), -(-box.shape[1] // scale)
+
+
+def small_part(box: Box, scale: int) -> tuple[slice, slice]:
+    """Where a box, whose left and top lie on multiples of the scale, is in a picture at 1/scale."""
+    rows, columns = small_box(box, scale)
+    top, left = box.top // scale, box.left // scale
+    return slice(top, top + rows), slice(left, left + columns)
 
 
 def pixels_of(box: Box, scale: int) -> Float[np.ndarray, "3 3"]:
@@ -89,21 +69,21 @@ def _plane(
 
 def carry_inverse_depth(
     camera: CameraPath,
-    anchor: int,
-    anchor_box: Box,
-    anchor_inverse_depth: Float[np.ndarray, "rows columns"],
+    source: int,
+    source_box: Box,
+    source_inverse_depth: Float[np.ndarray, "rows columns"],
     target: int,
     box: Box,
     scale: int,
 ) -> Float[np.ndarray, "small_rows small_columns"]:
-    """An anchor's depth as another frame sees it, in that frame's small box; exact where the depth is smooth."""
-    A, b = relative_view(camera, anchor, target)
-    depth = anchor_inverse_depth.astype(np.float32)
+    """The depth in one frame's small box as another frame sees it, in that one's; exact where the depth is smooth."""
+    A, b = relative_view(camera, source, target)
+    depth = source_inverse_depth.astype(np.float32)
     result = np.full(small_box(box, scale), float(np.median(depth)), np.float32)
-    to_index = np.array([anchor_box.left + scale / 2 - 0.5, anchor_box.top + scale / 2 - 0.5], np.float32)
+    to_index = np.array([source_box.left + scale / 2 - 0.5, source_box.top + scale / 2 - 0.5], np.float32)
     towards = A[2].astype(np.float32)
     for _ in range(3):
-        at = look_into(camera, target, anchor, box, scale, result)
+        at = look_into(camera, target, source, box, scale, result)
         place = (at - to_index) / np.float32(scale)
         there = cv2.remap(depth, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         z = (at[..., 0] + 0.5) * towards[0] + (at[..., 1] + 0.5) * towards[1] + towards[2] + there * np.float32(b[2])

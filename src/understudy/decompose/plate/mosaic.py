@@ -1,7 +1,7 @@
-"""The clean set of a static or turning camera, on one canvas for the whole shot.
+"""The clean set of a static or turning camera: one mosaic of the whole shot.
 
-A static camera's canvas is the picture itself; a turning camera's is a panorama (equirectangular, around the way the
-camera mostly looks). Few well-chosen frames, the *witnesses*, lie on it; each canvas pixel is a robust median of those
+A static camera's mosaic is the picture itself; a turning camera's is a panorama (equirectangular, around the way the
+camera mostly looks). Few well-chosen frames, the *witnesses*, lie on it; each mosaic pixel is a robust median of those
 witnesses that see past the actor.
 """
 
@@ -15,34 +15,41 @@ from jaxtyping import Bool, Float, Int, UInt8
 from understudy.core.camera import CameraPath
 from understudy.decompose.plate.affine_residual import affine_residual, move, shake_px
 from understudy.decompose.plate.blend import Box, luminance_of, match_tone
+from understudy.decompose.plate.holes import Holes, beside, reduced
+from understudy.decompose.plate.shadow import Beside
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 
 __all__ = [
-    "Canvas", "CanvasGeometry", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses", "paint_canvas",
-    "smooth_map", "steady",
+    "Mosaic", "MosaicGeometry", "MosaicView", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses",
+    "paint_mosaic", "smooth_map", "steady",
 ]  # fmt: skip
 
 _TILE = 192
 _CELL = 16
 _INVALID = np.uint16(65535)
 _SCALE = 128.0
-_LARGEST_CANVAS = 48_000_000
+_MAX_MOSAIC_PX = 48_000_000
+_SURE = 4
+"""Witnesses that make sure what the clean set looks like."""
+_RIM_PX = 24
+"""What lies nearer to the end of the painted mosaic is not looked at: a hole there would reach beyond it."""
+_SMALL_HEIGHT = 180
 
 
 @dataclass(frozen=True)
 class Still:
-    """A camera that does not move: canvas and frame are one.
+    """A camera that does not move: mosaic and frame are one.
 
     Positions are array indices here and in `Panorama`: the first pixel's centre is (0, 0).
     """
 
     shape: tuple[int, int]
 
-    def frame_to_canvas(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+    def frame_to_mosaic(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """The same positions."""
         return xy
 
-    def canvas_to_frame(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+    def mosaic_to_frame(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """The same positions."""
         return xy
 
@@ -53,18 +60,18 @@ class Panorama:
     def __init__(self, camera: CameraPath) -> None:
         self._K = camera.K
         self._R_world_camera = camera.T_world_camera[:, :3, :3]
-        self._R_world_canvas = self._R_world_camera[len(camera) // 2]
+        self._R_world_mosaic = self._R_world_camera[len(camera) // 2]
         self.frame_shape = (camera.height, camera.width)
-        forward = self._R_world_camera[:, :, 2] @ self._R_world_canvas
+        forward = self._R_world_camera[:, :, 2] @ self._R_world_mosaic
         # Unwrapped: a pan of more than a full turn has its turns side by side, and no seam anywhere.
         self._longitude = np.unwrap(np.arctan2(forward[:, 0], forward[:, 2]))
         self._scale, self._origin, self.shape = 1.0, np.zeros(2), (1, 1)
         focal = float(camera.K[:, 0, 0].max())
         edge = self._edge(camera.width, camera.height)
-        angles = np.concatenate([self.frame_to_canvas(time, edge) for time in range(len(camera))])
+        angles = np.concatenate([self.frame_to_mosaic(time, edge) for time in range(len(camera))])
         low, high = angles.min(0), angles.max(0)
         area = float(np.prod((high - low) * focal))
-        self._scale = focal * min(1.0, np.sqrt(_LARGEST_CANVAS / area))
+        self._scale = focal * min(1.0, np.sqrt(_MAX_MOSAIC_PX / area))
         self._origin = low * self._scale
         width, height = np.ceil((high - low) * self._scale).astype(int) + 2
         self.shape = (int(height), int(width))
@@ -74,30 +81,30 @@ class Panorama:
         x, y = np.linspace(-0.5, width - 0.5, 9), np.linspace(-0.5, height - 0.5, 9)
         return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
 
-    def frame_to_canvas(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+    def frame_to_mosaic(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """Through the ray of each pixel."""
         rays = np.concatenate([xy + 0.5, np.ones((len(xy), 1))], 1) @ np.linalg.inv(self._K[time]).T
-        x, y, z = (rays @ self._R_world_camera[time].T @ self._R_world_canvas).T
+        x, y, z = (rays @ self._R_world_camera[time].T @ self._R_world_mosaic).T
         centre = self._longitude[time]
         turn = np.arctan2(x, z) - centre
         longitude = centre + (turn + np.pi) % (2 * np.pi) - np.pi
         latitude = np.arctan2(y, np.hypot(x, z))
         return np.stack([longitude, latitude], -1) * self._scale - self._origin
 
-    def canvas_to_frame(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Through the ray of each canvas pixel; NaN behind the camera."""
+    def mosaic_to_frame(self, time: int, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """Through the ray of each mosaic pixel; NaN behind the camera."""
         longitude, latitude = ((xy + self._origin) / self._scale).T
         flat = np.cos(latitude)
         rays = np.stack([np.sin(longitude) * flat, np.sin(latitude), np.cos(longitude) * flat], -1)
-        points = rays @ self._R_world_canvas.T @ self._R_world_camera[time] @ self._K[time].T
-        # On an unwrapped canvas a place one full turn away has the same ray: only the nearest turn counts.
+        points = rays @ self._R_world_mosaic.T @ self._R_world_camera[time] @ self._K[time].T
+        # On an unwrapped mosaic a place one full turn away has the same ray: only the nearest turn counts.
         near = np.abs(longitude - self._longitude[time]) < np.pi
         front = (points[:, 2] > 1e-6) & near
         pixels = points[:, :2] / np.where(front, points[:, 2], 1.0)[:, None] - 0.5
         return np.where(front[:, None], pixels, np.nan)
 
 
-CanvasGeometry = Still | Panorama
+MosaicGeometry = Still | Panorama
 
 
 @dataclass(frozen=True)
@@ -113,21 +120,21 @@ class Witness:
 
 
 @dataclass
-class Canvas:
+class Mosaic:
     """The clean set."""
 
     picture: UInt8[np.ndarray, "height width 3"]
     support: UInt8[np.ndarray, "height width"]
     """By how many witnesses each pixel is seen; 0: never."""
     needed: Bool[np.ndarray, "height width"]
-    """Tiles that some frame's hole needs; elsewhere the canvas is empty."""
+    """Tiles that some frame's hole needs; elsewhere the mosaic is empty."""
     grain: Grain
 
 
 def cells_of(
-    geometry: CanvasGeometry, holes: Bool[np.ndarray, "time rows columns"]
-) -> Bool[np.ndarray, "canvas_rows canvas_columns"]:
-    """The canvas cells that the holes of all frames, what hangs on them and what surrounds them need.
+    geometry: MosaicGeometry, holes: Bool[np.ndarray, "time rows columns"]
+) -> Bool[np.ndarray, "mosaic_rows mosaic_columns"]:
+    """The mosaic cells that the holes of all frames, what hangs on them and what surrounds them need.
 
     `holes`: of each frame, in cells of 16 px (a cell counts when any of its pixels does).
     """
@@ -139,7 +146,7 @@ def cells_of(
         if len(y) == 0:
             continue
         largest = max(largest, int(np.ptp(y)), int(np.ptp(x)))
-        at = geometry.frame_to_canvas(time, np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2)
+        at = geometry.frame_to_mosaic(time, np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2)
         cells = np.clip((at // _CELL).astype(int), 0, (columns - 1, rows - 1))
         needed[cells[:, 1], cells[:, 0]] = True
     # A shadow may be as long as the actor is tall.
@@ -148,17 +155,17 @@ def cells_of(
 
 
 def choose_witnesses(
-    geometry: CanvasGeometry,
-    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
+    geometry: MosaicGeometry,
+    needed: Bool[np.ndarray, "mosaic_rows mosaic_columns"],
     times: Sequence[int],
     holes: Bool[np.ndarray, "time rows columns"],
     size: tuple[int, int],
     count: int,
 ) -> list[int]:
-    """Times of at most `count` frames, well spread and seeing what the canvas needs.
+    """Times of at most `count` frames, well spread and seeing what the mosaic needs.
 
     Args:
-        needed: cells of the canvas.
+        needed: cells of the mosaic.
         times: candidates.
         holes: their holes in cells of 16 px (a cell counts when any of its pixels does).
         size: height and width of a frame.
@@ -167,7 +174,7 @@ def choose_witnesses(
     centres = np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2
     visible = np.zeros((len(times), len(centres)), np.float32)
     for index, (time, hole) in enumerate(zip(times, holes, strict=True)):
-        at = geometry.canvas_to_frame(time, centres)
+        at = geometry.mosaic_to_frame(time, centres)
         inside = (at >= 0).all(1) & (at[:, 0] < size[1]) & (at[:, 1] < size[0])
         cell = (np.where(inside[:, None], at, 0) // _CELL).astype(int)
         visible[index] = inside & ~hole[cell[:, 1], cell[:, 0]]
@@ -189,12 +196,12 @@ def _greedy(visible: Float[np.ndarray, "time cell"], times: list[int], count: in
     return [times[index] for index in chosen]
 
 
-def paint_canvas(
-    geometry: CanvasGeometry,
-    needed: Bool[np.ndarray, "canvas_rows canvas_columns"],
+def paint_mosaic(
+    geometry: MosaicGeometry,
+    needed: Bool[np.ndarray, "mosaic_rows mosaic_columns"],
     witnesses: Sequence[Witness],
     progress: Callable[[int, int], None],
-) -> Canvas:
+) -> Mosaic:
     """The robust median of the witnesses, tile by tile where it is needed; tones matched between witnesses."""
     height, width = geometry.shape
     picture = np.zeros((height, width, 3), np.uint8)
@@ -218,7 +225,7 @@ def paint_canvas(
         if len(residuals) < 24 and (count >= 6).mean() > 0.5:
             residuals.append(_grain_samples(samples, middle, count))
         progress(done + 1, len(tiles))
-    return Canvas(picture, support, wanted, _grain_from(residuals))
+    return Mosaic(picture, support, wanted, _grain_from(residuals))
 
 
 def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Witness], bool]:
@@ -233,7 +240,7 @@ def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Wi
     maps = []
     for witness in witnesses:
         known = ~(witness.hole | witness.others | middle.hole | middle.others)
-        maps.append(affine_residual(witness.picture.astype(np.float32), reference, known, most_px=12.0))
+        maps.append(affine_residual(witness.picture.astype(np.float32), reference, known, max_px=12.0))
     if max(shake_px(A, height, width) for A in maps) < still_px:
         return list(witnesses), False
     steadied = []
@@ -261,7 +268,7 @@ def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
 
 
 def _samples(
-    geometry: CanvasGeometry, box: Box, witnesses: Sequence[Witness], tones: Float[np.ndarray, "witness 2 3"]
+    geometry: MosaicGeometry, box: Box, witnesses: Sequence[Witness], tones: Float[np.ndarray, "witness 2 3"]
 ) -> np.ndarray:
     """What each witness sees of a tile, as uint16 (levels × 128); 65535 where it does not. Witness is the last axis."""
     rows, columns = box.shape
@@ -288,13 +295,13 @@ def _samples(
     return stack
 
 
-def _see(geometry: CanvasGeometry, witness: Witness, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _see(geometry: MosaicGeometry, witness: Witness, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Colour (float32), actor and others of a witness on a tile; None if it does not see the tile at all."""
     height, width = witness.hole.shape
     if isinstance(geometry, Still):
         colour, actor, others = (a[box.slices] for a in (witness.picture, witness.hole, witness.others))
         return colour.astype(np.float32), actor, others
-    at = smooth_map(lambda xy: geometry.canvas_to_frame(witness.time, xy), box)
+    at = smooth_map(lambda xy: geometry.mosaic_to_frame(witness.time, xy), box)
     with np.errstate(invalid="ignore"):
         inside = (at >= 0).all(-1) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
     if not inside.any():
@@ -320,9 +327,9 @@ def _robust_median(samples: np.ndarray) -> tuple[Float[np.ndarray, "rows columns
 
 
 def _match_witnesses(
-    geometry: CanvasGeometry, needed: Bool[np.ndarray, "rows columns"], witnesses: Sequence[Witness]
+    geometry: MosaicGeometry, needed: Bool[np.ndarray, "rows columns"], witnesses: Sequence[Witness]
 ) -> Float[np.ndarray, "witness 2 3"]:
-    """Gain and offset of each witness that bring all to one exposure: on a canvas of one pixel per cell."""
+    """Gain and offset of each witness that bring all to one exposure: on a mosaic of one pixel per cell."""
     tones = np.tile(np.array([[1.0] * 3, [0.0] * 3], np.float32), (len(witnesses), 1, 1))
     rows, columns = needed.shape
     positions = _tile_positions(Box(0, rows, 0, columns)) * _CELL + (_CELL - 1) / 2
@@ -330,7 +337,7 @@ def _match_witnesses(
     valid = np.zeros((len(witnesses), rows, columns), bool)
     for index, witness in enumerate(witnesses):
         height, width = witness.hole.shape
-        at = geometry.canvas_to_frame(witness.time, positions).reshape(rows, columns, 2)
+        at = geometry.mosaic_to_frame(witness.time, positions).reshape(rows, columns, 2)
         with np.errstate(invalid="ignore"):
             inside = (at >= 0).all(-1) & (at[..., 0] < width) & (at[..., 1] < height)
         at = np.where(inside[..., None], at, 0).astype(np.float32)
@@ -372,3 +379,47 @@ def _grain_from(residuals: list[tuple[np.ndarray, ...]]) -> Grain:
     width = min(residual.shape[1] for residual, _, _ in residuals)
     residual, luminance, usable = (np.concatenate([r[k][:, :width] for r in residuals]) for k in range(3))
     return estimate_grain(residual, luminance, usable)
+
+
+class MosaicView:
+    """Looks at a mosaic from frames: in a box at full size, or as a whole at 1/`scale`."""
+
+    def __init__(self, mosaic: Mosaic, geometry: MosaicGeometry) -> None:
+        height = geometry.shape[0] if isinstance(geometry, Still) else geometry.frame_shape[0]
+        self.scale = max(2, round(height / _SMALL_HEIGHT))
+        self._mosaic, self._geometry = mosaic, geometry
+        # The least support in each block: a block is sure only when all of it is.
+        support = cv2.erode(mosaic.support, np.ones((self.scale + 1, self.scale + 1), np.uint8))
+        painted = cv2.erode(mosaic.needed.astype(np.uint8), np.ones((2 * _RIM_PX + 1, 2 * _RIM_PX + 1), np.uint8))
+        self._reduced = reduced(mosaic.picture, self.scale), reduced(support * painted, self.scale)
+
+    def beside(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, index: int) -> Beside:
+        """A frame beside the clean set, at reduced size."""
+        small = reduced(frame, self.scale).astype(np.float32)
+        clean, support = self._look_reduced(index, *small.shape[:2])
+        return beside(small, clean, support >= _SURE, holes, self.scale)
+
+    def look(
+        self, index: int, box: Box
+    ) -> tuple[Float[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]:
+        """The mosaic and its support as frame `index` sees them in a box."""
+        picture, support = self._mosaic.picture, self._mosaic.support
+        if isinstance(self._geometry, Still):
+            return picture[box.slices].astype(np.float32), support[box.slices]
+        at = smooth_map(lambda xy: self._geometry.frame_to_mosaic(index, xy), box)
+        fill = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return fill.astype(np.float32), cv2.remap(support, at, None, cv2.INTER_NEAREST, borderValue=0)
+
+    def _look_reduced(
+        self, index: int, rows: int, columns: int
+    ) -> tuple[Float[np.ndarray, "rows columns 3"], UInt8[np.ndarray, "rows columns"]]:
+        """The whole frame's view of the mosaic at reduced size."""
+        picture, support = self._reduced
+        if isinstance(self._geometry, Still):
+            return picture.astype(np.float32), support
+        y, x = np.mgrid[0:rows, 0:columns]
+        full = (np.stack([x, y], -1).reshape(-1, 2) + 0.5) * self.scale - 0.5
+        at = (self._geometry.frame_to_mosaic(index, full) + 0.5) / self.scale - 0.5
+        at = at.reshape(rows, columns, 2).astype(np.float32)
+        clean = cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return clean.astype(np.float32), cv2.remap(support, at, None, cv2.INTER_NEAREST, borderValue=0)

@@ -20,7 +20,8 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution
 from understudy.decompose.plate.blend import Box
-from understudy.decompose.plate.depth import Source, look_into, pixels_of, relative_view, small_box
+from understudy.decompose.plate.depth import look_into, pixels_of, relative_view, small_box, small_part
+from understudy.decompose.plate.sources import Source
 from understudy.imaging.inpaint import spread_inwards
 
 __all__ = ["SweepConfig", "background_inverse_depth"]
@@ -49,7 +50,7 @@ class SweepConfig:
     unseen: float = 6.0
     """What a depth costs at which fewer than two frames see the place: it is neither confirmed nor refuted."""
     inherit: float = 8.0
-    """What it costs to leave the depth that was found for the anchor before."""
+    """What it costs to leave the depth that was found for the keyframe before."""
     beyond_ring: float = 9.0
     """What it costs, behind the actor, to be nearer or farther than all that is left and right of them."""
 
@@ -67,14 +68,13 @@ def background_inverse_depth(
 
     Args:
         sources: nearest in time first.
-        inherited: what the anchor before found, carried here.
+        inherited: what was found in the keyframe before, carried here.
     """
     at, inverse, everywhere = _points_near(solution, target.time, box, scale)
     low, high = _range(inverse if len(inverse) >= 8 else everywhere)
     prior = _prior(at, inverse, box, scale, low, high)
     rows, columns = prior.shape
-    top, left = box.top // scale, box.left // scale
-    free = target.small_free[top : top + rows, left : left + columns] > 0
+    free = target.small_free[small_part(box, scale)] > 0
     voters = _voters(target.time, box, scale, prior, ~free, sources, solution.camera, config.sources)
     walls = _walls(at, inverse, config.walls, 0.02 * (high - low))
     parallel = [np.array([0.0, 0.0, w]) for w in np.linspace(low, high, config.planes)]

@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float
 from understudy.decompose.plate.affine_residual import affine_residual
 from understudy.decompose.plate.blend import Box, match_tone
 
-__all__ = ["Fit", "fit", "full_size"]
+__all__ = ["WarpFit", "fit_warp", "full_size_map"]
 
 
 @dataclass(frozen=True)
-class Fit:
+class WarpFit:
     """How a source picture is brought into a box of a target."""
 
     coarse: Float[np.ndarray, "rows columns 2"]
@@ -31,14 +31,14 @@ class Fit:
     """Where the source's picture reaches."""
 
 
-def fit(
+def fit_warp(
     source_small: Float[np.ndarray, "source_rows source_columns 3"],
     coarse: Float[np.ndarray, "rows columns 2"],
     target_small: Float[np.ndarray, "rows columns 3"],
     known: Bool[np.ndarray, "rows columns"],
     scale: int,
     align: bool = True,
-) -> Fit:
+) -> WarpFit:
     """Measure alignment and tone where the target is `known`."""
     rows, columns = source_small.shape[:2]
     at = (coarse + 0.5) / scale - 0.5
@@ -46,11 +46,11 @@ def fit(
     small = cv2.remap(source_small, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     A = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     if align:
-        A = affine_residual(small, target_small, known & inside, most_px=2.0)
+        A = affine_residual(small, target_small, known & inside, max_px=2.0)
         small = _moved(small, A)
     gain, offset = match_tone(small, target_small, known & inside)
     gain, offset = gain.astype(np.float32), offset.astype(np.float32)
-    return Fit(coarse, A, gain, offset, small * gain + offset, inside)
+    return WarpFit(coarse, A, gain, offset, small * gain + offset, inside)
 
 
 def _moved(small: np.ndarray, A: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def _moved(small: np.ndarray, A: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(small, A, (small.shape[1], small.shape[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def full_size(found: Fit, inner: Box, scale: int) -> Float[np.ndarray, "height width 2"]:
+def full_size_map(found: WarpFit, inner: Box, scale: int) -> Float[np.ndarray, "height width 2"]:
     """Where each pixel of `inner` (in full-size pixels of the fitted box) lies in the source: full-size indices."""
     x = (np.arange(inner.left, inner.right, dtype=np.float32) + 0.5) / scale - 0.5
     y = (np.arange(inner.top, inner.bottom, dtype=np.float32) + 0.5) / scale - 0.5

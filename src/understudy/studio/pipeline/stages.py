@@ -17,7 +17,7 @@ from understudy.core.film import Performance
 from understudy.decompose.body.fit import BodyFitConfig, fit_actor
 from understudy.decompose.camera.solve import CameraConfig, solve_camera
 from understudy.decompose.matte.presence import find_presence
-from understudy.decompose.matte.refine import MaskConfig, refine_mask
+from understudy.decompose.matte.refine import MatteConfig, refine_matte
 from understudy.decompose.people.find import PeopleConfig, find_people
 from understudy.decompose.plate.clean_plate import PlateConfig, make_clean_plate
 from understudy.io.bvh import read_bvh, write_bvh
@@ -142,7 +142,7 @@ def plate_stage(cut: Cut) -> None:
 
 def mask_stage(cut: Cut) -> None:
     """The actor's matte, refined by the difference to the clean plate."""
-    config = MaskConfig()
+    config = MatteConfig()
     rough, *others = _rough_masks(cut, edited=False)
     landmarks = landmarks_file(cut)
 
@@ -151,7 +151,7 @@ def mask_stage(cut: Cut) -> None:
         out = folder / cut.actor / "mask.mkv"
         others_paths = [cut.path(other) for other in others]
         plate = cut.path("plate/clean_plate.mp4")
-        refine_mask(cut.shot, cut.path(rough), plate, track, out, others_paths, config, progress)
+        refine_matte(cut.shot, cut.path(rough), plate, track, out, others_paths, config, progress)
 
     reads = [rough, *others, landmarks, "plate/clean_plate.mp4"]
     cut.run("mask", reads, asdict(config), [f"{cut.actor}/mask.mkv"], work, reads_shot=True)
