@@ -16,7 +16,7 @@ from understudy.decompose.body.fit import fit_actor
 from understudy.decompose.body.initial_pose import observe, start_pose
 from understudy.decompose.body.outline import OutlineConfig, Surface, find_outline, outline_rows, read_masks
 from understudy.decompose.body.pose_state import FREEDOMS, Pose, place
-from understudy.decompose.body.terms import State, linearise
+from understudy.decompose.body.terms import State, linearise, shared_sizes
 from understudy.decompose.body.world_frame import T_WORLD_CAMERA
 from understudy.geometry.rotations import quaternion_from_matrix
 from understudy.io.video.encoding import VideoWriter
@@ -83,15 +83,17 @@ def test_derivatives_of_the_outline(walk: Pose, mask: Path) -> None:
     assert (outline.weight[:: config.every].sum(1) > 0.9 * config.counts_as).all()
     assert not outline.weight[1 :: config.every].any(), "frames without a mask say nothing"
     rows = outline_rows(seen, state, linearise(points, state), outline, config)
-    direction, step = np.random.default_rng(0).normal(size=(FRAMES, FREEDOMS)), 1e-6
-    shared = np.zeros(15)
-    shared[10] = 0.7  # the scale of the camera's path
+    step = 1e-6
+    direction = {name: np.zeros(size) for name, size in shared_sizes(10).items()}
+    direction |= {"pose": np.random.default_rng(0).normal(size=(FRAMES, FREEDOMS)), "log_scale": np.array([0.7])}
     values = [
-        outline_rows(seen, moved, linearise(points, moved), outline, config).residual
-        for moved in (state.moved(sign * step * direction, sign * step * shared) for sign in (1, -1))
+        outline_rows(seen, moved, linearise(points, moved), outline, config).value
+        for sign in (1, -1)
+        for moved in [state.moved({name: sign * step * change for name, change in direction.items()})]
     ]
     numeric = (values[0] - values[1]) / (2 * step)
-    analytic = np.einsum("trpf,tf->trp", rows.d_pose, direction) + rows.d_shared @ shared
+    analytic = np.einsum("trpf,tf->trp", rows.derivatives["pose"], direction["pose"])
+    analytic += rows.derivatives["log_scale"] @ direction["log_scale"]
     used = outline.weight > 0
     assert np.abs(numeric - analytic)[used].max() < 1e-4 * np.abs(analytic[used]).max()
 

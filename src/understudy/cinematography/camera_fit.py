@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
-from understudy.cinematography.fit_terms import Picture, View, picture_of
+from understudy.cinematography.fit_terms import UNKNOWNS, Picture, View, picture_of
 from understudy.cinematography.framing import measured_framing
 from understudy.cinematography.protocol import CameraFit, CameraFitter, Framing
 from understudy.core.camera import CameraMoveKind, CameraPath
@@ -26,10 +26,13 @@ from understudy.core.film import Performance
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.runtime.progress import Progress, silent
+from understudy.solvers.levenberg_marquardt import LevenbergMarquardt, minimise
+from understudy.solvers.unknowns import Unknowns
 
 __all__ = ["CameraFitConfig", "PointCameraFitter", "fit_camera"]
 
-_TURN, _SHIFT, _FOCAL = [0, 1, 2], [3, 4, 5], [6]
+_TOLERANCE = 1e-7
+"""Share of the cost below which a step's gain ends the fit: a fraction of a pixel of framing."""
 _ROLE_WEIGHT = {"Head": 1.5, "Neck": 1.0, "Hips": 1.5, "Foot": 0.7, "ToeBase": 0.7, "UpLeg": 0.7, "Hand": 0.4}
 _OUTLINE_WEIGHT = np.array([0.5, 1.5, 0.5, 1.5, 0.5, 0.5]) / 5.0
 """Left, top, right, bottom, middle: heights frame a person, arms and tails should not."""
@@ -45,7 +48,7 @@ class CameraFitConfig:
     free_focal: bool = False
     """Let the focal length change too, by one factor for the whole shot."""
     steps: int = 40
-    """The most steps of each of the two rounds."""
+    """How many steps are tried in each of the two rounds."""
 
 
 @dataclass(frozen=True)
@@ -139,46 +142,41 @@ def _solved(
     problem: FitProblem, move: CameraMoveKind, config: CameraFitConfig, progress: Progress, start: CameraPath | None
 ) -> tuple[Offsets, int]:
     """First one offset for the whole shot, then what the kind of move allows."""
-    focal = _FOCAL if config.free_focal else []
+    focal = ("log_focal",) if config.free_focal else ()
     offsets = Offsets.none(len(problem.height_px)) if start is None else _common_offsets(problem, start)
     total = 2 * config.steps
     offsets, first = _descended(
-        problem, offsets, [], _TURN + _SHIFT + focal, config.steps, lambda n: progress(n, total)
+        problem, offsets, (), ("turn", "shift", *focal), config.steps, lambda n: progress(n, total)
     )
     if move == "static":
         progress(total, total)
         return offsets, first
-    own, common = (_TURN, _SHIFT) if move == "rotation" else (_TURN + _SHIFT, [])
+    own, common = (("turn",), ("shift",)) if move == "rotation" else (("turn", "shift"), ())
     offsets, second = _descended(
-        problem, offsets, own, common + focal, config.steps, lambda n: progress(config.steps + n, total)
+        problem, offsets, own, (*common, *focal), config.steps, lambda n: progress(config.steps + n, total)
     )
     progress(total, total)
     return offsets, first + second
 
 
 def _descended(
-    problem: FitProblem, offsets: Offsets, own: list[int], common: list[int], steps: int, tell: Callable[[int], None]
+    problem: FitProblem,
+    offsets: Offsets,
+    own: tuple[str, ...],
+    common: tuple[str, ...],
+    steps: int,
+    tell: Callable[[int], None],
 ) -> tuple[Offsets, int]:
-    """Levenberg–Marquardt from `offsets`; gives the best offsets and how many steps were tried."""
-    cost, equations = problem.evaluate(offsets)
-    damping = 1e-3
-    for tried in range(1, steps + 1):
-        if cost < 1e-16:
-            return offsets, tried - 1
-        step = equations.solve(own, common, damping)
-        candidate = offsets.moved(step)
-        new_cost, new_equations = problem.evaluate(candidate)
-        if new_cost <= cost:
-            settled = cost - new_cost <= 1e-7 * cost
-            offsets, cost, equations = candidate, new_cost, new_equations
-            damping = max(damping / 5, 1e-9)
-        else:
-            settled = damping > 1e6
-            damping *= 8
-        tell(tried)
-        if settled:
-            return offsets, tried
-    return offsets, steps
+    """The best offsets, where `own` blocks may change in every frame and `common` ones alike in all; and the steps."""
+    unknowns = Unknowns(
+        frames=len(problem.height_px),
+        per_frame={name: UNKNOWNS[name] for name in own},
+        shared={name: UNKNOWNS[name] for name in common},
+        held={name: size for name, size in UNKNOWNS.items() if name not in own + common},
+    )
+    rule = LevenbergMarquardt(steps, _TOLERANCE)
+    found = minimise(unknowns, offsets, problem.residuals, Offsets.moved, rule, lambda done, _: tell(done))
+    return found.state, found.steps
 
 
 def _common_offsets(problem: FitProblem, start: CameraPath) -> Offsets:

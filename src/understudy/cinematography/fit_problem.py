@@ -1,4 +1,4 @@
-"""The cost that the camera fit lowers, and its normal equations."""
+"""The terms that the camera fit lowers the cost of."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,11 +7,17 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.cinematography.body_proxy import StandIn
-from understudy.cinematography.fit_terms import UNKNOWNS, Picture, View, picture_of
-from understudy.cinematography.normal_equations import NormalEquations
+from understudy.cinematography.fit_terms import Picture, View, picture_of
 from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
+from understudy.solvers.losses import pseudo_huber
+from understudy.solvers.residuals import Derivatives, FrameResiduals, Residuals
+from understudy.solvers.unknowns import Step
 
 __all__ = ["FitProblem", "FitWeights", "Offsets"]
+
+_ROBUST_FROM = 2.0
+"""Tolerances from which on an error costs its length instead of its square: one hand that cannot be framed as the
+actor's was does not pull the camera."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,13 @@ class Offsets:
         """The camera as it is."""
         return Offsets(np.tile(np.eye(3), (time, 1, 1)), np.zeros((time, 3)), np.zeros(time))
 
-    def moved(self, step: Float[np.ndarray, "time 7"]) -> "Offsets":
-        """After a step of the unknowns."""
-        return Offsets(self.R @ matrix_from_vector(step[:, :3]), self.shift + step[:, 3:6], self.log_focal + step[:, 6])
+    def moved(self, step: Step) -> "Offsets":
+        """After a step of the unknowns, per frame or the same for all frames."""
+        return Offsets(
+            self.R @ matrix_from_vector(step["turn"]),
+            self.shift + step["shift"],
+            self.log_focal + step["log_focal"][..., 0],
+        )
 
 
 @dataclass(frozen=True)
@@ -87,70 +97,80 @@ class FitProblem:
             focal_px=self.base.focal_px * np.exp(offsets.log_focal)[:, None],
         )
 
-    def evaluate(self, offsets: Offsets) -> tuple[float, NormalEquations]:
-        """The cost, and the normal equations there."""
+    def residuals(self, offsets: Offsets) -> list[Residuals]:
+        """All terms, with their derivatives by the blocks of UNKNOWNS."""
         picture = picture_of(self.body, self.view(offsets), self.height_px)
-        equations = NormalEquations.zeros(len(self.height_px), UNKNOWNS)
-        cost = self._add_framing(picture, equations) + self._add_prior(offsets, equations)
-        return cost + self._add_smoothness(offsets, equations), equations
+        return [*self._framing(picture), *self._nearness(offsets), *self._smoothness(offsets)]
 
-    def _add_framing(self, picture: Picture, equations: NormalEquations) -> float:
+    def _framing(self, picture: Picture) -> list[FrameResiduals]:
         """Semantic, motion and instance terms."""
         w = self.weights
         height = self.height_px[:, None, None]
-        error = (picture.points_px - self.target.points_px) / height
-        jacobian = picture.by_points / height[..., None]
         weight = self.point_weight * picture.points_seen
-        cost, residual, rows = _robust(error, jacobian, w.semantic * weight, w.framing_tolerance)
-        equations.add_each(residual, rows)
+        off_by = (picture.points_px - self.target.points_px) / height
+        still = w.motion * np.minimum(weight[1:], weight[:-1])
+        outline_by = ((picture.outline_px - self.target.outline_px) / height[:, 0])[..., None]
+        outline_weight = w.instance * self.outline_weight * picture.outline_seen[:, None]
 
-        flow = error[1:] - error[:-1]
-        flow_weight = w.motion * np.minimum(weight[1:], weight[:-1])
-        more, residual, factor = _robust_factor(flow, flow_weight, w.motion_tolerance)
-        before, after = (_flat(j * factor[..., None, None]) for j in (-jacobian[:-1], jacobian[1:]))
-        equations.add_first_differences(residual, before, after)
-        cost += more
+        def term(
+            error: np.ndarray,
+            derivatives: Derivatives,
+            weight: np.ndarray,
+            tolerance: float,
+            factors: tuple[float, ...] = (1.0,),
+        ) -> FrameResiduals:
+            return FrameResiduals(
+                error / tolerance,
+                {name: each / (tolerance * height[..., None]) for name, each in derivatives.items()},
+                weight,
+                pseudo_huber(_ROBUST_FROM),
+                factors,
+            )
 
-        error = ((picture.outline_px - self.target.outline_px) / height[:, 0])[..., None]
-        jacobian = (picture.by_outline / height)[:, :, None]
-        weight = w.instance * self.outline_weight * picture.outline_seen[:, None]
-        more, residual, rows = _robust(error, jacobian, weight, w.framing_tolerance)
-        equations.add_each(residual, rows)
-        return cost + more
+        by_outline = {name: derivative[:, :, None] for name, derivative in picture.by_outline.items()}
+        return [
+            term(off_by, picture.by_points, w.semantic * weight, w.framing_tolerance),
+            term(off_by, picture.by_points, still, w.motion_tolerance, (-1.0, 1.0)),
+            term(outline_by, by_outline, outline_weight, w.framing_tolerance),
+        ]
 
-    def _prior_tolerance(self) -> Float[np.ndarray, "7"]:
+    def _nearness(self, offsets: Offsets) -> list[FrameResiduals]:
+        """The camera stays near the plate's."""
         w = self.weights
         tilt, pan = w.tilt_tolerance_rad, w.pan_tolerance_rad
-        return np.array([tilt, pan, tilt, *[w.shift_tolerance] * 3, w.focal_tolerance])
+        tolerance = {
+            "turn": np.array([tilt, pan, tilt]),
+            "shift": np.full(3, w.shift_tolerance),
+            "log_focal": np.array([w.focal_tolerance]),
+        }
+        return _offset_terms(offsets, tolerance, (1.0,))
 
-    def _add_prior(self, offsets: Offsets, equations: NormalEquations) -> float:
-        """The camera stays near the plate's."""
-        value, jacobian = _offset_values(offsets)
-        tolerance = self._prior_tolerance()
-        residual = value / tolerance
-        equations.add_each(residual, jacobian / tolerance[:, None])
-        return 0.5 * float((residual**2).sum())
-
-    def _add_smoothness(self, offsets: Offsets, equations: NormalEquations) -> float:
+    def _smoothness(self, offsets: Offsets) -> list[FrameResiduals]:
         """The offsets change their speed slowly."""
-        if len(self.height_px) < 3:
-            return 0.0
-        w = self.weights
-        tolerance = np.array([w.turn_acceleration_rad] * 3 + [w.shift_acceleration] * 4) / self.frame_rate**2
-        value, jacobian = _offset_values(offsets)
-        value, jacobian = value / tolerance, jacobian / tolerance[:, None]
-        residual = value[:-2] - 2 * value[1:-1] + value[2:]
-        equations.add_second_differences(residual, jacobian)
-        return 0.5 * float((residual**2).sum())
+        w, frames_squared = self.weights, self.frame_rate**2
+        tolerance = {
+            "turn": np.full(3, w.turn_acceleration_rad / frames_squared),
+            "shift": np.full(3, w.shift_acceleration / frames_squared),
+            "log_focal": np.full(1, w.shift_acceleration / frames_squared),
+        }
+        return _offset_terms(offsets, tolerance, (1.0, -2.0, 1.0))
 
 
-def _offset_values(offsets: Offsets) -> tuple[Float[np.ndarray, "time 7"], Float[np.ndarray, "time 7 7"]]:
-    """The offsets as numbers (rotation vector, shift, focal), and their derivatives by a step."""
+def _offset_terms(
+    offsets: Offsets, tolerance: dict[str, Float[np.ndarray, " size"]], factors: tuple[float, ...]
+) -> list[FrameResiduals]:
+    """What the offsets themselves should be, as numbers (rotation vector, shift, logarithm of the focal length)."""
     turn = vector_from_matrix(offsets.R)
-    value = np.concatenate([turn, offsets.shift, offsets.log_focal[:, None]], 1)
-    jacobian = np.tile(np.eye(UNKNOWNS), (len(turn), 1, 1))
-    jacobian[:, :3, :3] = _turn_by_step(turn)
-    return value, jacobian
+    time = len(turn)
+    weight = np.ones((max(time - len(factors) + 1, 0), 1))
+    values = {"turn": turn, "shift": offsets.shift, "log_focal": offsets.log_focal[:, None]}
+    terms = []
+    for name, value in values.items():
+        size = value.shape[1]
+        by = _turn_by_step(turn) if name == "turn" else np.tile(np.eye(size), (time, 1, 1))
+        by = by / tolerance[name][:, None]
+        terms.append(FrameResiduals((value / tolerance[name])[:, None], {name: by[:, None]}, weight, factors=factors))
+    return terms
 
 
 def _turn_by_step(turn: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3 3"]:
@@ -164,34 +184,3 @@ def _turn_by_step(turn: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 
     factor = np.where(small, 1 / 12, 1 / safe**2 - (1 + np.cos(safe)) / (2 * safe * np.sin(safe)))
     cross = cross_matrix(turn)
     return np.eye(3) + cross / 2 + factor[:, None, None] * cross @ cross
-
-
-def _robust(
-    error: Float[np.ndarray, "time item axis"],
-    jacobian: Float[np.ndarray, "time item axis 7"],
-    weight: Float[np.ndarray, "time item"],
-    tolerance: float,
-) -> tuple[float, Float[np.ndarray, "time row"], Float[np.ndarray, "time row 7"]]:
-    """Cost, residuals and Jacobian rows of errors that cost their square at first and their length when large."""
-    cost, residual, factor = _robust_factor(error, weight, tolerance)
-    return cost, residual, _flat(jacobian * factor[..., None, None])
-
-
-def _robust_factor(
-    error: Float[np.ndarray, "time item axis"], weight: Float[np.ndarray, "time item"], tolerance: float
-) -> tuple[float, Float[np.ndarray, "time row"], Float[np.ndarray, "time item"]]:
-    """Cost, weighted residuals, and the factor that weights each item's Jacobian.
-
-    The pseudo-Huber loss, 2 k² (√(1 + s / k²) − 1) of the squared length s, with k = 2 tolerances.
-    """
-    knee = 4.0
-    square = (error**2).sum(-1) / tolerance**2
-    root = np.sqrt(1 + square / knee)
-    factor = np.sqrt(weight / root) / tolerance
-    residual = (error * factor[..., None]).reshape(len(error), error.shape[1] * error.shape[2])
-    return float((weight * knee * (root - 1)).sum()), residual, factor
-
-
-def _flat(jacobian: Float[np.ndarray, "time item axis 7"]) -> Float[np.ndarray, "time row 7"]:
-    time, items, axes, _ = jacobian.shape
-    return jacobian.reshape(time, items * axes, UNKNOWNS)

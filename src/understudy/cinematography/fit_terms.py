@@ -1,7 +1,7 @@
 """What the camera fit compares, with derivatives in closed form.
 
-The unknowns of a frame are seven, in this order: a small turn of the camera about its own axes (3, radians), a shift
-of its position in the world (3, as shares of the subject's distance), and the logarithm of the focal length (1).
+The unknowns of a frame are three blocks: "turn", a small one of the camera about its own axes (radians); "shift", of
+its position in the world (as shares of the subject's distance); and "log_focal", the logarithm of the focal length.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from jaxtyping import Float
 
 from understudy.cinematography.body_proxy import StandIn
 from understudy.geometry.rotations import cross_matrix
+from understudy.solvers.residuals import Derivatives
 
 __all__ = ["UNKNOWNS", "Picture", "View", "picture_of"]
 
-UNKNOWNS = 7
+UNKNOWNS = {"turn": 3, "shift": 3, "log_focal": 1}
+"""The blocks and their sizes."""
 _EXTENTS = 4
 _SOFTNESS = 0.012
 """Over which share of the actor's height the extents are smooth."""
@@ -43,12 +45,14 @@ class Picture:
     """The joints, then the two soles."""
     points_seen: Float[np.ndarray, "time point"]
     """1 in front of the camera, else 0."""
-    by_points: Float[np.ndarray, "time point 2 7"]
+    by_points: Derivatives
+    """Of `points_px`, by each block: "time point 2 size"."""
     outline_px: Float[np.ndarray, "time 6"]
     """Left, top, right, bottom, and the middle (x, y) of the surface."""
     outline_seen: Float[np.ndarray, " time"]
     """1 where the whole body is in front of the camera."""
-    by_outline: Float[np.ndarray, "time 6 7"]
+    by_outline: Derivatives
+    """Of `outline_px`, by each block: "time 6 size"."""
     box_px: Float[np.ndarray, "time 4"]
     """Left, top, right, bottom: exact, where the outline is smooth."""
 
@@ -59,15 +63,17 @@ def picture_of(body: StandIn, view: View, height_px: Float[np.ndarray, " time"] 
     points = np.concatenate([body.joints, body.soles], 1)
     pixels = np.empty((time, points.shape[1], 2))
     seen = np.empty((time, points.shape[1]))
-    by_points = np.empty((time, points.shape[1], 2, UNKNOWNS))
+    by_points = {name: np.empty((time, points.shape[1], 2, size)) for name, size in UNKNOWNS.items()}
     outline, outline_seen = np.empty((time, 6)), np.empty(time)
-    by_outline, box = np.empty((time, 6, UNKNOWNS)), np.empty((time, 4))
+    by_outline, box = {name: np.empty((time, 6, size)) for name, size in UNKNOWNS.items()}, np.empty((time, 4))
     for start in range(0, time, _FRAMES_AT_ONCE):
         span = slice(start, start + _FRAMES_AT_ONCE)
-        pixels[span], seen[span], by_points[span] = _projected(points[span], view, span)
+        pixels[span], seen[span], by_joints = _projected(points[span], view, span)
         surface, surface_seen, by_surface = _projected(body.surface[span], view, span)
         height = np.ptp(surface[..., 1], axis=1) if height_px is None else height_px[span]
-        outline[span], by_outline[span] = _outline(surface, by_surface, np.maximum(height, 1.0))
+        outline[span], by_edge = _outline(surface, by_surface, np.maximum(height, 1.0))
+        for name in UNKNOWNS:
+            by_points[name][span], by_outline[name][span] = by_joints[name], by_edge[name]
         outline_seen[span] = surface_seen.min(1)
         box[span] = np.concatenate([surface.min(1), surface.max(1)], 1)
     return Picture(pixels, seen, by_points, outline, outline_seen, by_outline, box)
@@ -75,7 +81,7 @@ def picture_of(body: StandIn, view: View, height_px: Float[np.ndarray, " time"] 
 
 def _projected(
     points: Float[np.ndarray, "time point 3"], view: View, span: slice
-) -> tuple[Float[np.ndarray, "time point 2"], Float[np.ndarray, "time point"], Float[np.ndarray, "time point 2 7"]]:
+) -> tuple[Float[np.ndarray, "time point 2"], Float[np.ndarray, "time point"], Derivatives]:
     """Pixels, whether in front of the camera, and derivatives.
 
     With p = Rᵀ (X − c): a turn w of the camera about its axes moves p by p × w, a shift d of its position by −Rᵀ d.
@@ -89,21 +95,22 @@ def _projected(
     by_p = np.zeros((*p.shape[:2], 2, 3))
     by_p[..., 0, 0], by_p[..., 1, 1] = focal[:, None, 0] / z, focal[:, None, 1] / z
     by_p[..., 2] = -share * focal[:, None] / z[..., None] * seen[..., None]
-    derivative = np.empty((*p.shape[:2], 2, UNKNOWNS))
-    derivative[..., :3] = by_p @ cross_matrix(p)
-    derivative[..., 3:6] = -view.distance_m * by_p @ np.swapaxes(R, 1, 2)[:, None]
-    derivative[..., 6] = pixels - centre[:, None]
-    return pixels, seen.astype(np.float64), derivative
+    derivatives = {
+        "turn": by_p @ cross_matrix(p),
+        "shift": -view.distance_m * by_p @ np.swapaxes(R, 1, 2)[:, None],
+        "log_focal": (pixels - centre[:, None])[..., None],
+    }
+    return pixels, seen.astype(np.float64), derivatives
 
 
 def _outline(
     pixels: Float[np.ndarray, "time point 2"],
-    derivative: Float[np.ndarray, "time point 2 7"],
+    derivatives: Derivatives,
     height_px: Float[np.ndarray, " time"],
-) -> tuple[Float[np.ndarray, "time 6"], Float[np.ndarray, "time 6 7"]]:
+) -> tuple[Float[np.ndarray, "time 6"], Derivatives]:
     """Soft extents (a logarithm of a sum of exponentials) and the middle, with derivatives."""
     outline = np.empty((len(pixels), 6))
-    by_outline = np.empty((len(pixels), 6, UNKNOWNS))
+    by_outline = {name: np.empty((len(pixels), 6, size)) for name, size in UNKNOWNS.items()}
     softness = (_SOFTNESS * height_px)[:, None]
     for side in range(_EXTENTS):
         axis, sign = side % 2, -1.0 if side < 2 else 1.0
@@ -112,7 +119,9 @@ def _outline(
         weight = np.exp(value - most)
         total = weight.sum(1, keepdims=True)
         outline[:, side] = (sign * softness * (most + np.log(total)))[:, 0]
-        by_outline[:, side] = np.einsum("tp,tpk->tk", weight / total, derivative[:, :, axis])
+        for name, derivative in derivatives.items():
+            by_outline[name][:, side] = np.einsum("tp,tpk->tk", weight / total, derivative[:, :, axis])
     outline[:, 4:] = pixels.mean(1)
-    by_outline[:, 4:] = derivative.mean(1)
+    for name, derivative in derivatives.items():
+        by_outline[name][:, 4:] = derivative.mean(1)
     return outline, by_outline

@@ -10,9 +10,10 @@ from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
 from understudy.decompose.body.pose_state import JOINT, BodyPoints, Pose
-from understudy.decompose.body.terms import Observations, robust
+from understudy.decompose.body.terms import Observations
 from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
+from understudy.solvers.losses import cauchy
 
 __all__ = ["exchange_sides", "observe", "start_pose"]
 
@@ -261,8 +262,8 @@ def exchange_sides(
         costs = []
         for taken in (both, other):
             off = (body_px[:, both] - seen.landmarks_px[:, taken]) / sigma_px[:, None, None]
-            squared, _ = robust((off**2).sum(-1), "cauchy", kernel_scale)
-            costs.append((seen.trust[:, taken] * squared).sum(1))
+            loss, _ = cauchy(kernel_scale).weighed((off**2).sum(-1))
+            costs.append((seen.trust[:, taken] * loss).sum(1))
         wrong = np.flatnonzero(costs[1] < costs[0] - SWAP_GAIN)
         order[wrong[:, None], both] = other
         swaps += len(wrong)

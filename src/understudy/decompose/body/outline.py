@@ -19,9 +19,11 @@ from scipy.sparse.linalg import factorized
 
 from understudy.body.model import SEGMENTS, BodyModel
 from understudy.decompose.body.pose_state import PlacedBody, turned_jacobian
-from understudy.decompose.body.terms import Linearised, Observations, Rows, State, shared_zeros
+from understudy.decompose.body.terms import Linearised, Observations, State
 from understudy.geometry.rigid import transform_from
 from understudy.io.video.streams import read_video
+from understudy.solvers.losses import cauchy
+from understudy.solvers.residuals import FrameResiduals
 
 __all__ = ["Outline", "OutlineConfig", "Surface", "find_outline", "fit_surface", "outline_rows", "read_masks"]
 
@@ -164,7 +166,9 @@ def find_outline(
     return Outline(joint, offset_m, across, edge_px, weight)
 
 
-def outline_rows(seen: Observations, state: State, lin: Linearised, outline: Outline, config: OutlineConfig) -> Rows:
+def outline_rows(
+    seen: Observations, state: State, lin: Linearised, outline: Outline, config: OutlineConfig
+) -> FrameResiduals:
     """Points of the outline should lie on the mask's edge; along it they may slide."""
     frame = np.arange(len(seen))[:, None]
     R, p = lin.placed.R_world_joint[frame, outline.joint], lin.placed.joints_m[frame, outline.joint]
@@ -179,11 +183,10 @@ def outline_rows(seen: Observations, state: State, lin: Linearised, outline: Out
     per_camera = np.concatenate([outline.across * focal, -(outline.across * focal * flat).sum(-1, keepdims=True)], -1)
     d_point = (per_camera / (z * sigma)[..., None]) @ seen.R_camera_world
     d_pose = np.einsum("tni,tnif->tnf", d_point, turned_jacobian(lin.placed, points, outline.joint))
-    d_shared = shared_zeros(lin, residual.shape[1], 1)
     # The surface is held: of what all frames share, only the scale of the camera's path matters.
-    scale = np.exp(state.log_scale)
-    d_shared[:, :, 0, lin.d_shape.shape[-1]] = -scale * np.einsum("tni,ti->tn", d_point, seen.camera_position)
-    return Rows(residual[..., None], d_pose[:, :, None], d_shared, outline.weight, "cauchy", 2.0)
+    d_log_scale = -np.exp(state.log_scale) * np.einsum("tni,ti->tn", d_point, seen.camera_position)
+    derivatives = {"pose": d_pose[:, :, None], "log_scale": d_log_scale[..., None, None]}
+    return FrameResiduals(residual[..., None], derivatives, outline.weight, cauchy(2.0))
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,20 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float
 
-from understudy.decompose.body.pose_state import FREEDOM_NAMES, JOINT, POINT, Pose, freedom
+from understudy.decompose.body.pose_state import FREEDOM_NAMES, FREEDOMS, JOINT, POINT, Pose, freedom
 from understudy.decompose.body.terms import (
-    EXTRA,
     FEET,
     Linearised,
     Observations,
-    Rows,
     SetGround,
     State,
     Support,
     TermConfig,
     ground_axes,
-    shared_zeros,
 )
 from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
+from understudy.solvers.losses import cauchy
+from understudy.solvers.residuals import FrameResiduals, SharedResiduals
 
 __all__ = ["FOREARM_SHARE", "HABITS", "SWING_SHARE", "arm_swing", "balance", "pose_prior", "shared_priors", "upright"]
 
@@ -40,25 +39,24 @@ def _horizontal(
     sigma_m: float,
     weight: Float[np.ndarray, " time"],
     kernel_scale: float,
-) -> Rows:
-    """Rows that want a sum of points (whose factors add to zero) to be vertical."""
+) -> FrameResiduals:
+    """Residuals that want a sum of points (whose factors add to zero) to be vertical."""
     across = ground_axes(state.up)
     span = np.einsum("tp,tpi->ti", mixture, lin.placed.points_m)
     used = np.flatnonzero(mixture.any(0))
     d_span = np.einsum("tp,tpif->tif", mixture[:, used], lin.d_pose[:, used])
     d_shape = np.einsum("tp,tpik->tik", mixture[:, used], lin.d_shape[:, used])
-    components = d_shape.shape[-1]
-    d_shared = shared_zeros(lin, 1, 2)
-    d_shared[:, 0, :, :components] = across @ d_shape
-    # Turning `up` by a towards its first axis takes a · (span · up) off the part along that axis.
-    d_shared[:, 0, 0, components + 2] = d_shared[:, 0, 1, components + 3] = -(span @ state.up)
+    # Turning `up` by a towards one of its axes takes a · (span · up) off the part along that axis.
+    derivatives = {
+        "pose": (across @ d_span)[:, None] / sigma_m,
+        "shape": (across @ d_shape)[:, None] / sigma_m,
+        "up": (-(span @ state.up)[:, None, None] * np.eye(2))[:, None] / sigma_m,
+    }
     residual = (span @ across.T)[:, None] / sigma_m
-    return Rows(
-        residual, (across @ d_span)[:, None] / sigma_m, d_shared / sigma_m, weight[:, None], "cauchy", kernel_scale
-    )
+    return FrameResiduals(residual, derivatives, weight[:, None], cauchy(kernel_scale))
 
 
-def upright(state: State, lin: Linearised, config: TermConfig) -> list[Rows]:
+def upright(state: State, lin: Linearised, config: TermConfig) -> list[FrameResiduals]:
     """Over the whole shot, torsos point up and hips are above the ankles' middle."""
     points = lin.placed.points_m
     time = len(points)
@@ -74,7 +72,7 @@ def upright(state: State, lin: Linearised, config: TermConfig) -> list[Rows]:
     return terms
 
 
-def balance(state: State, lin: Linearised, support: Support, config: TermConfig) -> Rows:
+def balance(state: State, lin: Linearised, support: Support, config: TermConfig) -> FrameResiduals:
     """Who stands still has the body's weight above the feet."""
     mixture = np.zeros(lin.placed.points_m.shape[:2])
     mixture[:, POINT["Hips"]], mixture[:, POINT["Spine2"]] = 0.6, 0.4
@@ -97,7 +95,7 @@ _SWINGS = (
 """Bones and factors; their leans forwards, as sines, times these add up to a number."""
 
 
-def arm_swing(state: State, lin: Linearised, config: TermConfig) -> Rows:
+def arm_swing(state: State, lin: Linearised, config: TermConfig) -> FrameResiduals:
     """Arms that hang swing against the leg on their side, forearms ahead; over legs that stand they hang down.
 
     The landmark model does not see this in people who walk towards the camera or away from it.
@@ -121,11 +119,10 @@ def arm_swing(state: State, lin: Linearised, config: TermConfig) -> Rows:
     used = np.flatnonzero(mixture.any((0, 1)))
     d_pose = np.einsum("tnp,tpif,ti->tnf", mixture[:, :, used], lin.d_pose[:, used], forward)
     d_shape = np.einsum("tnp,tpik,ti->tnk", mixture[:, :, used], lin.d_shape[:, used], forward)
-    d_shared = shared_zeros(lin, rows, 1)
-    d_shared[:, :, 0, : d_shape.shape[-1]] = d_shape
     residual = (np.einsum("tni,ti->tn", span, forward) - lean)[..., None]
     sigma = config.swing_sigma
-    return Rows(residual / sigma, d_pose[:, :, None] / sigma, d_shared / sigma, weight, "cauchy", 2.0)
+    derivatives = {"pose": d_pose[:, :, None] / sigma, "shape": d_shape[:, :, None] / sigma}
+    return FrameResiduals(residual / sigma, derivatives, weight, cauchy(2.0))
 
 
 # Joint, mean turn from the T-pose, spread of the turn about each axis, and its limits: radians, of the left side.
@@ -162,6 +159,8 @@ def _habits() -> tuple[np.ndarray, ...]:
 
 
 _HABIT_JOINTS, _HABIT_MEAN, _HABIT_SPREAD, _HABIT_LOW, _HABIT_HIGH, _HABIT_COLUMNS = _habits()
+_LIMIT_SIGMA = 0.1
+"""Radians by which a joint may be beyond its limits."""
 _SHARED_BY = np.where(JOINT["Spine"] == _HABIT_JOINTS, 3.0, np.where(JOINT["Neck"] == _HABIT_JOINTS, 2.0, 1.0))
 
 
@@ -180,23 +179,20 @@ def _habit_turns(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     return v, D
 
 
-def pose_prior(state: State, config: TermConfig) -> list[Rows]:
+def pose_prior(state: State, config: TermConfig) -> tuple[FrameResiduals, FrameResiduals]:
     """Joints should stay near how people hold them, and within what joints can do."""
     v, D = _habit_turns(state.pose)
-    beyond = np.minimum(v - _HABIT_LOW, 0.0) + np.maximum(v - _HABIT_HIGH, 0.0)
+    d_pose = np.zeros((*v.shape, FREEDOMS))
+    joint, axis = np.nonzero(_HABIT_COLUMNS >= 0)
+    d_pose[:, joint, :, _HABIT_COLUMNS[joint, axis]] = D[:, joint, :, axis]
     scale = config.prior_weight / _HABIT_SPREAD
-    ones = np.ones((len(v), 1))
-    terms = []
-    for row, columns in enumerate(_HABIT_COLUMNS):
-        k = np.flatnonzero(columns >= 0)
-        freedoms = slice(int(columns[k[0]]), int(columns[k[-1]]) + 1)
-        own = slice(row, row + 1)
-        d_pose = D[:, own, :, k[0] : k[-1] + 1]
-        terms.append(Rows(v[:, own] * scale[row], d_pose * scale[row][:, None], None, ones, "cauchy", 2.0, freedoms))
-        active = beyond[:, own] != 0
-        if active.any():
-            terms.append(Rows(beyond[:, own] / 0.1, d_pose * active[..., None] / 0.1, None, ones, freedoms=freedoms))
-    return terms
+    near = FrameResiduals(v * scale, {"pose": d_pose * scale[..., None]}, np.ones(v.shape[:2]), cauchy(2.0))
+    beyond = np.minimum(v - _HABIT_LOW, 0.0) + np.maximum(v - _HABIT_HIGH, 0.0)
+    active = beyond != 0
+    within = FrameResiduals(
+        beyond / _LIMIT_SIGMA, {"pose": d_pose * active[..., None] / _LIMIT_SIGMA}, active.any(-1).astype(np.float64)
+    )
+    return near, within
 
 
 def shared_priors(
@@ -206,36 +202,30 @@ def shared_priors(
     height_slope: Float[np.ndarray, " component"],
     ground: SetGround | None,
     config: TermConfig,
-) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "row shared"]]:
-    """Residuals of what all frames share: shape, height, lean of the landmark model, level camera, the set's ground."""
-    count = len(state.shape)
-    total = count + len(EXTRA)
+) -> list[SharedResiduals]:
+    """What all frames share: shape, height, lean of the landmark model, level camera, the set's ground."""
     time = len(seen)
-    residuals, rows = [], []
-
-    def add(residual: Float[np.ndarray, " n"], columns: list[int], d: np.ndarray) -> None:
-        row = np.zeros((len(residual), total))
-        row[:, columns] = d
-        residuals.append(residual)
-        rows.append(row)
-
     often = np.sqrt(_repeats(time))
     off = state.shape - expected_shape
-    add(often * off / config.shape_sigma, list(range(count)), often * np.eye(count) / config.shape_sigma)
     tall = often / config.height_sigma_m
-    add(np.array([tall * (height_slope @ off)]), list(range(count)), tall * height_slope[None])
     lean = often / config.tilt_sigma
-    add(np.array([lean * state.depth_tilt]), [count + 1], np.array([[lean]]))
+    priors = [
+        SharedResiduals(often * off / config.shape_sigma, {"shape": often * np.eye(len(off)) / config.shape_sigma}),
+        SharedResiduals(np.array([tall * (height_slope @ off)]), {"shape": tall * height_slope[None]}),
+        SharedResiduals(np.array([lean * state.depth_tilt]), {"depth_tilt": np.array([[lean]])}),
+    ]
     across = ground_axes(state.up)
     for axis, sigma in ((0, config.roll_sigma), (2, config.pitch_sigma)):
         directions = seen.R_camera_world[:, axis]
         weight = np.sqrt(_repeats(time) / time) / sigma
-        add(weight * (directions @ state.up), [count + 2, count + 3], weight * (directions @ across.T))
+        priors.append(SharedResiduals(weight * (directions @ state.up), {"up": weight * (directions @ across.T)}))
     if ground is not None:
         certain = often / ground.log_scale_sigma
-        add(np.array([certain * (state.log_scale - ground.log_scale)]), [count], np.array([[certain]]))
+        off_scale = np.array([certain * (state.log_scale - ground.log_scale)])
+        priors.append(SharedResiduals(off_scale, {"log_scale": np.array([[certain]])}))
         if ground.up is not None:
             steep = often / config.set_up_sigma
             # The part of the points' up across ours; turning ours by a takes off a.
-            add(steep * (across @ ground.up), [count + 2, count + 3], -steep * (state.up @ ground.up) * np.eye(2))
-    return np.concatenate(residuals), np.concatenate(rows)
+            by_up = -steep * float(state.up @ ground.up) * np.eye(2)
+            priors.append(SharedResiduals(steep * (across @ ground.up), {"up": by_up}))
+    return priors

@@ -1,11 +1,10 @@
-"""What a fitted body should do: one small function per term, each giving residuals and their Jacobians.
+"""What a fitted body should do: one small function per term, each giving residuals and their derivatives.
 
-A residual of one is one standard deviation: weights are the `*_sigma` of `TermConfig`. Terms of one frame give `Rows`;
-terms between neighbouring frames give `Stencil`s: sums of a few frames' points with fixed factors.
+A residual of one is one standard deviation: weights are the `*_sigma` of `TermConfig`. The unknowns have names: "pose"
+of every frame, and what all frames share ("shape", "log_scale", "depth_tilt", "up", "ground_height"; see `State`).
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -23,17 +22,16 @@ from understudy.decompose.body.pose_state import (
     shape_jacobian,
 )
 from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
+from understudy.solvers.losses import Loss, cauchy
+from understudy.solvers.residuals import FrameResiduals
+from understudy.solvers.unknowns import Step
 
 __all__ = [
-    "EXTRA",
     "FEET",
-    "Kernel",
     "Linearised",
     "Observations",
-    "Rows",
     "SetGround",
     "State",
-    "Stencil",
     "Support",
     "TermConfig",
     "accelerations",
@@ -44,13 +42,11 @@ __all__ = [
     "linearise",
     "project_landmarks",
     "reprojections",
-    "robust",
-    "shared_zeros",
+    "shared_sizes",
 ]
 
-Kernel = Literal["square", "cauchy"]
-EXTRA = ("log_scale", "depth_tilt", "up_a", "up_b", "ground_height")
-"""Unknowns that all frames share besides the shape, in the order in which they follow it."""
+_MAX_TURN = 0.5
+"""Radians by which one step may turn a joint: beyond, the linear model of a turn says little."""
 
 
 @dataclass(frozen=True)
@@ -167,21 +163,25 @@ class State:
         pose = replace(self.pose, root_m=self.pose.root_m + change * camera_position)
         return replace(self, pose=pose, log_scale=log_scale)
 
-    def moved(self, step: Float[np.ndarray, "time freedom"], shared: Float[np.ndarray, " shared"]) -> "State":
-        """This state, changed."""
-        count = len(self.shape)
-        log_scale, tilt, a, b, height = shared[count:]
-        across = ground_axes(self.up)
-        up = self.up + a * across[0] + b * across[1]
+    def moved(self, step: Step) -> "State":
+        """This state after a step of the unknowns; `up` moves along its `ground_axes`."""
+        pose = step["pose"].copy()
+        pose[:, 3:] = np.clip(pose[:, 3:], -_MAX_TURN, _MAX_TURN)
+        up = self.up + step["up"] @ ground_axes(self.up)
         return State(
-            self.pose.moved(step),
-            self.shape + shared[:count],
-            self.log_scale + float(log_scale),
-            self.depth_tilt + float(tilt),
+            self.pose.moved(pose),
+            self.shape + step["shape"],
+            self.log_scale + float(step["log_scale"][0]),
+            self.depth_tilt + float(step["depth_tilt"][0]),
             up / np.linalg.norm(up),
-            self.ground_height + float(height),
+            self.ground_height + float(step["ground_height"][0]),
             self.pivot,
         )
+
+
+def shared_sizes(components: int) -> dict[str, int]:
+    """The unknowns that all frames share."""
+    return {"shape": components, "log_scale": 1, "depth_tilt": 1, "up": 2, "ground_height": 1}
 
 
 def ground_axes(up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "2 3"]:
@@ -199,56 +199,11 @@ class Linearised:
     d_pose: Float[np.ndarray, "time point 3 freedom"]
     d_shape: Float[np.ndarray, "time point 3 component"]
 
-    @property
-    def shared(self) -> int:
-        """How many unknowns all frames share."""
-        return self.d_shape.shape[-1] + len(EXTRA)
-
 
 def linearise(points: BodyPoints, state: State) -> Linearised:
     """Place the body and all its derivatives."""
     placed = place(points, state.pose, state.shape)
     return Linearised(placed, pose_jacobian(points, placed), shape_jacobian(points, placed))
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Residuals of single frames; the parts of one row are weighed together by the kernel."""
-
-    residual: Float[np.ndarray, "time row part"]
-    d_pose: Float[np.ndarray, "time row part some"]
-    """By the freedoms in `freedoms`; the others do not matter to these rows."""
-    d_shared: Float[np.ndarray, "time row part shared"] | None
-    weight: Float[np.ndarray, "time row"]
-    kernel: Kernel = "square"
-    kernel_scale: float = 1.0
-    freedoms: slice = field(default_factory=lambda: slice(None))
-
-
-@dataclass(frozen=True)
-class Stencil:
-    """Residuals Σ factor[k] · point[t + k] · scale, for each t and each of `points`."""
-
-    points: Int[np.ndarray, " n"]
-    factors: tuple[float, ...]
-    scale: Float[np.ndarray, " n"]
-    weight: Float[np.ndarray, "window n"]
-    kernel: Kernel = "square"
-    kernel_scale: float = 1.0
-
-
-def robust(
-    squared: Float[np.ndarray, "..."], kernel: Kernel, scale: float
-) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Cost and weight of squared residuals. Cauchy: Black and Anandan 1996; weights after Triggs et al. 1999."""
-    if kernel == "square":
-        return squared, np.ones_like(squared)
-    share = squared / scale**2
-    return scale**2 * np.log1p(share), 1.0 / (1.0 + share)
-
-
-def shared_zeros(lin: Linearised, rows: int, parts: int) -> np.ndarray:
-    return np.zeros((len(lin.placed.points_m), rows, parts, lin.shared))
 
 
 def project_landmarks(
@@ -261,7 +216,7 @@ def project_landmarks(
     return camera[..., :2] / z[..., None] * seen.K[:, None, [0, 1], [0, 1]] + seen.K[:, None, :2, 2], z
 
 
-def reprojections(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> Rows:
+def reprojections(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> FrameResiduals:
     """Landmarks should stand where the picture shows them."""
     count = len(LANDMARKS)
     scale = np.exp(state.log_scale)
@@ -277,14 +232,15 @@ def reprojections(seen: Observations, state: State, lin: Linearised, config: Ter
     d_camera[..., 2] = -flat
     d_camera *= (focal / (z[..., None] * sigma))[..., None]
     d_point = d_camera @ R[:, None]
-    d_shared = shared_zeros(lin, count, 2)
-    components = lin.d_shape.shape[-1]
-    d_shared[..., :components] = d_point @ lin.d_shape[:, :count]
-    d_shared[..., components] = -scale * np.einsum("tpij,tj->tpi", d_point, seen.camera_position)
-    return Rows(residual, d_point @ lin.d_pose[:, :count], d_shared, seen.trust, "cauchy", config.pixel_kernel)
+    derivatives = {
+        "pose": d_point @ lin.d_pose[:, :count],
+        "shape": d_point @ lin.d_shape[:, :count],
+        "log_scale": -scale * np.einsum("tpij,tj->tpi", d_point, seen.camera_position)[..., None],
+    }
+    return FrameResiduals(residual, derivatives, seen.trust, cauchy(config.pixel_kernel))
 
 
-def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> Rows:
+def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermConfig) -> FrameResiduals:
     """Bones should point towards or away from the camera as the landmark model guesses, up to a common lean."""
     count = len(LANDMARKS)
     root = lin.placed.joints_m[:, 0]
@@ -300,9 +256,8 @@ def bone_depths(seen: Observations, state: State, lin: Linearised, config: TermC
     # The length changes with the shape only, and little: it is held.
     along = np.einsum("tpif,ti->tpf", lin.d_pose[:, :count], ray)
     d_pose = (BONE_MATRIX @ along) / (length * sigma)[..., None]
-    d_shared = shared_zeros(lin, len(BONES), 1)
-    d_shared[:, :, 0, lin.d_shape.shape[-1] + 1] = -seen.bone_drop / sigma
-    return Rows(residual[..., None], d_pose[:, :, None], d_shared, seen.bone_trust, "cauchy", 1.0)
+    derivatives = {"pose": d_pose[:, :, None], "depth_tilt": (-seen.bone_drop / sigma)[..., None, None]}
+    return FrameResiduals(residual[..., None], derivatives, seen.bone_trust, cauchy(1.0))
 
 
 _ACCELERATION = {
@@ -313,49 +268,63 @@ _ACCELERATION = {
 """Usual accelerations of points of the body, in m/s²; bursts of many times this (serves, steps) are let through."""
 
 
-def accelerations(seen: Observations, config: TermConfig) -> Stencil:
-    """Points should change their speed no more than bodies do; bursts are let through."""
-    names, usual = [], []
+def _accelerating() -> tuple[Int[np.ndarray, " point"], Float[np.ndarray, " point"]]:
+    """The points whose accelerations are known, of both sides, and these."""
+    points, usual = [], []
     for name, value in _ACCELERATION.items():
         both = [name] if name in POINT else [f"{side}{name}" for side in ("left_", "right_", "Left", "Right")]
-        both = [each for each in both if each in POINT]
-        names += both
-        usual += [value] * len(both)
-    return Stencil(
-        points=np.array([POINT[name] for name in names]),
-        factors=(1.0, -2.0, 1.0),
-        scale=seen.frame_rate**2 / (np.array(usual) * config.acceleration),
-        weight=np.ones((max(len(seen) - 2, 0), len(names))),
-        kernel="cauchy",
-        kernel_scale=config.acceleration_kernel,
-    )
+        found = [POINT[each] for each in both if each in POINT]
+        points += found
+        usual += [value] * len(found)
+    return np.array(points), np.array(usual)
 
 
-def foot_speeds(seen: Observations, planted: Float[np.ndarray, "time sole"], config: TermConfig) -> Stencil:
+_ACCELERATING, _USUAL_ACCELERATION = _accelerating()
+
+
+def accelerations(seen: Observations, lin: Linearised, config: TermConfig) -> FrameResiduals:
+    """Points should change their speed no more than bodies do; bursts are let through."""
+    scale = seen.frame_rate**2 / (_USUAL_ACCELERATION * config.acceleration)
+    weight = np.ones((max(len(seen) - 2, 0), len(scale)))
+    loss = cauchy(config.acceleration_kernel)
+    return _point_differences(lin, _ACCELERATING, scale, weight, loss, (1.0, -2.0, 1.0))
+
+
+def foot_speeds(
+    seen: Observations, lin: Linearised, planted: Float[np.ndarray, "time sole"], config: TermConfig
+) -> FrameResiduals:
     """Standing feet should stay where they are; `planted` is 0 … 1 for each of SOLES."""
-    return Stencil(
-        points=np.array([POINT[name] for name in SOLES]),
-        factors=(-1.0, 1.0),
-        scale=np.full(len(SOLES), seen.frame_rate / config.speed_sigma),
-        weight=np.minimum(planted[1:], planted[:-1]),
-        kernel="cauchy",
-        kernel_scale=2.0,
-    )
+    scale = np.full(len(FEET), seen.frame_rate / config.speed_sigma)
+    return _point_differences(lin, FEET, scale, np.minimum(planted[1:], planted[:-1]), cauchy(2.0), (-1.0, 1.0))
 
 
-def _ground_derivatives(
-    state: State, lin: Linearised, which: Int[np.ndarray, " row"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Heights of points above the ground, and how they change."""
+def _point_differences(
+    lin: Linearised,
+    which: Int[np.ndarray, " row"],
+    scale: Float[np.ndarray, " row"],
+    weight: Float[np.ndarray, "window row"],
+    loss: Loss,
+    factors: tuple[float, ...],
+) -> FrameResiduals:
+    """Residuals between neighbouring frames of some points, each times its scale."""
+    each = scale[:, None, None]
+    derivatives = {"pose": lin.d_pose[:, which] * each, "shape": lin.d_shape[:, which] * each}
+    return FrameResiduals(lin.placed.points_m[:, which] * scale[:, None], derivatives, weight, loss, factors)
+
+
+def _heights(
+    state: State, lin: Linearised, which: Int[np.ndarray, " row"], sigma_m: float
+) -> tuple[Float[np.ndarray, "time row"], dict[str, np.ndarray]]:
+    """Heights of points above the ground in metres, and their derivatives in units of `sigma_m`."""
     points = lin.placed.points_m[:, which]
     height = (points - state.pivot) @ state.up - state.ground_height
-    d_pose = np.einsum("tpif,i->tpf", lin.d_pose[:, which], state.up)
-    d_shared = shared_zeros(lin, len(which), 1)
-    components = lin.d_shape.shape[-1]
-    d_shared[:, :, 0, :components] = np.einsum("tpik,i->tpk", lin.d_shape[:, which], state.up)
-    d_shared[:, :, 0, components + 2 : components + 4] = (points - state.pivot) @ ground_axes(state.up).T
-    d_shared[:, :, 0, components + 4] = -1.0
-    return height, d_pose, d_shared
+    by = {
+        "pose": np.einsum("tpif,i->tpf", lin.d_pose[:, which], state.up),
+        "shape": np.einsum("tpik,i->tpk", lin.d_shape[:, which], state.up),
+        "up": (points - state.pivot) @ ground_axes(state.up).T,
+        "ground_height": np.full((*height.shape, 1), -1.0),
+    }
+    return height, {name: derivative[:, :, None] / sigma_m for name, derivative in by.items()}
 
 
 FEET = np.array([POINT[name] for name in SOLES])
@@ -366,18 +335,11 @@ _CLEARANCE = np.array([0.0 if POINTS[p] in SOLES else 0.04 for p in _ABOVE])
 
 def ground_contacts(
     state: State, lin: Linearised, planted: Float[np.ndarray, "time sole"], config: TermConfig
-) -> tuple[Rows, Rows]:
+) -> tuple[FrameResiduals, FrameResiduals]:
     """Standing soles should be on the ground; nothing should be below it."""
-    height, d_pose, d_shared = _ground_derivatives(state, lin, FEET)
-    sigma = config.contact_sigma_m
-    standing = Rows((height / sigma)[..., None], (d_pose / sigma)[:, :, None], d_shared / sigma, planted, "cauchy", 2.0)
-    height, d_pose, d_shared = _ground_derivatives(state, lin, np.array(_ABOVE))
-    short = height - _CLEARANCE
-    sigma = config.below_sigma_m
-    below = Rows(
-        (np.minimum(short, 0.0) / sigma)[..., None],
-        (d_pose / sigma)[:, :, None],
-        d_shared / sigma,
-        (short < 0).astype(np.float64),
-    )
+    height, derivatives = _heights(state, lin, FEET, config.contact_sigma_m)
+    standing = FrameResiduals((height / config.contact_sigma_m)[..., None], derivatives, planted, cauchy(2.0))
+    height, derivatives = _heights(state, lin, np.array(_ABOVE), config.below_sigma_m)
+    short = np.minimum(height - _CLEARANCE, 0.0)
+    below = FrameResiduals((short / config.below_sigma_m)[..., None], derivatives, (short < 0).astype(np.float64))
     return standing, below

@@ -19,14 +19,10 @@ from understudy.decompose.body.outline import (
     outline_rows,
     read_masks,
 )
-from understudy.decompose.body.pose_state import POINT, SOLES, BodyPoints, PlacedBody, place
+from understudy.decompose.body.pose_state import FREEDOMS, POINT, SOLES, BodyPoints, PlacedBody, place
 from understudy.decompose.body.priors import arm_swing, balance, pose_prior, shared_priors, upright
-from understudy.decompose.body.solver import Objective, minimise
 from understudy.decompose.body.terms import (
-    EXTRA,
-    Linearised,
     Observations,
-    Rows,
     SetGround,
     State,
     Support,
@@ -35,8 +31,10 @@ from understudy.decompose.body.terms import (
     bone_depths,
     foot_speeds,
     ground_contacts,
+    linearise,
     project_landmarks,
     reprojections,
+    shared_sizes,
 )
 from understudy.decompose.body.world_frame import (
     T_WORLD_CAMERA,
@@ -47,8 +45,14 @@ from understudy.decompose.body.world_frame import (
     standing_feet,
     start_scale,
 )
+from understudy.solvers.levenberg_marquardt import LevenbergMarquardt, minimise
+from understudy.solvers.residuals import Residuals
+from understudy.solvers.unknowns import Unknowns
 
 __all__ = ["BodyFitConfig", "BodyProblem", "WindowFit", "fit_window"]
+
+_TOLERANCE = 1e-3
+"""Share of the cost below which a step's gain is not worth the next: terms change more from round to round."""
 
 
 @dataclass(frozen=True)
@@ -242,32 +246,29 @@ def _solve(
 ) -> State:
     """A better state under all terms: without a ground where `support` is None; `shared`: all unknowns may change."""
 
-    def rows(state: State, lin: Linearised) -> list[Rows]:
-        result = [
+    def residuals(state: State) -> list[Residuals]:
+        lin = linearise(problem.points, state)
+        result: list[Residuals] = [
+            *shared_priors(seen, state, problem.expected_shape, problem.height_slope, ground, terms),
             reprojections(seen, state, lin, terms),
             bone_depths(seen, state, lin, terms),
             *pose_prior(state, terms),
             *upright(state, lin, terms),
             arm_swing(state, lin, terms),
+            accelerations(seen, lin, terms),
         ]
         if outline is not None:
             result.append(outline_rows(seen, state, lin, outline, problem.config.outline))
         if support is not None:
             result += ground_contacts(state, lin, support.grounded, terms)
             result.append(balance(state, lin, support, terms))
+            result.append(foot_speeds(seen, lin, support.planted, terms))
         return result
 
-    stencils = [accelerations(seen, terms)]
-    if support is not None:
-        stencils.append(foot_speeds(seen, support.planted, terms))
-    count = len(problem.expected_shape)
-    free = np.full(count + len(EXTRA), shared)
-    if ground is None:
-        free[count + EXTRA.index("log_scale")] = False
-    if support is None:
-        free[count + EXTRA.index("ground_height")] = False
-
-    def priors(state: State) -> tuple[np.ndarray, np.ndarray]:
-        return shared_priors(seen, state, problem.expected_shape, problem.height_slope, ground, terms)
-
-    return minimise(Objective(rows, stencils, priors, free), problem.points, state, iterations)[0]
+    held = shared_sizes(len(problem.expected_shape))
+    known = {"log_scale"} if ground is None else set()
+    known |= {"ground_height"} if support is None else set()
+    free = {name: held.pop(name) for name in list(held) if shared and name not in known}
+    unknowns = Unknowns(len(seen), {"pose": FREEDOMS}, free, held)
+    rule = LevenbergMarquardt(iterations, _TOLERANCE)
+    return minimise(unknowns, state, residuals, State.moved, rule).state
