@@ -22,6 +22,7 @@ from understudy.cli.console import ConsoleNarrator
 from understudy.cli.main import VERBS, main
 from understudy.io.video.streams import VideoWriter
 from understudy.io.weights import BUNDLED, PACKAGE, read_manifest, verify_bundled
+from understudy.studio import doctor
 
 SAMPLE = PACKAGE / "synthetic/films"
 
@@ -351,6 +352,22 @@ def test_the_doctor_reads_every_byte_of_the_weights(tmp_path, monkeypatch, capsy
     assert "weights.json has" in said and "install understudy again" in said
 
 
+def test_the_doctor_says_what_to_install(monkeypatch, capsys):
+    declared = ["av<20,>=16", "moderngl<6,>=5.12", "torch<3,>=2.7; extra == 'scene'", "scipy; extra == 'heic'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: declared)
+    versions = {"moderngl": "4.0", "av": None, "torch": None}
+    installed = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda package: versions.get(package, installed(package)))
+    monkeypatch.setattr(doctor, "verify_weights", lambda name: [])
+    assert main(["doctor"]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"understudy {understudy.__version__}" in said
+    assert "needs package av: pip install 'av<20,>=16'" in said
+    assert "needs package moderngl, here is 4.0: pip install 'moderngl<6,>=5.12'" in said
+    assert re.search(r"optional extra scene: [^:]*needs torch: pip install 'understudy\[scene\]'", said)
+    assert re.search(r"ready extra heic: [^:]*scipy \d", said)
+
+
 @pytest.mark.parametrize(("driver", "platform", "option"), [(False, "linux", True), (True, "linux", False)])
 def test_what_to_install_for_pytorch(driver, platform, option, monkeypatch, capsys):
     monkeypatch.setattr("understudy.cli.require_torch.find_spec", lambda name: None)
@@ -358,4 +375,4 @@ def test_what_to_install_for_pytorch(driver, platform, option, monkeypatch, caps
     monkeypatch.setattr("understudy.cli.require_torch.sys.platform", platform)
     assert main(["shoot", "--set", "a"]) == 3
     said = capsys.readouterr().err
-    assert "pip install torch accelerate" in said and ("download.pytorch.org/whl/cpu" in said) == option
+    assert "pip install 'understudy[scene]'" in said and ("download.pytorch.org/whl/cpu" in said) == option

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 
 from understudy.cli.arguments import parse
 from understudy.io.weights import cache_folder
 from understudy.runtime.errors import BackendUnavailable
 
 __all__ = ["main"]
+
+MARKS = {"ready": "[green]ready   [/]", "missing": "[red]missing [/]", "optional": "[yellow]optional[/]"}
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,10 @@ def main(arguments: Sequence[str]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     missing = []
     for finding in examine():
-        mark = "[green]ready  [/]" if finding.state == "ready" else "[red]missing[/]"
-        console.print(f"{mark}  [bold]{finding.subject}[/]  {finding.detail}")
+        mark = MARKS[finding.state]
+        console.print(f"{mark}  [bold]{finding.subject}[/]  {escape(finding.detail)}")
         if finding.licence:
-            console.print(f"         [dim]licence: {finding.licence}[/]")
+            console.print(f"          [dim]licence: {finding.licence}[/]")
         if finding.state == "missing":
             missing.append(finding.subject)
     console.print(f"\ncache    {cache_folder()}")

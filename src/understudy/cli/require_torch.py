@@ -17,7 +17,7 @@ def needs_torch() -> None:
     """Raise BackendUnavailable, saying what to install, where PyTorch is absent."""
     missing = [package for package in ("torch", "accelerate") if find_spec(package) is None]
     if missing:
-        command = ["pip", "install", *missing]
+        command = ["pip", "install", "'understudy[scene]'"]
         if "torch" in missing and sys.platform == "linux" and not _has_cuda():
             command.append(CPU_WHEELS)
         raise BackendUnavailable(f"this needs {' and '.join(missing)}: {' '.join(command)}")

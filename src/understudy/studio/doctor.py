@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
+from packaging.requirements import Requirement
+
+import understudy
 from understudy.io.weights import list_weights, verify_bundled, verify_weights
 from understudy.runtime.errors import BackendUnavailable
 
@@ -54,13 +57,21 @@ BACKENDS = (
 )
 """Every backend of the default path; all may be used commercially."""
 
+EXTRAS = {
+    "scene": "films in a given set, and training the video models that make them",
+    "compressed": "rigs compressed by Draco or meshoptimizer",
+    "heic": "characters from a telephone's HEIC pictures (LGPL libraries)",
+}
+"""What `pip install 'understudy[EXTRA]'` adds."""
+
 
 @dataclass(frozen=True)
 class Finding:
     """One line of the examination."""
 
     subject: str
-    state: Literal["ready", "missing"]
+    state: Literal["ready", "missing", "optional"]
+    """Missing is what recasting needs, optional what an extra would add."""
     detail: str
     licence: str = ""
 
@@ -68,7 +79,11 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at the machine, at each backend and at every byte of the weights; nothing is fetched or changed."""
     opengl = _opengl()
-    findings = [Finding("Python", "ready", f"{platform.python_version()} on {platform.platform()}"), opengl]
+    findings = [
+        Finding(f"understudy {understudy.__version__}", "ready", ""),
+        Finding("Python", "ready", f"{platform.python_version()} on {platform.platform()}"),
+        opengl,
+    ]
     damaged = verify_bundled()
     findings.append(
         Finding(
@@ -81,10 +96,13 @@ def examine() -> list[Finding]:
     for backend in BACKENDS:
         have, lack = [], []
         for package in backend.packages:
-            try:
-                have.append(f"{package} {metadata.version(package)}")
-            except metadata.PackageNotFoundError:
-                lack.append(f"package {package}: pip install -c constraints.txt {package}")
+            wanted = _requirement(package)
+            version = _version(package)
+            if version is not None and wanted.specifier.contains(version, prereleases=True):
+                have.append(f"{package} {version}")
+            else:
+                here = "" if version is None else f", here is {version}"
+                lack.append(f"package {package}{here}: pip install '{package}{wanted.specifier}'")
         for name in backend.weights:
             state = "damaged" if states[name] == "present" and verify_weights(name) else states[name]
             if state == "present":
@@ -101,7 +119,36 @@ def examine() -> list[Finding]:
                 backend.licence,
             )
         )
-    return findings
+    return findings + [_extra(name, what) for name, what in EXTRAS.items()]
+
+
+def _requirements() -> list[Requirement]:
+    """What understudy itself declares; nothing where it runs from its source and was never installed."""
+    try:
+        return [Requirement(line) for line in metadata.requires("understudy") or ()]
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _requirement(package: str) -> Requirement:
+    return next((wanted for wanted in _requirements() if wanted.name == package), Requirement(package))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _extra(name: str, what: str) -> Finding:
+    wanted = [line for line in _requirements() if line.marker and line.marker.evaluate({"extra": name})]
+    versions = {line.name: _version(line.name) for line in wanted}
+    absent = [package for package, version in versions.items() if version is None]
+    if absent:
+        detail = f"needs {', '.join(absent)}: pip install 'understudy[{name}]'"
+        return Finding(f"extra {name}: {what}", "optional", detail)
+    return Finding(f"extra {name}: {what}", "ready", ", ".join(f"{key} {value}" for key, value in versions.items()))
 
 
 def _opengl() -> Finding:

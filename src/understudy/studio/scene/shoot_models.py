@@ -102,7 +102,9 @@ def _wan_model(folder: Path, config: ShootConfig, device: str) -> SetModel:
     """Wan with trained weights. Imported here, because Wan's parts take seconds to import."""
     missing = [name for name in ("diffusers", "transformers") if find_spec(name) is None]
     if missing:
-        raise BackendUnavailable(f"{folder} is a model of Wan, which needs {' and '.join(missing)}: pip install them")
+        raise BackendUnavailable(
+            f"{folder} is a model of Wan, which needs {' and '.join(missing)}: pip install 'understudy[scene]'"
+        )
     from understudy.videogen.wan.sample import load_trained_wan, shoot_wan
 
     half = torch.bfloat16 if device.startswith("cuda") else torch.float32
