@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.plate.clean_plate import PlateConfig, clean_frames, make_clean_plate
 from understudy.decompose.plate.holes import HoleTally, PlateReport
@@ -37,20 +37,20 @@ def texture(size: int, seed: int) -> np.ndarray:
     return np.clip(cv2.GaussianBlur(picture, (0, 0), 1.2), 0, 255)
 
 
-def camera_path(R: np.ndarray, position: np.ndarray, focal_px: float = 300.0) -> CameraPath:
+def camera_path(R: np.ndarray, position: np.ndarray, focal_px: float = 300.0) -> UnscaledCameraPath:
     T = np.tile(np.eye(4), (len(R), 1, 1))
     T[:, :3, :3], T[:, :3, 3] = R, position
     K = np.tile(intrinsics(focal_px, WIDTH, HEIGHT), (len(R), 1, 1))
-    return CameraPath(T, K, WIDTH, HEIGHT, RATE)
+    return UnscaledCameraPath(T, K, WIDTH, HEIGHT, RATE)
 
 
-def rays_of(camera: CameraPath, time: int) -> np.ndarray:
+def rays_of(camera: UnscaledCameraPath, time: int) -> np.ndarray:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
     rays = np.stack([x, y, np.ones_like(x)], -1) @ np.linalg.inv(camera.K[time]).T
     return rays @ camera.T_world_camera[time, :3, :3].T
 
 
-def wall_of_rays(camera: CameraPath, time: int, picture: np.ndarray) -> np.ndarray:
+def wall_of_rays(camera: UnscaledCameraPath, time: int, picture: np.ndarray) -> np.ndarray:
     """A set at infinity, for a turning camera."""
     rays = rays_of(camera, time)
     size = picture.shape[0]
@@ -58,7 +58,7 @@ def wall_of_rays(camera: CameraPath, time: int, picture: np.ndarray) -> np.ndarr
     return cv2.remap(picture, at.astype(np.float32), None, cv2.INTER_CUBIC)
 
 
-def room(camera: CameraPath, time: int, pictures: list[np.ndarray]) -> np.ndarray:
+def room(camera: UnscaledCameraPath, time: int, pictures: list[np.ndarray]) -> np.ndarray:
     """A ground 1.5 below, a wall 9 away and a board before it, for a travelling camera (+Y down)."""
     rays, origin = rays_of(camera, time), camera.position[time]
     nearest = np.full((HEIGHT, WIDTH), np.inf)
@@ -136,7 +136,7 @@ def clean_and_compare(
     return np.array(scores), plate, report
 
 
-def solution_of(camera: CameraPath, move: str, points: np.ndarray | None = None) -> CameraSolution:
+def solution_of(camera: UnscaledCameraPath, move: str, points: np.ndarray | None = None) -> CameraSolution:
     points = np.zeros((0, 3)) if points is None else points
     return CameraSolution(camera, move, points, np.zeros(len(camera)))
 
@@ -261,7 +261,7 @@ def test_never_uncovered_place_is_made_up_without_a_seam(tmp_path):
     assert np.abs(plate[3].astype(int) - plate[9]).mean() < 0.5
 
 
-def parallax_camera(count: int) -> CameraPath:
+def parallax_camera(count: int) -> UnscaledCameraPath:
     share = np.linspace(-1, 1, count)
     return camera_path(np.tile(np.eye(3), (count, 1, 1)), np.stack([0.3 * share, 0 * share, 0 * share], -1))
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from understudy.body.model import BodyModel
-from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera import CameraMoveKind, CameraPath, UnscaledCameraPath
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
 from understudy.decompose.body.pose_state import JOINT, POINT, SOLES, BodyPoints, Pose, place
@@ -118,5 +118,5 @@ def solve(camera: CameraPath, move: CameraMoveKind, unit: float = UNIT) -> Camer
         local = transform(T_first_world, world)
         local = local[local[:, 2] > 0.5]
         points = local * (1 + 0.005 * rng.normal(size=(len(local), 1))) * unit
-    solved = CameraPath(T, camera.K, camera.width, camera.height, camera.frame_rate)
+    solved = UnscaledCameraPath(T, camera.K, camera.width, camera.height, camera.frame_rate)
     return CameraSolution(solved, move, points, np.zeros(len(camera)))

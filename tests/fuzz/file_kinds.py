@@ -16,7 +16,7 @@ from PIL import Image
 
 from understudy.characters.picture.joints import read_joints
 from understudy.characters.rig.character import character_from_rig
-from understudy.core.camera import CameraPath
+from understudy.core.camera import CameraPath, UnscaledCameraPath
 from understudy.core.environment import Light
 from understudy.core.footage import CameraSolution, LandmarkTrack, Sightings
 from understudy.core.motion import Motion
@@ -99,7 +99,9 @@ def read_fit(path: Path) -> None:
 
 def a_solution() -> CameraSolution:
     sightings = Sightings(np.array([0, 0, 2]), np.array([0, 1, 1]), np.ones((3, 2)))
-    return CameraSolution(a_camera(), "static", np.zeros((3, 3)), np.zeros(FRAMES), ("a note",), sightings)
+    return CameraSolution(
+        UnscaledCameraPath.of(a_camera()), "static", np.zeros((3, 3)), np.zeros(FRAMES), ("a note",), sightings
+    )
 
 
 def a_track() -> LandmarkTrack:

@@ -11,7 +11,7 @@ import numpy as np
 import pycolmap
 import pytest
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import CameraPath, UnscaledCameraPath
 from understudy.core.footage import CameraSolution, Sightings
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform, transform_from
@@ -51,7 +51,7 @@ def solution_of(camera: CameraPath, points: np.ndarray) -> tuple[CameraSolution,
     point, frame = (grid.ravel() for grid in np.mgrid[: len(points), :FRAMES])
     inside = ((px[point, frame] > 0) & (px[point, frame] < [WIDTH, HEIGHT])).all(1)
     sightings = Sightings(point[inside], frame[inside], px[point, frame][inside])
-    solved = CameraPath(T, camera.K, WIDTH, HEIGHT, RATE)
+    solved = UnscaledCameraPath(T, camera.K, WIDTH, HEIGHT, RATE)
     return CameraSolution(solved, "parallax", local, np.zeros(FRAMES), (), sightings), T_world_solution
 
 
@@ -139,7 +139,8 @@ def test_without_frames_the_files_say_so_and_how_to_have_them(cut):
 
 def test_a_camera_that_stands_has_no_points_and_reads_no_plate(cut):
     camera, _ = the_world()
-    save_solution(cut.path("camera/solution.npz"), CameraSolution(camera, "static", np.zeros((0, 3)), np.zeros(FRAMES)))
+    solution = CameraSolution(UnscaledCameraPath.of(camera), "static", np.zeros((0, 3)), np.zeros(FRAMES))
+    save_solution(cut.path("camera/solution.npz"), solution)
     cut.path("plate/clean_plate.mp4").unlink()
     camera_exports_stage(cut)
     assert not cut.path("camera/points.ply").exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from understudy.characters.picture.joints import POINTS, read_joints
-from understudy.core.camera import CameraPath
+from understudy.core.camera import CameraPath, UnscaledCameraPath
 from understudy.core.footage import LANDMARKS, CameraSolution, LandmarkTrack
 from understudy.io.arrays import write_arrays
 from understudy.io.cameras import write_camera_json
@@ -44,8 +44,12 @@ def camera(frames: int = FRAMES, width: int = WIDTH) -> CameraPath:
     return CameraPath(np.tile(np.eye(4), (frames, 1, 1)), np.tile(K, (frames, 1, 1)), width, HEIGHT, Fraction(24))
 
 
+def unscaled(width: int = WIDTH) -> UnscaledCameraPath:
+    return UnscaledCameraPath.of(camera(width=width))
+
+
 def solution(**changes: Any) -> CameraSolution:
-    return replace(CameraSolution(camera(), "static", np.zeros((0, 3)), np.zeros(FRAMES), ("a note",)), **changes)
+    return replace(CameraSolution(unscaled(), "static", np.zeros((0, 3)), np.zeros(FRAMES), ("a note",)), **changes)
 
 
 def landmarks(frames: int) -> LandmarkTrack:
@@ -70,7 +74,11 @@ def edited(cut: Cut, name: str, write: Callable[[Path], object]) -> None:
 
 BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("camera/source.json", lambda path: write_camera_json(path, camera(frames=5)), "5 frames"),
-    ("camera/solution.npz", lambda path: save_solution(path, solution(camera=camera(width=32))), "of 32×48"),
+    (
+        "camera/solution.npz",
+        lambda path: save_solution(path, solution(camera=unscaled(32))),
+        "of 32×48",
+    ),
     ("people/landmarks_1.npz", lambda path: write_landmarks_npz(path, landmarks(7)), "7 frames"),
     ("actors/1/fit.npz", lambda path: save_fit(path, np.zeros(5), np.zeros((5, 2), bool), np.eye(4)), "5 frames"),
     ("actors/1/motion.npz", lambda path: path.write_bytes(b"PK"), "table of arrays"),

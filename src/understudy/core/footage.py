@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera import CameraMoveKind, UnscaledCameraPath
 from understudy.runtime.checks import check_shape
 
 __all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
@@ -113,7 +113,7 @@ class SetPoints:
 class CameraSolution:
     """The camera as found in the picture alone: its world is the first camera (OpenCV axes), of unknown scale."""
 
-    camera: CameraPath
+    camera: UnscaledCameraPath
     """`T_world_camera[0]` is the identity; without parallax, positions are all zero."""
     move: CameraMoveKind
     points: Float[np.ndarray, "point 3"]

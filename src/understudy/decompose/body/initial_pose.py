@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
 from understudy.decompose.body.pose_state import JOINT, BodyPoints, Pose
@@ -31,7 +31,7 @@ OUTSIDE_TRUST = 0.02
 """Of landmarks beyond the picture's border: the landmark model guesses them."""
 
 
-def observe(track: LandmarkTrack, camera: CameraPath, T_world_first: Float[np.ndarray, "4 4"]) -> Observations:
+def observe(track: LandmarkTrack, camera: UnscaledCameraPath, T_world_first: Float[np.ndarray, "4 4"]) -> Observations:
     """The landmarks and the camera as the terms want them; the camera's first frame gets the pose `T_world_first`."""
     px = track.landmarks_px
     bones = BONE_MATRIX @ track.landmarks_m

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.body.model import BodyModel
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.decompose.body.initial_pose import exchange_sides, observe, start_pose
 from understudy.decompose.body.outline import (
@@ -129,7 +129,7 @@ class WindowFit:
 def fit_window(
     problem: BodyProblem,
     track: LandmarkTrack,
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     set_points: Float[np.ndarray, "point 3"],
     known: "WindowFit | None",
     mask: Path | None = None,
@@ -188,7 +188,7 @@ def fit_window(
 def _start(
     problem: BodyProblem,
     track: LandmarkTrack,
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     set_points: Float[np.ndarray, "point 3"],
     seen: Observations,
     known: State | None,
@@ -215,7 +215,7 @@ def _soles(placed: PlacedBody) -> Float[np.ndarray, "time sole 3"]:
 def _find_scale(
     problem: BodyProblem,
     set_points: Float[np.ndarray, "point 3"],
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     seen: Observations,
     state: State,
 ) -> SetGround:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import CameraPath, UnscaledCameraPath
 from understudy.core.motion import Motion, Skeleton
 from understudy.decompose.body.pose_state import JOINT, POINT, SOLES, PlacedBody
 from understudy.decompose.body.terms import Observations, SetGround, State, Support
@@ -74,7 +74,7 @@ def start_scale(
 
 def likely_scale(
     points: Float[np.ndarray, "point 3"],
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     body_px: Float[np.ndarray, "time 33 2"],
     body_m: Float[np.ndarray, "time 33"],
 ) -> float | None:
@@ -97,7 +97,7 @@ def likely_scale(
 
 def ground_of_set(
     points: Float[np.ndarray, "point 3"],
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     seen: Observations,
     feet_px: Float[np.ndarray, "time 2"],
     feet_m: Float[np.ndarray, " time"],
@@ -247,11 +247,10 @@ def motion_in_world(state: State, skeleton: Skeleton, frame_rate: Fraction) -> M
     )
 
 
-def camera_in_world(state: State, camera: CameraPath, T_solver_first: Float[np.ndarray, "4 4"]) -> CameraPath:
-    """The camera's path in the levelled world, in metres."""
-    T = camera.T_world_camera.copy()
-    T[:, :3, 3] *= np.exp(state.log_scale)
-    return replace(camera, T_world_camera=_world_from_solver(state) @ T_solver_first @ T)
+def camera_in_world(state: State, camera: UnscaledCameraPath, T_solver_first: Float[np.ndarray, "4 4"]) -> CameraPath:
+    """The camera's path in the levelled world, in metres: here its scale becomes known, from the actor's size."""
+    path = camera.in_metres(float(np.exp(state.log_scale)))
+    return replace(path, T_world_camera=_world_from_solver(state) @ T_solver_first @ path.T_world_camera)
 
 
 def world_from_solution(state: State, T_solver_first: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera import CameraMoveKind, UnscaledCameraPath
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.camera.bundle_adjustment import Bundle, residuals
 from understudy.decompose.camera.frames import Fit, fit_of, pose_all_frames, still_fit
@@ -74,7 +74,7 @@ def solve_tracks(tracks: PointTracks, frame_rate: Fraction, config: CameraConfig
     fit = solver.static() if solved is None else solver.all_frames(solved, move == "parallax")
     if solved is not None and fit.guessed:
         notes = (*notes, f"{fit.guessed} of {tracks.frames} frames show too little of the set: theirs is interpolated.")
-    cameras = CameraPath(
+    cameras = UnscaledCameraPath(
         T_world_camera=fit.T_world_camera,
         K=np.array([intrinsics(focal, tracks.width, tracks.height) for focal in fit.focal_px]),
         width=tracks.width,

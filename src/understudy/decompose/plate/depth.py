@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.blend import Box
 
 __all__ = ["carry_inverse_depth", "look_into", "pixels_of", "relative_view", "small_box", "small_part"]
@@ -31,7 +31,7 @@ def pixels_of(box: Box, scale: int) -> Float[np.ndarray, "3 3"]:
     return np.array([[scale, 0.0, box.left + half], [0.0, scale, box.top + half], [0.0, 0.0, 1.0]])
 
 
-def relative_view(camera: CameraPath, target: int, source: int) -> tuple[np.ndarray, np.ndarray]:
+def relative_view(camera: UnscaledCameraPath, target: int, source: int) -> tuple[np.ndarray, np.ndarray]:
     """A and b with: source pixel ∝ A · target pixel + b · inverse depth in the target."""
     T = np.linalg.inv(camera.T_world_camera[source]) @ camera.T_world_camera[target]
     K_source = camera.K[source]
@@ -39,7 +39,7 @@ def relative_view(camera: CameraPath, target: int, source: int) -> tuple[np.ndar
 
 
 def look_into(
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     target: int,
     source: int,
     box: Box,
@@ -68,7 +68,7 @@ def _plane(
 
 
 def carry_inverse_depth(
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     source: int,
     source_box: Box,
     source_inverse_depth: Float[np.ndarray, "rows columns"],

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution
 from understudy.decompose.plate.blend import BlendConfig, Box, box_of
 from understudy.decompose.plate.depth import carry_inverse_depth, look_into, small_part
@@ -94,7 +94,7 @@ def sweep_keyframes(
 
 def fill_keyframes(
     swept: Iterable[KeyframeDepth | None],
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     config: ParallaxConfig,
     blend: BlendConfig,
     inpaint_config: InpaintConfig,
@@ -159,7 +159,7 @@ class _Fill:
 def _filled(
     swept: KeyframeDepth,
     previous: Keyframe | None,
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     config: ParallaxConfig,
     blend: BlendConfig,
     inpaint_config: InpaintConfig,

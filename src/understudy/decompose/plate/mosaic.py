@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.affine_residual import affine_residual, move, shake_px
 from understudy.decompose.plate.blend import Box, luminance_of, match_tone
 from understudy.decompose.plate.holes import Holes, beside, reduced
@@ -57,7 +57,7 @@ class Still:
 class Panorama:
     """A camera that turns (and may zoom): longitude and latitude around its mean view."""
 
-    def __init__(self, camera: CameraPath) -> None:
+    def __init__(self, camera: UnscaledCameraPath) -> None:
         self._K = camera.K
         self._R_world_camera = camera.T_world_camera[:, :3, :3]
         self._R_world_mosaic = self._R_world_camera[len(camera) // 2]

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution
 from understudy.decompose.plate.blend import Box
 from understudy.decompose.plate.depth import look_into, pixels_of, relative_view, small_box, small_part
@@ -177,7 +177,7 @@ def _voters(
     prior: Float[np.ndarray, "rows columns"],
     hole: Bool[np.ndarray, "rows columns"],
     near_first: Sequence[Source],
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     count: int,
 ) -> list[Source]:
     """Half by closeness (spread, for the surroundings), half by how much they see behind the actor."""
@@ -255,7 +255,7 @@ def _disagreement(
     box: Box,
     scale: int,
     sources: Sequence[Source],
-    camera: CameraPath,
+    camera: UnscaledCameraPath,
     config: SweepConfig,
 ) -> Float[np.ndarray, "rows columns"]:
     """How much the frames disagree about the colours if all lay on one plane; neutral where fewer than two see.

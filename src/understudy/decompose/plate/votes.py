@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from understudy.core.camera import CameraPath
+from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.blend import BlendConfig, Box, in_shadow
 from understudy.decompose.plate.depth import look_into, small_part
 from understudy.decompose.plate.sources import Source
@@ -53,7 +53,7 @@ class Target:
     """The part of it that is needed."""
     scale: int
     """By how much the small pictures are reduced."""
-    camera: CameraPath
+    camera: UnscaledCameraPath
     inverse_depth: Float[np.ndarray, "rows columns"]
     """Of the set, in the small box."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import ConfigDict, Field
 
-from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera import CameraMoveKind, UnscaledCameraPath
 from understudy.core.environment import Light
 from understudy.core.footage import CameraSolution, Sightings
 from understudy.io.arrays import read_arrays, write_arrays
@@ -78,7 +78,7 @@ def load_solution(path: Path) -> CameraSolution:
         move, notes = str(arrays["move"]), tuple(printable(note) for note in arrays["notes"])
         if move not in get_args(CameraMoveKind):
             raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
-        camera = CameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
+        camera = UnscaledCameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
         seen = sightings_from(arrays, len(points), len(camera))
         return CameraSolution(camera, move, points, residual_px, notes, seen)
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from understudy.core.camera import CameraMoveKind, CameraPath
+from understudy.core.camera import CameraMoveKind, CameraPath, UnscaledCameraPath
 from understudy.core.camera_moves import CameraMoveName
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.film import Performance, Take
@@ -142,7 +142,7 @@ class ThingShot:
                     local = unproject(camera.K[frame], np.stack([x, y], -1) + 0.5, depth[y, x])
                     found.append(transform(camera.T_world_camera[frame], local[np.isfinite(local).all(1)]))
             points = np.concatenate(found)
-        return CameraSolution(camera, self.move, points, np.zeros(len(camera)))
+        return CameraSolution(UnscaledCameraPath.of(camera), self.move, points, np.zeros(len(camera)))
 
 
 @dataclass(frozen=True)
