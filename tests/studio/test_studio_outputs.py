@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,6 +101,19 @@ def test_no_folder_below_one_for_results_is_a_link(tmp_path, name):
     (out / name).unlink()
     (tmp_path / "link").symlink_to(out)
     assert own_folder(tmp_path / "link") == tmp_path / "link"
+
+
+def test_a_junction_of_windows_is_a_link(tmp_path, monkeypatch):
+    (tmp_path / "out/pan_0").mkdir(parents=True)
+    lstat = Path.lstat
+
+    def with_junction(path: Path) -> object:
+        status = lstat(path)
+        return SimpleNamespace(st_mode=status.st_mode, st_reparse_tag=0xA0000003 if path.name == "pan_0" else 0)
+
+    monkeypatch.setattr(Path, "lstat", with_junction)
+    with pytest.raises(InputError, match=r"pan_0.*is a link"):
+        own_folder(tmp_path / "out")
 
 
 def test_an_evaluation_is_not_written_through_a_link(tmp_path):

@@ -54,6 +54,20 @@ def test_second_run_does_nothing(tmp_path, source):
     assert make(tmp_path / "film", source).executed == []
 
 
+def test_where_open_files_cannot_be_removed_the_lock_is_let_go_first(tmp_path, source, monkeypatch):
+    monkeypatch.setattr("understudy.studio.project.sys.platform", "win32")
+    project, unlink = Project(tmp_path / "film"), Path.unlink
+
+    def refuse_open_files(path: Path, missing_ok: bool = False) -> None:
+        if path.name == ".lock" and project._lock.is_locked:
+            raise PermissionError("The process cannot access the file")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse_open_files)
+    project.close()
+    assert not (tmp_path / "film").exists()
+
+
 def test_only_what_depends_on_a_change_runs(tmp_path, source):
     make(tmp_path / "film", source)
     assert make(tmp_path / "film", source, suffix="!").executed == ["upper", "double"]

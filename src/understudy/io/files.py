@@ -14,11 +14,13 @@ from pathlib import Path, PurePosixPath
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import FileFormatError, InputError, quoted
 
-__all__ = ["check_file", "claim_values", "name_within", "natural_key", "read_bytes", "reading"]
+__all__ = ["check_file", "claim_values", "is_link", "name_within", "natural_key", "read_bytes", "reading"]
 
 MOST_JSON_MEMORY = 288 << 20
 LIST_BYTES, VALUE_BYTES = 320, 32
 """What parsers of JSON take for a list or an object, however small, and for any other value."""
+_JUNCTION = 0xA0000003
+"""IO_REPARSE_TAG_MOUNT_POINT of Windows; Path.is_junction comes with Python 3.12."""
 MALFORMED = (
     OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, RuntimeError, MemoryError,
     struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile, SyntaxError, NotImplementedError, SystemError,
@@ -46,6 +48,15 @@ def check_file(path: Path, what: str, most_bytes: int, error: type[InputError] =
     if status.st_size > most_bytes:
         raise error(f"{quoted(path)} has {status.st_size >> 20} MiB; a {what} has up to {most_bytes >> 20}")
     return status.st_size
+
+
+def is_link(path: Path) -> bool:
+    """Whether a name leads elsewhere: a symbolic link, or a junction of Windows, which is none to `Path.is_symlink`."""
+    try:
+        status = path.lstat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == _JUNCTION
 
 
 @contextmanager

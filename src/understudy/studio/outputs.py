@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from understudy.io.files import is_link
 from understudy.io.temporary import remove_abandoned
 from understudy.runtime.errors import InputError, quoted
 
@@ -50,7 +51,7 @@ def own_folder(folder: Path) -> Path:
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(place, name)
-            if path.is_symlink() and (name.startswith(".") or not path.is_file()):
+            if is_link(path) and (name.startswith(".") or not path.is_file()):
                 raise _link(path)
     return folder
 
@@ -62,7 +63,7 @@ def scratch_folder(folder: Path) -> Path:
         InputError: a link is there.
     """
     scratch = folder / _SCRATCH
-    if scratch.is_symlink():
+    if is_link(scratch):
         raise _link(scratch)
     return scratch
 

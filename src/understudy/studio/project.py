@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, JsonValue
 
 from understudy import __version__
-from understudy.io.files import check_file, read_bytes
+from understudy.io.files import check_file, is_link, read_bytes
 from understudy.io.records import NameWithin, Record, parse_record
 from understudy.io.temporary import whole_file
 from understudy.runtime.budget import Budget
@@ -56,7 +56,7 @@ def files_below(path: Path) -> list[Path]:
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, or of all files in a folder with their names."""
     if path.is_dir():
-        parts = [f"{file.relative_to(path)} {file_hash(file)}" for file in files_below(path)]
+        parts = [f"{file.relative_to(path).as_posix()} {file_hash(file)}" for file in files_below(path)]
         return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -168,7 +168,7 @@ class Project:
             raise
 
     def _read(self, manifest: Path) -> None:
-        if manifest.is_symlink():
+        if is_link(manifest):
             raise InputError(f"{quoted(manifest)} is a link; put the film's own manifest there")
         text = read_bytes(manifest, "film's manifest", MOST_MANIFEST_BYTES)
         # Each is a value or two, and takes a hundred times as much memory as in the file.
@@ -196,7 +196,9 @@ class Project:
     def close(self) -> None:
         """Let another process work in the folder; of a folder in which nothing was made nothing is left."""
         if [entry.name for entry in self.folder.iterdir()] == [_LOCK]:
-            (self.folder / _LOCK).unlink()
+            if sys.platform == "win32":
+                self._lock.release()  # there, an open file cannot be removed
+            (self.folder / _LOCK).unlink(missing_ok=True)
             if self._is_new:
                 self.folder.rmdir()
         self._lock.release()
@@ -225,12 +227,12 @@ class Project:
     def _check_place(self, name: str) -> None:
         """Raise InputError where a file of the film cannot be."""
         path = self.path(name)
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir() and not is_link(path):
             raise InputError(f"{quoted(path)} is a folder where a file of the film belongs; move it elsewhere")
         for parent in path.parents:
             if parent == self.folder:
                 return
-            if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
+            if is_link(parent) or (parent.exists() and not parent.is_dir()):
                 raise InputError(f"{quoted(parent)} is no folder, where one of the film belongs; move it elsewhere")
 
     def forget_other_stages(self) -> None:
