@@ -1,6 +1,6 @@
 """Measure how BlazePose sees rendered people whose bodies are known: the constants of the body fit.
 
-    python scripts/calibrate_landmarks.py [--clips 64] [--out build/calibration]
+    python scripts/calibrate_landmarks.py [--clips 64] [--network heavy] [--out build/calibration]
 
 People of all sizes in poses by dice (joints within what joints can do), from all sides and heights, none of which is in
 a benchmark. Prints the constants of decompose/landmark_bias.py. Films that are there already are not made again.
@@ -10,6 +10,7 @@ import argparse
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -19,7 +20,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
 from understudy.decompose.body.priors import HABITS
-from understudy.decompose.people.find import find_people
+from understudy.decompose.people.find import PeopleConfig, find_people
 from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rigid import invert
@@ -41,8 +42,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--out", type=Path, default=Path("build/calibration"))
+    parser.add_argument("--network", choices=("full", "heavy"), default="full")
     options = parser.parse_args()
-    clips = [clip for index in range(options.clips) if (clip := observe(FIRST_SEED + index, options.out)) is not None]
+    seeds = range(FIRST_SEED, FIRST_SEED + options.clips)
+    clips = [clip for seed in seeds if (clip := observe(seed, options.out, options.network)) is not None]
     print(f"{len(clips)} of {options.clips} people were found")
     shift = landmark_shift(clips)
     print("_SHIFT = {")
@@ -67,7 +70,7 @@ class Clip:
     height_m: float
 
 
-def observe(seed: int, out: Path) -> Clip | None:
+def observe(seed: int, out: Path, network: Literal["full", "heavy"]) -> Clip | None:
     """Film one person; None when nobody was found."""
     rng = np.random.default_rng([seed, 3])
     camera = CameraMove(
@@ -88,7 +91,7 @@ def observe(seed: int, out: Path) -> Clip | None:
             for exposed in expose(scene, config):
                 writer.write(exposed.picture)
     try:
-        track = find_people(open_shot(film), folder / "people").tracks[0]
+        track = find_people(open_shot(film), folder / "people", PeopleConfig(network=network)).tracks[0]
     except NobodyInShot:
         return None
     body = BodyModel.load().shaped(scene.shape)

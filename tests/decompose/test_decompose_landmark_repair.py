@@ -6,7 +6,7 @@ import pytest
 from understudy.core.footage import LANDMARKS
 from understudy.decompose.people.landmark_repair import find_spikes, repair_track
 from understudy.decompose.people.landmarks import Crop
-from understudy.decompose.people.tracker import Sighting
+from understudy.decompose.people.person_tracks import Observation
 
 RATE = 30.0
 LEG_NAMES = ("hip", "knee", "ankle", "heel", "foot_index")
@@ -36,10 +36,10 @@ def walk(length: int, size_px: float = 400.0, yaw: float = 0.0, noise_px: float 
     return points, body + rng.normal(0, 0.02, body.shape)
 
 
-def sightings(points: np.ndarray, points_m: np.ndarray, frames: list[int] | None = None) -> dict[int, Sighting]:
+def observations(points: np.ndarray, points_m: np.ndarray, frames: list[int] | None = None) -> dict[int, Observation]:
     crop = Crop(np.array([640.0, 360.0]), 400.0, 0.0)
     return {
-        frame: Sighting(points[frame].copy(), np.ones(33), points_m[frame].copy(), crop, crop, 1.0, 0)
+        frame: Observation(points[frame].copy(), np.ones(33), points_m[frame].copy(), crop, crop, 1.0, 0)
         for frame in (frames if frames is not None else range(len(points)))
     }
 
@@ -47,7 +47,7 @@ def sightings(points: np.ndarray, points_m: np.ndarray, frames: list[int] | None
 @pytest.mark.parametrize("yaw", [0.0, 0.6, np.pi / 2, np.pi])
 def test_a_clean_walk_is_left_alone(yaw):
     points, points_m = walk(90, yaw=yaw)
-    track, report = repair_track(sightings(points, points_m), 90, RATE)
+    track, report = repair_track(observations(points, points_m), 90, RATE)
     assert (report.swapped_legs, report.swapped_arms, report.spikes) == (0, 0, 0)
     np.testing.assert_array_equal(track.landmarks_px, points)
     assert track.seen.all()
@@ -59,7 +59,7 @@ def test_legs_that_the_network_confused_are_put_right(first, last):
     wrong, wrong_m = points.copy(), points_m.copy()
     for values in (wrong, wrong_m):
         values[first:last, LEFT_LEG + RIGHT_LEG] = values[first:last, RIGHT_LEG + LEFT_LEG]
-    track, report = repair_track(sightings(wrong, wrong_m), 90, RATE)
+    track, report = repair_track(observations(wrong, wrong_m), 90, RATE)
     assert report.swapped_legs == last - first
     assert report.swapped_arms == 0
     np.testing.assert_array_equal(track.landmarks_px, points)
@@ -76,7 +76,7 @@ def test_somebody_who_leaps_round_while_entering_the_picture_is_turned_back():
     points[..., 0] += half_width_px[:, None] * side
     points_m[..., 0] = 0.15 * np.cos(heading)[:, None] * side
     points_m[..., 2] = 0.15 * np.sin(heading)[:, None] * side
-    track, report = repair_track(sightings(points, points_m), 30, RATE)
+    track, report = repair_track(observations(points, points_m), 30, RATE)
     assert report.swapped_legs == report.swapped_arms == 4
     np.testing.assert_array_equal(track.landmarks_m[:4, LEFT], points_m[:4, RIGHT])
 
@@ -88,7 +88,7 @@ def test_a_dancer_who_really_turns_is_not_unturned():
     for frame, yaw in enumerate(spins):
         all_px, all_m = walk(length, yaw=float(yaw))
         points[frame], points_m[frame] = all_px[frame], all_m[frame]
-    _, report = repair_track(sightings(points, points_m), length, RATE)
+    _, report = repair_track(observations(points, points_m), length, RATE)
     assert report.swapped_legs == report.swapped_arms == 0
 
 
@@ -96,7 +96,7 @@ def test_a_spike_is_replaced_and_called_invisible():
     points, points_m = walk(60)
     wrong = points.copy()
     wrong[25, WRIST] += [150.0, -80.0]
-    track, report = repair_track(sightings(wrong, points_m), 60, RATE)
+    track, report = repair_track(observations(wrong, points_m), 60, RATE)
     assert report.spikes == 1
     assert np.linalg.norm(track.landmarks_px[25, WRIST] - points[25, WRIST]) < 8
     assert track.visibility[25, WRIST] == 0
@@ -107,7 +107,7 @@ def test_a_fast_swing_keeps_its_amplitude():
     points, points_m = walk(60)
     t = np.arange(60)
     points[:, WRIST, 0] += 110 * np.sin(2 * np.pi * t / 7)  # 4 Hz, over half the body's height from end to end
-    track, report = repair_track(sightings(points, points_m), 60, RATE)
+    track, report = repair_track(observations(points, points_m), 60, RATE)
     assert report.spikes == 0
     np.testing.assert_array_equal(track.landmarks_px[:, WRIST], points[:, WRIST])
 
@@ -123,7 +123,7 @@ def test_gaps_are_filled_in_between_and_held_at_the_ends():
     ramp = np.linspace(0, 300, 60)
     points[..., 0] += ramp[:, None]
     known = [frame for frame in range(5, 50) if not 20 <= frame < 26]
-    track, _ = repair_track(sightings(points, points_m, known), 60, RATE)
+    track, _ = repair_track(observations(points, points_m, known), 60, RATE)
     assert np.flatnonzero(track.seen).tolist() == known
     nose = LANDMARKS.index("nose")
     np.testing.assert_allclose(track.landmarks_px[20:26, nose], points[20:26, nose], atol=0.01)
@@ -132,9 +132,9 @@ def test_gaps_are_filled_in_between_and_held_at_the_ends():
     assert track.visibility[~track.seen].max() == 0
 
 
-def test_one_sighting_is_enough_and_none_is_refused():
+def test_one_observation_is_enough_and_none_is_refused():
     points, points_m = walk(10)
-    track, _ = repair_track(sightings(points, points_m, [4]), 10, RATE)
+    track, _ = repair_track(observations(points, points_m, [4]), 10, RATE)
     np.testing.assert_array_equal(track.landmarks_px[9], points[4])
     with pytest.raises(ValueError, match="at least one"):
         repair_track({}, 10, RATE)

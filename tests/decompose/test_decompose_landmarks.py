@@ -9,6 +9,9 @@ from understudy.decompose.people.landmarks import Crop, PoseModel, detector_anch
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import BackendUnavailable
 
+WHOLE = Crop(np.array([640.0, 360.0]), 1280.0, 0.0)
+"""All of a picture of the boy."""
+
 
 @pytest.fixture(scope="module")
 def model() -> PoseModel:
@@ -76,8 +79,9 @@ def test_heat_map_peaks_pull_landmarks_and_flat_maps_do_not():
 
 
 def test_a_real_person_is_found_and_landmarks_do_not_depend_on_the_crop(model, boy):
-    (found,) = model.detect(boy)
-    pose = model.estimate(boy, model.estimate(boy, found.crop).next_crop)
+    ((found,),) = model.detect(boy, [WHOLE])
+    (first,) = model.estimate(boy, [found.crop])
+    (pose,) = model.estimate(boy, [first.next_crop])
     assert pose.presence > 0.9
     nose, ankle = (pose.landmarks_px[LANDMARKS.index(name)] for name in ("nose", "left_ankle"))
     assert nose[1] < 300 < 600 < ankle[1]
@@ -88,7 +92,7 @@ def test_a_real_person_is_found_and_landmarks_do_not_depend_on_the_crop(model, b
     assert pose.landmarks_m[LANDMARKS.index("nose"), 1] < -0.4
 
     turned = Crop(pose.next_crop.centre_px + 12.0, pose.next_crop.size_px * 1.1, pose.next_crop.angle + 0.25)
-    other = model.estimate(boy, turned)
+    (other,) = model.estimate(boy, [turned])
     size = ankle[1] - nose[1]
     sure = (pose.visibility > 0.8) & (other.visibility > 0.8)
     assert sure.sum() > 20
@@ -98,14 +102,27 @@ def test_a_real_person_is_found_and_landmarks_do_not_depend_on_the_crop(model, b
 
 
 def test_the_mask_covers_the_person_and_little_else(model, boy):
-    pose = model.estimate(boy, model.detect(boy)[0].crop)
-    M = pose.crop.crop_from_picture()
-    inside = pose.landmarks_px[[LANDMARKS.index(n) for n in ("left_shoulder", "right_hip", "left_knee", "nose")]]
-    columns, rows = (inside @ M[:, :2].T + M[:, 2]).astype(int).T
+    (pose,) = model.estimate(boy, [model.detect(boy, [WHOLE])[0][0].crop])
+    inside = [LANDMARKS.index(n) for n in ("left_shoulder", "right_hip", "left_knee", "nose")]
+    columns, rows = pose.landmarks_crop_px[inside].astype(int).T
     assert pose.mask[rows, columns].min() > 200
     assert 0.05 < (pose.mask > 127).mean() < 0.4
 
 
 def test_nobody_is_found_in_noise(model):
     noise = np.random.default_rng(1).integers(0, 255, (360, 640, 3), dtype=np.uint8)
-    assert model.detect(noise) == []
+    assert model.detect(noise, [Crop(np.array([320.0, 180.0]), 640.0, 0.0)]) == [[]]
+
+
+def test_estimates_are_the_same_bytes_for_any_number_of_workers(model, boy):
+    ((found,),) = model.detect(boy, [WHOLE])
+    crops = [Crop(found.crop.centre_px + 9.0 * n, found.crop.size_px, 0.1 * n) for n in range(3)]
+    alone = model.estimate(boy, crops)
+    for workers in (2, 3, 8):
+        many = PoseModel(ensure_weights("blazepose"), workers)
+        for one, other in zip(alone, many.estimate(boy, crops), strict=True):
+            assert one.landmarks_px.tobytes() == other.landmarks_px.tobytes()
+            assert one.mask.tobytes() == other.mask.tobytes()
+        assert alone[0].mask.tobytes() == many.estimate(boy, crops[:1])[0].mask.tobytes()
+        ((again,),) = many.detect(boy, [WHOLE])
+        assert again.box_px.tobytes() == found.box_px.tobytes()

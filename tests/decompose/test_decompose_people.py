@@ -7,27 +7,31 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS
-from understudy.decompose.people.find import find_people
-from understudy.decompose.people.landmarks import Crop, Pose
+from understudy.decompose.people.find import PeopleConfig, find_people
+from understudy.decompose.people.landmarks import Crop, PoseEstimate
+from understudy.decompose.people.person_tracks import Observation, Track
+from understudy.decompose.people.refinement import refine_track
 from understudy.decompose.people.rough_masks import MaskStore, own_mask, write_rough_masks
-from understudy.decompose.people.tracker import Sighting, Track
+from understudy.decompose.people.tracker import TrackerConfig
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot, read_frames, read_video
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import BackendUnavailable, FootageError
+from understudy.runtime.parallel import limit_workers
 
 
 @pytest.fixture(scope="module", autouse=True)
 def weights():
     try:
         ensure_weights("blazepose")
+        ensure_weights("blazepose_heavy")
     except BackendUnavailable as error:
         pytest.skip(str(error))
 
 
 def test_two_people_of_a_real_shot_are_told_apart(shared_data, tmp_path):
     shot = open_shot(shared_data / "shots" / "static_two_people_mall_render.mp4", 0.0, 2.0)
-    people = find_people(shot, tmp_path)
+    people = find_people(shot, tmp_path, PeopleConfig(network="full"))
     assert len(people.tracks) == len(people.masks) == 2
     assert people.others is None
     man, woman = people.tracks
@@ -89,8 +93,8 @@ def stick_person(x: float) -> np.ndarray:
 
 def track_of(x: float, frames: list[int], key: int, colours: np.ndarray) -> Track:
     crop = Crop(np.array([x, 100.0]), 160.0, 0.0)
-    sighting = Sighting(stick_person(x), np.ones(33), np.zeros((33, 3)), crop, crop, 1.0, key)
-    return Track(colours, {frame: sighting for frame in frames}, last_frame=frames[-1])
+    observation = Observation(stick_person(x), np.ones(33), np.zeros((33, 3)), crop, crop, 1.0, key)
+    return Track(colours, {frame: observation for frame in frames}, last_frame=frames[-1])
 
 
 def test_contested_pixels_go_to_the_nearer_body_and_short_gaps_are_painted(tmp_path):
@@ -116,12 +120,50 @@ def test_contested_pixels_go_to_the_nearer_body_and_short_gaps_are_painted(tmp_p
     assert his[20].max() == 0
 
 
+def test_masks_are_the_same_bytes_for_any_number_of_workers(tmp_path):
+    with VideoWriter(tmp_path / "shot.mkv", 320, 180, Fraction(24), "lossless") as writer:
+        for value in range(30):
+            writer.write(np.full((180, 320, 3), 5 * value, np.uint8))
+    shot = open_shot(tmp_path / "shot.mkv")
+    written = []
+    for workers in (1, 2, 5):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        with limit_workers(workers), MaskStore(folder) as store:
+            key = store.put(np.full((256, 256), 255, np.uint8))
+            tracks = [track_of(100.0 + 40 * n, [0, 1, 9, 20 + n], key, np.zeros((2, 272))) for n in range(3)]
+            paths = write_rough_masks(shot, tracks[:2], tracks[2:], store, folder)
+        written.append([path.read_bytes() for path in paths])
+    assert written[0] == written[1] == written[2]
+
+
+def test_the_larger_network_is_believed_only_where_it_sees_the_same_person(tmp_path):
+    with VideoWriter(tmp_path / "shot.mkv", 320, 180, Fraction(24), "lossless") as writer:
+        for value in range(8):
+            writer.write(np.full((180, 320, 3), 20 * value, np.uint8))
+    track = track_of(100.0, [1, 2, 4, 6], 7, np.zeros((2, 272)))
+    looks = {1: (101.0, 0.9), 2: (150.0, 0.9), 4: (101.0, 0.4), 6: (99.0, 0.9)}
+    """Of each frame: where the larger network sees a person, and how surely."""
+
+    def estimate(picture, crops):
+        (crop,) = crops
+        x, presence = looks[round(float(picture.mean()) / 20)]
+        patch, mask = np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.uint8)
+        return [PoseEstimate(stick_person(x), np.ones(33), np.zeros((33, 3)), presence, crop, crop, patch, mask)]
+
+    refined = refine_track(open_shot(tmp_path / "shot.mkv"), track, estimate, lambda _: 8, TrackerConfig())
+    keys = {frame: observation.mask_key for frame, observation in refined.observations.items()}
+    assert keys == {1: 8, 2: 7, 4: 7, 6: 8}
+    np.testing.assert_array_equal(refined.observations[6].landmarks_px, stick_person(99.0))
+    np.testing.assert_array_equal(refined.observations[2].landmarks_px, stick_person(100.0))
+
+
 def test_islands_that_no_bone_touches_are_not_the_persons():
     crop = Crop(np.array([128.0, 128.0]), 256.0, 0.0)
     mask = np.zeros((256, 256), np.uint8)
     mask[50:180, 110:150] = 255
     mask[10:40, 200:240] = 255
-    pose = Pose(
+    pose = PoseEstimate(
         stick_person(128.0), np.ones(33), np.zeros((33, 3)), 1.0, crop, crop, np.zeros((256, 256, 3), np.uint8), mask
     )
     own = own_mask(pose)

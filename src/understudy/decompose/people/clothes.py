@@ -12,6 +12,8 @@ LIGHTNESS_BINS = 16
 CHROMA_BINS = 16
 CHROMA_RANGE = (80.0, 176.0)
 """Of OpenCV's 8-bit a* and b*, in which almost all cloth and skin lies; what is beyond counts as their end."""
+MIN_PART_PX = 20
+"""Of a part, in pixels of the patch, below which its colours say nothing."""
 _PARTS = (
     ("left_shoulder", "right_shoulder", "right_hip", "left_hip"),
     ("left_hip", "right_hip", "right_knee", "left_knee"),
@@ -29,8 +31,6 @@ def clothes_colours(
 
     All in pixels of the same picture of the person. A part of which nothing is to be seen is all zero.
     """
-    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB)
-    lab[..., 1:] = np.clip(lab[..., 1:], CHROMA_RANGE[0], CHROMA_RANGE[1] - 1)
     histograms = np.zeros((len(_CORNERS), _BINS))
     for histogram, corners in zip(histograms, _CORNERS, strict=True):
         area = np.zeros(mask.shape, np.uint8)
@@ -39,8 +39,12 @@ def clothes_colours(
         cv2.polylines(area, [polygon], True, 255, thickness=max(len(patch) // 32, 1))
         cv2.fillConvexPoly(area, cv2.convexHull(polygon), 255)
         area[mask < 128] = 0
-        if cv2.countNonZero(area) < 20:
+        if cv2.countNonZero(area) < MIN_PART_PX:
             continue
+        left, top, width, height = cv2.boundingRect(area)
+        area = area[top : top + height, left : left + width]
+        lab = cv2.cvtColor(patch[top : top + height, left : left + width], cv2.COLOR_RGB2LAB)
+        lab[..., 1:] = np.clip(lab[..., 1:], CHROMA_RANGE[0], CHROMA_RANGE[1] - 1)
         lightness = cv2.calcHist([lab], [0], area, [LIGHTNESS_BINS], [0, 256])
         chroma = cv2.calcHist([lab], [1, 2], area, [CHROMA_BINS, CHROMA_BINS], [*CHROMA_RANGE, *CHROMA_RANGE])
         # Smoothing makes neighbouring bins alike, so that a change of light costs little.

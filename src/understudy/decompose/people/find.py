@@ -1,22 +1,37 @@
 """Finds the people of a shot: who is there, where their bodies are in each frame, roughly which pixels are theirs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from understudy.core.footage import LandmarkTrack, Shot
 from understudy.decompose.people.landmark_repair import RepairReport, repair_track
-from understudy.decompose.people.landmarks import PoseModel
+from understudy.decompose.people.landmarks import LandmarkNetwork, PoseEstimate, PoseModel
+from understudy.decompose.people.network import MAX_COPIES
+from understudy.decompose.people.person_tracks import Track
+from understudy.decompose.people.refinement import refine_track
 from understudy.decompose.people.rough_masks import MaskStore, own_mask, write_rough_masks
-from understudy.decompose.people.tracker import PersonTracker, Track, TrackerConfig
+from understudy.decompose.people.tracker import Tracker, TrackerConfig, Tracks, Window, follow
 from understudy.io.video.streams import read_frames
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import NobodyInShot
-from understudy.runtime.parallel import prefetch
+from understudy.runtime.parallel import prefetch, worker_count
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["People", "PeopleConfig", "find_people"]
+
+MIN_FRAMES = 4
+"""In which the network saw a person: it sees one in some rocks, for a moment."""
+MIN_MEAN_PRESENCE = 0.8
+"""0 … 1: how sure it was on average."""
+MAX_PROMINENT_SIZE = 1.5
+"""Of a crop, in picture heights, beyond which nobody becomes more prominent: they stand before the camera."""
+BORDER_PROMINENCE = 0.5
+"""Prominence at the left or right border of the picture, over that in its middle."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +43,11 @@ class PeopleConfig:
     """How many people get a track and a mask of their own."""
     min_seconds: float = 0.4
     """People seen for a shorter time are no actors (unless nobody is seen for longer)."""
-    threads: int = 1
-    """Of the networks."""
+    network: Literal["full", "heavy"] = "full"
+    """Which of BlazePose's landmark networks the actor's landmarks come from. The full one follows everybody; the heavy
+    one, more exact and three times as slow, then looks at the actor once more."""
+    actor: int = 1
+    """Who the actor is; 1 is the main actor."""
 
 
 @dataclass(frozen=True)
@@ -52,35 +70,39 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
     Raises NobodyInShot when nobody is found, BackendUnavailable when the networks cannot be fetched.
     """
     config = config or PeopleConfig()
-    model = PoseModel(ensure_weights("blazepose"), config.threads)
+    model = PoseModel(ensure_weights("blazepose"), worker_count())
+    heavy = _heavy_network() if config.network == "heavy" else None
     out_masks.mkdir(parents=True, exist_ok=True)
+    time = len(shot)
     with MaskStore(out_masks) as store:
-        tracker = PersonTracker(
-            model,
-            keep_mask=lambda pose: store.put(own_mask(pose)),
-            read_again=lambda start, stop: list(read_frames(shot, range(start, stop))),
-            config=config.tracker,
-        )
-        window: list[np.ndarray] = []
-        for frame, picture in enumerate(prefetch(read_frames(shot))):
-            window.append(picture)
-            if len(window) == config.tracker.window_frames or frame == len(shot) - 1:
-                tracker.follow(window, frame + 1 - len(window))
-                window = []
-            progress(frame + 1, 2 * len(shot))
-        people = [track for track in tracker.tracks if _is_person(track, shot)]
-        ranked = sorted(people, key=lambda track: -_prominence(track, shot))
-        if not ranked:
-            raise NobodyInShot(
-                f"nobody was found in {shot.path.name} ({len(shot)} frames): a person must be seen with head and"
-                " shoulders, at least about a tenth of the picture's height; choose another shot or another range"
-            )
+
+        def keep_mask(estimate: PoseEstimate) -> int:
+            return store.put(own_mask(estimate))
+
+        def read_again(start: int, stop: int) -> list[np.ndarray]:
+            return list(read_frames(shot, range(start, stop)))
+
+        tracks: Tracks = ()
+        tracker = Tracker(model, keep_mask, read_again, config.tracker)
+        for window in _windows(shot, config.tracker.window_frames):
+            tracks = follow(tracker, tracks, window)
+            progress(window.last_frame + 1, 3 * time)
+        ranked = _ranked(shot, tracks)
         enough = config.min_seconds * float(shot.frame_rate)
-        actors = [track for track in ranked if len(track.sightings) >= enough][: config.max_actors] or ranked[:1]
+        actors = [track for track in ranked if len(track.observations) >= enough][: config.max_actors] or ranked[:1]
         others = [track for track in ranked if track not in actors]
-        repaired = [repair_track(track.sightings, len(shot), float(shot.frame_rate)) for track in actors]
+        if heavy is not None and config.actor <= len(actors):
+            actors[config.actor - 1] = refine_track(
+                shot,
+                actors[config.actor - 1],
+                heavy.estimate,
+                keep_mask,
+                config.tracker,
+                lambda done, total: progress(time + done * time // total, 3 * time),
+            )
+        repaired = [repair_track(track.observations, time, float(shot.frame_rate)) for track in actors]
         masks = write_rough_masks(
-            shot, actors, others, store, out_masks, lambda done, total: progress(total + done, 2 * total)
+            shot, actors, others, store, out_masks, lambda done, total: progress(2 * total + done, 3 * total)
         )
     return People(
         tracks=tuple(track for track, _ in repaired),
@@ -90,18 +112,42 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
     )
 
 
+def _heavy_network() -> LandmarkNetwork:
+    """The larger landmark network; where it looks at several frames at once, with the workers left for each."""
+    path = ensure_weights("blazepose_heavy") / "pose_landmark_heavy.tflite"
+    return LandmarkNetwork(path, max(worker_count() // MAX_COPIES, 1))
+
+
+def _windows(shot: Shot, size: int) -> Iterator[Window]:
+    """The frames of a shot, `size` at a time."""
+    frames = prefetch(read_frames(shot))
+    for number, start in enumerate(range(0, len(shot), size)):
+        yield Window(list(islice(frames, size)), start, number)
+
+
+def _ranked(shot: Shot, tracks: Tracks) -> list[Track]:
+    """The tracks that are of people, the most prominent first. Raises NobodyInShot when none is."""
+    people = [track for track in tracks if _is_person(track, shot)]
+    if not people:
+        raise NobodyInShot(
+            f"nobody was found in {shot.path.name} ({len(shot)} frames): a person must be seen with head and"
+            " shoulders, at least about a tenth of the picture's height; choose another shot or another range"
+        )
+    return sorted(people, key=lambda track: -_prominence(track, shot))
+
+
 def _is_person(track: Track, shot: Shot) -> bool:
-    """Whether the network was sure of somebody for more than a moment: it takes some rocks for people."""
-    presence = [sighting.presence for sighting in track.sightings.values()]
-    return len(presence) >= min(4, len(shot)) and float(np.mean(presence)) > 0.8
+    """Whether the network was sure of somebody for more than a moment."""
+    presence = [observation.presence for observation in track.observations.values()]
+    return len(presence) >= min(MIN_FRAMES, len(shot)) and float(np.mean(presence)) > MIN_MEAN_PRESENCE
 
 
 def _prominence(track: Track, shot: Shot) -> float:
     """Length × size × centrality, summed over the frames."""
     total = 0.0
-    for sighting in track.sightings.values():
-        crop = sighting.next_crop
-        size = min(crop.size_px / shot.height, 1.5)
+    for observation in track.observations.values():
+        crop = observation.next_crop
+        size = min(crop.size_px / shot.height, MAX_PROMINENT_SIZE)
         off_centre = min(abs(crop.centre_px[0] / shot.width - 0.5) * 2, 1.0)
-        total += size * (1.0 - 0.5 * off_centre)
+        total += size * (1.0 - (1.0 - BORDER_PROMINENCE) * off_centre)
     return total

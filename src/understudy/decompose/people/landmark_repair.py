@@ -1,4 +1,4 @@
-"""From scattered sightings of one person to a whole track: swapped sides, spikes and gaps are repaired.
+"""From scattered observations of one person to a whole track: swapped sides, spikes and gaps are repaired.
 
 Nothing is smoothed here: how much of a fast swing is noise, only the body fit can tell.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from understudy.core.footage import LANDMARKS, LandmarkTrack
-from understudy.decompose.people.tracker import Sighting
+from understudy.decompose.people.person_tracks import Observation
 
 __all__ = ["RepairReport", "find_spikes", "find_swaps", "repair_track", "swap_sides"]
 
@@ -28,10 +28,10 @@ SWAPPED_COST = 0.006
 TWIST_COST = 0.1
 """Of hips and shoulders that face opposite ways."""
 TURN_COST = 0.1
-"""Of hips or shoulders that turn at twice TURN_RAD_S, between two sightings."""
+"""Of hips or shoulders that turn at twice TURN_RAD_S, between two observations."""
 TURN_RAD_S = 8.0
 """How fast a quick spin turns a body."""
-MOST_TURNS = 3.0
+MAX_TURNS = 3.0
 """From how far above TURN_RAD_S, in its multiples, on a turn costs no more."""
 SPIKE_SPEED = 6.0
 """Body sizes per second: out and back again faster than this is a mistake."""
@@ -50,13 +50,13 @@ class RepairReport:
 
 
 def repair_track(
-    sightings: Mapping[int, Sighting], length: int, frames_per_second: float
+    observations: Mapping[int, Observation], length: int, frames_per_second: float
 ) -> tuple[LandmarkTrack, RepairReport]:
-    """One person's landmarks for each of `length` frames. Raises ValueError without any sighting."""
-    if not sightings:
-        raise ValueError("a track needs at least one sighting")
-    frames = np.array(sorted(sightings))
-    found = [sightings[frame] for frame in frames]
+    """One person's landmarks for each of `length` frames. Raises ValueError without any observation."""
+    if not observations:
+        raise ValueError("a track needs at least one observation")
+    frames = np.array(sorted(observations))
+    found = [observations[frame] for frame in frames]
     points = np.stack([s.landmarks_px for s in found])
     points_m = np.stack([s.landmarks_m for s in found])
     visibility = np.stack([s.visibility for s in found])
@@ -86,17 +86,17 @@ def repair_track(
 
 
 def find_swaps(
-    frames: Int[np.ndarray, " sighting"],
-    points: Float[np.ndarray, "sighting 33 2"],
-    points_m: Float[np.ndarray, "sighting 33 3"],
-    size_px: Float[np.ndarray, " sighting"],
+    frames: Int[np.ndarray, " observation"],
+    points: Float[np.ndarray, "observation 33 2"],
+    points_m: Float[np.ndarray, "observation 33 3"],
+    size_px: Float[np.ndarray, " observation"],
     frames_per_second: float,
-) -> tuple[Bool[np.ndarray, " sighting"], Bool[np.ndarray, " sighting"]]:
-    """In which sightings left and right are exchanged in the legs, and in arms and head.
+) -> tuple[Bool[np.ndarray, " observation"], Bool[np.ndarray, " observation"]]:
+    """In which observations left and right are exchanged in the legs, and in arms and head.
 
     The labels with the least acceleration along time, in the picture and in metres, with hips and shoulders turned the
-    same way and no faster than a body can turn, found by dynamic programming over pairs of consecutive sightings; each
-    swapped sighting and each change costs a little.
+    same way and no faster than a body can turn, found by dynamic programming over pairs of consecutive observations;
+    each swapped observation and each change costs a little.
     """
     count = len(points)
     if count < 3:
@@ -126,12 +126,12 @@ def find_swaps(
 
 
 def _bends(
-    frames: Int[np.ndarray, " sighting"], body: Float[np.ndarray, "sighting 33 5"], left: list[int]
-) -> Float[np.ndarray, "sighting-2 2 2 2"]:
-    """Mean acceleration of three consecutive sightings of one part, for each way to label them."""
+    frames: Int[np.ndarray, " observation"], body: Float[np.ndarray, "observation 33 5"], left: list[int]
+) -> Float[np.ndarray, "observation-2 2 2 2"]:
+    """Mean acceleration of three consecutive observations of one part, for each way to label them."""
     right = [_RIGHT_OF[i] for i in left]
     sides = np.stack([body[:, left + right], body[:, right + left]])
-    # Sightings may be unevenly spaced: the change between the velocities before and after.
+    # Observations may be unevenly spaced: the change between the velocities before and after.
     before, after = np.diff(frames)[:-1, None, None], np.diff(frames)[1:, None, None]
     cost = np.zeros((len(body) - 2, 2, 2, 2))
     for a, b, c in np.ndindex(2, 2, 2):
@@ -140,7 +140,7 @@ def _bends(
     return cost
 
 
-def _twists(points_m: Float[np.ndarray, "sighting 33 3"]) -> Float[np.ndarray, "sighting 2"]:
+def _twists(points_m: Float[np.ndarray, "observation 33 3"]) -> Float[np.ndarray, "observation 2"]:
     """Cost of hips and shoulders that face apart, as labelled and with one of them exchanged."""
     hips, shoulders = (_axis(points_m, part) for part in ("hip", "shoulder"))
     along = (hips * shoulders).sum(-1)
@@ -148,27 +148,27 @@ def _twists(points_m: Float[np.ndarray, "sighting 33 3"]) -> Float[np.ndarray, "
 
 
 def _turns(
-    time_s: Float[np.ndarray, " sighting"], points_m: Float[np.ndarray, "sighting 33 3"]
-) -> list[Float[np.ndarray, "sighting-1 2"]]:
-    """Cost of turns from one sighting to the next that no body can do, of hips and of shoulders: as labelled, and with
-    one of the two sightings exchanged."""
+    time_s: Float[np.ndarray, " observation"], points_m: Float[np.ndarray, "observation 33 3"]
+) -> list[Float[np.ndarray, "observation-1 2"]]:
+    """Cost of turns from one observation to the next that no body can do, of hips and of shoulders: as labelled, and
+    with one of the two observations exchanged."""
     costs = []
     for part in ("hip", "shoulder"):
         axis = _axis(points_m, part)
         turn = np.arccos(np.clip((axis[1:] * axis[:-1]).sum(-1), -1.0, 1.0))
         times = np.stack([turn, np.pi - turn], 1) / (TURN_RAD_S * np.diff(time_s))[:, None]
-        costs.append(TURN_COST * np.clip(times - 1.0, 0.0, MOST_TURNS))
+        costs.append(TURN_COST * np.clip(times - 1.0, 0.0, MAX_TURNS))
     return costs
 
 
-def _axis(points_m: Float[np.ndarray, "sighting 33 3"], part: str) -> Float[np.ndarray, "sighting 3"]:
+def _axis(points_m: Float[np.ndarray, "observation 33 3"], part: str) -> Float[np.ndarray, "observation 3"]:
     """Unit vectors from the right to the left of a pair of landmarks."""
     axis = points_m[:, LANDMARKS.index(f"left_{part}")] - points_m[:, LANDMARKS.index(f"right_{part}")]
     return axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-6)
 
 
 def swap_sides(
-    values: Float[np.ndarray, "sighting 33 ..."], swapped: Bool[np.ndarray, " sighting"], left: list[int]
+    values: Float[np.ndarray, "observation 33 ..."], swapped: Bool[np.ndarray, " observation"], left: list[int]
 ) -> None:
     """Exchange, in place, the left landmarks `left` and their right ones where `swapped`."""
     right = [_RIGHT_OF[i] for i in left]
@@ -177,11 +177,11 @@ def swap_sides(
 
 
 def find_spikes(
-    frames: Int[np.ndarray, " sighting"],
-    points: Float[np.ndarray, "sighting 33 2"],
-    size_px: Float[np.ndarray, " sighting"],
+    frames: Int[np.ndarray, " observation"],
+    points: Float[np.ndarray, "observation 33 2"],
+    size_px: Float[np.ndarray, " observation"],
     limit: float,
-) -> Bool[np.ndarray, "sighting 33"]:
+) -> Bool[np.ndarray, "observation 33"]:
     """Landmarks that leave their path for one frame and come back: further off than `limit` body sizes and than
     their neighbours are from each other. A fast swing passes, as its neighbours lie far apart; so does its turning
     point, which no arm reaches and leaves at such a speed."""
@@ -201,9 +201,9 @@ def find_spikes(
 
 
 def _interpolate_spikes(
-    frames: Int[np.ndarray, " sighting"],
-    values: Float[np.ndarray, "sighting 33 n"],
-    spikes: Bool[np.ndarray, "sighting 33"],
+    frames: Int[np.ndarray, " observation"],
+    values: Float[np.ndarray, "observation 33 n"],
+    spikes: Bool[np.ndarray, "observation 33"],
 ) -> None:
     for landmark in np.flatnonzero(spikes.any(0)):
         good = ~spikes[:, landmark]

@@ -7,28 +7,44 @@ coverage mask, and how sure it is that somebody is there.
 Source: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking", 2020 (networks: MediaPipe 0.10.21).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float, UInt8
 
 from understudy.core.footage import LANDMARKS
+from understudy.decompose.people.network import Network, spread
 
-__all__ = ["CROP_SIZE", "Crop", "Detection", "Pose", "PoseModel", "detector_anchors", "sample_crop"]
+__all__ = [
+    "CROP_SIZE",
+    "Crop",
+    "Detection",
+    "LandmarkNetwork",
+    "PersonDetector",
+    "PoseEstimate",
+    "PoseModel",
+    "detector_anchors",
+    "sample_crop",
+]
 
 CROP_SIZE = 256
 """Side of the landmark network's input and of its mask, in pixels."""
 DETECTOR_SIZE = 224
+"""Side of the detector's input, in pixels."""
 CROP_MARGIN = 1.25
 """Side of a crop over the diameter of the circle that the network puts around a body."""
-DETECTOR_THRESHOLD = 0.5
-OVERLAP_THRESHOLD = 0.3
+MIN_DETECTION_SCORE = 0.5
+"""0 … 1: of a detection that counts, as in MediaPipe's own graph."""
+MIN_OVERLAP = 0.3
+"""Intersection over union from which two detections are of one person, as there."""
 HEATMAP_WINDOW = 7
 """Cells of the heat map around a landmark from which its place is refined."""
-HEATMAP_THRESHOLD = 0.5
+MIN_HEATMAP_PEAK = 0.5
+"""0 … 1: of a heat map that says where its landmark is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,7 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Pose:
+class PoseEstimate:
     """One person in one frame, as the landmark network sees them."""
 
     landmarks_px: Float[np.ndarray, "33 2"]
@@ -80,6 +96,12 @@ class Pose:
     """The picture in the crop."""
     mask: UInt8[np.ndarray, "size size"]
     """Coverage in the crop, 0 … 255."""
+
+    @property
+    def landmarks_crop_px(self) -> Float[np.ndarray, "33 2"]:
+        """The landmarks in pixels of `patch` and `mask`."""
+        M = self.crop.crop_from_picture()
+        return self.landmarks_px @ M[:, :2].T + M[:, 2]
 
 
 def detector_anchors() -> Float[np.ndarray, "anchor 2"]:
@@ -121,23 +143,22 @@ def _shrunk_region(
     return cv2.resize(region, (columns, rows), interpolation=cv2.INTER_AREA), np.array([left, top], float)
 
 
-class PoseModel:
-    """Both networks, loaded once. Not safe for use by two threads at the same time."""
+class PersonDetector:
+    """The detector. Safe for use by several threads, of which it keeps as many as `workers` busy."""
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
-        self._detector = _Network(folder / "pose_detection.tflite", threads)
-        self._landmarker = _Network(folder / "pose_landmark_full.tflite", threads)
+    def __init__(self, path: Path, workers: int = 1) -> None:
+        self._network, self._workers = Network(path), workers
         self._anchors = detector_anchors()
 
-    def detect(self, picture: UInt8[np.ndarray, "height width 3"], window: Crop | None = None) -> list[Detection]:
-        """The people in a square window of the picture (by default all of it), surest first."""
-        if window is None:
-            height, width = picture.shape[:2]
-            window = Crop(np.array([width / 2, height / 2]), float(max(width, height)), 0.0)
+    def detect(self, picture: UInt8[np.ndarray, "height width 3"], windows: Sequence[Crop]) -> list[list[Detection]]:
+        """The people in each of several square windows of the picture, surest first."""
+        return spread(partial(self._detect, picture), windows, self._workers)
+
+    def _detect(self, picture: UInt8[np.ndarray, "height width 3"], window: Crop, threads: int) -> list[Detection]:
         patch = sample_crop(picture, window, DETECTOR_SIZE)
-        boxes, scores = self._detector(patch.astype(np.float32) / 127.5 - 1.0)
+        boxes, scores = self._network(patch.astype(np.float32) / 127.5 - 1.0, threads)
         scores = _sigmoid(scores[0, :, 0])
-        likely = np.flatnonzero(scores >= DETECTOR_THRESHOLD)
+        likely = np.flatnonzero(scores >= MIN_DETECTION_SCORE)
         points = boxes[0, likely].astype(np.float64).reshape(-1, 6, 2) / DETECTOR_SIZE
         points[:, [0, 2, 3, 4, 5]] += self._anchors[likely, None]
         M = window.picture_from_crop(1)
@@ -149,10 +170,20 @@ class PoseModel:
             found.append(Detection(_crop_around(hips, rim), corners.reshape(4), float(scores[likely][index])))
         return found
 
-    def estimate(self, picture: UInt8[np.ndarray, "height width 3"], crop: Crop) -> Pose:
-        """The pose of the person in a crop."""
+
+class LandmarkNetwork:
+    """The landmark network. Safe for use by several threads, of which it keeps as many as `workers` busy."""
+
+    def __init__(self, path: Path, workers: int = 1) -> None:
+        self._network, self._workers = Network(path), workers
+
+    def estimate(self, picture: UInt8[np.ndarray, "height width 3"], crops: Sequence[Crop]) -> list[PoseEstimate]:
+        """The pose of the person in each of several crops."""
+        return spread(partial(self._estimate, picture), crops, self._workers)
+
+    def _estimate(self, picture: UInt8[np.ndarray, "height width 3"], crop: Crop, threads: int) -> PoseEstimate:
         patch = sample_crop(picture, crop, CROP_SIZE)
-        raw, presence, mask, heatmaps, raw_m = self._landmarker(patch.astype(np.float32) / 255.0)
+        raw, presence, mask, heatmaps, raw_m = self._network(patch.astype(np.float32) / 255.0, threads)
         raw = raw.reshape(39, 5).astype(np.float64)
         points = refine_on_heatmaps(raw[:, :2], heatmaps[0])
         M = crop.picture_from_crop()
@@ -160,7 +191,7 @@ class PoseModel:
         c, s = np.cos(crop.angle), np.sin(crop.angle)
         landmarks_m = raw_m.reshape(39, 3)[: len(LANDMARKS)].astype(np.float64)
         landmarks_m[:, :2] = landmarks_m[:, :2] @ np.array([[c, s], [-s, c]])
-        return Pose(
+        return PoseEstimate(
             landmarks_px=points_px[: len(LANDMARKS)],
             visibility=_sigmoid(raw[: len(LANDMARKS), 3]),
             landmarks_m=landmarks_m,
@@ -172,19 +203,13 @@ class PoseModel:
         )
 
 
-class _Network:
-    """One network: an array in, its outputs out."""
+class PoseModel:
+    """Both networks, loaded once."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._interpreter = Interpreter(str(path), num_threads=threads)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
-
-    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
-        self._interpreter.set_tensor(self._input, x[None])
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(output) for output in self._outputs]
+    def __init__(self, folder: Path, workers: int = 1) -> None:
+        """Of the weights in a folder, on as many threads as `workers`; the results do not depend on how many."""
+        self.detect = PersonDetector(folder / "pose_detection.tflite", workers).detect
+        self.estimate = LandmarkNetwork(folder / "pose_landmark_full.tflite", workers).estimate
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -206,7 +231,7 @@ def _merge_overlaps(points: Float[np.ndarray, "box 6 2"], scores: Float[np.ndarr
         best = left[0]
         extent = np.minimum(high[left], high[best]) - np.maximum(low[left], low[best])
         shared = np.prod(np.maximum(extent, 0), axis=1)
-        cluster = shared / (area[left] + area[best] - shared) > OVERLAP_THRESHOLD
+        cluster = shared / (area[left] + area[best] - shared) > MIN_OVERLAP
         cluster[0] = True
         merged[best] = np.average(points[left[cluster]], axis=0, weights=scores[left[cluster]])
         kept.append(int(best))
@@ -220,17 +245,18 @@ def refine_on_heatmaps(
 ) -> Float[np.ndarray, "point 2"]:
     """Landmarks of a crop moved to the centre of gravity of their heat map's peak, where it has one."""
     size, reach = heatmaps.shape[0], HEATMAP_WINDOW // 2
-    cells = points * (size / CROP_SIZE)
+    column, row = np.floor(points * (size / CROP_SIZE)).astype(int).T
+    inside = np.flatnonzero((column >= 0) & (column < size) & (row >= 0) & (row < size))
+    around = np.arange(-reach, reach + 1)
+    rows, columns = row[inside, None, None] + around[:, None], column[inside, None, None] + around
+    weights = heatmaps[rows.clip(0, size - 1), columns.clip(0, size - 1), inside[:, None, None]].astype(np.float64)
+    weights = np.where((rows >= 0) & (rows < size) & (columns >= 0) & (columns < size), _sigmoid(weights), 0.0)
+    peaked = weights.max((1, 2)) >= MIN_HEATMAP_PEAK
+    weights, peaks = weights[peaked], inside[peaked]
     refined = points.copy()
-    for index, (column, row) in enumerate(np.floor(cells).astype(int)):
-        if not (0 <= column < size and 0 <= row < size):
-            continue
-        left, top = max(column - reach, 0), max(row - reach, 0)
-        weights = _sigmoid(heatmaps[top : row + reach + 1, left : column + reach + 1, index].astype(np.float64))
-        if weights.max() < HEATMAP_THRESHOLD:
-            continue
-        rows, columns = np.indices(weights.shape)
-        total = weights.sum()
-        centre = np.array([(weights * columns).sum() / total + left, (weights * rows).sum() / total + top])
-        refined[index] = centre * (CROP_SIZE / size)
+    for axis, (cells, corner) in enumerate(((columns, column), (rows, row))):
+        first = np.maximum(corner[peaks] - reach, 0)
+        offsets = weights * (cells[peaked] - first[:, None, None])
+        centre = offsets.sum((1, 2)) / weights.sum((1, 2)) + first
+        refined[peaks, axis] = centre * (CROP_SIZE / size)
     return refined

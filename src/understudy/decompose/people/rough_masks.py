@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 
 import cv2
@@ -15,10 +17,11 @@ from jaxtyping import Float, Float32, Int, UInt8
 
 from understudy.core.footage import LANDMARKS, Shot
 from understudy.decompose.people.clothes import clothes_odds
-from understudy.decompose.people.landmarks import CROP_SIZE, Crop, Pose
-from understudy.decompose.people.tracker import Sighting, Track
+from understudy.decompose.people.landmarks import CROP_SIZE, Crop, PoseEstimate
+from understudy.decompose.people.person_tracks import Observation, Track
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import read_frames
+from understudy.runtime.parallel import in_order, prefetch
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["SKELETON", "MaskStore", "own_mask", "write_rough_masks"]
@@ -42,7 +45,7 @@ _HEAD = [LANDMARKS.index(name) for name in ("left_ear", "right_ear")]
 MAX_PAINTED_GAP = 12
 """Frames: over longer gaps nobody knows where the person's pixels are."""
 DOUBT = 0.006
-"""By which a mask grows with each frame beyond the last sighting, in sides of the crop."""
+"""By which a mask grows with each frame beyond the last observation, in sides of the crop."""
 LIMB_RADIUS = 0.02
 """Of the stick figures that claim pixels, in sides of the crop."""
 SURER_CLAIM = 0.05
@@ -57,14 +60,26 @@ MIN_VISIBILITY = 0.5
 """Bones with less visible ends claim nothing."""
 BORDER_SOFTNESS = 0.005
 """Of the border between two people, in sides of the crop."""
+BONE_WIDTH = 5
+"""Of bones drawn into a mask, in its pixels: a wrist's."""
+MIN_ISLAND = 32
+"""Coverage (of 255) above which pixels of a mask hang together."""
+LEAVING_REACH = 0.35
+"""Sides of the crop from a person's hips to where they end: who reaches over the picture's border may be leaving."""
+MAX_LOG_ODDS = 3.0
+"""Of a pixel's colour: clothes tell no more than twenty to one."""
+CLOTHES_BLUR = 0.01
+"""Standard deviation over which the clothes' colours are averaged, in sides of the crop: the width of a wrist."""
 
 
 class MaskStore:
-    """Masks of sightings on disk, compressed: they are needed once more when it is known who is an actor."""
+    """Masks of observations on disk, compressed: they are needed once more when it is known who is an actor. Several
+    threads may use it."""
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
         self._ends = [0]
+        self._lock = Lock()
 
     def __enter__(self) -> "MaskStore":
         return self
@@ -77,26 +92,27 @@ class MaskStore:
     def put(self, mask: UInt8[np.ndarray, "size size"]) -> int:
         """Keep a mask; the key to get it by."""
         data = zlib.compress(mask.tobytes(), 1)
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(data)
-        self._ends.append(self._ends[-1] + len(data))
-        return len(self._ends) - 2
+        with self._lock:
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(data)
+            self._ends.append(self._ends[-1] + len(data))
+            return len(self._ends) - 2
 
     def get(self, key: int) -> UInt8[np.ndarray, "size size"]:
-        self._file.seek(self._ends[key])
-        data = zlib.decompress(self._file.read(self._ends[key + 1] - self._ends[key]))
-        return np.frombuffer(data, np.uint8).reshape(CROP_SIZE, CROP_SIZE)
+        """The mask that `put` gave the key for."""
+        with self._lock:
+            self._file.seek(self._ends[key])
+            data = self._file.read(self._ends[key + 1] - self._ends[key])
+        return np.frombuffer(zlib.decompress(data), np.uint8).reshape(CROP_SIZE, CROP_SIZE)
 
 
-def own_mask(pose: Pose) -> UInt8[np.ndarray, "size size"]:
+def own_mask(estimate: PoseEstimate) -> UInt8[np.ndarray, "size size"]:
     """The network's mask without islands that do not touch the person's bones."""
-    M = pose.crop.crop_from_picture()
-    points = pose.landmarks_px @ M[:, :2].T + M[:, 2]
-    bones = _stick_figure(points, np.ones(len(LANDMARKS)), pose.mask.shape, 5)
-    _, labels = cv2.connectedComponents((pose.mask > 32).astype(np.uint8))
+    bones = _stick_figure(estimate.landmarks_crop_px, np.ones(len(LANDMARKS)), estimate.mask.shape, BONE_WIDTH)
+    _, labels = cv2.connectedComponents((estimate.mask > MIN_ISLAND).astype(np.uint8))
     touching = np.unique(labels[bones > 0])
     keep = np.isin(labels, touching[touching > 0])
-    return np.where(keep, pose.mask, 0).astype(np.uint8)
+    return np.where(keep, estimate.mask, 0).astype(np.uint8)
 
 
 def write_rough_masks(
@@ -114,24 +130,33 @@ def write_rough_masks(
     paths = [folder / f"person_{index + 1}.mkv" for index in range(len(actors))]
     paths += [folder / "others.mkv"] if others else []
     tracks = [*actors, *others]
-    frames = [np.array(sorted(track.sightings)) for track in tracks]
+    frames = [np.array(sorted(track.observations)) for track in tracks]
+    several = len(tracks) > 1
+
+    def canvases(
+        item: tuple[int, UInt8[np.ndarray, "height width 3"] | None],
+    ) -> list[UInt8[np.ndarray, "height width"]]:
+        """One frame of each video; the picture tells whose pixels are whose."""
+        frame, picture = item
+        areas = [_area_of(track, known, frame, store, shot) for track, known in zip(tracks, frames, strict=True)]
+        if picture is not None:
+            _share_out([area for area in areas if area is not None], picture)
+        result = [np.zeros((shot.height, shot.width), np.uint8) for _ in paths]
+        for index, area in enumerate(areas):
+            if area is not None:
+                part = result[min(index, len(result) - 1)][area.window]
+                np.maximum(part, area.cover, out=part)
+        return result
+
     with ExitStack() as stack:
         writers = [
             stack.enter_context(VideoWriter(path, shot.width, shot.height, shot.frame_rate, "mask")) for path in paths
         ]
-        pictures = read_frames(shot) if len(tracks) > 1 else None
-        for frame in range(len(shot)):
-            areas = [_area_of(track, known, frame, store, shot) for track, known in zip(tracks, frames, strict=True)]
-            if pictures is not None:
-                _share_out([area for area in areas if area is not None], next(pictures))
-            canvases = [np.zeros((shot.height, shot.width), np.uint8) for _ in paths]
-            for index, area in enumerate(areas):
-                if area is not None:
-                    part = canvases[min(index, len(canvases) - 1)][area.window]
-                    np.maximum(part, area.cover, out=part)
-            for writer, canvas in zip(writers, canvases, strict=True):
+        pictures = prefetch(read_frames(shot)) if several else repeat(None, len(shot))
+        for done, made in enumerate(in_order(canvases, enumerate(pictures)), 1):
+            for writer, canvas in zip(writers, made, strict=True):
                 writer.write(canvas)
-            progress(frame + 1, len(shot))
+            progress(done, len(shot))
     return paths
 
 
@@ -165,25 +190,25 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
     """
     after = int(np.searchsorted(frames, frame))
     beyond = 0
-    if frame in track.sightings:
-        sources = [(track.sightings[frame], None)]
+    if frame in track.observations:
+        sources = [(track.observations[frame], None)]
     elif 0 < after < len(frames):
         if frames[after] - frames[after - 1] > MAX_PAINTED_GAP:
             return None
         share = (frame - frames[after - 1]) / (frames[after] - frames[after - 1])
-        first, last = (track.sightings[int(frames[i])] for i in (after - 1, after))
+        first, last = (track.observations[int(frames[i])] for i in (after - 1, after))
         where = _between(first.next_crop, last.next_crop, share)
         sources = [(first, where), (last, where)]
     else:
         end, inner = (
             (frames[0], frames[min(2, len(frames) - 1)]) if after == 0 else (frames[-1], frames[max(-3, -len(frames))])
         )
-        last, before = track.sightings[int(end)], track.sightings[int(inner)]
+        last, before = track.observations[int(end)], track.observations[int(inner)]
         if end == inner or abs(frame - end) > MAX_PAINTED_GAP or not _leaves(before, last, shot):
             return None
         where = _between(before.next_crop, last.next_crop, (frame - inner) / (end - inner))
         sources, beyond = [(last, where)], abs(frame - int(end))
-    placed = [(sighting, _moved(sighting, where)) for sighting, where in sources]
+    placed = [(observation, _moved(observation, where)) for observation, where in sources]
     reach = [crop.size_px * (abs(np.cos(crop.angle)) + abs(np.sin(crop.angle))) / 2 for _, crop in placed]
     limits = [shot.width, shot.height]
     low = np.min([crop.centre_px - r for (_, crop), r in zip(placed, reach, strict=True)], axis=0)
@@ -193,20 +218,20 @@ def _area_of(track: Track, frames: Int[np.ndarray, " known"], frame: int, store:
     if right <= left or bottom <= top:
         return None
     covers = []
-    for sighting, crop in placed:
+    for observation, crop in placed:
         M = crop.crop_from_picture()
         # OpenCV counts from the centre of the first pixel, we from its corner.
         M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ (np.array([left, top]) + 0.5) - 0.5])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        covers.append(cv2.warpAffine(store.get(sighting.mask_key), M, (right - left, bottom - top), flags=flags))
-    sighting, crop = placed[0]
+        covers.append(cv2.warpAffine(store.get(observation.mask_key), M, (right - left, bottom - top), flags=flags))
+    observation, crop = placed[0]
     cover = np.maximum.reduce(covers)
     if beyond:
         side = 2 * int(DOUBT * beyond * crop.size_px) + 1
         cover = cv2.dilate(cover, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
-    grown = crop.size_px / sighting.crop.size_px
-    points = crop.centre_px + grown * (sighting.landmarks_px - sighting.crop.centre_px)
-    return _Area(left, top, cover, points, sighting.visibility, track.colours, crop.size_px)
+    grown = crop.size_px / observation.crop.size_px
+    points = crop.centre_px + grown * (observation.landmarks_px - observation.crop.centre_px)
+    return _Area(left, top, cover, points, observation.visibility, track.colours, crop.size_px)
 
 
 def _between(first: Crop, last: Crop, share: float) -> Crop:
@@ -216,21 +241,21 @@ def _between(first: Crop, last: Crop, share: float) -> Crop:
     return Crop(centre, float(first.size_px ** (1 - share) * last.size_px**share), last.angle)
 
 
-def _moved(sighting: Sighting, where: Crop | None) -> Crop:
-    """The crop of a sighting's mask, if its person has moved to where their `next_crop` would be `where`."""
+def _moved(observation: Observation, where: Crop | None) -> Crop:
+    """The crop of a observation's mask, if its person has moved to where their `next_crop` would be `where`."""
     if where is None:
-        return sighting.crop
-    grown = where.size_px / sighting.next_crop.size_px
-    centre = where.centre_px + grown * (sighting.crop.centre_px - sighting.next_crop.centre_px)
-    return Crop(centre, float(grown * sighting.crop.size_px), sighting.crop.angle)
+        return observation.crop
+    grown = where.size_px / observation.next_crop.size_px
+    centre = where.centre_px + grown * (observation.crop.centre_px - observation.next_crop.centre_px)
+    return Crop(centre, float(grown * observation.crop.size_px), observation.crop.angle)
 
 
-def _leaves(before: Sighting, last: Sighting, shot: Shot) -> bool:
+def _leaves(before: Observation, last: Observation, shot: Shot) -> bool:
     """Whether somebody at the picture's border moves outwards over it."""
     crop = last.next_crop
     moved = crop.centre_px - before.next_crop.centre_px
     size = np.array([shot.width, shot.height])
-    reach = 0.35 * crop.size_px
+    reach = LEAVING_REACH * crop.size_px
     outwards = ((crop.centre_px - reach < 0) & (moved < 0)) | ((crop.centre_px + reach > size) & (moved > 0))
     return bool(outwards.any())
 
@@ -260,7 +285,11 @@ def _settle(
     claim = _distance(second, left, top, a.shape) - _distance(first, left, top, a.shape)
     claim += size * (SURER_CLAIM * (a.astype(np.float32) - b) / 255 - PROMINENT_CLAIM)
     odds = clothes_odds(picture[top:bottom, left:right], first.colours, second.colours)
-    claim += size * CLOTHES_CLAIM * cv2.GaussianBlur(np.clip(odds, -3, 3), (0, 0), max(0.01 * size, 0.5))
+    claim += (
+        size
+        * CLOTHES_CLAIM
+        * cv2.GaussianBlur(np.clip(odds, -MAX_LOG_ODDS, MAX_LOG_ODDS), (0, 0), max(CLOTHES_BLUR * size, 0.5))
+    )
     share = 1.0 / (1.0 + np.exp(np.clip(-claim / max(BORDER_SOFTNESS * size, 0.5), -30, 30)))
     both = (a > 0) & (b > 0)
     a[:] = np.where(both, np.rint(share * a), a)

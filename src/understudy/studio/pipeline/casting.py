@@ -12,7 +12,7 @@ from understudy.characters.picture.character import PictureConfig, character_fro
 from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
-from understudy.decompose.people.landmarks import Crop, Pose, PoseModel
+from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
 from understudy.io.files import check_file
 from understudy.io.gltf.document import files_beside
 from understudy.io.gltf.write import write_character
@@ -43,16 +43,16 @@ class FigureLandmarks:
         """Look where the detector points, or at the whole picture; look twice, the second time centred on the body."""
         height, width = picture.shape[:2]
         whole = Crop(np.array([width / 2, height / 2]), float(max(width, height)), 0.0)
-        crops = [detection.crop for detection in self._model.detect(picture)[:1]] or [whole]
-        pose = self._model.estimate(picture, crops[0])
+        (detections,) = self._model.detect(picture, [whole])
+        (pose,) = self._model.estimate(picture, [detections[0].crop if detections else whole])
         if pose.presence > _SURE:
-            pose = self._model.estimate(picture, pose.next_crop)
+            (pose,) = self._model.estimate(picture, [pose.next_crop])
         if pose.presence < _SURE:
             return None
         return pose.landmarks_px, pose.visibility, pose.landmarks_m, _mask_in_picture(pose, width, height)
 
 
-def _mask_in_picture(pose: Pose, width: int, height: int) -> Float[np.ndarray, "height width"]:
+def _mask_in_picture(pose: PoseEstimate, width: int, height: int) -> Float[np.ndarray, "height width"]:
     M = pose.crop.picture_from_crop(len(pose.mask))
     # OpenCV counts from the centre of the first pixel, we from its corner.
     M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ np.full(2, 0.5) - 0.5])
