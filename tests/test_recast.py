@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
+from productions import Listener, production
 
 import understudy
 from understudy.characters.rig.character import character_from_rig
@@ -25,13 +28,17 @@ from understudy.io.passes import PASS_FILES, read_passes
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
 from understudy.io.weights import PACKAGE, ensure_weights
 from understudy.metrics.image import psnr_db
-from understudy.runtime.errors import BackendUnavailable, FileFormatError, NobodyInShot
-from understudy.studio.narration import SilentNarrator
+from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError, NobodyInShot
+from understudy.runtime.progress import silent
+from understudy.studio.delivery import read_film
+from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.pipeline.delivery import read_film
-from understudy.studio.pipeline.finishing import finished_frames
-from understudy.studio.project import Project, file_hash
+from understudy.studio.pipeline.finishing import FILMING, finished_frames
+from understudy.studio.pipeline.production import Cut, Production
+from understudy.studio.pipeline.stage import Run
+from understudy.studio.pipeline.stages import STAGES
+from understudy.studio.project import file_hash
+from understudy.studio.recast import recast_with
 
 SHOT, CHARACTER = PACKAGE / "synthetic/films/sample_shot.mp4", PACKAGE / "synthetic/films/sample_character.png"
 SECONDS = 0.5
@@ -55,6 +62,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def recast(folder: Path, **options: object) -> understudy.Film:
     return understudy.recast(SHOT, CHARACTER, folder, end=SECONDS, quality="draft", **options)
+
+
+def finished(film: Production) -> Iterator[np.ndarray]:
+    """The finished frames, before they are encoded."""
+    (cut,) = FILMING.load(film, Scope()).cuts
+    return finished_frames(cut, FILMING.settings(film.config).look)
 
 
 def same_pictures(film: list[np.ndarray], other: list[np.ndarray]) -> bool:
@@ -108,15 +121,14 @@ def test_the_character_stands_where_the_actor_stood(folder):
 
 
 def test_what_nobody_touched_is_the_shots_own_to_the_bit(folder):
-    project = Project(folder)
-    cut = Cut(project, open_shot(SHOT, None, SECONDS), RecastConfig(), SilentNarrator())
-    videos = (read_video(folder / "plate/removed.mkv"), read_passes(folder / "passes"), finished_frames(cut))
-    for original, removed, passes, done in zip(read_frames(cut.shot), *videos, strict=True):
+    film = production(folder, open_shot(SHOT, None, SECONDS))
+    videos = (read_video(folder / "plate/removed.mkv"), read_passes(folder / "passes"), finished(film))
+    for original, removed, passes, done in zip(read_frames(film.shot), *videos, strict=True):
         # With room for the blur that matches the lens.
         own = (removed == 0) & (cv2.dilate(passes.alpha, np.ones((17, 17))) == 0) & (passes.shadow == 0)
         assert own.mean() > 0.4
         assert np.array_equal(done[own], original[own])
-    project.close()
+    film.project.close()
 
 
 def test_the_folder_holds_every_element(folder):
@@ -168,6 +180,56 @@ def test_a_second_run_redoes_nothing_and_a_change_only_what_depends_on_it(folder
     assert same_pictures(list(read_video(folder / "film.mp4")), before)
     assert "body" not in stages_run(folder, camera_fit=False)
     assert "people" not in stages_run(folder)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_makes_the_same_where_nothing_lies_but_what_it_reads(stage, folder, tmp_path):
+    """Files that it does not declare are not there: to open one would fail, and to look for one would be in vain."""
+    film = production(folder, open_shot(SHOT, None, SECONDS), [CHARACTER], quality="draft")
+    film.project.close()
+    film.project.visited = list(film.project.stages)
+    (scope,) = film.scopes(stage.level, film.cuts[0])
+    reads = stage.reading(film, scope).files
+    for name, path in reads.items():
+        if path.is_relative_to(folder):
+            (tmp_path / "film" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / "film" / name)
+    shot = film.shot if "shot" in reads else replace(film.shot, path=tmp_path / "not_to_be_read.mp4")
+    alone = replace(film, shot=shot, cuts=[Cut(shot)], played=[Cut(shot)])
+    alone.project.folder = tmp_path / "film"
+    said: list[str] = []
+    stage.make(alone, scope, tmp_path / "made", Run(silent, said.append))
+    made = {path.relative_to(tmp_path / "made"): path for path in (tmp_path / "made").rglob("*") if path.is_file()}
+    assert {path.as_posix() for path in made} == set(film.project.stages[stage.key(scope, film)].outputs)
+    for name, path in made.items():
+        if name.suffix not in (".html", ".mp4"):  # which hold times, and encoders' threads
+            assert file_hash(path) == file_hash(folder / name), name
+
+
+def test_stages_up_to_one_and_then_the_others(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "film")
+    for name in ("plate/removed.mkv", "scene.glb"):
+        (folder / name).unlink()
+    film = recast(folder, until="plate")
+    assert film.executed == ("plate",) and not (folder / "scene.glb").exists()
+    assert stages_run(folder) == {"scene"}
+    with pytest.raises(InputError, match="there is no stage 'paint'"):
+        recast(folder, until="paint")
+
+
+def test_a_film_of_an_earlier_version_is_made_anew_and_edits_stay(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "film")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["format"]
+    manifest["stages"]["people"]["report"] = {"people": 1}
+    for record in manifest["stages"].values():
+        record["fingerprint"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "light.json").write_text((folder / "light.json").read_text() + " ")
+    narrator = Listener()
+    recast_with(SHOT, CHARACTER, folder, RecastConfig(end=SECONDS, quality="draft"), narrator, until="people")
+    assert [text for text in narrator.said if "earlier version" in text and "edits stay" in text]
+    assert (folder / "light.json").read_text().endswith(" ")
 
 
 def test_the_film_may_be_a_sequence_of_pictures_with_its_sound_beside_it(folder, tmp_path):
@@ -231,14 +293,13 @@ def test_the_character_is_there_only_when_the_actor_is(folder, tmp_path):
     presence.write_text(f'{{"first_frame": 1, "present": [[3, 5], [{count}, {count}]]}}')
     run = stages_run(folder)
     assert {"light", "render", "film", "report"} <= run and not run & {"people", "plate", "mask", "presence", "body"}
-    project = Project(folder)
-    cut = Cut(project, open_shot(SHOT, None, SECONDS), RecastConfig(), SilentNarrator())
-    frames = zip(read_frames(cut.shot), finished_frames(cut), read_passes(folder / "passes"), strict=True)
+    film = production(folder, open_shot(SHOT, None, SECONDS))
+    frames = zip(read_frames(film.shot), finished(film), read_passes(folder / "passes"), strict=True)
     for number, (original, done, passes) in enumerate(frames, 1):
         there = number in (3, 4, 5, count)
         assert (passes.ids.any(), passes.alpha.any(), passes.shadow.any()) == (there, there, there)
         assert np.array_equal(done, original) != there
-    project.close()
+    film.project.close()
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def by_move(rows: list[TransferRow]) -> dict[str, dict[str, float]]:
 
 def detection(films: Path) -> dict[str, float]:
     """How the landmark model sees the main actor of every film in a folder: means over frames, then over films."""
-    tracks = [read_landmarks_npz(path) for path in sorted(films.glob("*/people/landmarks_1.npz"))]
+    tracks = [read_landmarks_npz(path) for path in sorted(films.glob("**/people/landmarks_1.npz"))]
     shares = [(track.seen.mean(), track.visibility[track.seen].mean()) for track in tracks]
     seen, visibility = np.round(np.mean(shares, 0), 4)
     return {"films": len(tracks), "frames_seen": float(seen), "visibility": float(visibility)}

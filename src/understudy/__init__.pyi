@@ -54,7 +54,7 @@ from .decompose.plate.clean_plate import (
     PlateConfig as PlateConfig,
     PlateReport as PlateReport,
 )
-from .decompose.matte.refine import refine_mask as refine_mask, MaskConfig as MaskConfig
+from .decompose.matte.refine import refine_matte as refine_matte, MatteConfig as MatteConfig
 from .decompose.matte.presence import find_presence as find_presence
 from .decompose.body.fit import fit_actor as fit_actor, BodyFitConfig as BodyFitConfig, ActorFit as ActorFit
 

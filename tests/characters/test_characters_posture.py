@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from box_person import box_person
+from productions import production, run
 from test_characters_picture import HEIGHT, KnownDetector, draw, find_nothing, truth_px
 
 from understudy.characters.picture.character import PictureConfig, character_from_picture
@@ -16,11 +17,9 @@ from understudy.characters.picture.posture import check_posture, doubts_about
 from understudy.core.character import Doubt
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
-from understudy.studio.narration import SilentNarrator
 from understudy.studio.pipeline import casting
-from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.project import Project, StageRecord
 from understudy.studio.report.verdicts import _character
+from understudy.studio.stage_reports import CharacterReport
 
 GUESSED = FigureJoints(np.zeros((20, 2)), sure=False, guessed=True)
 
@@ -156,16 +155,6 @@ def test_joints_of_another_picture_are_refused(tmp_path):
             character_from_picture(tmp_path / "a.png", find_nothing, PictureConfig(joints=tmp_path / "joints.json"))
 
 
-class Listener(SilentNarrator):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
 def test_doubt_goes_to_the_log_the_report_and_the_exit_code(tmp_path, monkeypatch):
     doubts = (Doubt("Its tail was made up."), Doubt("Its wings were guessed.", "poor"))
     made = iter([replace(box_person(), doubts=doubts), box_person()])
@@ -173,18 +162,17 @@ def test_doubt_goes_to_the_log_the_report_and_the_exit_code(tmp_path, monkeypatc
     monkeypatch.setattr(casting, "character_from_picture", lambda *given: next(made))
     write_png(tmp_path / "a.png", draw()[0])
 
-    def cast(**options) -> tuple[list[str], StageRecord]:
-        project, listener = Project(tmp_path / "film"), Listener()
+    def cast(**options) -> tuple[list[str], CharacterReport]:
+        film = production(tmp_path / "film", characters=[tmp_path / "a.png"], **options)
         try:
-            casting.character_stage(project, tmp_path / "a.png", RecastConfig(**options), listener)
-            return listener.said, project.stages["character"]
+            return film.narrator.said, run(casting.CASTING, film)
         finally:
-            project.close()
+            film.project.close()
 
     for _ in range(2):  # Said again where nothing has to be made anew.
-        said, record = cast()
+        said, report = cast()
         assert said == ["the character: Its tail was made up.", "the character: Its wings were guessed."]
-    verdict = _character(record)
+    verdict = _character(report)
     assert verdict.level == "poor" and verdict.sentence.endswith("Its tail was made up. Its wings were guessed.")
     with pytest.raises(
         CharacterError, match=r"a.png leaves doubt \(--strict\): Its tail was made up. Its wings"
@@ -192,8 +180,8 @@ def test_doubt_goes_to_the_log_the_report_and_the_exit_code(tmp_path, monkeypatc
         cast(strict=True)
     assert caught.value.exit_code == 2
     write_png(tmp_path / "a.png", draw()[0][::-1])
-    said, record = cast(strict=True)
-    assert said == [] and _character(record).level != "poor"
+    said, report = cast(strict=True)
+    assert said == [] and _character(report).level != "poor"
 
 
 @pytest.mark.slow

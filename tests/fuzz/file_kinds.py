@@ -35,8 +35,9 @@ from understudy.io.pictures.files import read_picture
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.frame_pictures import read_frame_header, read_frame_picture
 from understudy.io.video.streams import open_shot, read_frames, read_video
-from understudy.studio.pipeline.artifacts import (
-    load_alignment,
+from understudy.studio.film_files import (
+    BodyFit,
+    Presence,
     load_fit,
     load_light,
     load_presence,
@@ -90,11 +91,6 @@ def a_motion() -> Motion:
 def a_picture(side: int = 96) -> np.ndarray:
     rows, columns = np.mgrid[:side, :side]
     return np.stack([rows * 2, columns * 2, (rows * columns) % 251], -1).astype(np.uint8)
-
-
-def read_fit(path: Path) -> None:
-    load_fit(path)
-    load_alignment(path)
 
 
 def a_solution() -> CameraSolution:
@@ -221,7 +217,9 @@ FILE_KINDS = {
     "landmarks": FileKind("landmarks_1.npz", lambda path: write_landmarks_npz(path, a_track()), read_landmarks_npz),
     "solution": FileKind("solution.npz", lambda path: save_solution(path, a_solution()), load_solution),
     "fit": FileKind(
-        "fit.npz", lambda path: save_fit(path, np.zeros(FRAMES), np.ones((FRAMES, 2), bool), np.eye(4)), read_fit
+        "fit.npz",
+        lambda path: save_fit(path, BodyFit(np.zeros(FRAMES), np.ones((FRAMES, 2), bool), np.eye(4))),
+        load_fit,
     ),
     "camera": FileKind("source.json", lambda path: write_camera_json(path, a_camera()), read_camera_json),
     "cameras of a set": FileKind("cameras.json", write_cameras_of_a_set, read_unreal_cameras),
@@ -246,7 +244,7 @@ FILE_KINDS = {
     "DPX of a sequence": FileKind("shot.0001.dpx", write_dpx, read_sequence_picture),
     "presence": FileKind(
         "presence.json",
-        lambda path: save_presence(path, np.ones(FRAMES, bool), 1),
+        lambda path: save_presence(path, Presence(np.ones(FRAMES, bool), 1)),
         lambda path: load_presence(path, FRAMES),
     ),
     "film": FileKind("shot.mp4", write_film, read_shot),

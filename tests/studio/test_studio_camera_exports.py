@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pycolmap
 import pytest
+from productions import production, run
 
 from understudy.core.camera import CameraPath, UnscaledCameraPath
 from understudy.core.footage import CameraSolution, Sightings
@@ -19,12 +20,11 @@ from understudy.geometry.rotations import look_at
 from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.video.streams import VideoWriter, open_shot, read_video
 from understudy.runtime.errors import InputError
-from understudy.studio.narration import SilentNarrator
-from understudy.studio.pipeline.artifacts import save_fit, save_solution
-from understudy.studio.pipeline.camera_exports import camera_exports_stage
+from understudy.studio.film_files import BodyFit, save_fit, save_solution
+from understudy.studio.options import RecastOptions
+from understudy.studio.pipeline.camera_exports import CAMERA_EXPORTS
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.project import Project
+from understudy.studio.pipeline.production import Production
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
 RATE = Fraction(25)
@@ -60,7 +60,7 @@ def colour_of(points: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Iterator[Cut]:
+def film(tmp_path: Path) -> Iterator[Production]:
     """A film's folder as the stages before leave it; the plate shows each point as a blot of its colour."""
     camera, points = the_world()
     solution, T_world_solution = solution_of(camera, points)
@@ -75,49 +75,50 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
                 cv2.circle(picture, (int(at[0]), int(at[1])), 5, colour, -1)
             writer.write(picture)
     save_solution(folder / "camera/solution.npz", solution)
-    save_fit(folder / "actors/1/fit.npz", np.zeros(FRAMES), np.zeros((FRAMES, 2), bool), T_world_solution)
+    fit = BodyFit(np.zeros(FRAMES), np.zeros((FRAMES, 2), bool), T_world_solution)
+    save_fit(folder / "actors/1/fit.npz", fit)
     write_camera_json(folder / "camera/source.json", camera)
     fitted = replace(
         camera, T_world_camera=transform_from(np.eye(3), np.array([0.0, 0.2, 0.0])) @ camera.T_world_camera
     )
     write_camera_json(folder / "camera/fitted.json", fitted)
     (folder / "manifest.json").write_text('{"film": {}, "stages": {}, "written": {}, "arriving": {}}')
-    film = Project(folder)
     # The shot has odd sides, to which the plate's codec adds a row and a column.
     shot = replace(open_shot(folder / "plate/clean_plate.mp4"), width=WIDTH, height=HEIGHT)
-    yield Cut(film, shot, RecastConfig(), SilentNarrator())
-    film.close()
+    film = production(folder, shot)
+    yield film
+    film.project.close()
 
 
 @pytest.mark.parametrize("number", [-1, 10**9])
 def test_frames_are_numbered_within_reason(number):
     with pytest.raises(InputError, match=f"--first-frame is {number}; give a number from 0 to"):
-        RecastConfig(first_frame=number)
+        RecastOptions(first_frame=number)
 
 
-def test_exported_frames_are_where_the_files_say(cut):
-    cut = replace(cut, config=RecastConfig(export_frames=True, first_frame=1001))
-    camera_exports_stage(cut)
+def test_exported_frames_are_where_the_files_say(film):
+    film = replace(film, config=RecastConfig(export_frames=True, first_frame=1001))
+    run(CAMERA_EXPORTS, film)
     names = [f"frame.{1001 + t}.png" for t in range(FRAMES)]
-    assert sorted(path.name for path in cut.path("camera/frames").iterdir()) == names
-    for name, plate in zip(names, read_video(cut.path("plate/clean_plate.mp4")), strict=True):
-        picture = cv2.imread(str(cut.path(f"camera/frames/{name}")))[..., ::-1]
+    assert sorted(path.name for path in film.path("camera/frames").iterdir()) == names
+    for name, plate in zip(names, read_video(film.path("plate/clean_plate.mp4")), strict=True):
+        picture = cv2.imread(str(film.path(f"camera/frames/{name}")))[..., ::-1]
         assert np.array_equal(picture, plate[:HEIGHT, :WIDTH])
     for camera in ("source", "fitted"):
-        document = json.loads(cut.path(f"camera/{camera}_transforms.json").read_text())
-        named = [cut.path("camera") / frame["file_path"] for frame in document["frames"]]
+        document = json.loads(film.path(f"camera/{camera}_transforms.json").read_text())
+        named = [film.path("camera") / frame["file_path"] for frame in document["frames"]]
         assert [path.name for path in named] == names and all(path.is_file() for path in named)
-        assert (cut.path("camera") / document["ply_file_path"]).is_file()
-        read = pycolmap.Reconstruction(str(cut.path(f"camera/{camera}_colmap")))
+        assert (film.path("camera") / document["ply_file_path"]).is_file()
+        read = pycolmap.Reconstruction(str(film.path(f"camera/{camera}_colmap")))
         assert sorted(image.name for image in read.images.values()) == names
-        assert "not written" not in cut.path(f"camera/{camera}_colmap/images.txt").read_text() + document["note"]
-        assert "startTimeCode = 1001" in cut.path(f"camera/{camera}.usda").read_text()
+        assert "not written" not in film.path(f"camera/{camera}_colmap/images.txt").read_text() + document["note"]
+        assert "startTimeCode = 1001" in film.path(f"camera/{camera}.usda").read_text()
 
 
-def test_points_stand_in_metres_in_their_own_colours(cut):
-    camera_exports_stage(cut)
+def test_points_stand_in_metres_in_their_own_colours(film):
+    run(CAMERA_EXPORTS, film)
     _, points = the_world()
-    read = pycolmap.Reconstruction(str(cut.path("camera/source_colmap")))
+    read = pycolmap.Reconstruction(str(film.path("camera/source_colmap")))
     assert [read.points3D[i + 1].xyz for i in range(len(points))] == pytest.approx(points, abs=1e-4)
     for i, colour in enumerate(colour_of(points)):
         assert np.abs(read.points3D[i + 1].color.astype(int) - colour).max() < 12
@@ -125,40 +126,39 @@ def test_points_stand_in_metres_in_their_own_colours(cut):
     # As read back by COLMAP's own code, every point lands within a pixel of where it was seen.
     assert max(point.error for point in read.points3D.values()) < 0.05
     assert read.compute_mean_reprojection_error() < 0.05
-    assert len(pycolmap.Reconstruction(str(cut.path("camera/fitted_colmap"))).points3D) == len(points)
+    assert len(pycolmap.Reconstruction(str(film.path("camera/fitted_colmap"))).points3D) == len(points)
 
 
-def test_without_frames_the_files_say_so_and_how_to_have_them(cut):
-    camera_exports_stage(cut)
-    assert not cut.path("camera/frames").exists()
+def test_without_frames_the_files_say_so_and_how_to_have_them(film):
+    run(CAMERA_EXPORTS, film)
+    assert not film.path("camera/frames").exists()
     for camera in ("source", "fitted"):
-        texts = (cut.path(f"camera/{camera}_colmap/images.txt").read_text().splitlines()[0],
-                 json.loads(cut.path(f"camera/{camera}_transforms.json").read_text())["note"])  # fmt: skip
+        texts = (film.path(f"camera/{camera}_colmap/images.txt").read_text().splitlines()[0],
+                 json.loads(film.path(f"camera/{camera}_transforms.json").read_text())["note"])  # fmt: skip
         assert all("not written" in text and "--export-frames" in text for text in texts)
 
 
-def test_a_camera_that_stands_has_no_points_and_reads_no_plate(cut):
+def test_a_camera_that_stands_has_no_points(film):
     camera, _ = the_world()
-    solution = CameraSolution(UnscaledCameraPath.of(camera), "static", np.zeros((0, 3)), np.zeros(FRAMES))
-    save_solution(cut.path("camera/solution.npz"), solution)
-    cut.path("plate/clean_plate.mp4").unlink()
-    camera_exports_stage(cut)
-    assert not cut.path("camera/points.ply").exists()
-    assert len(pycolmap.Reconstruction(str(cut.path("camera/source_colmap"))).points3D) == 0
-    assert "ply_file_path" not in json.loads(cut.path("camera/source_transforms.json").read_text())
+    save_solution(
+        film.path("camera/solution.npz"),
+        CameraSolution(UnscaledCameraPath.of(camera), "static", np.zeros((0, 3)), np.zeros(FRAMES)),
+    )
+    run(CAMERA_EXPORTS, film)
+    assert not film.path("camera/points.ply").exists()
+    assert len(pycolmap.Reconstruction(str(film.path("camera/source_colmap"))).points3D) == 0
+    assert "ply_file_path" not in json.loads(film.path("camera/source_transforms.json").read_text())
 
 
-def test_the_other_formats_follow_an_edited_camera_and_are_not_read_back(cut):
-    said = []
-    cut = replace(cut, narrator=type("Narrator", (SilentNarrator,), {"say": lambda self, text: said.append(text)})())
-    camera_exports_stage(cut)
-    before = cut.path("camera/source.usda").read_text()
-    camera = read_camera_json(cut.path("camera/source.json"))
+def test_the_other_formats_follow_an_edited_camera_and_are_not_read_back(film):
+    run(CAMERA_EXPORTS, film)
+    before = film.path("camera/source.usda").read_text()
+    camera = read_camera_json(film.path("camera/source.json"))
     T = camera.T_world_camera + np.array([[0, 0, 0, 0], [0, 0, 0, 0.5], [0, 0, 0, 0], [0, 0, 0, 0]])
-    write_camera_json(cut.path("camera/source.json"), replace(camera, T_world_camera=T))
-    cut.path("camera/fitted.usda").write_text("edited")
-    cut.project.find_edits()
-    camera_exports_stage(cut)
-    assert cut.path("camera/source.usda").read_text() != before
-    assert cut.path("camera/fitted.usda").read_text() == "edited"
-    assert [text for text in said if "camera/fitted.usda" in text and "not read back" in text]
+    write_camera_json(film.path("camera/source.json"), replace(camera, T_world_camera=T))
+    film.path("camera/fitted.usda").write_text("edited")
+    film.project.find_edits()
+    run(CAMERA_EXPORTS, film)
+    assert film.path("camera/source.usda").read_text() != before
+    assert film.path("camera/fitted.usda").read_text() == "edited"
+    assert [text for text in film.narrator.said if "camera/fitted.usda" in text and "not read back" in text]

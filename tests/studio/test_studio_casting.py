@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 from box_person import box_person
 from gltf_files import parts_of
+from productions import production, run
 
 from understudy.core.environment import Light
 from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import FileFormatError
-from understudy.studio.narration import SilentNarrator
-from understudy.studio.pipeline.artifacts import load_light, save_light
-from understudy.studio.pipeline.casting import character_stage
-from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.project import Project
+from understudy.studio.film_files import load_light, save_light
+from understudy.studio.pipeline.casting import CASTING
 
 LIGHT = Light(np.array([0.0, 0.6, 0.8]), np.array([1.0, 0.9, 0.8]), np.full(3, 0.5), np.full(3, 0.2), np.radians(3.0))
 
@@ -30,13 +28,12 @@ def test_a_character_is_made_anew_when_a_file_that_it_names_changes(tmp_path):
     binary.write_bytes(content)
 
     def stages_run() -> list[str]:
-        project = Project(tmp_path / "film")
-        project.find_edits()
+        film = production(tmp_path / "film", characters=[tmp_path / "hero.gltf"])
         try:
-            character_stage(project, tmp_path / "hero.gltf", RecastConfig(), SilentNarrator())
+            run(CASTING, film)
         finally:
-            project.close()
-        return project.executed
+            film.project.close()
+        return film.project.executed
 
     assert [stages_run(), stages_run()] == [["character"], []]
     for changed in (binary, skin):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from productions import production
 
 from understudy.characters.picture.joints import POINTS, read_joints
 from understudy.core.camera import CameraPath, UnscaledCameraPath
@@ -19,14 +20,12 @@ from understudy.io.motions import write_landmarks_npz
 from understudy.io.video.encoding import VideoKind
 from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.runtime.errors import CharacterError, FileFormatError, InputError
-from understudy.studio.narration import SilentNarrator
-from understudy.studio.pipeline.artifacts import load_alignment, load_fit, load_solution, save_fit, save_solution
-from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.pipeline.edits import check_edited_films, check_edits
-from understudy.studio.pipeline.finishing import people_mattes
-from understudy.studio.project import Project, StageRecord
-from understudy.studio.recast import _read_cuts
+from understudy.studio.film_files import BodyFit, CutList, load_cuts, load_fit, load_solution, save_fit, save_solution
+from understudy.studio.pipeline.artifact import Scope
+from understudy.studio.pipeline.edits import check_edits
+from understudy.studio.pipeline.finishing import RENDERING
+from understudy.studio.pipeline.production import Production
+from understudy.studio.project import StageRecord
 
 FRAMES, WIDTH, HEIGHT = 6, 64, 48
 
@@ -59,17 +58,17 @@ def landmarks(frames: int) -> LandmarkTrack:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Cut:
+def film(tmp_path: Path) -> Production:
     write_video(tmp_path / "shot.mp4", "film")
     shot = open_shot(tmp_path / "shot.mp4", None, None)
-    return Cut(Project(tmp_path / "film"), shot, RecastConfig(), SilentNarrator())
+    return production(tmp_path / "film", shot)
 
 
-def edited(cut: Cut, name: str, write: Callable[[Path], object]) -> None:
+def edited(film: Production, name: str, write: Callable[[Path], object]) -> None:
     """A file of the film as the user has changed it."""
-    cut.path(name).parent.mkdir(parents=True, exist_ok=True)
-    write(cut.path(name))
-    cut.project.edits = [name]
+    film.path(name).parent.mkdir(parents=True, exist_ok=True)
+    write(film.path(name))
+    film.project.edits = [name]
 
 
 BAD: list[tuple[str, Callable[[Path], object], str]] = [
@@ -80,7 +79,11 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
         "of 32×48",
     ),
     ("people/landmarks_1.npz", lambda path: write_landmarks_npz(path, landmarks(7)), "7 frames"),
-    ("actors/1/fit.npz", lambda path: save_fit(path, np.zeros(5), np.zeros((5, 2), bool), np.eye(4)), "5 frames"),
+    (
+        "actors/1/fit.npz",
+        lambda path: save_fit(path, BodyFit(np.zeros(5), np.zeros((5, 2), bool), np.eye(4))),
+        "5 frames",
+    ),
     ("actors/1/motion.npz", lambda path: path.write_bytes(b"PK"), "table of arrays"),
     ("light.json", lambda path: path.write_text("[" * 10_000), "light"),
     ("light.json", lambda path: path.write_text('{"key_direction": [1e999, 0, 0]}'), "light"),
@@ -98,22 +101,22 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("name", "write", "words"), BAD, ids=[f"{name}-{words}" for name, _, words in BAD])
-def test_an_edit_that_does_not_fit_is_named(cut, name, write, words):
-    edited(cut, name, write)
+def test_an_edit_that_does_not_fit_is_named(film, name, write, words):
+    edited(film, name, write)
     with pytest.raises(InputError, match=words) as error:
-        check_edits(cut)
+        check_edits(film, film.cuts[0])
     assert Path(name).name in str(error.value)
 
 
-def test_edits_that_fit_pass(cut):
+def test_edits_that_fit_pass(film):
     kinds = {"colour": "lossless_alpha", "depth": "depth", "normals": "lossless", "ids": "mask", "shadow": "mask"}
     for name, kind in kinds.items():
-        edited(cut, f"passes/{name}.mkv", lambda path, kind=kind: write_video(path, kind))
-        check_edits(cut)
-    edited(cut, "camera/solution.npz", lambda path: save_solution(path, solution()))
-    check_edits(cut)
-    edited(cut, "people/landmarks_1.npz", lambda path: write_landmarks_npz(path, landmarks(FRAMES)))
-    check_edits(cut)
+        edited(film, f"passes/{name}.mkv", lambda path, kind=kind: write_video(path, kind))
+        check_edits(film, film.cuts[0])
+    edited(film, "camera/solution.npz", lambda path: save_solution(path, solution()))
+    check_edits(film, film.cuts[0])
+    edited(film, "people/landmarks_1.npz", lambda path: write_landmarks_npz(path, landmarks(FRAMES)))
+    check_edits(film, film.cuts[0])
 
 
 SOLUTION = {
@@ -152,7 +155,11 @@ def test_a_camera_solution_that_is_none(tmp_path, change):
 )
 def test_a_body_fit_that_is_none(tmp_path, distance, contact):
     distances = np.array(["a"]) if distance == "a" else np.zeros(distance)
-    arrays = {"reprojection_px": distances, "ground_contact": np.zeros(contact, bool)}
+    arrays = {
+        "reprojection_px": distances,
+        "ground_contact": np.zeros(contact, bool),
+        "T_world_solution": np.eye(4),
+    }
     write_arrays(tmp_path / "a.npz", "understudy body fit 1", arrays)
     with pytest.raises(FileFormatError, match=r"a\.npz"):
         load_fit(tmp_path / "a.npz")
@@ -160,11 +167,12 @@ def test_a_body_fit_that_is_none(tmp_path, distance, contact):
 
 @pytest.mark.parametrize("T", [np.eye(3), np.full((4, 4), np.inf), np.array("a")])
 def test_an_alignment_that_is_none(tmp_path, T):
-    save_fit(tmp_path / "a.npz", np.zeros(2), np.zeros((2, 2), bool), np.eye(4))
-    assert np.array_equal(load_alignment(tmp_path / "a.npz"), np.eye(4))
-    write_arrays(tmp_path / "a.npz", "understudy body fit 1", {"T_world_solution": T})
+    fit = BodyFit(np.zeros(2), np.zeros((2, 2), bool), np.eye(4))
+    save_fit(tmp_path / "a.npz", fit)
+    assert np.array_equal(load_fit(tmp_path / "a.npz").T_world_solution, np.eye(4))
+    write_arrays(tmp_path / "a.npz", "understudy body fit 1", vars(fit) | {"T_world_solution": T})
     with pytest.raises(FileFormatError, match=r"a\.npz"):
-        load_alignment(tmp_path / "a.npz")
+        load_fit(tmp_path / "a.npz")
 
 
 LISTS = ("", "[]", "{}", "{", "[" * 10_000, '{"first_frames": 7}', '{"first_frames": [0, 5]}',
@@ -179,10 +187,10 @@ NUMBERS = ([], [1, 3], [0, 1], [0, 99], [0, -2], [0, 3, 2], [0, 10**400], [0] * 
 def test_a_list_of_cuts_that_is_none(tmp_path, text):
     (tmp_path / "cuts.json").write_text(text)
     with pytest.raises(FileFormatError, match=r"cuts\.json") as error:
-        _read_cuts(tmp_path / "cuts.json", 20)
+        load_cuts(tmp_path / "cuts.json", 20)
     assert len(str(error.value)) < 1000
     (tmp_path / "cuts.json").write_text('{"first_frame": 1001, "first_frames": [1001, 1006]}')
-    assert _read_cuts(tmp_path / "cuts.json", 20) == [0, 5]
+    assert load_cuts(tmp_path / "cuts.json", 20) == CutList((0, 5), 1001)
 
 
 @pytest.mark.parametrize(
@@ -215,14 +223,15 @@ def test_joints_of_a_drawing_with_a_number_that_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("said", ["many", None, [1], {}, float("inf"), 10**9, -1])
-def test_people_are_counted_by_their_files_whatever_the_manifest_says(cut, said):
+def test_people_are_counted_by_their_files_whatever_the_manifest_says(film, said):
     names = {f"people/person_{number}.mkv": "0" * 64 for number in (1, 2)}
-    cut.project.stages["people"] = StageRecord("", {}, names, 0.0, {"people": said})
-    assert list(people_mattes(cut)) == ["person_1", "person_2"]
+    film.project.stages["people"] = StageRecord("", {}, names, 0.0, {"people": said})
+    mattes = RENDERING.reading(film, Scope()).files
+    assert [name for name in mattes if name.startswith("people/")] == ["people/person_2.mkv"]
 
 
-def test_an_edited_film_that_cannot_be_shown_is_named_before_any_work(cut):
-    cut.project.path("film.mp4").write_bytes(b"")
-    cut.project.edits = ["film.mp4"]
+def test_an_edited_film_that_cannot_be_shown_is_named_before_any_work(film):
+    film.path("film.mp4").write_bytes(b"")
+    film.project.edits = ["film.mp4"]
     with pytest.raises(InputError, match="empty"):
-        check_edited_films(cut.project)
+        check_edits(film)

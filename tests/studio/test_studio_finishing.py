@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from productions import production, run
 
 import understudy
 from understudy.core.camera import CameraPath
@@ -18,18 +19,20 @@ from understudy.io.passes import PassWriter, read_passes
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
 from understudy.metrics.image import psnr_db
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.studio.narration import SilentNarrator
-from understudy.studio.pipeline.artifacts import load_presence, save_light, save_presence
+from understudy.studio.delivery import film_name, read_film
+from understudy.studio.film_files import Presence, load_presence, save_light, save_presence
+from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.pipeline.delivery import film_name, read_film
-from understudy.studio.pipeline.finishing import film_settings, filmed_people, finished_frames, people_mattes
-from understudy.studio.project import Project, StageRecord, file_hash
-from understudy.studio.recast import film_stage
+from understudy.studio.pipeline.finishing import FILMING, RenderReads, filmed_people, finished_frames
+from understudy.studio.pipeline.inputs import inputs_of
+from understudy.studio.pipeline.production import Production
+from understudy.studio.project import StageRecord, file_hash
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
 RATE = Fraction(25)
 PRESENT = np.array([False, True, True, True, True, False])
+CAMERA = CameraPath(np.tile(np.eye(4), (FRAMES, 1, 1)), np.tile(np.eye(3), (FRAMES, 1, 1)), WIDTH, HEIGHT, RATE)
+LIGHT = Light(np.array([0.6, 0.8, 0.0]), np.ones(3), np.ones(3), np.zeros(3))
 HERO = Path(understudy.__file__).parent / "synthetic/films/sample_character.png"
 PLATE, REMOVED = "plate/clean_plate.mp4", "plate/removed.mkv"
 
@@ -59,7 +62,7 @@ def rendered(frame: int, there: float) -> Passes:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Iterator[Cut]:
+def film(tmp_path: Path) -> Iterator[Production]:
     """A film's folder as the stages before the last leave it, of a noisy shot whose actor was a bright box."""
     rng = np.random.default_rng(2)
     pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(FRAMES)]
@@ -70,74 +73,80 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
     write(folder / PLATE, [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * FRAMES, "plate")
     write(folder / REMOVED, removed, "mask")
     write(folder / "actors/1/mask.mkv", removed, "mask")
-    camera = CameraPath(np.tile(np.eye(4), (FRAMES, 1, 1)), np.tile(np.eye(3), (FRAMES, 1, 1)), WIDTH, HEIGHT, RATE)
-    with PassWriter(folder / "passes", camera, "video") as writer:
+    with PassWriter(folder / "passes", CAMERA, "video") as writer:
         for frame, there in enumerate(PRESENT):
             writer.write(rendered(frame, 1.0 if there else 0.0))
-    save_light(folder / "light.json", Light(np.array([0.6, 0.8, 0.0]), np.ones(3), np.ones(3), np.zeros(3)))
-    save_presence(folder / "actors/1/presence.json", PRESENT, 1)
+    save_light(folder / "light.json", LIGHT)
+    save_presence(folder / "actors/1/presence.json", Presence(PRESENT, 1))
     (folder / "manifest.json").write_text('{"film": {}, "stages": {}, "written": {}, "arriving": {}}')
-    project = Project(folder)
-    project.written = {name: file_hash(folder / name) for name in (PLATE, REMOVED)}
-    yield Cut(project, open_shot(tmp_path / "shot.mkv"), RecastConfig(), SilentNarrator())
-    project.close()
+    film = production(folder, open_shot(tmp_path / "shot.mkv"))
+    film.project.written = {name: file_hash(folder / name) for name in (PLATE, REMOVED)}
+    yield film
+    film.project.close()
 
 
-def untouched(cut: Cut) -> list[np.ndarray]:
+def finished(film: Production) -> Iterator[np.ndarray]:
+    """The finished frames of a film without cuts."""
+    (cut,) = FILMING.load(film, Scope()).cuts
+    return finished_frames(cut, FILMING.settings(film.config).look)
+
+
+def untouched(film: Production) -> list[np.ndarray]:
     """Where nothing was removed and neither the character nor its shadow is, with room for the lens match's blur."""
     room = np.ones((17, 17), np.uint8)
     return [
         (share == 0) & (cv2.dilate(passes.alpha, room) == 0) & (passes.shadow == 0)
-        for share, passes in zip(read_video(cut.path(REMOVED)), read_passes(cut.path("passes")), strict=True)
+        for share, passes in zip(read_video(film.path(REMOVED)), read_passes(film.path("passes")), strict=True)
     ]
 
 
-def test_everybody_who_was_filmed_has_a_matte_by_name(cut):
+def test_everybody_who_was_filmed_has_a_matte_by_name(film):
     shares = {"people/person_1.mkv": 255, "people/person_2.mkv": 51, "people/others.mkv": 0, "actors/2/mask.mkv": 102}
     for name, share in shares.items():
         # A matte from elsewhere may be padded to even sides.
-        write(cut.path(name), [np.full((HEIGHT + 1, WIDTH + 1), share, np.uint8)] * FRAMES, "mask")
-    cut.project.stages["people"] = StageRecord("", {}, dict.fromkeys(shares, ""), 0.0)
-    cut = replace(cut, config=RecastConfig(actor=2))
-    mattes = people_mattes(cut)
+        write(film.path(name), [np.full((HEIGHT + 1, WIDTH + 1), share, np.uint8)] * FRAMES, "mask")
+    film.project.stages["people"] = StageRecord("", {}, dict.fromkeys(shares, ""), 0.0)
+    film = replace(film, config=RecastConfig(actor=2))
     # The replaced actor's is the refined one.
     expected = {"person_1": "people/person_1.mkv", "person_2": "actors/2/mask.mkv", "others": "people/others.mkv"}
-    assert mattes == expected
-    frames = list(filmed_people(cut, mattes, FRAMES))
+    mattes = {name: film.path(file) for name, file in expected.items()}
+    inputs = [inputs_of(RenderReads)[name].bind(film, Scope()).load() for name in ("actors", "bystanders", "rest")]
+    assert RenderReads((), CAMERA, LIGHT, *inputs).mattes == mattes
+    frames = list(filmed_people(mattes, CAMERA))
     assert len(frames) == FRAMES
     for frame in frames:
         assert {name: matte.shape for name, matte in frame.items()} == dict.fromkeys(mattes, (HEIGHT, WIDTH))
         assert {name: float(matte.max()) for name, matte in frame.items()} == pytest.approx(
             {"person_1": 1.0, "person_2": 0.4, "others": 0.0}
         )
-    assert list(filmed_people(cut, {}, FRAMES)) == [{}] * FRAMES
+    assert list(filmed_people({}, CAMERA)) == [{}] * FRAMES
 
 
-def test_what_nobody_touched_equals_the_shot_to_the_bit(cut):
-    frames = zip(PRESENT, read_frames(cut.shot), finished_frames(cut), untouched(cut), strict=True)
+def test_what_nobody_touched_equals_the_shot_to_the_bit(film):
+    frames = zip(PRESENT, read_frames(film.shot), finished(film), untouched(film), strict=True)
     for there, original, done, own in frames:
         assert own.mean() > 0.4
         assert np.array_equal(done[own], original[own])
         assert np.array_equal(done[~own], original[~own]) != there
 
 
-def test_where_the_actor_is_not_there_the_film_is_the_shot_to_the_bit(cut):
-    frames = list(zip(read_frames(cut.shot), finished_frames(cut), strict=True))
+def test_where_the_actor_is_not_there_the_film_is_the_shot_to_the_bit(film):
+    frames = list(zip(read_frames(film.shot), finished(film), strict=True))
     assert [bool((done == original).all()) for original, done in frames] == (~PRESENT).tolist()
 
 
-def test_a_plate_that_somebody_painted_on_is_seen_everywhere_unless_they_say_where(cut):
-    untouched_settings = film_settings(cut)
-    write(cut.path(PLATE), [np.full((HEIGHT, WIDTH, 3), 200, np.uint8)] * FRAMES, "plate")
-    cut.project.find_edits()
-    assert film_settings(cut) != untouched_settings
-    for done, own in zip(finished_frames(cut), untouched(cut), strict=True):
+def test_a_plate_that_somebody_painted_on_is_seen_everywhere_unless_they_say_where(film):
+    before = FILMING.reading(film, Scope()).says
+    write(film.path(PLATE), [np.full((HEIGHT, WIDTH, 3), 200, np.uint8)] * FRAMES, "plate")
+    film.project.find_edits()
+    assert FILMING.reading(film, Scope()).says != before
+    for done, own in zip(finished(film), untouched(film), strict=True):
         assert np.abs(done[own].astype(int) - 200).max() <= 2
     share = np.zeros((HEIGHT, WIDTH), np.uint8)
     share[:10] = 255
-    write(cut.path(REMOVED), [share] * FRAMES, "mask")
-    cut.project.find_edits()
-    for original, done in zip(read_frames(cut.shot), finished_frames(cut), strict=True):
+    write(film.path(REMOVED), [share] * FRAMES, "mask")
+    film.project.find_edits()
+    for original, done in zip(read_frames(film.shot), finished(film), strict=True):
         assert np.abs(done[:10].astype(int) - 200).max() <= 2
         assert np.array_equal(done[-10:], original[-10:])
 
@@ -145,25 +154,25 @@ def test_a_plate_that_somebody_painted_on_is_seen_everywhere_unless_they_say_whe
 def test_somebody_else_may_say_when_the_actor_is_there(tmp_path):
     path = tmp_path / "presence.json"
     for present in (PRESENT, np.ones(6, bool), np.array([1, 0, 1, 1, 0, 1], bool)):
-        save_presence(path, present, 1)
-        assert np.array_equal(load_presence(path, 6), present)
+        save_presence(path, Presence(present, 1))
+        assert np.array_equal(load_presence(path, 6).present, present)
     path.write_text('{"first_frame": 1001, "present": [[1005, 1006], [1001, 1002], [1002, 1003]]}')
-    assert load_presence(path, 6).tolist() == [True, True, True, False, True, True]
+    assert load_presence(path, 6).present.tolist() == [True, True, True, False, True, True]
 
 
 @pytest.mark.parametrize(("codec", "least_db"), [("prores4444", 18), ("exr", math.inf)])
-def test_the_film_is_written_as_it_is_wanted(cut, codec, least_db):
-    cut = replace(cut, config=RecastConfig(film_codec=codec))
-    film_stage(cut.project, cut.shot, [cut], [cut], cut.narrator)
-    film = cut.path(film_name(codec))
-    for done, back in zip(finished_frames(cut), read_film(film, range(FRAMES)), strict=True):
+def test_the_film_is_written_as_it_is_wanted(film, codec, least_db):
+    film = replace(film, config=RecastConfig(film_codec=codec))
+    run(FILMING, film)
+    path = film.path(film_name(codec))
+    for done, back in zip(finished(film), read_film(path, range(FRAMES)), strict=True):
         assert psnr_db(done, back) >= least_db  # white noise is the worst that a codec can be given
-    assert film.is_dir() == (codec == "exr")
+    assert path.is_dir() == (codec == "exr")
 
 
-def test_a_shot_too_small_for_dnxhr_is_refused_before_any_work(cut, tmp_path):
+def test_a_shot_too_small_for_dnxhr_is_refused_before_any_work(film, tmp_path):
     with pytest.raises(InputError, match="256×120 pixels at least, the shot has 97×65"):
-        understudy.recast(cut.shot.path, HERO, tmp_path / "new", film_codec="dnxhr")
+        understudy.recast(film.shot.path, HERO, tmp_path / "new", film_codec="dnxhr")
     assert not (tmp_path / "new").exists()
 
 

@@ -11,15 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.io.video.streams import VideoWriter, open_shot
-from understudy.studio.narration import SilentNarrator
-from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.project import Project, StageRecord
+from understudy.io.video.streams import VideoWriter
+from understudy.studio.pipeline.artifact import Role
+from understudy.studio.pipeline.reporting import FilmFacts, listing
 from understudy.studio.report.page import Curve, Section, Strip, Verdict, render_page
 from understudy.studio.report.quality import Quality
-from understudy.studio.report.report import _listing
-from understudy.studio.report.verdicts import verdicts
+from understudy.studio.report.verdicts import Choices, verdicts
+from understudy.studio.stage_reports import (
+    CameraFitReport,
+    CameraReport,
+    CharacterReport,
+    FramingReport,
+    LightReport,
+    PeopleReport,
+    PlateReport,
+    PresenceReport,
+    StageReports,
+)
 
 
 def page(values: np.ndarray) -> str:
@@ -69,14 +77,13 @@ def test_a_limit_does_not_strike_its_unit_out():
     assert baseline <= limit - 3 or baseline - 11 > limit  # Above or below it; letters are 11 px high.
 
 
-def test_what_is_written_for_compositors_is_listed(tmp_path):
-    with VideoWriter(tmp_path / "shot.mkv", 32, 32, Fraction(24), "lossless") as writer:
-        for _ in range(3):
-            writer.write(np.zeros((32, 32, 3), np.uint8))
-    shot, project = open_shot(tmp_path / "shot.mkv"), Project(tmp_path / "film")
+def test_what_is_written_for_compositors_is_listed():
+    facts = FilmFacts("a", 1.0, {"cut_01/": 1}, 2, (Role(1), Role(3, 2)))
     for passes, folder in (("exr", "passes/exr"), ("png", "passes/png")):
-        cut = Cut(project, shot, RecastConfig(passes=passes), SilentNarrator(), "cut_01/")
-        assert any(line.startswith(f"cut_01/{folder}: ") for line in _listing(cut))
+        lines = list(listing(facts, passes))
+        assert any(line.startswith(f"cut_01/{folder}: ") for line in lines)
+        for name in ("actors/3/motion.bvh", "performance_2/motion.bvh", "performance/motion.npz", "camera/fitted.json"):
+            assert any(line.startswith(f"cut_01/{name}: ") for line in lines), name
 
 
 def test_frames_are_numbered_as_in_the_film_s_files():
@@ -86,12 +93,15 @@ def test_frames_are_numbered_as_in_the_film_s_files():
     assert "firstFrame = 1001, frameStep = 2" in text
 
 
-RECORDS = {
-    "people": {"people": 1}, "presence": {"present": 1.0, "seen": 1.0}, "camera": {"move": "static", "notes": []},
-    "plate": {"seen_share": 1.0, "made_up_share": 0.0, "mismatch_levels": 1.0},
-    "character": {"roles": 22, "from": "rig", "vertices": 9, "joints": 22, "height_m": 1.7},
-    "camera fit": {"keypoint_error_after": 0.01, "keypoint_error_before": 0.1}, "light": {"found_by": "shadow"},
-}  # fmt: skip
+REPORTS = StageReports(
+    CharacterReport("hero.glb", 1.7, 9, 22, 22, "rig", []),
+    PeopleReport(1, [1.0], [(0.0, 0.0)]),
+    CameraReport("static", 0.1, 0, []),
+    PlateReport("static", 0.1, 1.0, 0.0, 1.0, 0.1),
+    PresenceReport(1.0, 1.0),
+    CameraFitReport(*(FramingReport(error, 0.0, 0.0, 0.0) for error in (0.1, 0.05, 0.01))),
+    LightReport("shadow", 1.0),
+)
 
 
 def levels(first_frame: int = 1, **figures: np.ndarray) -> dict[str, Verdict]:
@@ -104,8 +114,7 @@ def levels(first_frame: int = 1, **figures: np.ndarray) -> dict[str, Verdict]:
         "camera_residual_px": 0.2,
     }
     quality = Quality(**{name: np.full(50, value) for name, value in good.items()} | figures)
-    records = {name: StageRecord("", {}, {}, 0.0, report) for name, report in RECORDS.items()}
-    found = verdicts(records, quality, RecastConfig(first_frame=first_frame))
+    found = verdicts(REPORTS, quality, Choices(first_frame=first_frame))
     return {verdict.stage: verdict for verdict in found}
 
 

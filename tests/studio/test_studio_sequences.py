@@ -1,35 +1,66 @@
 """Image sequences in a film's folder: stages follow the pictures themselves, their rate and their colour space."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from made_films import numbered
 from PIL import Image
+from productions import production, run
 
+from understudy.core.footage import Shot
 from understudy.io.video.streams import open_shot
-from understudy.studio.narration import SilentNarrator
-from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.project import Project, files_hash
+from understudy.studio.pipeline.artifact import Artifact
+from understudy.studio.pipeline.inputs import Target, makes, the_shot
+from understudy.studio.pipeline.stage import NoSettings, Run, Stage
+from understudy.studio.project import files_hash
+from understudy.studio.stage_reports import NoReport
+
+SEEN = Artifact[Path]("seen.txt", "what the shot shows")
+OTHER = Artifact[Path]("other.txt", "what it does not show")
+
+
+@dataclass(frozen=True)
+class ShotReads:
+    shot: Shot = the_shot()
+
+
+@dataclass(frozen=True)
+class NothingRead:
+    pass
+
+
+@dataclass(frozen=True)
+class SeenMakes:
+    seen: Target[Path] = makes(SEEN)
+
+
+@dataclass(frozen=True)
+class OtherMakes:
+    other: Target[Path] = makes(OTHER)
+
+
+def see(reads: ShotReads, makes: SeenMakes, settings: NoSettings, run: Run) -> NoReport:
+    makes.seen.path.write_text("made")
+    return NoReport()
+
+
+def see_nothing(reads: NothingRead, makes: OtherMakes, settings: NoSettings, run: Run) -> NoReport:
+    makes.other.path.write_text("made")
+    return NoReport()
 
 
 def run_stages(folder: Path, pictures: Path, **options) -> list[str]:
     """Which of two stages had to run: one reads the shot, one does not."""
-    project = Project(folder)
+    film = production(folder, open_shot(pictures, **options))
     try:
-        cut = Cut(project, open_shot(pictures, **options), RecastConfig(), SilentNarrator())
-
-        def work(scratch: Path, progress) -> None:
-            for name in ("seen.txt", "other.txt"):
-                (scratch / name).write_text("made")
-
-        cut.run("seen", [], {}, ["seen.txt"], work, reads_shot=True)
-        cut.run("other", [], {}, ["other.txt"], work)
-        project.save()
-        return project.executed
+        for name, work in (("seen", see), ("other", see_nothing)):
+            run(Stage(name, work, lambda config: NoSettings()), film)
+        film.project.save()
+        return film.project.executed
     finally:
-        project.close()
+        film.project.close()
 
 
 def test_what_depends_on_the_pictures_is_made_anew_when_they_change(tmp_path):

@@ -16,6 +16,7 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "recast": "re-shoot a film shot with your character in the actor's place",
     "demo": "recast the sample that comes with the package: a first film without anything to prepare",
+    "stages": "list the stages of a recast: what each does, reads and makes",
     "shoot": "film a new subject in a given set: pictures of it, a camera move, a few words",
     "scene": "train and evaluate the video models that shoot, and render their data",
     "evaluate": "measure against known truth: motion, camera and silhouettes, shot by shot",

@@ -23,8 +23,8 @@ from understudy.metrics.motion import (
     wa_mpjpe_mm,
 )
 from understudy.render.backends.opengl import OpenGL
+from understudy.render.renderers import FLAT_LIGHT
 from understudy.runtime.errors import InputError
-from understudy.studio.pipeline.finishing import FLAT_LIGHT
 
 __all__ = ["BodyScore", "Silhouettes", "score_body", "score_silhouettes"]
 

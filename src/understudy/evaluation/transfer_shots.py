@@ -1,6 +1,7 @@
 """DreamCinema's 3D tables, from pixels: the actor's own body, new bodies, ablation and perturbation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,22 +12,26 @@ import numpy as np
 from understudy.cinematography.camera_fit import fit_camera
 from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.camera_moves import CameraMoveName
+from understudy.core.character import Character
 from understudy.core.film import Performance
 from understudy.decompose.body.fit import ActorFit, fit_actor
-from understudy.decompose.camera.solve import solve_camera
-from understudy.decompose.people.find import find_people
 from understudy.evaluation.scoring import score_body, score_silhouettes
 from understudy.evaluation.transfer_bodies import new_body, perturbed
 from understudy.evaluation.truth import Truth, write_truth
 from understudy.geometry.rigid import invert, transform
-from understudy.io.motions import write_landmarks_npz
+from understudy.io.gltf.write import write_character
 from understudy.io.video.streams import open_shot
 from understudy.metrics.motion import mpjpe_mm
-from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError
 from understudy.studio.mocap import captured_motion
-from understudy.studio.narration import Narrator
+from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.pipeline.artifacts import ACTOR_BODY, ACTOR_MOTION, CAMERA, CHARACTER, PERFORMANCE
+from understudy.studio.pipeline.config import RecastConfig
+from understudy.studio.pipeline.decomposing import BODY
+from understudy.studio.pipeline.production import Production, read
+from understudy.studio.project import Project
+from understudy.studio.recast import recast_with
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot, set_up
 from understudy.synthetic.people.actors import ActorName
@@ -48,6 +53,7 @@ MOVES: tuple[CameraMoveName, ...] = ("push_in", "pull_out", "pan", "truck", "fol
 Ablation = Literal["adapt", "camera"]
 STATURES = (0.6, 0.8, 1.15, 1.3)
 """Of the new bodies, of the actor's."""
+USUAL_HEIGHT_M = 1.7
 FRAME_RATE = Fraction(24)
 CAST: tuple[ActorName, ...] = (
     "woman", "man", "teenager", "heavy_man", "old_man", "athlete", "small_woman", "heavy_woman", "thin_tall_man",
@@ -139,74 +145,96 @@ def _action(config: TransferConfig, seed: int, kind: ActionKind) -> Action:
 def evaluate_shot(
     move: CameraMoveName, number: int, config: TransferConfig, out: Path, narrator: Narrator
 ) -> list[TransferRow]:
-    """Film one shot, take it apart, recast it, and score everything."""
+    """Film one shot, recast it as users do, with every new body, and score everything."""
     folder = out / f"{move}_{number}"
     with narrator.stage(f"{move} {number}: film") as progress:
         filmed = film_synthetic_shot(transfer_shot(config, move, number), folder, progress)
         truth = write_truth(folder, filmed)
-    with narrator.stage(f"{move} {number}: people") as progress:
-        footage = open_shot(folder / "shot.mp4")
-        people = find_people(footage, folder / "people", progress=progress)
-        write_landmarks_npz(folder / "people/landmarks_1.npz", people.tracks[0])
-    with narrator.stage(f"{move} {number}: camera") as progress:
-        solution = solve_camera(footage, people.masks, progress=progress)
-    with narrator.stage(f"{move} {number}: body") as progress:
-        fit = fit_actor(people.tracks[0], solution, mask=people.masks[0], progress=progress)
-        # As where the user says how tall the actor is, without which no single camera knows the scale.
-        told = fit_actor(people.tracks[0], solution, filmed.scene.body.height_m, people.masks[0])
-    with narrator.stage(f"{move} {number}: bodies") as progress:
-        return _Scorer(move, number, fit, told, solution.move, truth).rows(config)
+    with narrator.stage(f"{move} {number}: recast"):
+        recasting = Recasting(folder, filmed.path)
+        found = recasting.found(filmed.scene.body.height_m)
+    with narrator.stage(f"{move} {number}: bodies"):
+        return list(_Scorer(move, number, recasting, found, truth).rows(config))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the pipeline found in a shot."""
+
+    actor: Performance
+    camera: CameraPath
+    kind: CameraMoveKind
+    height_m: float
+    """Of the actor, as it was guessed."""
+    told: ActorFit
+    """With the actor's height given, without which no single camera knows the scale; all else is measured without."""
+
+
+@dataclass(frozen=True)
+class Recasting:
+    """A shot that is recast again and again, in one film's folder: only what depends on the change is made anew."""
+
+    folder: Path
+    shot: Path
+
+    def found(self, height_m: float) -> Found:
+        """Take the shot apart; the height is the actor's true one."""
+        with self._made("body", new_body(USUAL_HEIGHT_M), RecastConfig()) as film:
+            scope = film.scopes("actor")[0]
+            report = BODY.report_in(film.project.stages[BODY.key(scope, film)])
+            reads = BODY.load(film, scope)
+            told = fit_actor(reads.landmarks, reads.solution, height_m, reads.matte)
+            body, motion = read(ACTOR_BODY, film, scope), read(ACTOR_MOTION, film, scope)
+            camera = read(CAMERA, film, replace(scope, camera="source"))
+            assert report is not None
+            return Found(Performance(body, motion), camera, reads.solution.move, report.height_m, told)
+
+    def with_body(self, character: Character, config: RecastConfig) -> tuple[Performance, CameraPath]:
+        """A new body in the actor's place, and the camera that films it."""
+        with self._made("camera fit", character, config) as film:
+            scope = film.scopes("actor")[0]
+            performance = Performance(read(CHARACTER, film, scope), read(PERFORMANCE, film, scope))
+            return performance, read(CAMERA, film, replace(scope, camera="fitted"))
+
+    @contextmanager
+    def _made(self, until: str, character: Character, config: RecastConfig) -> Iterator[Production]:
+        """The film's folder after the stages up to the one named."""
+        path, out = self.folder / "body.glb", self.folder / "film"
+        write_character(path, character)
+        recast_with(self.shot, path, out, config, SilentNarrator(), until)
+        project = Project(out)
+        try:
+            yield Production(project, open_shot(self.shot), (path,), config)
+        finally:
+            project.close()
 
 
 @dataclass(frozen=True)
 class _Scorer:
-    """One extracted shot and its truth."""
+    """One shot that was taken apart, and its truth."""
 
     move: str
     number: int
-    fit: ActorFit
-    told: ActorFit
-    """With the actor's height given; everything else is measured on `fit`."""
-    kind: CameraMoveKind
+    recasting: Recasting
+    found: Found
     truth: Truth
 
-    def rows(self, config: TransferConfig) -> list[TransferRow]:
+    def rows(self, config: TransferConfig) -> Iterator[TransferRow]:
         """All rows of the shot."""
-        rows = [self._row(self.actor, self.fit.camera)]
+        yield self._row(self.found.actor, self.found.camera)
         for stature in STATURES:
-            rows += self._new_body(stature, config.ablate)
+            character = new_body(self.found.height_m * stature)
+            for without in (None, *config.ablate):
+                adapt, camera_fit = without != "adapt", without != "camera"
+                recast = RecastConfig(adapt=adapt, camera_fit=camera_fit)
+                yield self._row(
+                    *self.recasting.with_body(character, recast), stature, adapt=adapt, camera_fit=camera_fit
+                )
         for noise_mm in config.perturb:
-            rows += self._perturbed(noise_mm)
-        return rows
-
-    @property
-    def actor(self) -> Performance:
-        """As extracted."""
-        return Performance(self.fit.body, self.fit.motion)
-
-    def _new_body(self, stature: float, ablate: Sequence[Ablation]) -> list[TransferRow]:
-        character = new_body(self.fit.diagnostics["height_m"] * stature)
-        rows = []
-        for without in (None, *ablate):
-            adapt, camera_fit = without != "adapt", without != "camera"
-            config = RetargetConfig(adapt=adapt)
-            motion = retarget_motion(
-                self.actor.motion, self.actor.character, character, config, self.fit.ground_contact
-            )
-            understudy = Performance(character, motion)
-            camera = self._fitted(understudy) if camera_fit else self.fit.camera
-            rows.append(self._row(understudy, camera, stature, adapt=adapt, camera_fit=camera_fit))
-        return rows
-
-    def _perturbed(self, noise_mm: float) -> list[TransferRow]:
-        shaken = replace(self.actor, motion=perturbed(self.actor, noise_mm, self.number))
-        return [
-            self._row(shaken, self._fitted(shaken), noise_mm=noise_mm, camera_fit=True),
-            self._row(shaken, self.fit.camera, noise_mm=noise_mm),
-        ]
-
-    def _fitted(self, understudy: Performance) -> CameraPath:
-        return fit_camera(self.actor, understudy, self.fit.camera, self.kind).camera
+            shaken = replace(self.found.actor, motion=perturbed(self.found.actor, noise_mm, self.number))
+            fitted = fit_camera(self.found.actor, shaken, self.found.camera, self.found.kind).camera
+            yield self._row(shaken, fitted, noise_mm=noise_mm, camera_fit=True)
+            yield self._row(shaken, self.found.camera, noise_mm=noise_mm)
 
     def _row(
         self,
@@ -222,8 +250,8 @@ class _Scorer:
         figures |= joint_errors(performance, camera, self.truth, stature or 1.0)
         if stature is None and noise_mm is None:
             figures |= asdict(score_body(performance, camera, self.truth))
-            told = Performance(self.told.body, self.told.motion)
-            figures["told_mpjpe_mm"] = score_body(told, self.told.camera, self.truth).mpjpe_mm
+            told = Performance(self.found.told.body, self.found.told.motion)
+            figures["told_mpjpe_mm"] = score_body(told, self.found.told.camera, self.truth).mpjpe_mm
         rounded = {name: round(value, 3) for name, value in figures.items()}
         return TransferRow(self.move, self.number, stature, noise_mm, adapt, camera_fit, rounded)
 

@@ -39,6 +39,8 @@ from understudy.studio.outputs import clear_scratch, own_folder
 __all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "files_hash"]
 
 MANIFEST = "manifest.json"
+FORMAT = 2
+"""Of manifests. 1: stages had no typed reports, and had read other things."""
 _LOCK = ".lock"
 MOST_MANIFEST_BYTES = 64 << 20
 MOST_MANIFEST_VALUES = 500_000
@@ -99,6 +101,7 @@ class _StageEntry(Record):
 class _Manifest(Record):
     """What a manifest holds."""
 
+    format: Annotated[int, Field(ge=1, le=FORMAT)] = 1
     film: dict[str, JsonValue]
     stages: dict[str, _StageEntry]
     written: dict[NameWithin, _Hash]
@@ -176,6 +179,8 @@ class Project:
             "values", sum(text.count(sign) for sign in (b",", b"[", b"{")), MOST_MANIFEST_VALUES
         )
         content = parse_record(text, manifest, _Manifest, "film's manifest")
+        if content.format < FORMAT and content.stages:
+            self.say("this film was made by an earlier version of understudy and is made anew; your edits stay")
         self.header = dict(content.film)
         self.stages = {name: StageRecord(**dict(entry)) for name, entry in content.stages.items()}
         self.written, self.arriving = dict(content.written), dict(content.arriving)
@@ -184,6 +189,7 @@ class Project:
         """Write the manifest."""
         content = {
             "understudy": __version__,
+            "format": FORMAT,
             "film": self.header,
             "stages": {name: vars(record) for name, record in self.stages.items()},
             "written": self.written,
@@ -247,6 +253,7 @@ class Project:
         outputs: Iterable[str],
         work: Callable[[Path], dict[str, Any] | None],
         adopt: Callable[[Path, list[str]], None] | None = None,
+        optional: Sequence[str] = (),
     ) -> StageRecord:
         """Bring a stage up to date.
 
@@ -258,6 +265,7 @@ class Project:
             work: makes them below the folder that it is given, and returns its report.
             adopt: called with a folder and those of the stage's files that the user has changed; makes anew, below the
                 folder, the files that must follow them.
+            optional: those of the outputs that there may be no need to make.
         """
         outputs = list(outputs)
         inputs = {key: file_hash(path) for key, path in sorted(reads.items())}
@@ -265,7 +273,7 @@ class Project:
         fingerprint = hashlib.sha256(description.encode()).hexdigest()
         record = self.stages.get(name)
         if record is None or not self._is_current(record, fingerprint):
-            record = self._execute(name, fingerprint, inputs, outputs, work)
+            record = self._execute(name, fingerprint, inputs, outputs, work, optional)
         edits = [file for file in record.outputs if file in self.edits]
         if edits and adopt is not None:
             with self._scratch(name) as scratch:
@@ -295,14 +303,16 @@ class Project:
         inputs: dict[str, str],
         outputs: list[str],
         work: Callable[[Path], dict[str, Any] | None],
+        optional: Sequence[str],
     ) -> StageRecord:
         started = time.perf_counter()
         with self._scratch(name) as scratch:
             report = work(scratch) or {}
             seconds = time.perf_counter() - started
-            missing = [output for output in outputs if not (scratch / output).exists()]
+            missing = [name for name in outputs if name not in optional and not (scratch / name).exists()]
             if missing:
                 raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")
+            outputs = [name for name in outputs if (scratch / name).exists()]
             before = self.stages.get(name)
             if before is not None:
                 before.fingerprint = ""  # killed between two renames, the stage must run again
@@ -318,7 +328,8 @@ class Project:
 
     def _hand_over(self, scratch: Path, outputs: list[str]) -> dict[str, str]:
         """Move what was made into place, file by file, and return it with its hashes; what is the user's stays."""
-        made = [file.relative_to(scratch).as_posix() for output in outputs for file in files_below(scratch / output)]
+        files = dict.fromkeys(file for output in outputs for file in files_below(scratch / output))
+        made = [file.relative_to(scratch).as_posix() for file in files]
         hashes = {name: file_hash(scratch / name) for name in made}
         known = self.written.keys() | self.arriving.keys()
         for name in made:

@@ -1,219 +1,209 @@
-"""What stages leave for each other in the film's folder, where no public format fits."""
+"""Everything that lies in the film's folder: each file's name, what it is, and how it is read, written and checked."""
 
-import json
-import math
-from dataclasses import asdict
-from fractions import Fraction
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float
-from pydantic import ConfigDict, Field
 
-from understudy.core.camera import CameraMoveKind, UnscaledCameraPath
+from understudy.characters.rig.character import character_from_rig
+from understudy.core.camera import CameraPath
+from understudy.core.character import Character
 from understudy.core.environment import Light
-from understudy.core.footage import CameraSolution, Sightings
-from understudy.io.arrays import read_arrays, write_arrays
-from understudy.io.files import reading
-from understudy.io.records import Record, read_record
-from understudy.runtime.checks import check_finite, check_shape
-from understudy.runtime.errors import FileFormatError, printable, quoted
+from understudy.core.footage import CameraSolution, Shot
+from understudy.core.motion import Motion
+from understudy.io.bvh import read_bvh, write_bvh
+from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.gltf.write import write_character
+from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.passes import PASS_FILES, PASS_KINDS
+from understudy.io.video.streams import open_shot, read_video
+from understudy.runtime.errors import FileFormatError, quoted
+from understudy.studio.film_files import (
+    CutList,
+    Presence,
+    load_cuts,
+    load_fit,
+    load_light,
+    load_presence,
+    load_solution,
+    save_cuts,
+    save_fit,
+    save_light,
+    save_presence,
+    save_solution,
+)
+from understudy.studio.pipeline.artifact import Artifact, OtherFormat
 
-__all__ = [
-    "load_alignment",
-    "load_fit",
-    "load_light",
-    "load_presence",
-    "load_solution",
-    "save_fit",
-    "save_light",
-    "save_presence",
-    "save_solution",
-]
-
-_SOLUTION = "understudy camera solution 1"
-_SOLUTION_ARRAYS = ("T_world_camera", "K", "size_px", "frame_rate", "move", "points", "residual_px", "notes")
-_SIGHTINGS = ("sighting_point", "sighting_frame", "sighting_px")
-_FIT = "understudy body fit 1"
-_MOST_BYTES = 1 << 20
-_Irradiance = Annotated[float, Field(ge=0, le=1e6)]
-
-
-def save_solution(path: Path, solution: CameraSolution) -> None:
-    """Write the camera as found in the picture."""
-    camera = solution.camera
-    arrays = (
-        camera.T_world_camera,
-        camera.K,
-        np.array([camera.width, camera.height]),
-        np.array([camera.frame_rate.numerator, camera.frame_rate.denominator]),
-        np.array(solution.move),
-        solution.points,
-        solution.residual_px,
-        np.array(solution.notes, dtype=np.str_),
-    )
-    seen = solution.sightings
-    sightings = (seen.point.astype(np.int32), seen.frame.astype(np.int32), seen.xy_px.astype(np.float32))
-    names = (*_SOLUTION_ARRAYS, *_SIGHTINGS)
-    write_arrays(path, _SOLUTION, dict(zip(names, (*arrays, *sightings), strict=True)))
+Noun = TypeVar("Noun")
 
 
-def load_solution(path: Path) -> CameraSolution:
-    """Read what `save_solution` wrote.
+def _of_length(read: Callable[[Path], Noun], length: Callable[[Noun], int]) -> Callable[[Path, Shot], Noun]:
+    """Reads what has a row for each frame of the shot."""
 
-    Raises:
-        FileFormatError: no such table, or its arrays are no camera of so many frames.
-    """
-    arrays = read_arrays(path, _SOLUTION, (*_SOLUTION_ARRAYS, *_SIGHTINGS))
-    with reading(path, "camera solution", advice="delete it to have it made again"):
-        T, K, points, residual_px = (
-            arrays[name].astype(np.float64) for name in ("T_world_camera", "K", "points", "residual_px")
-        )
-        (width, height), (numerator, denominator) = arrays["size_px"].tolist(), arrays["frame_rate"].tolist()
-        check_shape("T_world_camera", T, None, 4, 4)
-        check_shape("points", points, None, 3)
-        check_finite("points", points)
-        check_shape("residual_px", residual_px, len(T))
-        move, notes = str(arrays["move"]), tuple(printable(note) for note in arrays["notes"])
-        if move not in get_args(CameraMoveKind):
-            raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
-        camera = UnscaledCameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
-        seen = sightings_from(arrays, len(points), len(camera))
-        return CameraSolution(camera, move, points, residual_px, notes, seen)
-
-
-def sightings_from(arrays: dict[str, np.ndarray], points: int, frames: int) -> Sightings:
-    """The points' sightings, if they are of so many points and frames.
-
-    Raises:
-        ValueError: they are not.
-    """
-    point, frame, xy_px = (arrays[name] for name in _SIGHTINGS)
-    if point.dtype.kind != "i" or frame.dtype.kind != "i":
-        raise ValueError("its sightings are not numbered")
-    xy_px = xy_px.astype(np.float64)
-    check_shape("sighting_px", xy_px, None, 2)
-    check_finite("sighting_px", xy_px)
-    for name, numbers, count in (("point", point, points), ("frame", frame, frames)):
-        check_shape(f"sighting_{name}", numbers, len(xy_px))
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < count:
-            raise ValueError(f"a sighting is of a {name} that is not there")
-    if (np.diff(point) < 0).any():
-        raise ValueError("its sightings are not sorted by point")
-    return Sightings(point, frame, xy_px)
-
-
-def save_fit(
-    path: Path,
-    reprojection_px: Float[np.ndarray, " time"],
-    ground_contact: Bool[np.ndarray, "time 2"],
-    T_world_solution: Float[np.ndarray, "4 4"],
-) -> None:
-    """Write how near the body came to its landmarks, when its feet stand, and where the camera's solution lies."""
-    arrays = {
-        "reprojection_px": reprojection_px,
-        "ground_contact": ground_contact,
-        "T_world_solution": T_world_solution,
-    }
-    write_arrays(path, _FIT, arrays)
-
-
-def load_fit(path: Path) -> tuple[Float[np.ndarray, " time"], Bool[np.ndarray, "time 2"]]:
-    """Read what `save_fit` wrote.
-
-    Raises:
-        FileFormatError: no such table, or its arrays do not fit together.
-    """
-    arrays = read_arrays(path, _FIT, ("reprojection_px", "ground_contact"))
-    with reading(path, "table of a body fit", advice="delete it to have it made again"):
-        reprojection_px, contact = arrays["reprojection_px"].astype(np.float64), arrays["ground_contact"].astype(bool)
-        check_shape("reprojection_px", reprojection_px, None)
-        check_shape("ground_contact", contact, len(reprojection_px), 2)
-        return reprojection_px, contact
-
-
-def load_alignment(path: Path) -> Float[np.ndarray, "4 4"]:
-    """Read what brings the points of the camera's solution into the metric world.
-
-    Raises:
-        FileFormatError: it is no such matrix.
-    """
-    with reading(path, "body fit", advice="delete it to have it made again"):
-        T = read_arrays(path, _FIT, ("T_world_solution",))["T_world_solution"].astype(np.float64)
-        check_shape("T_world_solution", T, 4, 4)
-        check_finite("T_world_solution", T)
-        return T
-
-
-class _Presence(Record):
-    first_frame: int
-    """The number of the cut's first frame."""
-    present: list[tuple[int, int]]
-    """The first and the last frame of each stretch in which the actor is there."""
-
-
-def save_presence(path: Path, present: Bool[np.ndarray, " time"], first_frame: int) -> None:
-    """Write when an actor is there as JSON that a person can edit; frames are numbered from `first_frame`."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
-    stretches = [[first_frame + int(first), first_frame + int(end) - 1] for first, end in edges.reshape(-1, 2)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"first_frame": first_frame, "present": stretches}) + "\n", encoding="utf-8")
-
-
-def load_presence(path: Path, frames: int) -> Bool[np.ndarray, " time"]:
-    """Read in which of a cut's frames its actor is there.
-
-    Raises:
-        FileFormatError: it is no list of frames, the shot has no such frames, or it names none.
-    """
-    record = read_record(path, _Presence, "list of frames", _MOST_BYTES)
-    start, end = record.first_frame, record.first_frame + frames
-    present = np.zeros(frames, bool)
-    for first, last in record.present:
-        if not start <= first <= last < end:
+    def checked(path: Path, shot: Shot) -> Noun:
+        noun = read(path)
+        if length(noun) != len(shot):
             raise FileFormatError(
-                f"{quoted(path)} says that the actor is there from frame {first} to {last}; give frames from {start} to"
-                f" {end - 1}, or delete it to have ours back"
+                f"{quoted(path)} has {length(noun)} frames, the shot {len(shot)}; make them agree, or delete it to have"
+                " ours back"
             )
-        present[first - start : last - start + 1] = True
-    if not present.any():
-        raise FileFormatError(f"{quoted(path)} names no frame; expected one at least: delete it to have ours back")
-    return present
+        return noun
+
+    return checked
 
 
-def save_light(path: Path, light: Light) -> None:
-    """Write a light as JSON that a person can edit."""
-    content = {name: value.tolist() for name, value in asdict(light).items() if name != "key_angle_rad"}
-    content["key_angle_deg"] = round(math.degrees(light.key_angle_rad), 6)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def _fits(path: Path, shot: Shot, frames: int, width: int, height: int) -> None:
+    """Raise FileFormatError unless something has the shot's frames and size; our own H.264 has even sides."""
+    even = shot.width <= width <= shot.width + shot.width % 2 and shot.height <= height <= shot.height + shot.height % 2
+    if frames != len(shot) or not even:
+        raise FileFormatError(
+            f"{quoted(path)} has {frames} frames of {width}×{height}, the shot {len(shot)} of"
+            f" {shot.width}×{shot.height}; make them agree, or delete it to have ours back"
+        )
 
 
-class _Light(Record):
-    """A `Light`, as it stands in a file."""
-
-    model_config = ConfigDict(extra="forbid")  # a misspelt name would be left out unnoticed
-
-    key_direction: tuple[float, float, float]
-    key_colour: tuple[_Irradiance, _Irradiance, _Irradiance]
-    fill_sky: tuple[_Irradiance, _Irradiance, _Irradiance]
-    fill_ground: tuple[_Irradiance, _Irradiance, _Irradiance]
-    key_angle_deg: Annotated[float, Field(ge=0, lt=90)]
+def _camera(path: Path, shot: Shot) -> CameraPath:
+    camera = read_camera_json(path)
+    _fits(path, shot, len(camera), camera.width, camera.height)
+    return camera
 
 
-def load_light(path: Path) -> Light:
-    """Read a light; the direction of its key may have any length.
+def _solution(path: Path, shot: Shot) -> CameraSolution:
+    solution = load_solution(path)
+    _fits(path, shot, len(solution.camera), solution.camera.width, solution.camera.height)
+    return solution
 
-    Raises:
-        FileFormatError: a value is missing or no finite number, or the key has no direction.
-    """
-    light = read_record(path, _Light, "light", _MOST_BYTES)
-    direction = np.array(light.key_direction)
-    # Scaled first: the squares of very long and very short directions are no numbers.
-    direction = direction / (np.abs(direction).max() or 1.0)
-    length = float(np.linalg.norm(direction))
-    if not 0 < length < math.inf:
-        raise FileFormatError(f"{quoted(path)} is no light that can be used (key_direction says no direction)")
-    colours = (np.array(colour) for colour in (light.key_colour, light.fill_sky, light.fill_ground))
-    return Light(direction / length, *colours, math.radians(light.key_angle_deg))
+
+def _film(path: Path, shot: Shot) -> None:
+    """See that a film has the shot's frames and size."""
+    film = open_shot(path)
+    _fits(path, shot, len(film), film.width, film.height)
+
+
+def _matte(path: Path, shot: Shot) -> None:
+    """See that a film has the shot's frames and size, and is grey."""
+    _film(path, shot)
+    if next(read_video(path)).ndim != 2:
+        raise FileFormatError(f"{quoted(path)} has colours, but a matte is grey; export it with one channel (gray)")
+
+
+def _pass(path: Path, shot: Shot) -> None:
+    """See that one of the passes has the shot's frames and size, and the channels of ours of its name."""
+    _film(path, shot)
+    kind, frame = PASS_KINDS[path.name], next(read_video(path))
+    channels, pixels = {"lossless_alpha": (4, "bgra"), "lossless": (3, "rgb24"), "mask": (1, "gray")}.get(
+        kind, (1, "gray16le, with the bounds of its depth")
+    )
+    if frame.shape[2:] != (() if channels == 1 else (channels,)) or (frame.dtype == np.uint8) == (kind == "depth"):
+        raise FileFormatError(
+            f"{quoted(path)} has other channels than this pass; export it without loss, as FFV1 in {pixels}, or"
+            " delete it to have ours back"
+        )
+
+
+def _cuts(path: Path, shot: Shot) -> CutList:
+    return load_cuts(path, len(shot))
+
+
+def _presence(path: Path, shot: Shot) -> Presence:
+    return load_presence(path, len(shot))
+
+
+def _light(path: Path, shot: Shot) -> Light:
+    return load_light(path)
+
+
+def _finished_film(path: Path, shot: Shot) -> None:
+    """See that a finished film that was edited can be read: the report shows it, after all other work."""
+    if path.is_file():
+        open_shot(path)
+
+
+def _where(path: Path, shot: Shot) -> Path:
+    """Frames are streamed by whoever needs them."""
+    return path
+
+
+def _stream(name: str, what: str, check: Callable[[Path, Shot], None] | None, **others: tuple[str, ...]) -> Artifact:
+    return Artifact[Path](name, what, _where, check=check, **others)
+
+
+def _table(
+    name: str,
+    what: str,
+    read: Callable[[Path, Shot], Noun],
+    write: Callable[[Path, Noun], None],
+    other_format: OtherFormat[Noun] | None = None,
+) -> Artifact[Noun]:
+    """A file that is read as a whole, which sees that it is sound."""
+
+    def check(path: Path, shot: Shot) -> None:
+        read(path, shot)
+
+    return Artifact(name, what, read, write, check=check, other_format=other_format)
+
+
+def _bvh(name: str) -> OtherFormat[Motion]:
+    def read(path: Path, before: Motion) -> Motion:
+        # Programs write their scene's frame rate: what counts is that frame follows frame.
+        return replace(read_bvh(path, before.skeleton), frame_rate=before.frame_rate)
+
+    return OtherFormat(name, read, write_bvh)
+
+
+def _character(path: Path, shot: Shot) -> Character:
+    return character_from_rig(path)
+
+
+def _motion(folder: str, what: str) -> Artifact[Motion]:
+    read = _of_length(read_motion_npz, len)
+    return _table(f"{folder}/motion.npz", what, read, write_motion_npz, _bvh(f"{folder}/motion.bvh"))
+
+
+CUTS = _table("cuts.json", "the first frame of each cut; edit it and run again", _cuts, save_cuts)
+CHARACTER = Artifact[Character]("{character}/character.glb", "the character, rigged", _character, write_character)
+FILM = _stream("{film}", "the recast shot, with its sound", _finished_film)
+REPORT = Artifact[Path]("report.html", "how well each stage did")
+
+LANDMARKS = _table(
+    "{cut}people/landmarks_{person}.npz", "a person's landmarks", _of_length(read_landmarks_npz, len),
+    write_landmarks_npz,
+)  # fmt: skip
+ROUGH_MATTE = _stream("{cut}people/person_{person}.mkv", "roughly which pixels a person covers", _matte)
+OTHERS = _stream("{cut}people/others.mkv", "roughly which pixels everybody else covers", _matte)
+SOLUTION = _table(
+    "{cut}camera/solution.npz", "the camera as the picture tells it, of unknown scale", _solution, save_solution
+)
+CLEAN_PLATE = _stream("{cut}plate/clean_plate.mp4", "the set without the actor", _film)
+REMOVED = _stream(
+    "{cut}plate/removed.mkv", "how much of each pixel of the plate is not the shot's own, lossless", _matte
+)
+MATTE = _stream("{cut}actors/{actor}/mask.mkv", "the actor's matte, lossless; edit it and run again", _matte)
+PRESENCE = _table(
+    "{cut}actors/{actor}/presence.json",
+    "when the actor is there: first and last frames; edit it and run again", _presence, save_presence,
+)  # fmt: skip
+ACTOR_MOTION = _motion("{cut}actors/{actor}", "the actor's motion; edit it and run again")
+ACTOR_BODY = Artifact[Character]("{cut}actors/{actor}/body.glb", "the actor's fitted body", _character, write_character)
+BODY_FIT = _table(
+    "{cut}actors/{actor}/fit.npz", "how near the body came to its landmarks, and when its feet stand",
+    _of_length(load_fit, len), save_fit,
+)  # fmt: skip
+PERFORMANCE = _motion("{cut}{performance}", "the character's motion")
+CAMERA = _table("{cut}camera/{camera}.json", "a camera in metres; edit it and run again", _camera, write_camera_json)
+CAMERA_USD, CAMERA_COLMAP, CAMERA_NERFSTUDIO = (
+    Artifact[CameraPath](f"{{cut}}camera/{{camera}}{ending}", what, advice="edit the camera's JSON instead")
+    for ending, what in (
+        (".usda", "the same as USD"), ("_colmap", "the same for COLMAP"),
+        ("_transforms.json", "the same for nerfstudio"),
+    )
+)  # fmt: skip
+SET_POINTS = Artifact[Path](
+    "{cut}camera/points.ply", "the set's solved points in metres", advice="edit the camera's JSON instead"
+)
+PLATE_FRAMES = Artifact[Path]("{cut}camera/frames", "the clean plate's frames, for COLMAP and nerfstudio")
+LIGHT = _table("{cut}light.json", "the set's light; edit it and run again", _light, save_light)
+PASSES = _stream("{cut}passes", "the character alone, pass by pass", _pass, parts=tuple(PASS_FILES))
+SCENE = Artifact[Path]("{cut}scene.glb", "the animated character and the animated camera")

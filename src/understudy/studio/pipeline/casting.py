@@ -1,8 +1,8 @@
 """The character: from a picture or a rig to a rigged GLB in the film's folder."""
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,18 +15,20 @@ from understudy.core.character import Character
 from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
 from understudy.io.files import check_file
 from understudy.io.gltf.document import files_beside
-from understudy.io.gltf.write import write_character
 from understudy.io.pictures.files import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import CharacterError, InputError
-from understudy.runtime.progress import Progress
-from understudy.studio.narration import Narrator
+from understudy.studio.pipeline.artifact import Scope
+from understudy.studio.pipeline.artifacts import CHARACTER
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.project import Project
+from understudy.studio.pipeline.inputs import Target, makes, source
+from understudy.studio.pipeline.production import Production
+from understudy.studio.pipeline.stage import Run, Stage
+from understudy.studio.stage_reports import CharacterReport
 
-__all__ = ["FigureLandmarks", "character_stage", "check_character"]
+__all__ = ["CASTING", "FigureLandmarks", "check_character"]
 
-MOST_CHARACTER_BYTES = 1 << 30
+MAX_CHARACTER_BYTES = 1 << 30
 
 RIG_SUFFIXES = (".glb", ".gltf", ".vrm")
 _SURE = 0.1
@@ -68,66 +70,116 @@ def check_character(path: Path, config: RecastConfig) -> None:
     """
     if not path.is_file():
         raise CharacterError(f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM)")
-    check_file(path, "character", MOST_CHARACTER_BYTES, CharacterError)  # Before all of it is hashed.
+    check_file(path, "character", MAX_CHARACTER_BYTES, CharacterError)  # Before all of it is hashed.
     if path.suffix.lower() not in (*RIG_SUFFIXES, *PICTURE_SUFFIXES):
         raise CharacterError(
             f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
         )
-    for option, file in (("--joints", config.joints), ("--cutout", config.cutout)):
+    for option, file in (("--joints", joints_of(config)), ("--cutout", cutout_of(config))):
         if file is not None and not file.is_file():
             raise InputError(f"there is no file {file}; give an existing file for {option}, or leave it out")
         if file is not None:
-            check_file(file, f"file for {option}", MOST_CHARACTER_BYTES)
+            check_file(file, f"file for {option}", MAX_CHARACTER_BYTES)
 
 
-def character_stage(project: Project, path: Path, config: RecastConfig, narrator: Narrator) -> None:
-    """Make `character/character.glb` from a picture or a rig.
+def joints_of(config: RecastConfig) -> Path | None:
+    """The file with a picture's joints, if the user made one."""
+    return config.joints or config.picture.joints
+
+
+def cutout_of(config: RecastConfig) -> Path | None:
+    """The file with a picture's cut-out, if the user made one."""
+    return config.cutout or config.picture.mask
+
+
+@dataclass(frozen=True)
+class CharacterFiles:
+    """What a character is made of."""
+
+    path: Path
+    joints: Path | None
+    cutout: Path | None
+
+
+def character_files(production: Production, scope: Scope) -> tuple[dict[str, Path], CharacterFiles]:
+    """A picture with what was made for it by hand, or a rig with the files that it names."""
+    assert scope.role is not None
+    path = production.characters[scope.role.character - 1]
+    if path.suffix.lower() in RIG_SUFFIXES:
+        beside = {f"character/{uri}": file for uri, file in files_beside(path).items()}
+        return {"character": path, **beside}, CharacterFiles(path, None, None)
+    joints, cutout = joints_of(production.config), cutout_of(production.config)
+    by_hand = {name: file for name, file in (("joints", joints), ("cutout", cutout)) if file}
+    return {"character": path, **by_hand}, CharacterFiles(path, joints, cutout)
+
+
+@dataclass(frozen=True)
+class CharacterReads:
+    """What the user gave."""
+
+    files: CharacterFiles = source(character_files, "the picture or rig")
+
+
+@dataclass(frozen=True)
+class CharacterMakes:
+    """The rigged character."""
+
+    character: Target[Character] = makes(CHARACTER)
+
+
+@dataclass(frozen=True)
+class CharacterSettings:
+    """How the character is read."""
+
+    height_m: float | None
+    figure: int | None
+    """Of a rig."""
+    picture: PictureConfig
+    """Its height is the character's or the actor's, where one is known."""
+
+
+def cast_the_character(
+    reads: CharacterReads, makes: CharacterMakes, settings: CharacterSettings, run: Run
+) -> CharacterReport:
+    """The character: from a picture or a rig to a rigged GLB."""
+    files, remarks = reads.files, list[str]()
+    is_rig = files.path.suffix.lower() in RIG_SUFFIXES
+    if is_rig:
+        character = character_from_rig(files.path, settings.height_m, figure=settings.figure, say=remarks.append)
+    else:
+        config = replace(settings.picture, joints=files.joints, mask=files.cutout)
+        character = character_from_picture(files.path, FigureLandmarks(), config, run.progress)
+    for remark in remarks:
+        run.say(remark)
+    makes.character.write(character)
+    return CharacterReport(
+        file=files.path.name,
+        height_m=round(character.height_m, 3),
+        vertices=len(character.mesh.vertices),
+        joints=len(character.skeleton),
+        roles=len(character.roles),
+        made_from="rig" if is_rig else "picture",
+        doubts=list(character.doubts),
+    )
+
+
+def doubts_about(report: CharacterReport, config: RecastConfig) -> Iterator[str]:
+    """What may be wrong with the character.
 
     Raises:
-        CharacterError: the file cannot be used, or leaves doubt and `config.strict` allows none.
+        CharacterError: there is doubt, and `config.strict` allows none.
     """
-    suffix = path.suffix.lower()
-    height_m = config.character_height_m
-    settings: dict[str, Any] = {"height_m": height_m}
-    reads = {"character": path}
-    if suffix in RIG_SUFFIXES:
-        settings |= {"figure": config.figure}
-        reads |= {f"character/{uri}": file for uri, file in files_beside(path).items()}
-    picture_config = PictureConfig()
-    if suffix in PICTURE_SUFFIXES:
-        height_m = height_m or config.height_m
-        picture_config = PictureConfig(
-            **({} if height_m is None else {"height_m": height_m}), joints=config.joints, mask=config.cutout
-        )
-        settings |= {name: value for name, value in asdict(picture_config).items() if not isinstance(value, Path)}
-        reads |= {name: file for name, file in (("joints", config.joints), ("cutout", config.cutout)) if file}
+    for doubt in report.doubts:
+        yield f"the character: {doubt.sentence}"
+    if config.strict and report.doubts:
+        sentences = " ".join(doubt.sentence for doubt in report.doubts)
+        raise CharacterError(f"{report.file} leaves doubt (--strict): {sentences}")
 
-    remarks: list[str] = []
 
-    def load(progress: Progress) -> Character:
-        if suffix in RIG_SUFFIXES:
-            return character_from_rig(path, height_m, figure=config.figure, say=remarks.append)
-        return character_from_picture(path, FigureLandmarks(), picture_config, progress)
+def character_settings(config: RecastConfig) -> CharacterSettings:
+    """A picture does not say how tall its figure is: the character's height counts, then the actor's."""
+    height_m = config.character_height_m or config.height_m or config.picture.height_m
+    return CharacterSettings(config.character_height_m, config.figure, replace(config.picture, height_m=height_m))
 
-    def work(scratch: Path) -> dict[str, Any]:
-        with narrator.stage("character") as progress:
-            character = load(progress)
-        for remark in remarks:
-            narrator.say(remark)
-        (scratch / "character").mkdir()
-        write_character(scratch / "character/character.glb", character)
-        return {
-            "height_m": round(character.height_m, 3),
-            "vertices": len(character.mesh.vertices),
-            "joints": len(character.skeleton),
-            "roles": len(character.roles),
-            "from": "picture" if suffix in PICTURE_SUFFIXES else "rig",
-            "doubts": [asdict(doubt) for doubt in character.doubts],
-        }
 
-    record = project.run("character", reads, settings, ["character/character.glb"], work)
-    doubts = [doubt["sentence"] for doubt in record.report.get("doubts", ())]
-    for doubt in doubts:
-        narrator.say(f"the character: {doubt}")
-    if config.strict and doubts:
-        raise CharacterError(f"{path.name} leaves doubt (--strict): {' '.join(doubts)}")
+CASTING = Stage("character", cast_the_character, character_settings, doubts_about)

@@ -1,87 +1,76 @@
-"""What a user can choose when a shot is recast."""
+"""Everything that can be chosen when a shot is recast: the usual options, and those of each stage."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, field
 
-from understudy.core.passes import PassKind
-from understudy.io.colour import ColourSpace
-from understudy.runtime.errors import InputError
+from understudy.characters.picture.character import PictureConfig
+from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter
+from understudy.cinematography.dnerf.fitter import DNeRFFitter
+from understudy.cinematography.fitters import CameraFitterConfig
+from understudy.decompose.body.fit import BodyFitConfig
+from understudy.decompose.camera.solve import CameraConfig
+from understudy.decompose.cuts import CutConfig
+from understudy.decompose.matte.refine import MatteConfig
+from understudy.decompose.people.find import PeopleConfig
+from understudy.decompose.plate.clean_plate import PlateConfig
+from understudy.refine.look_matching import RefineConfig
+from understudy.render.backends.opengl import OpenGL
+from understudy.render.backends.reference import Reference
+from understudy.render.renderers import RendererConfig
+from understudy.retarget.retarget import RetargetConfig
+from understudy.runtime.checks import check_option
+from understudy.studio.options import RecastOptions
 
-__all__ = ["FilmCodec", "RecastConfig"]
-
-FilmCodec = Literal["h264", "prores4444", "dnxhr", "exr"]
-
-MOST_FRAME_NUMBER = 10_000_000
-MAX_WORKERS = 256
-"""More than the cores of any one machine that people make films on; each has a frame in memory."""
+__all__ = ["LightConfig", "RecastConfig", "chosen_camera_fitter", "chosen_renderer"]
 
 
 @dataclass(frozen=True)
-class RecastConfig:
-    """How a shot is recast; the defaults serve most shots."""
+class LightConfig:
+    """How the light is looked for."""
 
-    start: float | None = None
-    """Seconds into the file at which the shot starts."""
-    end: float | None = None
-    """Seconds into the file at which it ends."""
-    frame_rate: float | None = None
-    """Of an image sequence: its pictures a second (default: what they say, or 24)."""
-    colour_space: ColourSpace | None = None
-    """Of an image sequence: what its pictures store (default: what they say; without that, OpenEXR is linear, the
-    others are sRGB)."""
-    actor: int = 1
-    """Who is replaced, when several people are in the shot: 1 is the main actor."""
-    height_m: float | None = None
-    """The actor's standing height in metres: sets the scale of the world (default: an adult of 1.70)."""
-    character_height_m: float | None = None
-    """The character's standing height in metres (default: a rig's own, or the actor's for a picture)."""
-    figure: int | None = None
-    """For a rig: which of the file's figures is the character, counted from 1 (default: the largest)."""
-    quality: Literal["draft", "standard"] = "standard"
-    """Draft renders without supersampling and is about twice as fast."""
-    camera_fit: bool = True
-    """Re-fit the camera to the new body, so that it fills the frame as the actor did."""
-    adapt: bool = True
-    """Adapt the motion to the character's proportions and rest pose."""
-    refine: bool = True
-    """Match light, tone, grain and shadow to the shot."""
-    joints: Path | None = None
-    """For a picture: its joints by hand, as JSON."""
-    cutout: Path | None = None
-    """For a picture: its cut-out by hand, as a grey picture."""
-    strict: bool = False
-    """Stop, with exit code 2, where the character is doubtful: joints that were guessed, legs that were made up."""
-    passes: PassKind = "exr"
-    """How the render passes are written: as lossless video, with multi-layer EXR or 8-bit PNG beside it."""
-    first_frame: int = 1
-    """The number of the first frame of each cut: in the names of image sequences, in USD and in EXR headers."""
-    export_frames: bool = False
-    """Write the clean plate's frames as PNG into camera/frames, as the COLMAP and nerfstudio files name them."""
-    film_codec: FilmCodec = "h264"
-    """How the film is written: film.mp4, film.mov for editing and grading (4:4:4, 10 bits), or film/ with pictures in
-    scene-linear half floats and sound.mov."""
-    workers: int | None = None
-    """How many cores may be kept busy (default: all of up to four, all but one of more). The film does not depend on
-    it."""
+    samples: int = 8
+    """Frames that are looked at, spread over the shot."""
+    shadow_samples: int = 4
+    """Those of them in which the fitted body's shadow is compared with the shot's."""
+    shadow_px: int = 480
+    """Width of the pictures of that comparison."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (("height_m", 0.3, 3.0), ("character_height_m", 0.05, 20.0)):
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                option = "--" + name.replace("_", "-")
-                raise InputError(f"{option} is {value:g}; give metres between {least:g} and {most:g}")
-        if self.frame_rate is not None and not 1 <= self.frame_rate <= 1000:
-            raise InputError(f"--frame-rate is {self.frame_rate:g}; give pictures a second between 1 and 1000")
-        if self.actor < 1:
-            raise InputError(f"--actor is {self.actor}; actors are counted from 1")
-        if self.workers is not None and not 1 <= self.workers <= MAX_WORKERS:
-            raise InputError(f"--workers is {self.workers}; give a number of cores from 1 to {MAX_WORKERS}")
-        if self.figure is not None and self.figure < 1:
-            raise InputError(f"--figure is {self.figure}; figures are counted from 1")
-        if not 0 <= self.first_frame <= MOST_FRAME_NUMBER:
-            raise InputError(f"--first-frame is {self.first_frame}; give a number from 0 to {MOST_FRAME_NUMBER}")
-        if self.start is not None and self.start < 0:
-            raise InputError(f"--start is {self.start:g}; give seconds from the beginning of the file")
-        if self.start is not None and self.end is not None and self.end <= self.start:
-            raise InputError(f"--end ({self.end:g} s) must be later than --start ({self.start:g} s)")
+        check_option("samples", self.samples, 1, 1000)
+        check_option("shadow_samples", self.shadow_samples, 1, 1000)
+        check_option("shadow_px", self.shadow_px, 16, 8192)
+
+
+@dataclass(frozen=True)
+class RecastConfig(RecastOptions):
+    """How a shot is recast: the defaults serve most shots. Fields after the usual options are the stages' own."""
+
+    picture: PictureConfig = field(default_factory=PictureConfig)
+    """character, from a picture"""
+    cuts: CutConfig = field(default_factory=CutConfig)
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    plate: PlateConfig = field(default_factory=PlateConfig)
+    mask: MatteConfig = field(default_factory=MatteConfig)
+    body: BodyFitConfig = field(default_factory=BodyFitConfig)
+    retarget: RetargetConfig = field(default_factory=RetargetConfig)
+    points: CameraFitConfig = field(default_factory=CameraFitConfig)
+    """camera fit, with --camera-fitter points"""
+    dnerf: DNeRFFitter = field(default_factory=DNeRFFitter)
+    """camera fit, with --camera-fitter dnerf"""
+    light: LightConfig = field(default_factory=LightConfig)
+    opengl: OpenGL = field(default_factory=OpenGL)
+    """render, with --renderer opengl"""
+    reference: Reference = field(default_factory=Reference)
+    """render, with --renderer reference"""
+    look: RefineConfig = field(default_factory=RefineConfig)
+    """film: how the characters are matched to the shot"""
+
+
+def chosen_renderer(config: RecastConfig) -> RendererConfig:
+    """The renderer that the user named, as the user set it."""
+    return {"opengl": config.opengl, "reference": config.reference}[config.renderer]
+
+
+def chosen_camera_fitter(config: RecastConfig) -> CameraFitterConfig:
+    """The camera fitter that the user named, as the user set it."""
+    return {"points": PointCameraFitter(config.points), "dnerf": config.dnerf}[config.camera_fitter]

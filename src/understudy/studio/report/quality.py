@@ -2,25 +2,22 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from understudy.core.camera import CameraPath
 from understudy.core.film import Performance, Take
-from understudy.core.footage import LANDMARKS
+from understudy.core.footage import LANDMARKS, CameraSolution, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
-from understudy.io.cameras import read_camera_json
-from understudy.io.motions import read_landmarks_npz
 from understudy.io.video.streams import read_video
 from understudy.metrics.image import mask_iou
 from understudy.metrics.motion import foot_sliding_mm, jitter
-from understudy.render.backends.opengl import OpenGL
-from understudy.studio.pipeline.artifacts import load_fit, load_solution
-from understudy.studio.pipeline.cut import Cut
-from understudy.studio.pipeline.finishing import FLAT_LIGHT
-from understudy.studio.pipeline.stages import actor_performance, landmarks_file, presence
+from understudy.render.renderers import FLAT_LIGHT, RendererConfig, for_silhouettes
+from understudy.studio.film_files import BodyFit
 
-__all__ = ["Quality", "measure"]
+__all__ = ["Measured", "Quality", "measure"]
 
 _MASK_SAMPLES = 16
 
@@ -41,12 +38,24 @@ class Quality:
     """Distance of the set's points from where the camera puts them."""
 
 
-def measure(cut: Cut) -> Quality:
-    """Measure a cut's files as they are now, edits included."""
-    actor = actor_performance(cut)
-    reprojection_px, contact = load_fit(cut.path(f"{cut.actor}/fit.npz"))
-    track = read_landmarks_npz(cut.path(landmarks_file(cut)))
-    present, joints = presence(cut), actor.joints_m()
+@dataclass(frozen=True)
+class Measured:
+    """What was found of one actor in one cut, edits included."""
+
+    actor: Performance
+    fit: BodyFit
+    landmarks: LandmarkTrack
+    matte: Path
+    present: Bool[np.ndarray, " time"]
+    camera: CameraPath
+    """The shot's."""
+    solution: CameraSolution
+
+
+def measure(found: Measured, renderer: RendererConfig) -> Quality:
+    """Measure one actor in one cut; the renderer shows the body's silhouette."""
+    actor, track, present = found.actor, found.landmarks, found.present
+    reprojection_px, contact, joints = found.fit.reprojection_px, found.fit.ground_contact, actor.joints_m()
     time = len(joints)
     slide = np.full(time, np.nan)
     feet = joints[:, [BODY_JOINTS.index("LeftToeBase"), BODY_JOINTS.index("RightToeBase")]]
@@ -62,10 +71,10 @@ def measure(cut: Cut) -> Quality:
         reprojection_percent=np.where(
             track.seen & present, 100 * reprojection_px / _height_px(track.landmarks_px), np.nan
         ),
-        mask_iou=_mask_iou(cut, actor, present),
+        mask_iou=_mask_iou(found, renderer),
         foot_slide_mm=np.where(present, slide, np.nan),
         jitter=np.where(present, shake, np.nan),
-        camera_residual_px=load_solution(cut.path("camera/solution.npz")).residual_px,
+        camera_residual_px=found.solution.residual_px,
     )
 
 
@@ -80,15 +89,13 @@ def _height_px(landmarks_px: Float[np.ndarray, "time 33 2"]) -> Float[np.ndarray
     return np.maximum(length / 0.87, 1.0)
 
 
-def _mask_iou(cut: Cut, actor: Performance, present: Bool[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
-    camera = read_camera_json(cut.path("camera/source.json"))
-    take = Take((actor,), camera, FLAT_LIGHT)
-    frames = np.flatnonzero(present)
+def _mask_iou(found: Measured, config: RendererConfig) -> Float[np.ndarray, " time"]:
+    take = Take((found.actor,), found.camera, FLAT_LIGHT)
+    frames = np.flatnonzero(found.present)
     samples = frames[np.linspace(0, len(frames) - 1, min(_MASK_SAMPLES, len(frames))).round().astype(int)].tolist()
-    values = np.full(len(camera), np.nan)
-    path = cut.path(f"{cut.actor}/mask.mkv")
-    with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
-        for frame, coverage in zip(samples, read_video(path, samples), strict=True):
+    values = np.full(len(found.camera), np.nan)
+    with for_silhouettes(config).build() as renderer:
+        for frame, coverage in zip(samples, read_video(found.matte, samples), strict=True):
             mask = coverage > 127
             if mask.any():
                 values[frame] = mask_iou(renderer(take, frame).alpha > 0.5, mask)

@@ -1,16 +1,24 @@
 """A plain sentence on how well each stage did, from its figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.project import StageRecord
 from understudy.studio.report.page import Level, Verdict
 from understudy.studio.report.quality import Quality
+from understudy.studio.stage_reports import (
+    CameraFitReport,
+    CameraReport,
+    CharacterReport,
+    LightReport,
+    PeopleReport,
+    PlateReport,
+    PresenceReport,
+    StageReports,
+)
 
-__all__ = ["verdicts"]
+__all__ = ["Choices", "verdicts"]
 
 _MOVES = {
     "static": "stands still",
@@ -45,21 +53,30 @@ class _Course:
         return f"{number(self.usual)}, at worst {number(self.worst)} (frame {self.frame})"
 
 
-def verdicts(records: Mapping[str, StageRecord], quality: Quality, config: RecastConfig) -> list[Verdict]:
-    """One verdict per stage, in the order of the work."""
-    first = config.first_frame
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose that verdicts speak of."""
+
+    first_frame: int = 1
+    adapt: bool = True
+    refine: bool = True
+
+
+def verdicts(reports: StageReports, quality: Quality, choices: Choices, actor: int = 1) -> list[Verdict]:
+    """One verdict per stage, in the order of the work, on what was done with one actor."""
+    first = choices.first_frame
     return [
-        _people(records["people"], records["presence"], config),
-        _camera(records["camera"], _Course.of(quality.camera_residual_px, first)),
-        _plate(records["plate"]),
+        _people(reports.people, reports.presence, actor),
+        _camera(reports.camera, _Course.of(quality.camera_residual_px, first)),
+        _plate(reports.plate),
         _MATTE.verdict(_Course.of(1 - quality.mask_iou, first)),
         _BODY.verdict(_Course.of(quality.reprojection_percent, first)),
         _FEET.verdict(_Course.of(quality.foot_slide_mm, first)),
         _SMOOTHNESS.verdict(_Course.of(quality.jitter, first)),
-        _character(records["character"]),
-        _retarget(config),
-        _camera_fit(records["camera fit"]),
-        _refine(records["light"], config),
+        _character(reports.character),
+        _retarget(choices.adapt),
+        _camera_fit(reports.camera_fit),
+        _refine(reports.light, choices.refine),
     ]
 
 
@@ -73,13 +90,12 @@ def _worse(*levels: Level) -> Level:
     return max(levels, key=("good", "fair", "poor").index, default="good")
 
 
-def _people(record: StageRecord, presence: StageRecord, config: RecastConfig) -> Verdict:
-    present, seen = presence.report["present"], presence.report["seen"]
-    count = record.report["people"]
+def _people(report: PeopleReport, presence: PresenceReport, actor: int) -> Verdict:
+    present, seen, count = presence.present, presence.seen, report.people
     where = "of the frames" if present == 1 else f"of the frames in which they are there ({present:.0%} of all)"
     sentence = f"The actor was found in {seen:.0%} {where}."
     if count > 1:
-        sentence += f" {count} people were found; actor {config.actor} is replaced (--actor N chooses another)."
+        sentence += f" {count} people were found; actor {actor} is replaced (--actor N chooses another)."
     if seen < 0.9:
         sentence += " Where they were not, the motion is interpolated: look at those frames."
     return Verdict("actor", _level(1 - seen, 0.03, 0.15), sentence, {"found": f"{seen:.1%}", "people": str(count)})
@@ -144,36 +160,32 @@ _SMOOTHNESS = _Scale(
 )  # fmt: skip
 
 
-def _camera(record: StageRecord, error_px: _Course) -> Verdict:
-    verdict, move = _CAMERA.verdict(error_px), record.report["move"]
-    sentence = " ".join([f"The camera {_MOVES[move]}.", verdict.sentence, *record.report["notes"]])
+def _camera(report: CameraReport, error_px: _Course) -> Verdict:
+    verdict, move = _CAMERA.verdict(error_px), report.move
+    sentence = " ".join([f"The camera {_MOVES[move]}.", verdict.sentence, *report.notes])
     return replace(verdict, sentence=sentence, figures={**verdict.figures, "move": move})
 
 
-def _plate(record: StageRecord) -> Verdict:
-    report = record.report
-    seen, made_up = report["seen_share"], report["made_up_share"]
+def _plate(report: PlateReport) -> Verdict:
+    seen, made_up = report.seen_share, report.made_up_share
     sentence = f"{seen:.0%} of the set behind the actor was seen in other frames; {made_up:.0%} had to be painted in."
-    figures = {"mismatch at the seam": f"{report['mismatch_levels']:.1f} of 255", "painted in": f"{made_up:.1%}"}
+    figures = {"mismatch at the seam": f"{report.mismatch_levels:.1f} of 255", "painted in": f"{made_up:.1%}"}
     return Verdict("clean plate", _level(made_up, 0.1, 0.5), sentence, figures)
 
 
-def _character(record: StageRecord) -> Verdict:
-    roles = record.report["roles"]
+def _character(report: CharacterReport) -> Verdict:
+    roles = report.roles
     level = "good" if roles >= 18 else "fair" if roles >= 12 else "poor"
-    sentence = (
-        f"Made from a {record.report['from']}: {record.report['vertices']} vertices, {record.report['joints']} joints."
-    )
+    sentence = f"Made from a {report.made_from}: {report.vertices} vertices, {report.joints} joints."
     if level != "good":
         sentence += f" Only {roles} of 22 body joints were recognised; the others keep their rest pose."
-    doubts = record.report.get("doubts", ())
-    level = _worse(level, *(doubt["level"] for doubt in doubts))
-    sentence = " ".join([sentence, *(doubt["sentence"] for doubt in doubts)])
-    return Verdict("character", level, sentence, {"height": f"{record.report['height_m']:.2f} m"})
+    level = _worse(level, *(doubt.level for doubt in report.doubts))
+    sentence = " ".join([sentence, *(doubt.sentence for doubt in report.doubts)])
+    return Verdict("character", level, sentence, {"height": f"{report.height_m:.2f} m"})
 
 
-def _retarget(config: RecastConfig) -> Verdict:
-    if not config.adapt:
+def _retarget(adapt: bool) -> Verdict:
+    if not adapt:
         return Verdict("motion on the character", "off", "Switched off: the motion was copied joint by joint.")
     return Verdict(
         "motion on the character",
@@ -182,17 +194,17 @@ def _retarget(config: RecastConfig) -> Verdict:
     )
 
 
-def _camera_fit(record: StageRecord) -> Verdict:
-    if record.report.get("off"):
+def _camera_fit(report: CameraFitReport) -> Verdict:
+    if report.before is None or report.after is None:
         return Verdict("framing", "off", "Switched off: the character is seen by the shot's own camera.")
-    after = record.report["keypoint_error_after"]
+    after = report.after.keypoint_error
     level = _level(after, 0.04, 0.1)
     sentence = {
         "good": "The character fills the frame as the actor did.",
         "fair": "The character fills the frame nearly as the actor did; the bodies differ in proportion.",
         "poor": "The character could not be framed as the actor was: the bodies differ too much.",
     }[level]
-    before = record.report["keypoint_error_before"]
+    before = report.before.keypoint_error
     return Verdict(
         "framing", level, sentence, {"framing error": f"{after:.1%} of the height", "before the fit": f"{before:.1%}"}
     )
@@ -205,9 +217,9 @@ _LIGHT_FOUND_BY = {
 }
 
 
-def _refine(light: StageRecord, config: RecastConfig) -> Verdict:
-    found = _LIGHT_FOUND_BY[light.report["found_by"]]
-    if not config.refine:
+def _refine(light: LightReport, refine: bool) -> Verdict:
+    found = _LIGHT_FOUND_BY[light.found_by]
+    if not refine:
         return Verdict("light and tone", "off", f"Switched off: the render lies on the plate as it is. {found}")
-    level = "fair" if light.report["found_by"] == "prior" else "good"
+    level = "fair" if light.found_by == "prior" else "good"
     return Verdict("light and tone", level, f"Light, tone, grain and shadow were matched to the shot. {found}")

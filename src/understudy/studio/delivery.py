@@ -11,7 +11,7 @@ from understudy.core.footage import Shot
 from understudy.io.video.film_sequence import write_sequence
 from understudy.io.video.streams import Sound, open_shot, read_frames, read_video, write_film, write_sound
 from understudy.runtime.errors import InputError
-from understudy.studio.pipeline.config import FilmCodec
+from understudy.studio.options import FilmCodec
 
 __all__ = ["check_codec", "film_name", "read_film", "write_in_codec"]
 
@@ -38,12 +38,11 @@ def check_codec(codec: FilmCodec, shot: Shot) -> None:
         )
 
 
-def write_in_codec(folder: Path, codec: FilmCodec, shot: Shot, frames: Frames, first_frame: int) -> Sound:
-    """Write the film below a folder, with the shot's sound; says what became of that.
+def write_in_codec(path: Path, codec: FilmCodec, shot: Shot, frames: Frames, first_frame: int) -> Sound:
+    """Write the film with the shot's sound; says what became of that.
 
     A sequence is numbered from `first_frame` and has the shot's mean rate; its sound lies beside it as sound.mov.
     """
-    path = folder / film_name(codec)
     if codec != "exr":
         return write_film(path, shot, frames, "film" if codec == "h264" else codec)
     if np.ptp(np.diff(shot.timestamps * float(shot.time_base))) > 0.1 / float(shot.frame_rate):
