@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from understudy.runtime.checks import check_options
+
 __all__ = ["InpaintConfig", "inpaint", "spread_inwards"]
 
 _DENSE_PATCHES = 1500
@@ -29,6 +31,9 @@ class InpaintConfig:
     level_cost: float = 300.0
     """How dissimilar a patch may be, in squared levels per pixel, to be preferred over one of the same height:
     ground and walls look alike along the horizontal, not along the vertical."""
+
+    def __post_init__(self) -> None:
+        check_options(self, patch_px=(3, 63), rounds=(1, 100), max_patches=(1, 1_000_000), level_cost=(0, 1e6))
 
 
 def inpaint(

@@ -22,6 +22,7 @@ from understudy.decompose.body.pose_state import PlacedBody, turned_jacobian
 from understudy.decompose.body.terms import Linearised, Observations, State
 from understudy.geometry.rigid import transform_from
 from understudy.io.video.streams import read_video
+from understudy.runtime.checks import check_options
 from understudy.solvers.losses import cauchy
 from understudy.solvers.residuals import FrameResiduals
 
@@ -61,6 +62,23 @@ class OutlineConfig:
     """How often the outline is found anew."""
     iterations: int = 4
     """Steps in each of these rounds."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            every=(1, 1000),
+            surface_frames=(1, 10_000),
+            surface_rounds=(0, 100),
+            person_px=(16, 4096),
+            farthest_m=(0, 10),
+            smoothness=(0, 1000),
+            edge_px=(0.01, 100),
+            samples=(8, 10_000),
+            sigma=(1e-6, 10),
+            counts_as=(0, 10_000),
+            rounds=(0, 100),
+            iterations=(0, 1000),
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.footage import Shot
 from understudy.io.video.streams import read_frames, read_video
+from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import prefetch
 from understudy.runtime.progress import Progress, silent
 
@@ -30,6 +31,11 @@ class TrackingConfig:
     """How far masks are grown, as a share of the frame's longest side."""
     forward_backward_px: float = 0.6
     """A point is lost when tracking it back misses where it came from by more than this, in tracking pixels."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self, longest_side_px=(64, 8192), points=(8, 100_000), mask_margin=(0, 1), forward_backward_px=(0.001, 100)
+        )
 
 
 @dataclass(frozen=True)
