@@ -153,7 +153,9 @@ def figures(folder: Path) -> dict:
         "slide_mm": quality["foot_slide_mm"],
         "jitter": quality["jitter"],
         "plate_made_up": round(stages["plate"]["report"]["made_up_share"], 3),
-        "framing_percent": round(100 * stages["camera fit"]["report"].get("keypoint_error_after", float("nan")), 2),
+        "framing_percent": round(
+            100 * (stages["camera fit"]["report"]["after"] or {"keypoint_error": float("nan")})["keypoint_error"], 2
+        ),
     }
 
 

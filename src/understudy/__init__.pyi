@@ -6,7 +6,8 @@ __version__: str
 
 ## Jobs: each is one call
 from .studio.recast import recast as recast, Film as Film
-from .studio.pipeline.config import RecastConfig as RecastConfig
+from .studio.pipeline.config import RecastConfig as RecastConfig, LightConfig as LightConfig
+from .studio.options import RecastOptions as RecastOptions
 from .studio.scene.shoot import shoot_clip as shoot_clip, Shooting as Shooting
 from .studio.scene.config import ShootConfig as ShootConfig
 from .evaluation.transfer import evaluate_transfer as evaluate_transfer

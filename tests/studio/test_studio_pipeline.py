@@ -89,7 +89,15 @@ def test_an_edited_matte_stands_for_the_rough_one(tmp_path):
     film.project.close()
 
 
-@pytest.mark.parametrize("report", [{}, {"people": "many"}, {"people": 1, "seen": 1, "centre_px": [[0, 0]]}])
+@pytest.mark.parametrize(
+    "report",
+    [
+        {},
+        {"people": "many"},
+        {"people": 1, "seen": 1, "centre_px": [[0, 0]]},
+        {"people": 2, "seen": [1.0], "centre_px": [[0, 0]]},
+    ],
+)
 def test_a_report_of_another_kind_is_none(report):
     assert FIND_PEOPLE.report_in(StageRecord("", {}, {}, 0.0, report)) is None
 

@@ -43,6 +43,10 @@ class PeopleReport:
     centre_px: list[tuple[float, float]]
     """Where in the picture each of them is, over the shot."""
 
+    def __post_init__(self) -> None:
+        if not self.people == len(self.seen) == len(self.centre_px):
+            raise ValueError(f"{self.people} people, but {len(self.seen)} shares and {len(self.centre_px)} places")
+
 
 @dataclass(frozen=True)
 class CameraReport:

@@ -40,28 +40,36 @@ class LightConfig:
 
 @dataclass(frozen=True)
 class RecastConfig(RecastOptions):
-    """How a shot is recast: the defaults serve most shots. Fields after the usual options are the stages' own."""
+    """How a shot is recast; the defaults serve most shots. What `RecastOptions` has not are the stages' own options."""
 
     picture: PictureConfig = field(default_factory=PictureConfig)
-    """character, from a picture"""
+    """Of the stage character, for a picture."""
     cuts: CutConfig = field(default_factory=CutConfig)
+    """Of the stage cuts."""
     people: PeopleConfig = field(default_factory=PeopleConfig)
+    """Of the stage people."""
     camera: CameraConfig = field(default_factory=CameraConfig)
+    """Of the stage camera."""
     plate: PlateConfig = field(default_factory=PlateConfig)
+    """Of the stage plate."""
     mask: MatteConfig = field(default_factory=MatteConfig)
+    """Of the stage mask: the actor's matte."""
     body: BodyFitConfig = field(default_factory=BodyFitConfig)
+    """Of the stage body."""
     retarget: RetargetConfig = field(default_factory=RetargetConfig)
+    """Of the stage retarget."""
     points: CameraFitConfig = field(default_factory=CameraFitConfig)
-    """camera fit, with --camera-fitter points"""
+    """Of the stage camera fit, with --camera-fitter points."""
     dnerf: DNeRFFitter = field(default_factory=DNeRFFitter)
-    """camera fit, with --camera-fitter dnerf"""
+    """Of the stage camera fit, with --camera-fitter dnerf."""
     light: LightConfig = field(default_factory=LightConfig)
+    """Of the stage light."""
     opengl: OpenGL = field(default_factory=OpenGL)
-    """render, with --renderer opengl"""
+    """Of the stage render, with --renderer opengl."""
     reference: Reference = field(default_factory=Reference)
-    """render, with --renderer reference"""
+    """Of the stage render, with --renderer reference."""
     look: RefineConfig = field(default_factory=RefineConfig)
-    """film: how the characters are matched to the shot"""
+    """Of the stage film: how the characters are matched to the shot."""
 
 
 def chosen_renderer(config: RecastConfig) -> RendererConfig:
