@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from understudy.core.footage import LANDMARKS, LandmarkTrack
-from understudy.decompose.matte.refine import MatteRefiner, refine_matte
+from understudy.decompose.matte.refine import MatteConfig, MatteFrame, refine_matte, refined
 from understudy.imaging.guided_filter import guided_coefficients
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot, read_video
+from understudy.runtime.parallel import limit_workers
 
 HEIGHT, WIDTH = 360, 300
 
@@ -52,6 +53,10 @@ def rough(matte: np.ndarray) -> np.ndarray:
     return np.rint(255 * cv2.resize(small, (WIDTH, HEIGHT))).astype(np.uint8)
 
 
+def matte_of(*frame: np.ndarray | None) -> np.ndarray:
+    return next(refined([MatteFrame(*frame)], MatteConfig()))
+
+
 def error(mask: np.ndarray, matte: np.ndarray) -> float:
     """Mean absolute error over the true matte's area."""
     return float(np.abs(mask / 255.0 - matte).sum() / matte.sum())
@@ -70,7 +75,7 @@ def hand_at(x: float, y: float) -> np.ndarray:
 def test_a_good_plate_gives_a_fine_matte():
     matte, plate = figure(), background()
     start = rough(matte)
-    mask = MatteRefiner()(film(matte, plate), noisy(plate), start)
+    mask = matte_of(film(matte, plate), noisy(plate), start)
     assert error(mask, matte) < 0.035
     assert error(mask, matte) < 0.25 * error(start, matte)
     edge = (matte > 0.2) & (matte < 0.8)
@@ -82,31 +87,31 @@ def test_the_size_of_the_picture_changes_little(scale):
     matte, plate = figure(), background()
     size = (int(WIDTH * scale), int(HEIGHT * scale))
     arrays = [cv2.resize(x, size) for x in (film(matte, plate), noisy(plate), rough(matte))]
-    mask = cv2.resize(MatteRefiner()(*arrays), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(matte_of(*arrays), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     assert error(mask, matte) < 0.05
 
 
 def test_a_plate_that_still_shows_the_person_does_no_harm():
     matte, plate = figure(), background()
     picture, start = film(matte, plate), rough(matte)
-    assert error(MatteRefiner()(picture, picture, start), matte) < error(start, matte)
+    assert error(matte_of(picture, picture, start), matte) < error(start, matte)
 
 
 def test_a_plate_of_another_place_does_no_harm():
     matte, plate = figure(), background()
     start = rough(matte)
-    assert error(MatteRefiner()(film(matte, plate), noisy(background(seed=9)), start), matte) < error(start, matte)
+    assert error(matte_of(film(matte, plate), noisy(background(seed=9)), start), matte) < error(start, matte)
 
 
 def test_a_plate_that_is_a_pixel_off_is_good_enough():
     matte, plate = figure(), background()
     shifted = np.roll(plate, (1, -1), axis=(0, 1))
-    assert error(MatteRefiner()(film(matte, plate), noisy(shifted), rough(matte)), matte) < 0.08
+    assert error(matte_of(film(matte, plate), noisy(shifted), rough(matte)), matte) < 0.08
 
 
 def test_what_the_hand_holds_is_the_persons():
     with_stick, plate = figure(stick=True), background()
-    mask = MatteRefiner()(film(with_stick, plate), noisy(plate), rough(figure()), None, hand_at(180, 165))
+    mask = matte_of(film(with_stick, plate), noisy(plate), rough(figure()), None, hand_at(180, 165))
     stick = (with_stick > 0.9) & (figure() < 0.1)
     assert stick.sum() > 100
     assert (mask[stick] > 127).mean() > 0.9
@@ -116,7 +121,7 @@ def test_a_thing_that_moves_elsewhere_is_not_the_persons():
     matte, plate = figure(), background()
     picture = film(matte, plate)
     picture[250:290, 245:285] = (250, 240, 30)
-    mask = MatteRefiner()(picture, noisy(plate), rough(matte))
+    mask = matte_of(picture, noisy(plate), rough(matte))
     assert mask[250:290, 245:285].max() == 0
 
 
@@ -124,7 +129,7 @@ def test_another_persons_pixels_are_not_taken():
     matte, plate = figure(), background()
     both = np.maximum(matte, figure(shift=60.0))
     other = np.rint(255 * figure(shift=60.0) * (matte < 0.5)).astype(np.uint8)
-    mask = MatteRefiner()(film(both, plate), noisy(plate), rough(matte), other)
+    mask = matte_of(film(both, plate), noisy(plate), rough(matte), other)
     theirs = (figure(shift=60.0) > 0.9) & (cv2.dilate(matte, np.ones((25, 25))) < 0.1)
     assert theirs.sum() > 500
     assert (mask[theirs] > 127).mean() < 0.02
@@ -132,7 +137,7 @@ def test_another_persons_pixels_are_not_taken():
 
 def test_nobody_gives_an_empty_mask():
     plate = noisy(background())
-    assert MatteRefiner()(plate, plate, np.zeros((HEIGHT, WIDTH), np.uint8)).max() == 0
+    assert matte_of(plate, plate, np.zeros((HEIGHT, WIDTH), np.uint8)).max() == 0
 
 
 def test_the_guided_filter_is_exact_where_the_mask_is_linear_in_the_guide():
@@ -175,3 +180,18 @@ def test_a_whole_shot_is_refined_frame_by_frame(tmp_path):
     assert len(masks) == length
     assert max(error(mask, matte) for mask, matte in zip(masks, mattes, strict=True)) < 0.05
     assert steps[-1] == (length, length)
+
+
+def test_mattes_are_the_same_with_one_worker_and_with_three():
+    plate = background()
+    frames = []
+    for time in range(6):
+        matte = figure(shift=4.0 * time)
+        points = hand_at(180 + 4 * time, 165) if time % 3 else None
+        frames.append(MatteFrame(film(matte, plate, seed=time), noisy(plate), rough(matte), None, points))
+    mattes = []
+    for workers in (1, 3):
+        with limit_workers(workers):
+            mattes.append([matte.tobytes() for matte in refined(frames, MatteConfig())])
+    assert mattes[0] == mattes[1] and len(mattes[0]) == 6
+    assert mattes[0][4] != next(refined(frames[4:], MatteConfig())).tobytes()  # what was learned before counts

@@ -18,6 +18,7 @@ from understudy.geometry.rotations import matrix_from_vector
 from understudy.io.video import streams as video
 from understudy.io.video.streams import VideoWriter, open_shot, read_video
 from understudy.runtime.errors import FootageError
+from understudy.runtime.parallel import limit_workers
 
 WIDTH, HEIGHT = 320, 192
 RATE = Fraction(25)
@@ -402,3 +403,32 @@ def test_a_leap_between_two_looks_never_reaches_unpainted_mosaic(tmp_path, monke
     solution = solution_of(parallax_camera(count), "static")
     plate = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), HoleTally())]
     assert plate[5][blobs[5]].min() > 60
+
+
+@pytest.mark.parametrize("move", ["static", SLOW_TURN, "parallax"])
+def test_the_plate_is_the_same_with_one_worker_and_with_three(tmp_path, monkeypatch, move):
+    # Small parts, so that there is work for all of them.
+    monkeypatch.setattr("understudy.decompose.plate.votes._BAND", 300)
+    monkeypatch.setattr("understudy.imaging.inpaint._CHUNK", 100)
+    count, picture = 10, texture(WIDTH, 9)[:HEIGHT]
+    shot, mask, _, _ = write_shot(tmp_path, count, lambda time: picture, lambda time: (150 + 4 * time, 110), noise=2.0)
+    solution, plates, figures = solution_of(parallax_camera(count), move), [], []
+    for workers in (1, 3):
+        tally = HoleTally()
+        with limit_workers(workers):
+            frames = list(clean_frames(shot, [mask], solution, PlateConfig(), tally))
+        plates.append([(frame.picture.tobytes(), frame.removed.tobytes()) for frame in frames])
+        figures.append(tally.report(move, 0.0))
+    assert plates[0] == plates[1] and figures[0] == figures[1]
+    assert len(plates[0]) == count
+
+
+@pytest.mark.parametrize("move", ["static", "parallax"])
+def test_large_pictures_are_read_twice_and_give_the_same_plate(tmp_path, monkeypatch, move):
+    count, picture = 5, texture(WIDTH, 9)[:HEIGHT]
+    shot, mask, _, _ = write_shot(tmp_path, count, lambda time: picture, across(count))
+    solution = solution_of(parallax_camera(count), move)
+    kept = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), HoleTally())]
+    monkeypatch.setattr("understudy.decompose.plate.holes._MAX_KEPT_BYTES", 0)
+    read = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), HoleTally())]
+    assert all(np.array_equal(a, b) for a, b in zip(kept, read, strict=True))

@@ -9,13 +9,20 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int32
 
-from understudy.runtime.checks import check_options
+from understudy.runtime.parallel import in_order
 
 __all__ = ["InpaintConfig", "inpaint", "spread_inwards"]
 
-_DENSE_PATCHES = 1500
+_MADE_UP_SHARE = np.float32(0.35)
+"""How much a pixel that is made up counts when patches are compared; one that is filmed counts 1."""
+_TYPICAL_PERCENTILE, _TYPICAL_SHARE = 60, 0.6
+"""A patch says e times less when it is less alike by this share of what the 60 most alike of 100 are."""
+_VOTE_SIGMA_PX = 2.0
+"""A patch says less of the pixels far from its centre: a Gaussian of this radius, less than half a patch's side."""
+_CHUNK = 2048
+"""Patches or pixels that are worked on at once: what is read for them fits into a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,6 @@ class InpaintConfig:
     level_cost: float = 300.0
     """How dissimilar a patch may be, in squared levels per pixel, to be preferred over one of the same height:
     ground and walls look alike along the horizontal, not along the vertical."""
-
-    def __post_init__(self) -> None:
-        check_options(self, patch_px=(3, 63), rounds=(1, 100), max_patches=(1, 1_000_000), level_cost=(0, 1e6))
 
 
 def inpaint(
@@ -63,6 +67,7 @@ def inpaint(
             result = np.where(level_hole[..., None], up, level_picture)
         else:
             result = level_picture.copy()
+        result = np.ascontiguousarray(result, np.float32)
         search = _Search(result, level_hole, level_known, config)
         if not search.possible:
             continue
@@ -99,46 +104,43 @@ def _pyramid(
 
 @dataclass
 class _Matches:
-    """For each target patch, its source's position and how unlike the two are."""
+    """For each target patch, its source and how unlike the two are."""
 
-    grid: Int[np.ndarray, "height width"]
+    grid: Int32[np.ndarray, "height width"]
     """Index of the patch centred on each pixel, or −1."""
-    row: Int[np.ndarray, " patch"]
-    column: Int[np.ndarray, " patch"]
-    cost: Float[np.ndarray, " patch"]
+    row: Int32[np.ndarray, " patch"]
+    column: Int32[np.ndarray, " patch"]
+    """Of the source's centre."""
+    cost: Float32[np.ndarray, " patch"]
 
 
 class _Search:
     """One level of the pyramid."""
 
     def __init__(self, picture: np.ndarray, hole: np.ndarray, known: np.ndarray, config: InpaintConfig) -> None:
-        half = config.patch_px // 2
-        self.half, self.config, self.picture = half, config, picture
+        side = config.patch_px
+        half = side // 2
+        self.side, self.half, self.config, self.picture = side, half, config, picture
         self.height, self.width = hole.shape
-        kernel = np.ones((config.patch_px, config.patch_px), np.uint8)
+        kernel = np.ones((side, side), np.uint8)
         inner = np.zeros(hole.shape, bool)
         inner[half : self.height - half, half : self.width - half] = True
         targets = (cv2.dilate(hole.astype(np.uint8), kernel) > 0) & inner
         self.source = (cv2.erode(known.astype(np.uint8), kernel, borderValue=0) > 0) & inner
-        self.rows, self.columns = np.nonzero(targets)
+        self.rows, self.columns = (place.astype(np.int32) for place in np.nonzero(targets))
         self.count = len(self.rows)
         self.hole = hole
-        self.source_rows, self.source_columns = np.nonzero(self.source)
+        self.source_rows, self.source_columns = (place.astype(np.int32) for place in np.nonzero(self.source))
         self.possible = self.count > 0 and len(self.source_rows) > 0
-        dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
-        self.offsets = (dy * self.width + dx).ravel()
-        if self.count > _DENSE_PATCHES:
-            # Every other pixel of a patch says nearly as much as all of them.
-            self.offsets = self.offsets[(dy + dx).ravel() % 2 == 0]
-        inside = np.where(known, 1.0, 0.35).astype(np.float32).ravel()
-        centre = self.rows * self.width + self.columns
         # What is filmed counts more than what we made up ourselves.
-        self.weight = inside[centre[:, None] + self.offsets]
-        self.weight /= self.weight.sum(1, keepdims=True)
+        share = np.where(known, np.float32(1), _MADE_UP_SHARE)
+        total = cv2.boxFilter(share, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        self.total = 3.0 * total[self.rows, self.columns]
+        self.root = np.repeat(np.sqrt(share)[..., None], 3, -1)
 
     def start(self, coarser: "_Matches | None", rng: np.random.Generator) -> _Matches:
         """The coarser level's matches, doubled; random ones on the coarsest."""
-        grid = np.full((self.height, self.width), -1)
+        grid = np.full((self.height, self.width), -1, np.int32)
         grid[self.rows, self.columns] = np.arange(self.count)
         pick = rng.integers(len(self.source_rows), size=self.count)
         row, column = self.source_rows[pick], self.source_columns[pick]
@@ -149,9 +151,7 @@ class _Search:
             c = np.clip(2 * coarser.column[parent] + self.columns % 2, 0, self.width - 1)
             good = (parent >= 0) & self.source[r, c]
             row, column = np.where(good, r, row), np.where(good, c, column)
-        matches = _Matches(grid, row, column, np.zeros(self.count, np.float32))
-        matches.cost = self._cost(np.arange(self.count), row, column)
-        return matches
+        return _Matches(grid, row, column, self._cost(np.arange(self.count), row, column))
 
     def improve(self, matches: _Matches, rng: np.random.Generator) -> None:
         """Neighbours' matches, near and far, and random places in shrinking windows."""
@@ -162,36 +162,49 @@ class _Search:
                 self._propagate(matches, dy, dx)
         reach = max(self.height, self.width)
         while reach >= 1:
-            row = matches.row + rng.integers(-reach // 2, reach // 2 + 1, self.count)
-            column = matches.column + rng.integers(-reach, reach + 1, self.count)
+            row = matches.row + rng.integers(-reach // 2, reach // 2 + 1, self.count, np.int32)
+            column = matches.column + rng.integers(-reach, reach + 1, self.count, np.int32)
             self._try(matches, everyone, row, column)
             reach //= 3
 
     def follow(self, matches: _Matches) -> None:
         """On levels too fine for a search: neighbours' matches only."""
-        matches.cost = self._cost(np.arange(self.count), matches.row, matches.column)
         for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
             self._propagate(matches, dy, dx)
 
     def vote(self, matches: _Matches, picture: np.ndarray) -> None:
         """Write into the hole the mean of what the patches over each pixel say; similar patches count more."""
-        sharp = max(float(np.percentile(matches.cost, 60)), 1.0)
-        confidence = np.exp(-np.minimum(matches.cost / (0.6 * sharp), 30.0)).astype(np.float32) + 1e-6
+        typical = max(float(np.percentile(matches.cost, _TYPICAL_PERCENTILE)), 1.0)
+        unlike = np.minimum(matches.cost / np.float32(_TYPICAL_SHARE * typical), np.float32(30))
+        # With a margin, so that no pixel's neighbours lie outside.
+        half, width = self.half, self.width + 2 * self.half
+        confidence = np.zeros((self.height + 2 * half, width), np.float32)
+        source = np.zeros(confidence.shape, np.int32)
+        confidence[self.rows + half, self.columns + half] = np.exp(-unlike) + np.float32(1e-6)
+        source[self.rows + half, self.columns + half] = matches.row * self.width + matches.column
+        flat = self.picture.reshape(-1, 3)
         rows, columns = np.nonzero(self.hole)
-        total = np.zeros((len(rows), 3), np.float32)
-        weight = np.zeros((len(rows), 1), np.float32)
-        flat = self.picture.reshape(-1, 3).copy()
-        for dy in range(-self.half, self.half + 1):
-            for dx in range(-self.half, self.half + 1):
-                r = np.clip(rows + dy, 0, self.height - 1)
-                c = np.clip(columns + dx, 0, self.width - 1)
-                patch = matches.grid[r, c]
-                w = np.where(patch >= 0, confidence[patch], 0.0)[:, None] * np.exp(-(dy * dy + dx * dx) / 8.0)
-                place = np.where(patch >= 0, (matches.row[patch] - dy) * self.width + matches.column[patch] - dx, 0)
-                total += w * flat[place]
+        parts = [slice(first, first + _CHUNK) for first in range(0, len(rows), _CHUNK)]
+        offsets = [(dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1)]
+        if self.count > self.config.max_patches:
+            # Every other pixel of a patch says nearly as much as all of them.
+            offsets = [(dy, dx) for dy, dx in offsets if (dy + dx) % 2 == 0]
+
+        def mean(part: slice) -> Float32[np.ndarray, "n 3"]:
+            centre = (rows[part] + half) * width + columns[part] + half
+            total, weight = np.zeros((len(centre), 3), np.float32), np.zeros(len(centre), np.float32)
+            for dy, dx in offsets:
+                patch = centre + (dy * width + dx)
+                w = confidence.take(patch) * np.float32(np.exp(-(dy * dy + dx * dx) / (2 * _VOTE_SIGMA_PX**2)))
+                place = source.take(patch) - (dy * self.width + dx)
+                total += w[:, None] * flat.take(place, axis=0, mode="clip")
                 weight += w
-        seen = weight[:, 0] > 0
-        picture[rows[seen], columns[seen]] = total[seen] / weight[seen]
+            own = flat[rows[part] * self.width + columns[part]]
+            return np.where(weight[:, None] > 0, total / np.maximum(weight, np.float32(1e-30))[:, None], own)
+
+        means = list(in_order(mean, parts))
+        for part, value in zip(parts, means, strict=True):
+            picture[rows[part], columns[part]] = value
         self.picture = picture
 
     def _propagate(self, matches: _Matches, dy: int, dx: int) -> None:
@@ -215,19 +228,33 @@ class _Search:
         who = who[better]
         matches.row[who], matches.column[who], matches.cost[who] = row[better], column[better], cost[better]
 
-    def _cost(self, who: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    def _cost(self, who: np.ndarray, row: np.ndarray, column: np.ndarray) -> Float32[np.ndarray, " n"]:
         """Mean squared difference of the patches, plus what a change of height costs."""
-        flat = self.picture.reshape(-1, 3)
-        costs = np.empty(len(who), np.float32)
-        for begin in range(0, len(who), 8192):
-            part = slice(begin, begin + 8192)
-            target = (self.rows[who[part]] * self.width + self.columns[who[part]])[:, None] + self.offsets
-            source = (row[part] * self.width + column[part])[:, None] + self.offsets
-            difference = flat[target] - flat[source]
-            squared = np.einsum("npc,npc->np", difference, difference) / 3
-            costs[part] = (squared * self.weight[who[part]]).sum(1)
-        shift = (row - self.rows[who]) / self.height
-        return costs + self.config.level_cost * (shift * 4) ** 2
+        picture, root = self._lines(self.picture), self._lines(self.root)
+        lines = (np.arange(self.side, dtype=np.intp) - self.half) * self.width - self.half
+
+        def costs(part: slice) -> Float32[np.ndarray, " n"]:
+            mine = who[part]
+            target = (self.rows[mine] * self.width + self.columns[mine])[:, None] + lines
+            source = (row[part] * self.width + column[part])[:, None] + lines
+            difference = picture[target]
+            difference -= picture[source]
+            difference *= root[target]
+            difference = difference.reshape(len(mine), -1)
+            squared = np.einsum("nk,nk->n", difference, difference) / self.total[mine]
+            shift = (row[part] - self.rows[mine]).astype(np.float32) * np.float32(4 / self.height)
+            return squared + np.float32(self.config.level_cost) * shift**2
+
+        parts = [slice(first, first + _CHUNK) for first in range(0, len(who), _CHUNK)]
+        return np.concatenate([np.zeros(0, np.float32), *in_order(costs, parts)])
+
+    def _lines(self, picture: Float32[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "place patch_line"]:
+        """For each pixel, itself and those right of it, as many as a patch is wide: copied at once, not one by one."""
+        flat, length = picture.reshape(-1), 3 * self.side
+        places = self.height * self.width - self.side + 1
+        return np.lib.stride_tricks.as_strided(
+            flat, (places, length), (3 * flat.itemsize, flat.itemsize), writeable=False
+        )
 
 
 def spread_inwards(

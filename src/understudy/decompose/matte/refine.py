@@ -6,9 +6,11 @@ surely the person or surely not, so that a witness that cannot tell them apart t
 like the person, or is itself wrong, the rough mask and the colours decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,22 +21,25 @@ from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
 from understudy.imaging.guided_filter import guided_coefficients
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import read_frames, read_video
-from understudy.runtime.checks import check_options
-from understudy.runtime.parallel import prefetch
+from understudy.runtime.parallel import in_order, prefetch, write_behind
 from understudy.runtime.progress import Progress, silent
 
-__all__ = ["MatteConfig", "MatteRefiner", "refine_matte"]
+__all__ = ["MatteConfig", "MatteFrame", "refine_matte", "refined"]
 
 _HANDS = [LANDMARKS.index(name) for name in ("left_wrist", "right_wrist", "left_index", "right_index")]
 _KNEES = [LANDMARKS.index(name) for name in ("left_knee", "right_knee")]
 _SHOULDERS = [LANDMARKS.index(name) for name in ("left_shoulder", "right_shoulder")]
 
 PLATE_BINS = 40
+"""Of the distance from the plate: eight for each doubling, in units of the noise."""
 COLOUR_BINS = (16, 24, 24)
 """Of L*, a*, b* in 8 bits: 16 levels of lightness, 8 of each chroma."""
 SOLID, EMPTY = 200, 30
 """Rough coverage from which a pixel is taken for the person, up to which for background (of 255)."""
 MIN_SAMPLES = 100
+"""Pixels of the person and of the background that must be told apart at the least."""
+_PLATE_SMOOTHING, _COLOUR_SMOOTHING = (1.5, 4.0), (0.8, 3.0)
+"""Radius of a Gaussian, in bins, over what was counted, and the surest log odds that may come of it."""
 SHADOW_OFF = 14.0
 """How much (of 255) the colour of a cast shadow may differ from the darkened plate."""
 
@@ -65,17 +70,6 @@ class MatteConfig:
     contrast: float = 1.6
     """How much steeper the matte's edges are made."""
 
-    def __post_init__(self) -> None:
-        check_options(
-            self,
-            work_px=(32, 8192),
-            learning_rate=(0, 1),
-            edge_noise=(1e-6, 1),
-            contrast=(0, 100),
-            **dict.fromkeys(("reach", "arm_reach", "core", "ring", "edge"), (0, 10)),
-            **dict.fromkeys(("plate_weight", "colour_weight", "prior_weight"), (0, 1000)),
-        )
-
 
 def refine_matte(
     shot: Shot,
@@ -92,16 +86,42 @@ def refine_matte(
     `clean_plate` holds the shot without the person, registered frame by frame, and may be a row or a column larger;
     `other_masks` are rough masks of other people, whose pixels are not taken.
     """
-    others = [read_video(mask) for mask in other_masks]
-    refiner = MatteRefiner(config)
-    frames = prefetch(zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True))
+    others = zip(*(read_video(mask) for mask in other_masks), strict=True) if other_masks else repeat(())
+    streams = zip(read_frames(shot), read_video(rough_mask), read_video(clean_plate), strict=True)
+
+    def frames() -> Iterator[MatteFrame]:
+        for index, ((picture, rough, plate), taken) in enumerate(zip(streams, others, strict=False)):
+            landmarks = track.landmarks_px[index] if track.seen[index] else None
+            other = np.maximum.reduce(taken) if taken else None
+            yield MatteFrame(picture, plate[: shot.height, : shot.width], rough, other, landmarks)
+
     with VideoWriter(out, shot.width, shot.height, shot.frame_rate, "mask") as writer:
-        for frame, (picture, rough, plate) in enumerate(frames):
-            taken = [next(other) for other in others]
-            landmarks = track.landmarks_px[frame] if track.seen[frame] else None
-            plate = plate[: shot.height, : shot.width]
-            writer.write(refiner(picture, plate, rough, np.maximum.reduce(taken) if taken else None, landmarks))
-            progress(frame + 1, len(shot))
+        mattes = refined(prefetch(frames(), 2), config or MatteConfig())
+        for index, _ in enumerate(write_behind(writer.write, mattes)):
+            progress(index + 1, len(shot))
+
+
+class MatteFrame(NamedTuple):
+    """What the matte of a frame is made from."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    plate: UInt8[np.ndarray, "height width 3"]
+    """The same without the person."""
+    rough: UInt8[np.ndarray, "height width"]
+    """The person's rough mask."""
+    other: UInt8[np.ndarray, "height width"] | None = None
+    """Other people's."""
+    landmarks_px: Float[np.ndarray, "33 2"] | None = None
+    """None where the person was not seen: then the rough mask is a guess."""
+
+
+def refined(frames: Iterable[MatteFrame], config: MatteConfig) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    """The mattes of one person's frames, in order: what is learned of the colours on the way is kept for later ones.
+
+    Where there is too little to go by, the rough mask itself.
+    """
+    learned = _learned(in_order(lambda frame: _observed(frame, config), frames), config)
+    yield from in_order(lambda item: _matte(*item, config), learned)
 
 
 @dataclass(frozen=True)
@@ -128,139 +148,149 @@ class _View:
     """From which row on there may be cast shadows: the upper knee's."""
 
 
-class MatteRefiner:
-    """Refines the masks of one person frame by frame, in order: what it learns of their colours it keeps."""
+@dataclass(frozen=True)
+class _Tables:
+    """Log odds of being the person's rather than the background's."""
 
-    def __init__(self, config: MatteConfig | None = None) -> None:
-        self._config = config or MatteConfig()
-        self._tables: dict[str, np.ndarray] = {}
+    plate: Float[np.ndarray, " level"]
+    """By the distance from the clean plate."""
+    colour: Float[np.ndarray, "lightness a b"]
 
-    def __call__(
-        self,
-        picture: UInt8[np.ndarray, "height width 3"],
-        plate: UInt8[np.ndarray, "height width 3"],
-        rough: UInt8[np.ndarray, "height width"],
-        other: UInt8[np.ndarray, "height width"] | None = None,
-        landmarks_px: Float[np.ndarray, "33 2"] | None = None,
-    ) -> UInt8[np.ndarray, "height width"]:
-        """The matte of one frame; the rough mask itself where there is too little to go by."""
-        rows, columns = np.flatnonzero(rough.max(1) > EMPTY), np.flatnonzero(rough.max(0) > EMPTY)
-        if not len(rows):
-            return rough
-        box = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
-        size_px = float(max(box[1, 1] - box[0, 1], 1.2 * (box[1, 0] - box[0, 0])))
-        low, high = (box[side] + sign * (self._config.ring + 0.06) * size_px for side, sign in ((0, -1), (1, 1)))
-        if landmarks_px is not None:
-            arms, reach = landmarks_px[_HANDS + _SHOULDERS], self._config.arm_reach * size_px
-            low, high = np.minimum(low, arms.min(0) - reach), np.maximum(high, arms.max(0) + reach)
-        limits = rough.shape[::-1]
-        left, top = np.clip(low, 0, limits).astype(int)
-        right, bottom = np.clip(high, 0, limits).astype(int)
-        window = (slice(top, bottom), slice(left, right))
-        scale = min(1.0, self._config.work_px / size_px)
-        points = None if landmarks_px is None else (landmarks_px - [left, top]) * scale
-        other = None if other is None else other[window]
-        view = self._view(picture[window], plate[window], rough[window], other, points, scale, size_px)
-        if np.count_nonzero(view.person) < MIN_SAMPLES or np.count_nonzero(view.background) < MIN_SAMPLES:
-            return rough
-        matte = self._matte(picture[window], view, self._belief(view))
-        result = np.zeros_like(rough)
-        result[window] = matte
-        return result
-
-    def _view(
-        self,
-        picture: UInt8[np.ndarray, "H W 3"],
-        plate: UInt8[np.ndarray, "H W 3"],
-        rough: UInt8[np.ndarray, "H W"],
-        other: UInt8[np.ndarray, "H W"] | None,
-        landmarks: Float[np.ndarray, "33 2"] | None,
-        scale: float,
-        size_px: float,
-    ) -> _View:
-        config, size = self._config, size_px * scale
-        shape = (max(round(rough.shape[1] * scale), 1), max(round(rough.shape[0] * scale), 1))
-        picture, plate, rough = (cv2.resize(x, shape, interpolation=cv2.INTER_AREA) for x in (picture, plate, rough))
-        inside = cv2.distanceTransform((rough > SOLID).astype(np.uint8), cv2.DIST_L2, 3)
-        outside = cv2.distanceTransform((rough <= EMPTY).astype(np.uint8), cv2.DIST_L2, 3)
-        background = (outside > 0.05 * size) & (outside < (0.05 + config.ring) * size)
-        possible = (outside < config.reach * size).astype(np.uint8)
-        for point in landmarks[_HANDS + _SHOULDERS] if landmarks is not None else ():
-            cv2.circle(
-                possible, tuple(np.clip(point, -9999, 9999).astype(int).tolist()), int(config.arm_reach * size), 1, -1
-            )
-        possible = possible > 0
-        if other is not None:
-            other = cv2.resize(other, shape, interpolation=cv2.INTER_AREA)
-            background &= other <= EMPTY
-            possible &= other <= np.maximum(rough, 100)
-        return _View(
-            picture=picture,
-            plate=plate,
-            lab=cv2.cvtColor(picture, cv2.COLOR_RGB2LAB),
-            plate_lab=cv2.cvtColor(plate, cv2.COLOR_RGB2LAB),
-            rough=rough,
-            size=size,
-            person=inside > max(0.008 * size, 1.0),
-            background=background,
-            core=(inside > config.core * size) & possible & (landmarks is not None),
-            possible=possible,
-            seen=landmarks is not None,
-            ground_row=shape[1] if landmarks is None else int(np.clip(landmarks[_KNEES, 1].min(), 0, shape[1])),
+    def nearer(self, other: "_Tables", share: float) -> "_Tables":
+        """These, by a share more like others."""
+        return _Tables(
+            self.plate + share * (other.plate - self.plate), self.colour + share * (other.colour - self.colour)
         )
 
-    def _belief(self, view: _View) -> Float32[np.ndarray, "h w"]:
-        """How likely each pixel is the person's, 0 … 1."""
-        config = self._config
-        prior = cv2.GaussianBlur(view.rough.astype(np.float32) / 255, (0, 0), max(0.006 * view.size, 0.5))
-        prior = np.clip(np.log((prior + 0.02) / (1.02 - prior)), -3.0, 3.0)
-        level, colour = _plate_level(view), _colour_index(view)
-        # More distance from the plate never speaks for it.
-        plate_odds = np.maximum.accumulate(self._table("plate", level, view, (PLATE_BINS,), 1.5, 4.0))[level]
-        shadowed = _shadowed(view.picture, view.plate)
-        shadowed[: view.ground_row] = False
-        plate_odds[shadowed] = np.minimum(plate_odds[shadowed], 0.0)
-        colour_odds = self._table("colour", colour, view, COLOUR_BINS, 0.8, 3.0).ravel()[colour]
-        odds = config.plate_weight * plate_odds + config.colour_weight * colour_odds
-        odds = cv2.GaussianBlur((odds + config.prior_weight * prior).astype(np.float32), (0, 0), 1.0)
-        odds[view.core] = np.maximum(odds[view.core], 6.0)
-        odds[~view.possible] = -6.0
-        return _with_partial_cover(view, 1.0 / (1.0 + np.exp(-odds)))
 
-    def _table(
-        self,
-        name: str,
-        index: Int[np.ndarray, "h w"],
-        view: _View,
-        bins: tuple[int, ...],
-        sigma: float,
-        limit: float,
-    ) -> Float[np.ndarray, "..."]:
-        """Log odds of each bin, a running mean over the frames in which the person was seen."""
-        known = self._tables.get(name)
-        if known is not None and not view.seen:
-            return known
-        table = _log_odds(index, view, bins, sigma, limit)
-        if view.seen:
-            table = table if known is None else known + self._config.learning_rate * (table - known)
-            self._tables[name] = table
-        return table
+@dataclass(frozen=True)
+class _Observed:
+    """What a frame alone tells of the person's pixels and the background's."""
 
-    def _matte(
-        self, picture: UInt8[np.ndarray, "H W 3"], view: _View, belief: Float32[np.ndarray, "h w"]
-    ) -> UInt8[np.ndarray, "H W"]:
-        """Belief made to follow the picture's edges, at full resolution, connected to the person."""
-        config = self._config
-        height, width = picture.shape[:2]
-        radius = max(round(config.edge * view.size), 2)
-        coefficients = guided_coefficients(view.picture.astype(np.float32) / 255, belief, radius, config.edge_noise**2)
-        slopes = cv2.resize(coefficients, (width, height), interpolation=cv2.INTER_LINEAR)
-        full = picture.astype(np.float32) / 255
-        alpha = np.einsum("hwc,hwc->hw", slopes[..., :3], full) + slopes[..., 3]
-        alpha = np.clip((alpha - 0.5) * config.contrast + 0.5, 0.0, 1.0)
-        keep = _connected(belief, view)
-        alpha *= cv2.resize(keep.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.rint(alpha * 255).astype(np.uint8)
+    frame: MatteFrame
+    view: "_View | None" = None
+    """None where there is too little to go by."""
+    window: tuple[slice, slice] = (slice(0), slice(0))
+    """Where the view lies in the frame."""
+    level: Int[np.ndarray, "h w"] | None = None
+    """Each pixel's bin in the table of distances from the plate …"""
+    colour: Int[np.ndarray, "h w"] | None = None
+    """… and in that of colours."""
+    tables: _Tables | None = None
+
+
+def _observed(frame: MatteFrame, config: MatteConfig) -> _Observed:
+    """Look at one frame around the person."""
+    rough, landmarks_px = frame.rough, frame.landmarks_px
+    rows, columns = np.flatnonzero(rough.max(1) > EMPTY), np.flatnonzero(rough.max(0) > EMPTY)
+    if not len(rows):
+        return _Observed(frame)
+    box = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
+    size_px = float(max(box[1, 1] - box[0, 1], 1.2 * (box[1, 0] - box[0, 0])))
+    low, high = (box[side] + sign * (config.ring + 0.06) * size_px for side, sign in ((0, -1), (1, 1)))
+    if landmarks_px is not None:
+        arms, reach = landmarks_px[_HANDS + _SHOULDERS], config.arm_reach * size_px
+        low, high = np.minimum(low, arms.min(0) - reach), np.maximum(high, arms.max(0) + reach)
+    limits = rough.shape[::-1]
+    left, top = np.clip(low, 0, limits).astype(int)
+    right, bottom = np.clip(high, 0, limits).astype(int)
+    window = (slice(top, bottom), slice(left, right))
+    scale = min(1.0, config.work_px / size_px)
+    points = None if landmarks_px is None else (landmarks_px - [left, top]) * scale
+    view = _view(frame, window, points, scale, size_px * scale, config)
+    if np.count_nonzero(view.person) < MIN_SAMPLES or np.count_nonzero(view.background) < MIN_SAMPLES:
+        return _Observed(frame)
+    level, colour = _plate_level(view), _colour_index(view)
+    plate_odds = _log_odds(level, view, (PLATE_BINS,), *_PLATE_SMOOTHING)
+    tables = _Tables(plate_odds, _log_odds(colour, view, COLOUR_BINS, *_COLOUR_SMOOTHING))
+    return _Observed(frame, view, window, level, colour, tables)
+
+
+def _learned(frames: Iterable[_Observed], config: MatteConfig) -> Iterator[tuple[_Observed, _Tables | None]]:
+    """Each frame with the tables to judge it by: a running mean over the frames in which the person was seen."""
+    known: _Tables | None = None
+    for frame in frames:
+        tables = known
+        if frame.view is not None and frame.tables is not None and (frame.view.seen or known is None):
+            tables = frame.tables if known is None else known.nearer(frame.tables, config.learning_rate)
+            known = tables if frame.view.seen else known
+        yield frame, tables
+
+
+def _view(
+    frame: MatteFrame,
+    window: tuple[slice, slice],
+    landmarks: Float[np.ndarray, "33 2"] | None,
+    scale: float,
+    size: float,
+    config: MatteConfig,
+) -> _View:
+    picture, plate, rough = frame.picture[window], frame.plate[window], frame.rough[window]
+    shape = (max(round(rough.shape[1] * scale), 1), max(round(rough.shape[0] * scale), 1))
+    picture, plate, rough = (cv2.resize(x, shape, interpolation=cv2.INTER_AREA) for x in (picture, plate, rough))
+    inside = cv2.distanceTransform((rough > SOLID).astype(np.uint8), cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform((rough <= EMPTY).astype(np.uint8), cv2.DIST_L2, 3)
+    background = (outside > 0.05 * size) & (outside < (0.05 + config.ring) * size)
+    possible = (outside < config.reach * size).astype(np.uint8)
+    for point in landmarks[_HANDS + _SHOULDERS] if landmarks is not None else ():
+        place = tuple(np.clip(point, -9999, 9999).astype(int).tolist())
+        cv2.circle(possible, place, int(config.arm_reach * size), 1, -1)
+    possible = possible > 0
+    if frame.other is not None:
+        other = cv2.resize(frame.other[window], shape, interpolation=cv2.INTER_AREA)
+        background &= other <= EMPTY
+        possible &= other <= np.maximum(rough, 100)
+    return _View(
+        picture=picture,
+        plate=plate,
+        lab=cv2.cvtColor(picture, cv2.COLOR_RGB2LAB),
+        plate_lab=cv2.cvtColor(plate, cv2.COLOR_RGB2LAB),
+        rough=rough,
+        size=size,
+        person=inside > max(0.008 * size, 1.0),
+        background=background,
+        core=(inside > config.core * size) & possible & (landmarks is not None),
+        possible=possible,
+        seen=landmarks is not None,
+        ground_row=shape[1] if landmarks is None else int(np.clip(landmarks[_KNEES, 1].min(), 0, shape[1])),
+    )
+
+
+def _matte(observed: _Observed, tables: _Tables | None, config: MatteConfig) -> UInt8[np.ndarray, "height width"]:
+    """Belief made to follow the picture's edges, at full resolution, connected to the person."""
+    view, rough = observed.view, observed.frame.rough
+    if view is None or tables is None:
+        return rough
+    belief = _belief(observed, view, tables, config)
+    picture = observed.frame.picture[observed.window]
+    height, width = picture.shape[:2]
+    radius = max(round(config.edge * view.size), 2)
+    coefficients = guided_coefficients(view.picture.astype(np.float32) / 255, belief, radius, config.edge_noise**2)
+    red, green, blue, alpha = cv2.split(cv2.resize(coefficients, (width, height), interpolation=cv2.INTER_LINEAR))
+    for slope, channel in zip((red, green, blue), cv2.split(picture), strict=True):
+        alpha += slope * (channel * np.float32(1 / 255))
+    alpha = np.clip((alpha - 0.5) * config.contrast + 0.5, 0.0, 1.0)
+    keep = _connected(belief, view)
+    alpha *= cv2.resize(keep.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    result = np.zeros_like(rough)
+    result[observed.window] = np.rint(alpha * 255).astype(np.uint8)
+    return result
+
+
+def _belief(observed: _Observed, view: _View, tables: _Tables, config: MatteConfig) -> Float32[np.ndarray, "h w"]:
+    """How likely each pixel is the person's, 0 … 1."""
+    prior = cv2.GaussianBlur(view.rough.astype(np.float32) / 255, (0, 0), max(0.006 * view.size, 0.5))
+    prior = np.clip(np.log((prior + 0.02) / (1.02 - prior)), -3.0, 3.0)
+    # More distance from the plate never speaks for it.
+    plate_odds = np.maximum.accumulate(tables.plate)[observed.level]
+    shadowed = _shadowed(view.picture, view.plate)
+    shadowed[: view.ground_row] = False
+    plate_odds[shadowed] = np.minimum(plate_odds[shadowed], 0.0)
+    odds = config.plate_weight * plate_odds + config.colour_weight * tables.colour.ravel()[observed.colour]
+    odds = cv2.GaussianBlur((odds + config.prior_weight * prior).astype(np.float32), (0, 0), 1.0)
+    odds[view.core] = np.maximum(odds[view.core], 6.0)
+    odds[~view.possible] = -6.0
+    return _with_partial_cover(view, 1.0 / (1.0 + np.exp(-odds)))
 
 
 def _plate_level(view: _View) -> Int[np.ndarray, "h w"]:
@@ -270,7 +300,7 @@ def _plate_level(view: _View) -> Int[np.ndarray, "h w"]:
     low, high = cv2.erode(view.plate_lab, kernel), cv2.dilate(view.plate_lab, kernel)
     off = np.maximum(cv2.subtract(low, view.lab), cv2.subtract(view.lab, high)).astype(np.float32)
     off[..., 0] *= 0.6  # lightness changes with shadows and exposure, chroma less
-    distance = cv2.GaussianBlur(np.sqrt((off**2).sum(-1)), (0, 0), 1.0)
+    distance = cv2.GaussianBlur(np.sqrt(_dot(off, off)), (0, 0), 1.0)
     reach = (int(0.2 * view.size) | 1,) * 2
     known = view.background.astype(np.float32)
     total = cv2.boxFilter(distance * known, -1, reach, normalize=False)
@@ -284,9 +314,9 @@ def _plate_level(view: _View) -> Int[np.ndarray, "h w"]:
 def _shadowed(picture: UInt8[np.ndarray, "h w 3"], plate: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
     """Pixels that may be the plate in shadow: darker, and of the same colour (Horprasert et al., 1999)."""
     picture, plate = cv2.blur(picture, (3, 3)).astype(np.float32), cv2.blur(plate, (3, 3)).astype(np.float32)
-    brightness = (picture * plate).sum(-1) / np.maximum((plate**2).sum(-1), 1.0)
-    off = np.sqrt(((picture - brightness[..., None] * plate) ** 2).sum(-1))
-    return (brightness > 0.25) & (brightness < 0.95) & (off < SHADOW_OFF)
+    brightness = _dot(picture, plate) / np.maximum(_dot(plate, plate), 1.0)
+    off = picture - brightness[..., None] * plate
+    return (brightness > 0.25) & (brightness < 0.95) & (_dot(off, off) < SHADOW_OFF**2)
 
 
 def _colour_index(view: _View) -> Int[np.ndarray, "h w"]:
@@ -320,15 +350,23 @@ def _with_partial_cover(view: _View, belief: Float32[np.ndarray, "h w"]) -> Floa
     picture, plate = view.picture.astype(np.float32), view.plate.astype(np.float32)
     own = cv2.boxFilter(picture * inside[..., None], -1, reach) / np.maximum(share, 1e-3)[..., None]
     contrast = own - plate
-    power = (contrast**2).sum(-1)
-    cover = np.clip(((picture - plate) * contrast).sum(-1) / np.maximum(power, 1.0), 0.0, 1.0)
+    power = _dot(contrast, contrast)
+    cover = np.clip(_dot(picture - plate, contrast) / np.maximum(power, 1.0), 0.0, 1.0)
     trust = np.where((share > 0.02) & (inside == 0), power / (power + 40.0**2), 0.0)
     return np.minimum(belief, 1.0 - trust * (1.0 - cover)).astype(np.float32)
 
 
 def _connected(belief: Float32[np.ndarray, "h w"], view: _View) -> Bool[np.ndarray, "h w"]:
     """Where the matte is kept: what hangs together with the rough mask, and a pixel around it."""
-    _, labels = cv2.connectedComponents((belief > 0.3).astype(np.uint8))
-    touching = np.unique(labels[view.person])
-    keep = np.isin(labels, touching[touching > 0])
+    count, labels = cv2.connectedComponents((belief > 0.3).astype(np.uint8))
+    touching = np.zeros(count, bool)
+    touching[np.unique(labels[view.person])] = True
+    touching[0] = False
+    keep = touching[labels]
     return cv2.dilate(keep.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+
+
+def _dot(a: Float32[np.ndarray, "h w 3"], b: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
+    """Sum over the channels of the products."""
+    red, green, blue = cv2.split(a * b)
+    return red + green + blue

@@ -5,8 +5,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.decompose.plate.blend import luminance_of
+from understudy.imaging.channels import median
 
 __all__ = ["affine_residual", "move", "shake_px"]
+
+_MIN_SAMPLES, _MAX_SAMPLES = 200, 3500
+"""Pixels that are compared: with fewer nothing is told, more tell no more."""
+_NOISE_LEVELS = 4.0
+"""8-bit levels: differences up to about this are noise, and count fully."""
 
 
 def affine_residual(
@@ -27,9 +33,9 @@ def affine_residual(
     source = cv2.GaussianBlur(luminance_of(fill), (0, 0), 1.0)
     inner = cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rows, columns = np.nonzero(inner)
-    if len(rows) < 200:
+    if len(rows) < _MIN_SAMPLES:
         return identity
-    step = max(1, len(rows) // 3500)
+    step = -(-len(rows) // _MAX_SAMPLES)
     rows, columns = rows[::step], columns[::step]
     gradient_x = cv2.Sobel(target, cv2.CV_32F, 1, 0, scale=1 / 8)[rows, columns].astype(np.float64)
     gradient_y = cv2.Sobel(target, cv2.CV_32F, 0, 1, scale=1 / 8)[rows, columns].astype(np.float64)
@@ -45,12 +51,11 @@ def affine_residual(
         at = (homogeneous @ A.T) * scale + np.array([frame.shape[1] / 2, frame.shape[0] / 2])
         moved = cv2.remap(source, at.astype(np.float32)[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         error = moved[0].astype(np.float64) - values
-        error -= np.median(error)
-        weight = 1.0 / (1.0 + (error / max(4.0, 1.5 * float(np.median(np.abs(error))))) ** 2) ** 2
+        error -= median(error)
+        weight = 1.0 / (1.0 + (error / max(_NOISE_LEVELS, 1.5 * median(np.abs(error)))) ** 2) ** 2
         # Inverse compositional: the step is solved on the target and composed inversely onto the source's map.
-        step_parameters = np.linalg.solve(
-            (jacobian * weight[:, None]).T @ jacobian + prior, (jacobian * weight[:, None]).T @ error
-        ).reshape(2, 3)
+        weighted = (jacobian * weight[:, None]).T
+        step_parameters = np.linalg.solve(weighted @ jacobian + prior, weighted @ error).reshape(2, 3)
         increment = np.vstack([identity + step_parameters, [0, 0, 1]])
         A = np.vstack([A, [0, 0, 1]]) @ np.linalg.inv(increment)
         A = A[:2]

@@ -1,28 +1,34 @@
 """One frame of a clean plate: where the hole is, and how a fill is made to belong to the frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
+from understudy.imaging.channels import channel_max, channel_mean, channel_range, median
 from understudy.imaging.colour import LUMA
 from understudy.imaging.grain import Grain, grain_field
 from understudy.imaging.inpaint import spread_inwards
-from understudy.runtime.checks import check_options
 
 __all__ = [
     "BlendConfig",
     "Box",
     "CleanFrame",
+    "Counted",
+    "Filling",
     "blend",
+    "blended",
     "box_of",
     "hole_of",
     "luminance_of",
     "match_tone",
     "what_moved",
 ]
+
+_MIN_SAMPLES, _MAX_SAMPLES = 50, 2500
+"""Pixels of which a tone is measured: fewer tell nothing, more tell no more."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,6 @@ class BlendConfig:
     """By how many 8-bit levels a place must differ from the clean set to count as moved."""
     tone_levels: float = 14.0
     """Most that a fill's tone may be bent locally to meet the frame around it, in 8-bit levels."""
-
-    def __post_init__(self) -> None:
-        check_options(
-            self,
-            mask_threshold=(1, 255),
-            growth=(0, 1),
-            growth_below=(0, 1),
-            feather_px=(0, 1000),
-            reach=(0, 10),
-            held_reach=(0, 10),
-            shadow_reach=(0, 10),
-            near_shadow=(0, 10),
-            moved_levels=(0, 255),
-            tone_levels=(0, 255),
-        )
 
 
 @dataclass(frozen=True)
@@ -100,6 +91,38 @@ class CleanFrame(NamedTuple):
     picture: UInt8[np.ndarray, "height width 3"]
     removed: UInt8[np.ndarray, "height width"]
     """The fill's share of each pixel: 0, the source's own to the bit, to 255, wholly the fill."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A frame, and what goes into its hole."""
+
+    frame: UInt8[np.ndarray, "height width 3"]
+    box: Box | None = None
+    """Around the hole; None without one. All that follows lies in it."""
+    fill: Float32[np.ndarray, "rows columns 3"] = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
+    hole: Bool[np.ndarray, "rows columns"] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    others: Bool[np.ndarray, "rows columns"] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    """Other people."""
+    seen: Bool[np.ndarray, "rows columns"] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    """Where other frames saw what the fill shows."""
+    around: Bool[np.ndarray, "rows columns"] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    """Where fill and frame should be the same."""
+
+    @property
+    def surroundings(self) -> Float32[np.ndarray, "rows columns 3"]:
+        """The frame as it was filmed, in the box."""
+        assert self.box is not None
+        return self.frame[self.box.slices].astype(np.float32)
+
+
+class Counted(NamedTuple):
+    """Figures of one frame's fill, in pixels; the mismatch in 8-bit levels, None where nothing tells."""
+
+    pixels: int
+    hole: int = 0
+    seen: int = 0
+    mismatch: float | None = None
 
 
 def box_of(hole: Bool[np.ndarray, "height width"], margin: int) -> Box | None:
@@ -146,18 +169,18 @@ def match_tone(
 ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
     """Gain and offset per channel that bring the fill to the frame where both are known; robust to what moved."""
     rows, columns = np.nonzero(known)
-    if len(rows) < 50:
+    if len(rows) < _MIN_SAMPLES:
         return np.ones(3), np.zeros(3)
-    step = max(1, len(rows) // 2500)
+    step = -(-len(rows) // _MAX_SAMPLES)
     # Channels first: sums over three neighbours in memory are slow.
     a = fill[rows[::step], columns[::step]].T.astype(np.float64)
     b = frame[rows[::step], columns[::step]].T.astype(np.float64)
-    gain, offset = np.ones(3), np.median(b - a, axis=1)
+    gain, offset = np.ones(3), np.array([median(difference) for difference in b - a])
     unclipped = np.maximum(a, b).max(0) < 250
     inlier = (np.abs(b - a - offset[:, None]).max(0) < 24) & unclipped
     for _ in range(3):
         count = np.count_nonzero(inlier)
-        if count < 50:
+        if count < _MIN_SAMPLES:
             break
         x, y = a[:, inlier], b[:, inlier]
         x_mean, y_mean = x.sum(1) / count, y.sum(1) / count
@@ -167,7 +190,7 @@ def match_tone(
         gain = np.clip(gain, 0.75, 1.33)
         offset = y_mean - gain * x_mean
         error = np.abs(b - gain[:, None] * a - offset[:, None]).max(0)
-        inlier = (error < max(6.0, 2.5 * float(np.median(error)))) & unclipped
+        inlier = (error < max(6.0, 2.5 * median(error))) & unclipped
     return gain, offset
 
 
@@ -184,7 +207,7 @@ def what_moved(
     no other person is.
     """
     frame, clean = cv2.GaussianBlur(frame, (0, 0), 0.8), cv2.GaussianBlur(clean, (0, 0), 0.8)
-    differs = np.abs(frame - clean).max(-1) > config.moved_levels
+    differs = channel_max(cv2.absdiff(frame, clean)) > config.moved_levels
     shaded = in_shadow(frame, clean, config)
     side = max(np.ptp(np.flatnonzero(hole.any(1))), np.ptp(np.flatnonzero(hole.any(0))))
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
@@ -200,9 +223,24 @@ def in_shadow(
 ) -> Bool[np.ndarray, "height width"]:
     """Where a frame may show the clean set in shadow: darker, about the same share taken from all channels."""
     ratio = (frame + 6.0) / (clean + 6.0)
-    mean = ratio.mean(-1)
-    dark = (mean < 0.93) & (mean > 0.2) & (np.ptp(ratio, axis=-1) < 0.22 * (1.3 - mean) + 0.05)
-    return dark & (np.abs(frame - clean).max(-1) > 0.5 * config.moved_levels)
+    mean = channel_mean(ratio)
+    dark = (mean < 0.93) & (mean > 0.2) & (channel_range(ratio) < 0.22 * (1.3 - mean) + 0.05)
+    return dark & (channel_max(cv2.absdiff(frame, clean)) > 0.5 * config.moved_levels)
+
+
+def blended(time: int, filling: Filling, grain: Grain | None, config: BlendConfig) -> tuple[CleanFrame, Counted]:
+    """A frame with its hole filled, as far as there is something to fill it with, and how well that went."""
+    height, width, _ = filling.frame.shape
+    done = CleanFrame(filling.frame.copy(), np.zeros((height, width), np.uint8))
+    if filling.box is None or grain is None:
+        return done, Counted(height * width)
+    place, frame = filling.box.slices, filling.surroundings
+    filled = blend(frame, filling.fill, filling.hole, filling.others, grain, time, config)
+    done.picture[place], done.removed[place] = filled
+    off = np.abs(filling.fill - frame)[filling.around]
+    seen = int(np.count_nonzero(filling.hole & filling.seen))
+    mismatch = float(np.median(off)) if off.size else None
+    return done, Counted(height * width, int(np.count_nonzero(filling.hole)), seen, mismatch)
 
 
 def blend(

@@ -15,8 +15,17 @@ from jaxtyping import Bool, UInt8
 
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.plate.affine_residual import affine_residual, move
-from understudy.decompose.plate.blend import BlendConfig, Box, CleanFrame, blend, box_of, match_tone
-from understudy.decompose.plate.holes import Holes, HoleTally, PlateReport, in_light, parted, read_holes, reduced
+from understudy.decompose.plate.blend import BlendConfig, Box, CleanFrame, Filling, blended, box_of, match_tone
+from understudy.decompose.plate.holes import (
+    Holes,
+    HoleTally,
+    PlateReport,
+    in_light,
+    parted,
+    read_holes,
+    read_twice,
+    reduced,
+)
 from understudy.decompose.plate.keyframe_plate import ParallaxConfig
 from understudy.decompose.plate.mosaic import (
     Mosaic,
@@ -27,22 +36,29 @@ from understudy.decompose.plate.mosaic import (
     Witness,
     cells_of,
     choose_witnesses,
+    in_cells,
     paint_mosaic,
+    repaint_mosaic,
     steady,
+    touched_cells,
 )
-from understudy.decompose.plate.moving_things import Sorted, sort_out
+from understudy.decompose.plate.moving_things import CHUNK, Sorted, sort_out
 from understudy.decompose.plate.parallax import fill_by_depth
 from understudy.decompose.plate.shadow import Beside, ShadowZone
 from understudy.imaging.inpaint import InpaintConfig, inpaint
 from understudy.io.video.streams import VideoWriter, read_frames
-from understudy.runtime.checks import check_options
 from understudy.runtime.errors import FootageError
+from understudy.runtime.parallel import in_order, write_behind
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["PlateConfig", "PlateReport", "clean_frames", "make_clean_plate"]
 
 _CANDIDATES = 400
-_CELL = 16
+"""Frames among which those are chosen that the mosaic is made of; more would not see much more."""
+_SLACK_CELLS = 3
+"""Cells around a shadow that are painted anew: frames of another zoom have their cells farther apart."""
+_RIM_PX = 40
+"""Pixels around a hole in which tone and alignment are measured."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +72,6 @@ class PlateConfig:
     blend: BlendConfig = field(default_factory=BlendConfig)
     parallax: ParallaxConfig = field(default_factory=ParallaxConfig)
     inpaint: InpaintConfig = field(default_factory=InpaintConfig)
-
-    def __post_init__(self) -> None:
-        check_options(self, max_witnesses=(2, 1000), memory_mb=(1, 1_000_000))
 
 
 def make_clean_plate(
@@ -87,9 +100,13 @@ def make_clean_plate(
     frames = clean_frames(shot, masks, solution, config, tally, progress)
     size = shot.width, shot.height, shot.frame_rate
     with VideoWriter(out, *size, "plate") as plate_writer, VideoWriter(removed, *size, "mask") as removed_writer:
-        for frame in frames:
+
+        def write(frame: CleanFrame) -> None:
             plate_writer.write(frame.picture)
             removed_writer.write(frame.removed)
+
+        for _ in write_behind(write, frames):
+            pass
     return tally.report(solution.move, (time.perf_counter() - start) / len(shot))
 
 
@@ -133,14 +150,16 @@ def _fill_from_mosaic(
         witnesses, shaky = steady(witnesses)
     mosaic, zone = _paint(geometry, needed, witnesses, config)
     witnesses.clear()
-    finisher = _Finisher(mosaic, geometry, shaky, config.blend, tally)
-    beside = (
-        finisher.beside(frame, holes, index)
-        for index, (frame, holes) in enumerate(zip(read_frames(shot), read_holes(masks, config.blend), strict=True))
-    )
-    frames = zip(read_frames(shot), read_holes(masks, config.blend), sort_out(beside, zone, config.blend), strict=True)
-    for index, (frame, holes, moved) in enumerate(frames):
-        yield finisher.finish(frame, holes, moved, index)
+    to_compare, to_fill = read_twice(shot, masks, config.blend, 2 * CHUNK)
+    view = MosaicView(mosaic, geometry)
+    beside = in_order(lambda item: view.beside(*item[1], item[0]), enumerate(to_compare))
+    moves = sort_out(beside, zone, config.blend)
+    frames = enumerate(zip(to_fill, moves, strict=True))
+    fillings = in_order(lambda item: _filling(item[0], *item[1], view, shaky), frames)
+    with_grain = ((index, filling, mosaic.grain) for index, filling in enumerate(fillings))
+    for index, (done, counted) in enumerate(in_order(lambda item: blended(*item, config.blend), with_grain)):
+        tally.add(counted)
+        yield done
         progress(2 * len(shot) + index + 1, total)
 
 
@@ -151,28 +170,35 @@ def _paint(
     config: PlateConfig,
 ) -> tuple[Mosaic, ShadowZone]:
     """The clean set without the actor's shadow, and where that lies."""
-    mosaic, zone = paint_mosaic(geometry, needed, witnesses, silent), ShadowZone()
+    mosaic, zone = paint_mosaic(geometry, needed, witnesses), ShadowZone()
     view = MosaicView(mosaic, geometry)
-    for witness in witnesses:
-        zone.add(
-            view.beside(witness.picture, Holes(witness.hole, witness.others, witness.hole, witness.hole), witness.time)
-        )
+
+    def seen_by(witness: Witness) -> Beside:
+        holes = Holes(witness.hole, witness.others, witness.hole, witness.hole)
+        return view.beside(witness.picture, holes, witness.time)
+
+    for beside in in_order(seen_by, witnesses):
+        zone.add(beside)
     zone.settle()
     if zone.found:
         # Once more, without what lies in shadow in most frames that see it.
-        mosaic = paint_mosaic(geometry, needed, [_without_shadow(w, zone, view.scale) for w in witnesses], silent)
+        places = [_shadow_place(witness, zone, view.scale) for witness in witnesses]
+        pairs = list(zip(witnesses, places, strict=True))
+        lit = [replace(witness, others=witness.others | place) for witness, place in pairs]
+        cells = {witness.time: in_cells(place) for witness, place in pairs}
+        mosaic = repaint_mosaic(mosaic, geometry, touched_cells(geometry, cells, _SLACK_CELLS) & needed, lit)
     unseen = mosaic.needed & (mosaic.support == 0)
     if unseen.any():
         _inpaint_mosaic(mosaic, unseen, config.inpaint)
     return mosaic, zone
 
 
-def _without_shadow(witness: Witness, zone: ShadowZone, scale: int) -> Witness:
-    """A witness that is asked last where the actor's shadow can lie."""
+def _shadow_place(witness: Witness, zone: ShadowZone, scale: int) -> Bool[np.ndarray, "height width"]:
+    """Where the actor's shadow can lie in a witness, which is asked last there."""
     height, width = witness.hole.shape
     small = zone.place(reduced(witness.hole.astype(np.float32), scale) > 0)
     place = cv2.resize(small.astype(np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST) > 0
-    return replace(witness, others=witness.others | (place[:height, :width] & ~witness.hole))
+    return place[:height, :width] & ~witness.hole
 
 
 def _plan(
@@ -180,13 +206,11 @@ def _plan(
 ) -> tuple[list[int], Bool[np.ndarray, "mosaic_rows mosaic_columns"]]:
     """Which frames to keep as witnesses, and which cells of the mosaic are needed."""
     times = sorted({round(t) for t in np.linspace(0, len(shot) - 1, min(len(shot), _CANDIDATES))})
-    rows, columns = -(-shot.height // _CELL), -(-shot.width // _CELL)
-    coarse = np.zeros((len(shot), rows, columns), bool)
-    for index, holes in enumerate(read_holes(masks, config.blend)):
-        padded = np.zeros((rows * _CELL, columns * _CELL), bool)
-        padded[: shot.height, : shot.width] = holes.hole
-        coarse[index] = padded.reshape(rows, _CELL, columns, _CELL).any((1, 3))
+    cells = []
+    for index, hole in enumerate(in_order(lambda holes: in_cells(holes.hole), read_holes(masks, config.blend))):
+        cells.append(hole)
         progress(index + 1, 3 * len(shot))
+    coarse = np.stack(cells)
     affordable = config.memory_mb * 1_000_000 // (shot.width * shot.height * 5)
     count = int(np.clip(affordable, 12, config.max_witnesses))
     needed = cells_of(geometry, coarse)
@@ -216,40 +240,25 @@ def _inpaint_mosaic(mosaic: Mosaic, unseen: Bool[np.ndarray, "height width"], co
     mosaic.picture[box.slices] = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
 
 
-class _Finisher:
-    """Fills the holes of frames from a mosaic."""
-
-    def __init__(
-        self, mosaic: Mosaic, geometry: MosaicGeometry, shaky: bool, config: BlendConfig, tally: HoleTally
-    ) -> None:
-        self._view, self._grain = MosaicView(mosaic, geometry), mosaic.grain
-        self._shaky, self._config, self._tally = shaky, config, tally
-
-    def beside(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, index: int) -> Beside:
-        """A frame beside the clean set, to find what moved."""
-        return self._view.beside(frame, holes, index)
-
-    def finish(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, moved: Sorted, index: int) -> CleanFrame:
-        """One frame with its hole, and what goes with the actor, filled."""
-        self._tally.pixels += holes.hole.size
-        done = CleanFrame(frame.copy(), np.zeros(holes.hole.shape, np.uint8))
-        hole, others, *_ = parted(holes, moved, self._view.scale)
-        box = box_of(hole, 40)
-        if box is None:
-            return done
-        hole, others = hole[box.slices], others[box.slices] & ~hole[box.slices]
-        picture = frame[box.slices].astype(np.float32)
-        fill, support = self._view.look(index, box)
-        around = (support >= 2) & ~hole & ~others
-        if self._shaky:
-            fill = move(fill, affine_residual(fill, picture, around))
-        gain, offset = match_tone(fill, picture, around)
-        fill = fill * gain.astype(np.float32) + offset.astype(np.float32)
-        fill = in_light(fill, moved, box, self._view.scale)
-        if around.any():
-            self._tally.mismatches.append(float(np.median(np.abs(fill - picture)[around])))
-        self._tally.hole += int(np.count_nonzero(hole))
-        self._tally.seen += int(np.count_nonzero(hole & (support > 0)))
-        filled = blend(picture, fill, hole, others, self._grain, index, self._config)
-        done.picture[box.slices], done.removed[box.slices] = filled
-        return done
+def _filling(
+    index: int,
+    shown: tuple[UInt8[np.ndarray, "height width 3"], Holes],
+    moved: Sorted,
+    view: MosaicView,
+    shaky: bool,
+) -> Filling:
+    """One frame, and what the mosaic has for its hole and for what goes with the actor."""
+    frame, holes = shown
+    hole, others, *_ = parted(holes, moved, view.scale)
+    box = box_of(hole, _RIM_PX)
+    if box is None:
+        return Filling(frame)
+    hole, others = hole[box.slices], others[box.slices] & ~hole[box.slices]
+    picture = frame[box.slices].astype(np.float32)
+    fill, support = view.look(index, box)
+    around = (support >= 2) & ~hole & ~others
+    if shaky:
+        fill = move(fill, affine_residual(fill, picture, around))
+    gain, offset = match_tone(fill, picture, around)
+    fill = fill * gain.astype(np.float32) + offset.astype(np.float32)
+    return Filling(frame, box, in_light(fill, moved, box, view.scale), hole, others, support > 0, around)

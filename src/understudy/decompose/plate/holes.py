@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap, tee
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,15 +11,21 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.camera import CameraMoveKind
-from understudy.decompose.plate.blend import BlendConfig, Box, hole_of, match_tone, what_moved
+from understudy.core.footage import Shot
+from understudy.decompose.plate.blend import BlendConfig, Box, Counted, hole_of, match_tone, what_moved
 from understudy.decompose.plate.moving_things import Sorted
 from understudy.decompose.plate.shadow import Beside, relit
-from understudy.io.video.streams import read_video
+from understudy.io.video.streams import read_frames, read_video
 
 __all__ = [
     "HoleTally", "Holes", "PlateReport", "beside", "foot_row", "grown_by_what_moved", "holes_of", "in_light", "parted",
-    "read_holes", "read_masks", "reduced",
+    "read_holes", "read_masks", "read_twice", "reduced",
 ]  # fmt: skip
+
+_BYTES_PER_PIXEL = 3.5
+"""Of a frame and its holes."""
+_MAX_KEPT_BYTES = 500_000_000
+"""For frames that are kept for a second reader: 96 of 1280×720 fit, or 32 of 2560×1440."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,14 @@ class HoleTally:
     hole: int = 0
     seen: int = 0
     mismatches: list[float] = field(default_factory=list)
+
+    def add(self, frame: Counted) -> None:
+        """Take a frame into account."""
+        self.pixels, self.hole, self.seen = (
+            mine + its for mine, its in zip((self.pixels, self.hole, self.seen), frame[:3], strict=True)
+        )
+        if frame.mismatch is not None:
+            self.mismatches.append(frame.mismatch)
 
     def report(self, move: CameraMoveKind, seconds_per_frame: float) -> PlateReport:
         """What the sums say."""
@@ -77,6 +92,29 @@ def read_holes(masks: Sequence[Path], config: BlendConfig, frames: Sequence[int]
     """For each frame, or those numbered (rising), the holes of its masks: the actor's is the first."""
     for frame in read_masks(masks, frames):
         yield holes_of(frame, config)
+
+
+def read_twice(
+    shot: Shot, masks: Sequence[Path], config: BlendConfig, lead: int
+) -> tuple[Iterator[tuple[UInt8[np.ndarray, "height width 3"], Holes]], ...]:
+    """The frames of a shot and their holes, for two readers of whom one is up to `lead` frames ahead of the other.
+
+    What the first one has read is kept for the second; of large pictures that takes too much memory, and both read.
+    """
+
+    def read() -> Iterator[tuple[UInt8[np.ndarray, "height width 3"], list[UInt8[np.ndarray, " byte"]]]]:
+        for frame, holes in zip(read_frames(shot), read_holes(masks, config), strict=True):
+            yield frame, [np.packbits(mask) for mask in holes]
+
+    def unpacked(
+        frame: UInt8[np.ndarray, "height width 3"], packed: list[UInt8[np.ndarray, " byte"]]
+    ) -> tuple[UInt8[np.ndarray, "height width 3"], Holes]:
+        shape = frame.shape[:2]
+        return frame, Holes(*(np.unpackbits(m, count=shape[0] * shape[1]).view(bool).reshape(shape) for m in packed))
+
+    kept = lead * shot.width * shot.height * _BYTES_PER_PIXEL
+    readers = tee(read()) if kept <= _MAX_KEPT_BYTES else (read(), read())
+    return tuple(starmap(unpacked, reader) for reader in readers)
 
 
 def holes_of(masks: Sequence[UInt8[np.ndarray, "height width"]], config: BlendConfig) -> Holes:

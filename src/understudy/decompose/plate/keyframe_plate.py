@@ -5,7 +5,7 @@ saw comes from the keyframe before, or is made up.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -20,7 +20,8 @@ from understudy.decompose.plate.holes import foot_row, grown_by_what_moved, redu
 from understudy.decompose.plate.plane_sweep import SweepConfig, background_inverse_depth
 from understudy.decompose.plate.sources import Source, SourceConfig, SourceWindow, scale_of
 from understudy.decompose.plate.votes import Target, VoteConfig, count_votes, reference_of, warp_sources
-from understudy.decompose.plate.warp_fit import WarpFit, full_size_map
+from understudy.decompose.plate.warp_fit import full_size_map
+from understudy.imaging.channels import channel_max, inside_picture
 from understudy.imaging.inpaint import InpaintConfig, inpaint, spread_inwards
 from understudy.runtime.errors import FootageError
 
@@ -65,8 +66,8 @@ class Keyframe:
     """The whole frame, clean in the box."""
     small: Float[np.ndarray, "rows columns 3"]
     """The same at reduced size."""
-    made_up: Bool[np.ndarray, "height width"]
-    """Where nobody saw what is there."""
+    made_up: UInt8[np.ndarray, "height width"]
+    """255 where nobody saw what is there, 0 elsewhere."""
     box: Box
     inverse_depth: Float[np.ndarray, "box_rows box_columns"]
 
@@ -152,8 +153,6 @@ class _Fill:
     """Pixels of the hole that nothing was found for yet."""
     made_up: Bool[np.ndarray, "rows columns"]
     """Pixels that were not seen at this place by any source."""
-    warps: Mapping[int, WarpFit]
-    """Frames that were brought in for it, by their time."""
 
 
 def _filled(
@@ -167,7 +166,7 @@ def _filled(
     """A keyframe cleaned along its depth."""
     source = swept.window.target
     scale = scale_of(source.picture.shape[0])
-    picture, made_up = source.picture.copy(), np.zeros(source.clearance.shape, bool)
+    picture, made_up = source.picture.copy(), np.zeros(source.clearance.shape, np.uint8)
     target = Target(source, swept.box, scale, camera, swept.inverse_depth)
     fill = _voted(target, swept.window.nearest_first, config, blend) if source.hole.any() else None
     if fill is not None:
@@ -176,7 +175,7 @@ def _filled(
         if fill.missing.any():
             fill = _inpainted(fill, source, config.sources.min_clearance_px(picture.shape[0]), inpaint_config)
         picture[fill.box.slices] = np.clip(np.rint(fill.picture), 0, 255).astype(np.uint8)
-        made_up[fill.box.slices] = fill.made_up
+        made_up[fill.box.slices] = fill.made_up * np.uint8(255)
     small = reduced(picture, scale).astype(np.float32)
     return Keyframe(source.time, picture, small, made_up, swept.box, swept.inverse_depth)
 
@@ -189,7 +188,7 @@ def _voted(target: Target, sources: Sequence[Source], config: ParallaxConfig, bl
     # Shadows are looked for on the ground: elsewhere, what is darker in some frames may be another thing.
     lit = reference.lit.copy()
     lit[: foot_row(small_hole)] = 0.0
-    known_lit = lit.any(-1)
+    known_lit = channel_max(lit) > 0
     clean, sure = np.where(known_lit[..., None], lit, reference.clean), reference.sure | known_lit
     hole, others = source.hole[box.slices], source.others[box.slices]
     hole = grown_by_what_moved(target.small, clean, hole, others, sure, blend, below=True)
@@ -202,24 +201,21 @@ def _voted(target: Target, sources: Sequence[Source], config: ParallaxConfig, bl
     colour, seen = count_votes(hole, inner, voters, scale, config.votes, least)
     place = inner.placed_in(box)
     result = np.where(hole[..., None], colour, source.picture[place.slices].astype(np.float32))
-    warps = {**reference.warps, **{voter.source.time: voter.warp for voter in voters}}
-    return _Fill(place, hole, result, hole & ~seen, np.zeros_like(hole), warps)
+    return _Fill(place, hole, result, hole & ~seen, np.zeros_like(hole))
 
 
 def _carried_over(fill: _Fill, target: Target, previous: Keyframe) -> _Fill:
     """The keyframe before, brought in along the depth where no source saw the set."""
-    warp = fill.warps.get(previous.time) or target.warp(previous.time, previous.small)
+    warp = target.warp(previous.time, previous.small)
     inner = fill.box.seen_from(target.box)
     at = full_size_map(warp, inner, target.scale)
-    height, width = previous.made_up.shape
-    x, y = at[..., 0], at[..., 1]
-    inside = (x >= 1) & (y >= 1) & (x <= width - 2) & (y <= height - 2)
+    inside = inside_picture(at, *previous.made_up.shape, rim=1)
     carried = cv2.remap(previous.picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     carried = carried * warp.gain + warp.offset
     carried += _seam_tone(fill.picture - carried, ~fill.missing & inside, fill.missing)
     usable = fill.missing & inside
     picture = np.where(usable[..., None], carried, fill.picture)
-    return _Fill(fill.box, fill.hole, picture, fill.missing & ~usable, fill.made_up | usable, fill.warps)
+    return _Fill(fill.box, fill.hole, picture, fill.missing & ~usable, fill.made_up | usable)
 
 
 def _inpainted(fill: _Fill, source: Source, min_clearance_px: int, config: InpaintConfig) -> _Fill:
@@ -247,7 +243,7 @@ def _inpainted(fill: _Fill, source: Source, min_clearance_px: int, config: Inpai
             "choose a range in which the set is seen"
         )
     picture = inpaint(whole, hole, known, config, seed=source.time)[place]
-    return _Fill(fill.box, fill.hole, picture, np.zeros_like(fill.missing), fill.made_up | fill.missing, fill.warps)
+    return _Fill(fill.box, fill.hole, picture, np.zeros_like(fill.missing), fill.made_up | fill.missing)
 
 
 def _seam_tone(

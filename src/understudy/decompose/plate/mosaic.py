@@ -5,28 +5,35 @@ camera mostly looks). Few well-chosen frames, the *witnesses*, lie on it; each m
 witnesses that see past the actor.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8, UInt16
 
 from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.affine_residual import affine_residual, move, shake_px
 from understudy.decompose.plate.blend import Box, luminance_of, match_tone
 from understudy.decompose.plate.holes import Holes, beside, reduced
 from understudy.decompose.plate.shadow import Beside
+from understudy.imaging.channels import channel_max, inside_picture
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
+from understudy.runtime.parallel import in_order
 
 __all__ = [
     "Mosaic", "MosaicGeometry", "MosaicView", "Panorama", "Still", "Witness", "cells_of", "choose_witnesses",
-    "paint_mosaic", "smooth_map", "steady",
+    "in_cells", "paint_mosaic", "repaint_mosaic", "smooth_map", "steady", "touched_cells",
 ]  # fmt: skip
 
 _TILE = 192
 _CELL = 16
 _INVALID = np.uint16(65535)
+_MIDDLE_THIRD = np.linspace(1 / 3, 2 / 3, 5)
+"""The quantiles of which the mean is taken."""
+_GRAIN_TILES, _GRAIN_SUPPORT = 24, 6
+"""Tiles on which grain is measured, and by how many witnesses a place must be seen for that."""
 _SCALE = 128.0
 _MAX_MOSAIC_PX = 48_000_000
 _SURE = 4
@@ -129,6 +136,8 @@ class Mosaic:
     needed: Bool[np.ndarray, "height width"]
     """Tiles that some frame's hole needs; elsewhere the mosaic is empty."""
     grain: Grain
+    tones: Float32[np.ndarray, "witness 2 3"]
+    """Gain and offset that bring each witness to the exposure of the whole."""
 
 
 def cells_of(
@@ -138,20 +147,33 @@ def cells_of(
 
     `holes`: of each frame, in cells of 16 px (a cell counts when any of its pixels does).
     """
+    sides = [max(int(np.ptp(place)) for place in np.nonzero(hole)) for hole in holes if hole.any()]
+    # A shadow may be as long as the actor is tall.
+    return touched_cells(geometry, dict(enumerate(holes)), max(6, round(0.7 * max(sides, default=0))))
+
+
+def touched_cells(
+    geometry: MosaicGeometry, masks: Mapping[int, Bool[np.ndarray, "rows columns"]], rim: int
+) -> Bool[np.ndarray, "mosaic_rows mosaic_columns"]:
+    """The mosaic cells that masks, given in cells of their frames, lie on, and `rim` cells around them."""
     rows, columns = (geometry.shape[0] + _CELL - 1) // _CELL, (geometry.shape[1] + _CELL - 1) // _CELL
-    needed = np.zeros((rows, columns), bool)
-    largest = 0
-    for time, hole in enumerate(holes):
-        y, x = np.nonzero(hole)
+    touched = np.zeros((rows, columns), bool)
+    for time, mask in masks.items():
+        y, x = np.nonzero(mask)
         if len(y) == 0:
             continue
-        largest = max(largest, int(np.ptp(y)), int(np.ptp(x)))
         at = geometry.frame_to_mosaic(time, np.stack([x, y], -1) * float(_CELL) + (_CELL - 1) / 2)
         cells = np.clip((at // _CELL).astype(int), 0, (columns - 1, rows - 1))
-        needed[cells[:, 1], cells[:, 0]] = True
-    # A shadow may be as long as the actor is tall.
-    side = 2 * max(6, round(0.7 * largest)) + 1
-    return cv2.dilate(needed.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+        touched[cells[:, 1], cells[:, 0]] = True
+    side = 2 * rim + 1
+    return cv2.dilate(touched.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def in_cells(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "rows columns"]:
+    """A mask in cells of 16 px; a cell counts when any of its pixels does."""
+    height, width = mask.shape
+    padded = np.pad(mask, ((0, -height % _CELL), (0, -width % _CELL)))
+    return padded.reshape(padded.shape[0] // _CELL, _CELL, padded.shape[1] // _CELL, _CELL).any((1, 3))
 
 
 def choose_witnesses(
@@ -200,32 +222,57 @@ def paint_mosaic(
     geometry: MosaicGeometry,
     needed: Bool[np.ndarray, "mosaic_rows mosaic_columns"],
     witnesses: Sequence[Witness],
-    progress: Callable[[int, int], None],
 ) -> Mosaic:
     """The robust median of the witnesses, tile by tile where it is needed; tones matched between witnesses."""
     height, width = geometry.shape
-    picture = np.zeros((height, width, 3), np.uint8)
-    support = np.zeros((height, width), np.uint8)
-    wanted = np.zeros((height, width), bool)
     tones = _match_witnesses(geometry, needed, witnesses)
-    residuals: list[tuple[np.ndarray, ...]] = []
+    empty = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), np.zeros((height, width), bool)
+    mosaic = Mosaic(*empty, Grain(np.zeros((6, 3)), 0.0), tones)
+    return replace(mosaic, grain=_grain_from(_painted(mosaic, geometry, needed, witnesses)))
+
+
+def repaint_mosaic(
+    mosaic: Mosaic,
+    geometry: MosaicGeometry,
+    cells: Bool[np.ndarray, "mosaic_rows mosaic_columns"],
+    witnesses: Sequence[Witness],
+) -> Mosaic:
+    """The mosaic with the tiles of some cells painted anew, from witnesses that were looked at more closely there."""
+    again = Mosaic(mosaic.picture.copy(), mosaic.support.copy(), mosaic.needed.copy(), mosaic.grain, mosaic.tones)
+    _painted(again, geometry, cells, witnesses)
+    return again
+
+
+def _painted(
+    mosaic: Mosaic,
+    geometry: MosaicGeometry,
+    cells: Bool[np.ndarray, "mosaic_rows mosaic_columns"],
+    witnesses: Sequence[Witness],
+) -> list[tuple[np.ndarray, ...]]:
+    """Write the tiles of some cells into a mosaic; what is left of witnesses there, to measure grain."""
+    height, width = geometry.shape
     step = _TILE // _CELL
     tiles = [
         Box(r * _CELL, min((r + step) * _CELL, height), c * _CELL, min((c + step) * _CELL, width))
-        for r in range(0, needed.shape[0], step)
-        for c in range(0, needed.shape[1], step)
-        if needed[r : r + step, c : c + step].any()
+        for r in range(0, cells.shape[0], step)
+        for c in range(0, cells.shape[1], step)
+        if cells[r : r + step, c : c + step].any()
     ]
-    for done, box in enumerate(tiles):
-        samples = _samples(geometry, box, witnesses, tones)
+
+    def paint(box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        samples = _samples(geometry, box, witnesses, mosaic.tones)
         middle, count = _robust_median(samples)
-        picture[box.slices] = np.rint(middle).astype(np.uint8)
-        support[box.slices] = np.minimum(count, 255)
-        wanted[box.slices] = True
-        if len(residuals) < 24 and (count >= 6).mean() > 0.5:
-            residuals.append(_grain_samples(samples, middle, count))
-        progress(done + 1, len(tiles))
-    return Mosaic(picture, support, wanted, _grain_from(residuals))
+        best = samples[int((samples[..., 0] != _INVALID).mean((1, 2)).argmax())].copy()
+        return middle, count, best
+
+    residuals: list[tuple[np.ndarray, ...]] = []
+    for box, (middle, count, best) in zip(tiles, in_order(paint, tiles), strict=True):
+        mosaic.picture[box.slices] = np.rint(middle).astype(np.uint8)
+        mosaic.support[box.slices] = np.minimum(count, 255)
+        mosaic.needed[box.slices] = True
+        if len(residuals) < _GRAIN_TILES and (count >= _GRAIN_SUPPORT).mean() > 0.5:
+            residuals.append(_grain_samples(best, middle, count))
+    return residuals
 
 
 def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Witness], bool]:
@@ -258,8 +305,15 @@ def smooth_map(
     y, x = np.mgrid[0:rows, 0:columns] * float(step)
     grid = np.stack([x + box.left, y + box.top], -1).reshape(-1, 2)
     coarse = where(grid).reshape(rows, columns, 2).astype(np.float32)
-    y, x = np.mgrid[0 : box.shape[0], 0 : box.shape[1]].astype(np.float32) / step
-    return cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
+    return cv2.remap(coarse, *_finer(*box.shape, step), cv2.INTER_LINEAR)
+
+
+@lru_cache(maxsize=4)
+def _finer(
+    rows: int, columns: int, step: int
+) -> tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]:
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) / step
+    return x, y
 
 
 def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
@@ -269,61 +323,70 @@ def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
 
 def _samples(
     geometry: MosaicGeometry, box: Box, witnesses: Sequence[Witness], tones: Float[np.ndarray, "witness 2 3"]
-) -> np.ndarray:
-    """What each witness sees of a tile, as uint16 (levels × 128); 65535 where it does not. Witness is the last axis."""
-    rows, columns = box.shape
-    stack = np.full((rows, columns, 3, len(witnesses)), _INVALID)
-    fallback = np.full((rows, columns, 3, len(witnesses)), _INVALID)
-    used_fallback = False
+) -> UInt16[np.ndarray, "witness rows columns 3"]:
+    """What each witness sees of a tile, in levels × 128; 65535 where it does not."""
+    stack = np.full((len(witnesses), *box.shape, 3), _INVALID)
+    hidden: dict[int, Bool[np.ndarray, "rows columns"]] = {}
     for index, witness in enumerate(witnesses):
-        got = _see(geometry, witness, box)
-        if got is None:
+        seen = _see(geometry, witness, box)
+        if seen is None:
             continue
-        colour, actor, others = got
-        value = np.clip(colour * tones[index, 0] + tones[index, 1], 0, 255) * _SCALE
-        value = np.where(actor[..., None], _INVALID, value.astype(np.uint16))
+        colour, actor, others = seen
+        levels = np.arange(256, dtype=np.float32)[:, None, None] * tones[index, 0] + tones[index, 1]
+        stack[index] = cv2.LUT(colour, (np.clip(levels, 0, 255) * _SCALE).astype(np.uint16))
+        if actor.any():
+            stack[index][actor] = _INVALID
         if others.any():
-            used_fallback = True
-            fallback[..., index] = value
-            value = np.where(others[..., None], _INVALID, value)
-        stack[..., index] = value
-        if not others.any():
-            fallback[..., index] = value
-    if used_fallback:
-        unseen = (stack == _INVALID).all((2, 3))
-        stack[unseen] = fallback[unseen]
+            hidden[index] = others & ~actor
+    if hidden:
+        # Other people, and the actor's shadow: asked only where nobody else says anything.
+        behind = {index: stack[index][others] for index, others in hidden.items()}
+        for index, others in hidden.items():
+            stack[index][others] = _INVALID
+        unseen = (stack[..., 0] == _INVALID).all(0)
+        for index, others in hidden.items():
+            stack[index][others & unseen] = behind[index][unseen[others]]
     return stack
 
 
-def _see(geometry: MosaicGeometry, witness: Witness, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Colour (float32), actor and others of a witness on a tile; None if it does not see the tile at all."""
+def _see(
+    geometry: MosaicGeometry, witness: Witness, box: Box
+) -> (
+    tuple[UInt8[np.ndarray, "rows columns 3"], Bool[np.ndarray, "rows columns"], Bool[np.ndarray, "rows columns"]]
+    | None
+):
+    """Colour, actor and others of a witness on a tile; None if it does not see the tile at all."""
     height, width = witness.hole.shape
     if isinstance(geometry, Still):
         colour, actor, others = (a[box.slices] for a in (witness.picture, witness.hole, witness.others))
-        return colour.astype(np.float32), actor, others
+        return colour, actor, others
     at = smooth_map(lambda xy: geometry.mosaic_to_frame(witness.time, xy), box)
     with np.errstate(invalid="ignore"):
-        inside = (at >= 0).all(-1) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
+        inside = inside_picture(at, height, width)
     if not inside.any():
         return None
-    at = np.where(inside[..., None], at, -9)
+    at = np.where(inside[..., None], at, np.float32(-9))
     colour = cv2.remap(witness.picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # Half a pixel of slack: a cubic kernel reaches into the actor before its centre does.
-    actor = cv2.remap(witness.hole.astype(np.uint8) * 255, at, None, cv2.INTER_LINEAR, borderValue=255) > 0
-    others = cv2.remap(witness.others.astype(np.uint8), at, None, cv2.INTER_NEAREST) > 0
-    return colour.astype(np.float32), actor | ~inside, others
+    actor = cv2.remap(witness.hole.view(np.uint8) * 255, at, None, cv2.INTER_LINEAR, borderValue=255) > 0
+    others = cv2.remap(witness.others.view(np.uint8), at, None, cv2.INTER_NEAREST) > 0
+    return colour, actor | ~inside, others
 
 
-def _robust_median(samples: np.ndarray) -> tuple[Float[np.ndarray, "rows columns 3"], Int[np.ndarray, "rows columns"]]:
+def _robust_median(
+    samples: UInt16[np.ndarray, "witness rows columns 3"],
+) -> tuple[Float32[np.ndarray, "rows columns 3"], Int[np.ndarray, "rows columns"]]:
     """The mean of the middle third of the valid samples (levels), and how many are valid; 0 without any."""
-    ordered = np.sort(samples, axis=-1)
-    count = (samples[..., 0, :] != _INVALID).sum(-1)
-    last = np.maximum(count - 1, 0)[..., None, None]
-    quantiles = np.linspace(1 / 3, 2 / 3, 5)
-    index = np.rint(last * quantiles).astype(np.intp)
-    index = np.broadcast_to(index, (*ordered.shape[:-1], len(quantiles)))
-    middle = np.take_along_axis(ordered, index, -1).astype(np.float32).mean(-1) / _SCALE
-    return np.where(count[..., None] > 0, middle, 0.0), count
+    # The witnesses of a pixel side by side: a copy by OpenCV, in blocks, is much quicker than to sort over strides.
+    ordered = cv2.transpose(samples.reshape(len(samples), -1))
+    ordered.sort(axis=-1)
+    count = (samples[..., 0] != _INVALID).sum(0)
+    last = np.maximum(count - 1, 0)[..., None]
+    total = np.zeros(samples.shape[1:], np.float32)
+    first = np.arange(ordered.shape[0], dtype=np.intp).reshape(total.shape) * len(samples)
+    for quantile in _MIDDLE_THIRD:
+        total += ordered.take(first + np.rint(last * quantile).astype(np.intp))
+    return np.where(count[..., None] > 0, total / np.float32(len(_MIDDLE_THIRD) * _SCALE), np.float32(0)), count
 
 
 def _match_witnesses(
@@ -348,7 +411,7 @@ def _match_witnesses(
     for _ in range(3):
         matched = values * tones[:, None, None, 0] + tones[:, None, None, 1]
         stacked = np.where(valid[..., None], np.clip(matched, 0, 255) * _SCALE, _INVALID).astype(np.uint16)
-        middle, count = _robust_median(np.moveaxis(stacked, 0, -1))
+        middle, count = _robust_median(stacked)
         for index in range(len(witnesses)):
             tones[index] = np.stack(match_tone(values[index], middle, valid[index] & (count > 1)))
         # The exposure of the whole stays where the witnesses' own mean is.
@@ -357,15 +420,17 @@ def _match_witnesses(
     return tones
 
 
-def _grain_samples(samples: np.ndarray, middle: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Residual, luminance and usable pixels of one witness on a tile."""
-    seen = (samples[..., 0, :] != _INVALID).mean((0, 1))
-    best = int(seen.argmax())
-    residual = samples[..., best].astype(np.float32) / _SCALE - middle
+def _grain_samples(
+    sample: UInt16[np.ndarray, "rows columns 3"],
+    middle: Float32[np.ndarray, "rows columns 3"],
+    count: Int[np.ndarray, "rows columns"],
+) -> tuple[np.ndarray, ...]:
+    """Residual, luminance and usable pixels of the witness that sees most of a tile."""
+    residual = sample.astype(np.float32) / _SCALE - middle
     luminance = luminance_of(middle)
-    usable = (samples[..., 0, best] != _INVALID) & (count >= 6) & flat_areas(luminance)
+    usable = (sample[..., 0] != _INVALID) & (count >= _GRAIN_SUPPORT) & flat_areas(luminance)
     # What moved in the background is no grain, and neither is the shade of a cloud.
-    usable &= np.abs(residual).max(-1) < 24
+    usable &= channel_max(np.abs(residual)) < 24
     weight = usable.astype(np.float32)
     shade = cv2.GaussianBlur(residual * weight[..., None], (0, 0), 4.0)
     residual = residual - shade / np.maximum(cv2.GaussianBlur(weight, (0, 0), 4.0), 1e-3)[..., None]

@@ -15,9 +15,13 @@ from jaxtyping import Bool, Float
 
 from understudy.decompose.plate.blend import BlendConfig
 from understudy.decompose.plate.shadow import Beside, ShadowZone, moved_levels, opened, relit, wide_shadow
+from understudy.imaging.channels import channel_max
+from understudy.runtime.parallel import in_order
 
-__all__ = ["Sorted", "sort_out"]
+__all__ = ["CHUNK", "Sorted", "sort_out"]
 
+CHUNK = 48
+"""Frames that are sorted at once."""
 _LEAST_AREA = 5
 """Reduced pixels: less is noise."""
 _LEAST_KNOWN = 12
@@ -94,7 +98,7 @@ class _Look:
     light: Float[np.ndarray, "rows columns 3"] | None
 
 
-def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, chunk: int = 48) -> Iterator[Sorted]:
+def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, chunk: int = CHUNK) -> Iterator[Sorted]:
     """Sort what moved in each frame, in order, knowing the frames before it and `chunk` or more after it."""
     ahead: deque[Beside] = deque()
     looks: deque[_Look] = deque()
@@ -105,7 +109,7 @@ def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, ch
         while len(looks) + len(ahead) < 2 * chunk and (beside := next(source, None)) is not None:
             ahead.append(beside)
         zone.settle()
-        looks.extend(_look(beside, zone, config) for beside in ahead)
+        looks.extend(in_order(lambda beside: _look(beside, zone, config), ahead))
         ahead.clear()
         if not looks:
             return
@@ -320,7 +324,7 @@ def _looks_so(thing: _Thing, look: _Look) -> Bool[np.ndarray, "rows columns"]:
     if thing.dark:
         return alike
     (inside, part) = _inside(thing, look.moved.shape)
-    off = np.abs(look.beside.small[inside] - thing.looks[part]).max(-1)
+    off = channel_max(np.abs(look.beside.small[inside] - thing.looks[part]))
     alike[inside] = thing.shape[part] & (off < _ALIKE)
     return alike
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from understudy.core.camera import UnscaledCameraPath
@@ -23,7 +23,7 @@ from understudy.decompose.plate.blend import Box
 from understudy.decompose.plate.depth import look_into, pixels_of, relative_view, small_box, small_part
 from understudy.decompose.plate.sources import Source
 from understudy.imaging.inpaint import spread_inwards
-from understudy.runtime.checks import check_options
+from understudy.runtime.parallel import in_order
 
 __all__ = ["SweepConfig", "background_inverse_depth"]
 
@@ -55,19 +55,6 @@ class SweepConfig:
     beyond_ring: float = 9.0
     """What it costs, behind the actor, to be nearer or farther than all that is left and right of them."""
 
-    def __post_init__(self) -> None:
-        check_options(
-            self,
-            walls=(0, 100),
-            planes=(2, 500),
-            sources=(2, 500),
-            truncation=(0, 255),
-            **dict.fromkeys(
-                ("parallel_cost", "smooth_step", "smooth_jump", "prior", "unseen", "inherit", "beyond_ring"),
-                (0, 10_000),
-            ),
-        )
-
 
 def background_inverse_depth(
     target: Source,
@@ -94,7 +81,8 @@ def background_inverse_depth(
     parallel = [np.array([0.0, 0.0, w]) for w in np.linspace(low, high, config.planes)]
     planes = [*walls, *parallel]
     depths = np.stack([_on_plane(plane, rows, columns) for plane in planes], -1)
-    cost = np.stack([_disagreement(p, target, box, scale, voters, solution.camera, config) for p in planes], -1)
+    views = [_Looked(source, target.time, box, scale, solution.camera) for source in (target, *voters)]
+    cost = np.stack(list(in_order(lambda plane: _disagreement(plane, views, rows, columns, config), planes)), -1)
     cost[..., len(walls) :] += config.parallel_cost
     span = high - low
     outside = np.maximum(low - depths, depths - high).clip(0) / (0.1 * span)
@@ -263,36 +251,41 @@ def _prior(
     return smooth[pad : pad + rows, pad : pad + columns]
 
 
+class _Looked:
+    """A source to be looked at along planes."""
+
+    def __init__(self, source: Source, target: int, box: Box, scale: int, camera: UnscaledCameraPath) -> None:
+        A, self._b = relative_view(camera, target, source.time)
+        self._A = A @ pixels_of(box, scale)
+        self._to_small = np.array([[1 / scale, 0, -0.5], [0, 1 / scale, -0.5], [0, 0, 1.0]])
+        self._picture = np.dstack([source.small, source.small_free])
+
+    def along(
+        self, plane: Float[np.ndarray, "3"], rows: int, columns: int
+    ) -> tuple[Float32[np.ndarray, "3 rows columns"], Float32[np.ndarray, "rows columns"]]:
+        """What it shows of a plane in the target's small box, and where it sees the set (1, else 0)."""
+        H = self._to_small @ (self._A + np.outer(self._b, plane))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        red, green, blue, free = cv2.split(cv2.warpPerspective(self._picture, H, (columns, rows), flags=flags))
+        return np.stack([red, green, blue]), (free > 0.99).astype(np.float32)
+
+
 def _disagreement(
-    plane: Float[np.ndarray, "3"],
-    target: Source,
-    box: Box,
-    scale: int,
-    sources: Sequence[Source],
-    camera: UnscaledCameraPath,
-    config: SweepConfig,
-) -> Float[np.ndarray, "rows columns"]:
-    """How much the frames disagree about the colours if all lay on one plane; neutral where fewer than two see.
+    plane: Float[np.ndarray, "3"], sources: Sequence[_Looked], rows: int, columns: int, config: SweepConfig
+) -> Float32[np.ndarray, "rows columns"]:
+    """How much frames, the target first, disagree about the colours if all lay on one plane; neutral where fewer than
+    two see.
 
     `plane`: inverse depth = plane · (column, row, 1) of the small box.
     """
-    rows, columns = small_box(box, scale)
-    to_small = np.array([[1 / scale, 0, -0.5], [0, 1 / scale, -0.5], [0, 0, 1.0]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    value = np.empty((1 + len(sources), 3, rows, columns), np.float32)
-    weight = np.empty((1 + len(sources), rows, columns), np.float32)
-    for index, source in enumerate([target, *sources]):
-        A, b = relative_view(camera, target.time, source.time)
-        H = to_small @ (A @ pixels_of(box, scale) + np.outer(b, plane))
-        value[index] = cv2.warpPerspective(source.small, H, (columns, rows), flags=flags).transpose(2, 0, 1)
-        weight[index] = cv2.warpPerspective(source.small_free, H, (columns, rows), flags=flags) > 0.99
+    values, weight = (np.stack(seen) for seen in zip(*(s.along(plane, rows, columns) for s in sources), strict=True))
     seen = weight.sum(0) >= 2
     # The target itself counts more: the surroundings must fit this frame.
     weight[0] *= 2.0
     weights = weight
     for _ in range(2):
-        mean = (value * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
-        difference = np.abs(value - mean)
+        mean = (values * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
+        difference = np.abs(values - mean)
         error = np.minimum((difference[:, 0] + difference[:, 1] + difference[:, 2]) / 3, config.truncation)
         # Once more without the worst: occluders in some frames must not pull the mean.
         weights = weight * np.exp(-((error / 12.0) ** 2))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from understudy.imaging.channels import channel_max, channel_mean, channel_range
 from understudy.imaging.inpaint import spread_inwards
 
 __all__ = ["Beside", "ShadowZone", "Stance", "moved_levels", "opened", "relit", "stance_of", "wide_shadow"]
@@ -74,7 +75,7 @@ class Beside:
 
 def moved_levels(beside: Beside) -> Float[np.ndarray, "rows columns"]:
     """By how much a frame differs from the clean set, in 8-bit levels; 0 where that is not known."""
-    return np.abs(beside.small - beside.clean).max(-1) * beside.known
+    return channel_max(cv2.absdiff(beside.small, beside.clean)) * beside.known
 
 
 def opened(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
@@ -90,8 +91,8 @@ def wide_shadow(beside: Beside, apart: Bool[np.ndarray, "rows columns"]) -> Floa
     Linear, continued behind the actor and where it is `apart`: where the actor's own shadow can lie.
     """
     ratio = _ratio(beside.small, beside.clean)
-    mean = ratio.mean(-1)
-    grey = (mean > 0.06) & (mean < 6.0) & (np.ptp(ratio, axis=-1) < 0.12 + 0.25 * np.abs(1 - mean))
+    mean = channel_mean(ratio)
+    grey = (mean > 0.06) & (mean < 6.0) & (channel_range(ratio) < 0.12 + 0.25 * np.abs(1 - mean))
     seen = beside.known & ~beside.hole
     changed = (grey & seen & ((mean < 0.87) | (mean > 1.15))).astype(np.uint8)
     changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -134,9 +135,9 @@ class ShadowZone:
         self._frames += 1
         valid = beside.known & ~beside.hole
         ratio = _ratio(beside.small, beside.clean)
-        mean = ratio.mean(-1)
+        mean = channel_mean(ratio)
         # In linear light: a shadow leaves between a tenth and nearly all, about as much of each colour.
-        dark = (mean < 0.87) & (mean > 0.06) & (np.ptp(ratio, axis=-1) < 0.12 + 0.25 * (1 - mean))
+        dark = (mean < 0.87) & (mean > 0.06) & (channel_range(ratio) < 0.12 + 0.25 * (1 - mean))
         dark &= valid & (moved_levels(beside) > _LEAST_LEVELS)
         dark = opened(dark)
         feet = beside.hole.copy()
@@ -221,9 +222,9 @@ class ShadowZone:
         taken = 1.0 - self._umbra
         missing = 1.0 - _ratio(beside.small, beside.clean)
         depth = missing @ taken / (taken @ taken)
-        off = np.abs(missing - depth[..., None] * taken).max(-1)
+        off = channel_max(np.abs(missing - depth[..., None] * taken))
         # Dark places tell their colour badly.
-        slack = _OFF_RATIO + 2.0 / (beside.clean.max(-1) + 6.0)
+        slack = _OFF_RATIO + 2.0 / (channel_max(beside.clean) + 6.0)
         near = (depth > 0.1) & (depth < 1.3) & (off < slack) & ~beside.hole
         return _of_a_size(near & (moved_levels(beside) > 0.6 * _LEAST_LEVELS), beside.hole)
 

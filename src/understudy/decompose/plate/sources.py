@@ -12,7 +12,6 @@ from understudy.core.footage import Shot
 from understudy.decompose.plate.blend import BlendConfig, Box, box_of
 from understudy.decompose.plate.holes import holes_of, read_masks, reduced
 from understudy.io.video.streams import read_frames
-from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
 
 __all__ = ["Source", "SourceConfig", "SourceWindow", "keyframe_times", "scale_of", "source_windows"]
@@ -41,17 +40,6 @@ class SourceConfig:
     """Most memory for sources; of large pictures fewer are kept."""
     min_clearance: float = 0.006
     """How far from its own hole a source is believed at all, as a share of the picture's height."""
-
-    def __post_init__(self) -> None:
-        check_options(
-            self,
-            keyframe_spacing=(1, 1000),
-            source_spacing=(1, 1000),
-            reach=(1, 10_000),
-            far_sources=(0, 1000),
-            memory_mb=(1, 1_000_000),
-            min_clearance=(0, 1),
-        )
 
     def min_clearance_px(self, height: int) -> int:
         """`min_clearance` in pixels of a picture of this height."""
@@ -126,10 +114,10 @@ def source_windows(
     far = {source.time: source for source in _read_sources(shot, masks, far_times, config, blend)}
     near: dict[int, Source] = {}
     holes: dict[int, Box | None] = {}
-    frames = _read_ahead(shot, masks, config, blend)
+    read = _read_ahead(shot, masks, config, blend)
     for time in keyframe_times(length, spacing):
         while len(holes) == 0 or max(holes) < min(time + reach, length - 1):
-            index, hole, source = next(frames)
+            index, hole, source = next(read)
             holes[index] = hole
             if source is not None:
                 near[index] = source
@@ -156,17 +144,21 @@ def _read_ahead(
     shot: Shot, masks: Sequence[Path], config: SourceConfig, blend: BlendConfig
 ) -> Iterator[tuple[int, Box | None, Source | None]]:
     """Number and hole of every frame; the frame itself if it is a source."""
+    times = keyframe_times(len(shot), config.source_spacing)
+    pictures = read_frames(shot, times)
+    chosen = set(times)
 
     def read(
-        frame: tuple[int, tuple[np.ndarray, tuple[np.ndarray, ...]]],
+        frame: tuple[int, UInt8[np.ndarray, "height width 3"] | None, tuple[np.ndarray, ...]],
     ) -> tuple[int, Box | None, Source | None]:
-        index, (picture, people) = frame
-        grown = round((blend.growth + blend.growth_below) * shot.height)
-        hole = box_of(people[0] >= blend.mask_threshold, grown)
-        kept = index % config.source_spacing == 0 or index == len(shot) - 1
-        return index, hole, _source_of(index, picture, people, config, blend) if kept else None
+        index, picture, people = frame
+        hole = box_of(people[0] >= blend.mask_threshold, round((blend.growth + blend.growth_below) * shot.height))
+        return index, hole, None if picture is None else _source_of(index, picture, people, config, blend)
 
-    yield from in_order(read, enumerate(zip(read_frames(shot), read_masks(masks), strict=True)))
+    frames = (
+        (index, next(pictures) if index in chosen else None, people) for index, people in enumerate(read_masks(masks))
+    )
+    yield from in_order(read, frames)
 
 
 def _source_of(

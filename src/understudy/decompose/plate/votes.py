@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
 from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.blend import BlendConfig, Box, in_shadow
 from understudy.decompose.plate.depth import look_into, small_part
 from understudy.decompose.plate.sources import Source
-from understudy.decompose.plate.warp_fit import WarpFit, fit_warp, full_size_map
-from understudy.runtime.checks import check_options
+from understudy.decompose.plate.warp_fit import WarpFit, fit_warp, in_lines, positions_of
+from understudy.imaging.channels import channel_max, inside_picture
 from understudy.runtime.parallel import in_order
 
 __all__ = ["Reference", "Target", "VoteConfig", "Voter", "count_votes", "reference_of", "warp_sources"]
@@ -27,6 +27,10 @@ _FEW, _MANY_FEW = 0.004, 0.1
 """Shares of a hole's pixels: for fewer than these no further source is asked, for the first votes and for more."""
 
 
+_BAND = 16_384
+"""Pixels of a hole that are voted on together: their votes fit into a core's cache."""
+
+
 @dataclass(frozen=True)
 class VoteConfig:
     """How other frames vote on what is behind the actor."""
@@ -38,9 +42,6 @@ class VoteConfig:
     good_clearance: float = 0.025
     """How far from a source's own hole a vote should come from, as a share of the picture's height; one from nearer is
     taken where nothing better is seen."""
-
-    def __post_init__(self) -> None:
-        check_options(self, max_votes=(1, 100), agreement=(0, 255), good_clearance=(0, 1))
 
     def good_clearance_px(self, height: int) -> int:
         """`good_clearance` in pixels of a picture of this height."""
@@ -120,7 +121,7 @@ def reference_of(target: Target, sources: Sequence[Source]) -> Reference:
     enough = count >= _MIN_SAMPLES
     middle = np.where(count[..., None] > 0, quantile(0.5), 0.0).astype(np.float32)
     with np.errstate(invalid="ignore"):
-        spread, brighter = ((quantile(a) - quantile(b)).max(-1) for a, b in ((0.8, 0.2), (0.85, 0.55)))
+        spread, brighter = (channel_max(quantile(a) - quantile(b)) for a, b in ((0.8, 0.2), (0.85, 0.55)))
         lit = np.where((enough & (brighter < 2 * _AGREED))[..., None], quantile(0.7), 0.0)
     by_time = {source.time: warp for source, warp in zip(asked, warps, strict=True)}
     return Reference(middle, enough & (spread < _AGREED), lit.astype(np.float32), by_time)
@@ -169,12 +170,38 @@ def count_votes(
     """The mean of the nearest sources' agreeing votes in the hole, and where there was agreement.
 
     What a source shows in shadow is no vote: the actor's shadow walks along, and lies there in all frames near.
+
+    Args:
+        hole: in `inner`, which is a part of the target's box.
+        voters: the best first.
     """
-    rows, columns = np.nonzero(hole)
-    votes = np.full((len(rows), config.max_votes, 3), np.nan, np.float32)
-    count = np.zeros(len(rows), np.int64)
+    fill, seen = np.zeros((*hole.shape, 3), np.float32), np.zeros(hole.shape, bool)
+    rows, columns = (place.astype(np.int32) for place in np.nonzero(hole))
+    bands = [slice(first, first + _BAND) for first in range(0, len(rows), _BAND)]
+
+    def poll(band: slice) -> tuple[Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]:
+        place = rows[band] + np.int32(inner.top), columns[band] + np.int32(inner.left)
+        votes, count = _poll(*place, voters, scale, config, min_clearance_px)
+        return _decide(votes, count, config.agreement)
+
+    for band, (colour, agreed) in zip(bands, in_order(poll, bands), strict=True):
+        fill[rows[band], columns[band]], seen[rows[band], columns[band]] = colour, agreed
+    return fill, seen
+
+
+def _poll(
+    rows: Int32[np.ndarray, " n"],
+    columns: Int32[np.ndarray, " n"],
+    voters: Sequence[Voter],
+    scale: int,
+    config: VoteConfig,
+    min_clearance_px: int,
+) -> tuple[Float32[np.ndarray, "vote n 3"], Int32[np.ndarray, " n"]]:
+    """The votes on pixels of the box, and how many each got."""
+    votes = np.zeros((config.max_votes, len(rows), 3), np.float32)
+    count = np.zeros(len(rows), np.int32)
     voted = np.zeros((len(voters), len(rows)), bool)
-    good = config.good_clearance_px(voters[0].source.hole.shape[0]) if voters else 0
+    good = config.good_clearance_px(voters[0].source.clearance.shape[0]) if voters else 0
     # Best votes first: well clear of the actor; then close to them; then with other people in the way.
     for clearance, enough, allow_others, share in (
         (good, 2, False, _FEW),
@@ -184,26 +211,24 @@ def count_votes(
     ):
         few = share * len(rows) + 1
         for voter, has_voted in zip(voters, voted, strict=True):
-            if np.count_nonzero(count < enough) < few:
+            open_to_votes = count < enough
+            if np.count_nonzero(open_to_votes) < few:
                 break
-            wanting = np.flatnonzero((count < enough) & ~has_voted)
+            wanting = np.flatnonzero(open_to_votes & ~has_voted)
             if len(wanting) < few:
                 continue
-            place = rows[wanting] + inner.top, columns[wanting] + inner.left
-            if _seen_by(voter.source, voter.warp.coarse, *place, scale, clearance) < few:
+            y, x = rows[wanting], columns[wanting]
+            if _seen_by(voter.source, voter.warp.coarse, y, x, scale, clearance) < few:
                 continue
-            at = _positions(voter.warp, *place, scale)
-            free = _is_free(voter, at, place, scale, clearance, allow_others)
-            who = np.flatnonzero(free)
+            at = positions_of(voter.warp, y, x, scale)
+            free = _is_free(voter, at, y // scale, x // scale, clearance, allow_others)
+            who = wanting[free]
             if len(who) == 0:
                 continue
-            colour = _sample(voter.source.picture, at[who])
-            votes[wanting[who], count[wanting[who]]] = colour * voter.warp.gain + voter.warp.offset
-            count[wanting[who]] += 1
-            has_voted[wanting[who]] = True
-    fill, seen = np.zeros((*hole.shape, 3), np.float32), np.zeros(hole.shape, bool)
-    fill[rows, columns], seen[rows, columns] = _decide(votes, count, config.agreement)
-    return fill, seen
+            votes[count[who], who] = _sample(voter.source.picture, at[free]) * voter.warp.gain + voter.warp.offset
+            count[who] += 1
+            has_voted[who] = True
+    return votes, count
 
 
 def _seen_by(
@@ -217,61 +242,64 @@ def _seen_by(
     """About how many of these pixels of the box a source sees past the actor."""
     step = max(1, len(rows) // 400)
     at = positions[rows[::step] // scale, columns[::step] // scale]
-    height, width = source.clearance.shape
-    inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
-    place = at[inside].astype(np.intp)
+    place = at[inside_picture(at, *source.clearance.shape)].astype(np.intp)
     return step * int(np.count_nonzero((source.clearance[place[:, 1], place[:, 0]] & 127) > clearance))
 
 
 def _is_free(
     voter: Voter,
-    at: Float[np.ndarray, "n 2"],
-    place: tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]],
-    scale: int,
+    at: Float32[np.ndarray, "n 2"],
+    small_rows: Int[np.ndarray, " n"],
+    small_columns: Int[np.ndarray, " n"],
     clearance: int,
     allow_others: bool,
 ) -> Bool[np.ndarray, " n"]:
     """Which pixels of the box a voter sees: in its picture, past the actor, in no shadow."""
     height, width = voter.source.clearance.shape
-    inside = (at >= 0).all(-1) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
-    nearest = np.rint(np.where(inside[:, None], at, 0)).astype(np.intp)
-    state = voter.source.clearance[nearest[:, 1], nearest[:, 0]]
+    inside = inside_picture(at, height, width)
+    x = np.rint(np.clip(at[:, 0], 0, width - 1)).astype(np.intp)
+    y = np.rint(np.clip(at[:, 1], 0, height - 1)).astype(np.intp)
+    state = voter.source.clearance.ravel()[y * width + x]
     free = (state & 127) > clearance
     if not allow_others:
         free &= state < 128
-    return inside & free & ~voter.shaded[place[0] // scale, place[1] // scale]
+    return inside & free & ~voter.shaded[small_rows, small_columns]
 
 
-def _positions(
-    warp: WarpFit, rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"], scale: int
-) -> Float[np.ndarray, "n 2"]:
-    """Where pixels of the box lie in the source; mapped in their own bounding box."""
-    top, left = int(rows.min()), int(columns.min())
-    tight = Box(top, int(rows.max()) + 1, left, int(columns.max()) + 1)
-    return full_size_map(warp, tight, scale)[rows - top, columns - left]
-
-
-def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
+def _sample(picture: UInt8[np.ndarray, "height width 3"], at: Float32[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n 3"]:
     """Colours at positions (indices), by cubic interpolation."""
-    # In rows of a fixed length: an image of one row may be wider than OpenCV's remap allows.
-    length = 1024
-    padded = np.zeros((-(-len(at) // length) * length, 2), np.float32)
-    padded[: len(at)] = at
-    grid = padded.reshape(-1, length, 2)
+    grid = in_lines(at)
     colour = cv2.remap(picture, grid, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return colour.reshape(-1, 3)[: len(at)].astype(np.float32)
 
 
 def _decide(
-    votes: Float[np.ndarray, "n vote 3"], count: Int[np.ndarray, " n"], agreement: float
-) -> tuple[Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]:
+    votes: Float32[np.ndarray, "vote n 3"], count: Int32[np.ndarray, " n"], agreement: float
+) -> tuple[Float32[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]:
     """The mean of the votes near their median; not sure where most votes are at odds with it."""
-    given = np.arange(votes.shape[1]) < count[:, None]
-    cast = np.where(given[..., None], votes, np.inf)
-    middle = np.take_along_axis(np.sort(cast, 1), np.maximum((count - 1) // 2, 0)[:, None, None].repeat(3, 2), 1)[:, 0]
-    middle = np.where(count[:, None] > 0, middle, 0.0)
-    near = given & (np.abs(cast - middle[:, None]).max(-1) < agreement)
-    total = np.where(near[..., None], cast, 0.0).sum(1)
-    number = near.sum(1)
-    fill = np.where(number[:, None] > 0, total / np.maximum(number, 1)[:, None], middle)
-    return fill.astype(np.float32), (number > 0) & (number * 2 >= count)
+    given = [count > index for index in range(len(votes))]
+    middle = _median(votes, given, count)
+    total, number = np.zeros_like(middle), np.zeros(len(count), np.int32)
+    for vote, cast in zip(votes, given, strict=True):
+        near = cast & (channel_max(np.abs(vote - middle)[None])[0] < agreement)
+        total += np.where(near[:, None], vote, np.float32(0))
+        number += near
+    fill = np.where(number[:, None] > 0, total / np.maximum(number, 1).astype(np.float32)[:, None], middle)
+    return fill, (number > 0) & (number * 2 >= count)
+
+
+def _median(
+    votes: Float32[np.ndarray, "vote n 3"], given: Sequence[Bool[np.ndarray, " n"]], count: Int32[np.ndarray, " n"]
+) -> Float32[np.ndarray, "n 3"]:
+    """The (lower) median of the votes that were given, per channel; 0 without any."""
+    ordered = [np.where(cast[:, None], vote, np.float32(np.inf)) for vote, cast in zip(votes, given, strict=True)]
+    # Odd-even transposition: few votes, many pixels.
+    for turn in range(len(ordered)):
+        for index in range(turn % 2, len(ordered) - 1, 2):
+            low, high = ordered[index], ordered[index + 1]
+            ordered[index], ordered[index + 1] = np.minimum(low, high), np.maximum(low, high)
+    middle = np.zeros_like(ordered[0])
+    for index, value in enumerate(ordered):
+        chosen = (count > 0) & ((np.maximum(count, 1) - 1) // 2 == index)
+        middle[chosen] = value[chosen]
+    return middle

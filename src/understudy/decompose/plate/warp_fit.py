@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32, Int32
 
 from understudy.decompose.plate.affine_residual import affine_residual
 from understudy.decompose.plate.blend import Box, match_tone
+from understudy.imaging.channels import inside_picture
 
-__all__ = ["WarpFit", "fit_warp", "full_size_map"]
+__all__ = ["WarpFit", "fit_warp", "full_size_map", "in_lines", "positions_of"]
+
+
+_LINE = 1024
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def fit_warp(
     """Measure alignment and tone where the target is `known`."""
     rows, columns = source_small.shape[:2]
     at = (coarse + 0.5) / scale - 0.5
-    inside = (at >= 0).all(-1) & (at[..., 0] <= columns - 1) & (at[..., 1] <= rows - 1)
+    inside = inside_picture(at, rows, columns)
     small = cv2.remap(source_small, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     A = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     if align:
@@ -60,14 +64,39 @@ def _moved(small: np.ndarray, A: np.ndarray) -> np.ndarray:
 
 def full_size_map(found: WarpFit, inner: Box, scale: int) -> Float[np.ndarray, "height width 2"]:
     """Where each pixel of `inner` (in full-size pixels of the fitted box) lies in the source: full-size indices."""
-    x = (np.arange(inner.left, inner.right, dtype=np.float32) + 0.5) / scale - 0.5
-    y = (np.arange(inner.top, inner.bottom, dtype=np.float32) + 0.5) / scale - 0.5
+    x, y = _small_index(inner.left, inner.right, scale)[None], _small_index(inner.top, inner.bottom, scale)[:, None]
+    return _looked_up(found, x, y)
+
+
+def positions_of(
+    found: WarpFit, rows: Int32[np.ndarray, " n"], columns: Int32[np.ndarray, " n"], scale: int
+) -> Float32[np.ndarray, "n 2"]:
+    """Where single pixels of the fitted box lie in the source: full-size indices."""
+    y, x = ((place.astype(np.float32) + 0.5) / scale - 0.5 for place in (rows, columns))
+    return _looked_up(found, in_lines(x), in_lines(y)).reshape(-1, 2)[: len(rows)]
+
+
+def in_lines(values: Float32[np.ndarray, "n ..."]) -> Float32[np.ndarray, "lines 1024 ..."]:
+    """A list as a picture with lines of a fixed length, as OpenCV looks values up: one line may be too long for it."""
+    padded = np.zeros((-(-len(values) // _LINE) * _LINE, *values.shape[1:]), np.float32)
+    padded[: len(values)] = values
+    return padded.reshape(-1, _LINE, *values.shape[1:])
+
+
+def _small_index(first: int, end: int, scale: int) -> Float32[np.ndarray, " n"]:
+    return (np.arange(first, end, dtype=np.float32) + 0.5) / scale - 0.5
+
+
+def _looked_up(
+    found: WarpFit, x: Float32[np.ndarray, "..."], y: Float32[np.ndarray, "..."]
+) -> Float32[np.ndarray, "lines columns 2"]:
+    """The map at indices of the small box."""
     A = found.A.astype(np.float32)
     # A margin of one keeps the map linear beyond the outermost centres; a replicated rim would shear the picture.
     coarse = cv2.copyMakeBorder(found.coarse, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     if min(found.coarse.shape[:2]) >= 2:
         coarse[0], coarse[-1] = 2 * coarse[1] - coarse[2], 2 * coarse[-2] - coarse[-3]
         coarse[:, 0], coarse[:, -1] = 2 * coarse[:, 1] - coarse[:, 2], 2 * coarse[:, -2] - coarse[:, -3]
-    across = A[0, 0] * x[None] + A[0, 1] * y[:, None] + (A[0, 2] + 1)
-    down = A[1, 0] * x[None] + A[1, 1] * y[:, None] + (A[1, 2] + 1)
+    across = A[0, 0] * x + A[0, 1] * y + (A[0, 2] + 1)
+    down = A[1, 0] * x + A[1, 1] * y + (A[1, 2] + 1)
     return cv2.remap(coarse, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
