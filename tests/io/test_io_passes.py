@@ -20,7 +20,8 @@ from understudy.imaging.colour import (
     srgb_bytes_from_linear,
     srgb_from_linear,
 )
-from understudy.io.passes import PassWriter, read_passes
+from understudy.io.passes import PassWriter, read_layers, read_passes
+from understudy.runtime.parallel import limit_workers
 
 
 def frame(seed: int) -> Passes:
@@ -72,6 +73,33 @@ def test_passes_come_back(tmp_path):
         assert np.abs(got.shadow - wrote.shadow).max() <= 0.5 / 255 + 1e-6
         assert np.abs(got.normals - wrote.normals).max() < 0.01
         assert (got.normals[wrote.ids == 0] == 0).all()
+
+
+def test_frames_written_at_once_are_those_written_one_by_one(tmp_path):
+    frames, people = [frame(seed) for seed in range(4)], [{"anna": frame(seed).alpha} for seed in range(4, 8)]
+    folders = tmp_path / "one", tmp_path / "three"
+    for folder, workers in zip(folders, (1, 3), strict=True):
+        with limit_workers(workers), PassWriter(folder, camera(), "exr", 7, ("hero",)) as writer:
+            if workers == 1:
+                for passes, persons in zip(frames, people, strict=True):
+                    writer.write(passes, persons)
+            else:
+                assert sum(1 for _ in writer.write_all(zip(frames, people, strict=True))) == 4
+    names = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in folders]
+    assert names[0] == names[1] and "exr/passes.0010.exr" in names[0]
+    assert all(
+        (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+        for name in names[0]
+        if (folders[0] / name).is_file()
+    )
+
+
+def test_layers_are_what_the_passes_hold_of_them(tmp_path):
+    written(tmp_path, [frame(seed) for seed in range(4)])
+    for frames in (None, [1, 3]):
+        for layer, passes in zip(read_layers(tmp_path, frames), read_passes(tmp_path, frames), strict=True):
+            for name in ("colour", "alpha", "shadow"):
+                assert np.array_equal(getattr(layer, name), getattr(passes, name))
 
 
 def test_every_layer_of_an_exr_comes_back_under_the_name_that_compositors_know(tmp_path):

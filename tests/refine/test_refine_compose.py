@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.core.passes import Passes
+from understudy.core.passes import Layer
 from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.imaging.grain import GRAIN_NODES, Grain
 from understudy.io.video.streams import VideoWriter
@@ -23,13 +23,11 @@ def plate(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
 
 
-def passes(alpha: np.ndarray, light: np.ndarray | float, shadow: np.ndarray | None = None) -> Passes:
+def passes(alpha: np.ndarray, light: np.ndarray | float, shadow: np.ndarray | None = None) -> Layer:
     alpha = alpha.astype(np.float32)
     colour = (alpha[..., None] * np.broadcast_to(light, (*alpha.shape, 3))).astype(np.float32)
     shadow = np.zeros_like(alpha) if shadow is None else shadow.astype(np.float32)
-    return Passes(
-        colour, alpha, np.ones_like(alpha), np.zeros_like(colour), (alpha > 0).astype(np.uint8), alpha, shadow
-    )
+    return Layer(colour=colour, alpha=alpha, shadow=shadow)
 
 
 def disc(soft: float = 0.0) -> np.ndarray:

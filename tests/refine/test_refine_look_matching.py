@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from understudy.core.environment import Light
-from understudy.core.passes import Passes
+from understudy.core.passes import Layer
 from understudy.imaging.colour import linear_from_srgb_bytes
 from understudy.refine.look_matching import LookSample, RefineConfig, measure_look, shadow_share
 
@@ -36,9 +36,7 @@ def sample(
     own = cv2.GaussianBlur(pattern(seed).astype(np.float32), (0, 0), 0.6).astype(np.uint8)
     colour = linear_from_srgb_bytes(own) * gain * alpha[..., None]
     plate = np.full((HEIGHT, WIDTH, 3), 110, np.uint8)
-    rendered = Passes(
-        colour.astype(np.float32), alpha, alpha, np.zeros_like(colour), matte // 255, alpha, np.zeros_like(alpha)
-    )
+    rendered = Layer(colour=colour.astype(np.float32), alpha=alpha, shadow=np.zeros_like(alpha))
     return LookSample(frame, plate, matte, rendered)
 
 

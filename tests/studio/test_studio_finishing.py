@@ -58,7 +58,10 @@ def rendered(frame: int, there: float) -> Passes:
     normals = np.where(solid[..., None], np.float32([0, 0, 1]), np.float32(0))
     depth = np.where(solid, 3.0, np.inf).astype(np.float32)
     colour = 0.2 * np.repeat(alpha[..., None], 3, -1)
-    return Passes(colour, alpha, depth, normals, solid.astype(np.uint8), alpha, shadow)
+    return Passes(
+        colour=colour, alpha=alpha, shadow=shadow, depth_m=depth, normals=normals, ids=solid.astype(np.uint8),
+        id_share=alpha,
+    )  # fmt: skip
 
 
 @pytest.fixture

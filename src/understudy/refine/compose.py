@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.core.passes import Passes
+from understudy.core.passes import Layer, covered_box
 from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
 from understudy.imaging.grain import Grain, grain_field
 
@@ -34,7 +34,7 @@ class Look:
 
 
 def compose(
-    plate: UInt8[np.ndarray, "height width 3"], passes: Passes, look: Look, frame: int
+    plate: UInt8[np.ndarray, "height width 3"], layer: Layer, look: Look, frame: int
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The plate with the character's shadow on its ground and the character over it.
 
@@ -42,40 +42,40 @@ def compose(
 
     Source of the over operator: Porter and Duff 1984, Compositing digital images.
     """
-    box = _touched(passes, 3 * max(look.blur_px, 0.0))
+    box = _touched(layer, 3 * max(look.blur_px, 0.0))
+    result = plate.copy()
     if box is None:
-        return plate.copy()
-    alpha, colour = passes.alpha[box].astype(np.float32), passes.colour[box].astype(np.float32)
+        return result
+    alpha, colour = layer.alpha[box].astype(np.float32), layer.colour[box].astype(np.float32)
     set_light = linear_from_srgb_bytes(plate[box])
-    shadow = passes.shadow[box].astype(np.float32)
+    shadow = layer.shadow[box].astype(np.float32)
     ground = set_light * (1 - shadow[..., None] * look.shadow_share.astype(np.float32))
     colour, alpha = _through_the_lens(colour, alpha, look)
     if look.light_wrap > 0:
         colour = _wrapped(colour, alpha, set_light, look)
-    light = colour + (1 - alpha[..., None]) * ground
+    touched = (alpha > 0) | (shadow > 0)
+    light = (colour + (1 - alpha[..., None]) * ground)[touched]
     if look.grain is None:
         done = srgb_bytes_from_linear(light)
     else:
         coded = 255.0 * srgb_from_linear(np.minimum(light, 1.0)).astype(np.float32)
-        luminance = cv2.transform(coded, LUMA[None])
-        coded += alpha[..., None] * grain_field(look.grain, luminance, frame)
+        luminance = np.zeros(alpha.shape, np.float32)
+        luminance[touched] = cv2.transform(coded[None], LUMA[None])[0]
+        coded += alpha[touched][:, None] * grain_field(look.grain, luminance, frame)[touched]
         done = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
-    touched = (alpha > 0) | (shadow > 0)
-    result = plate.copy()
-    result[box] = np.where(touched[..., None], done, plate[box])
+    result[box][touched] = done
     return result
 
 
-def _touched(passes: Passes, margin: float) -> tuple[slice, slice] | None:
+def _touched(layer: Layer, margin: float) -> tuple[slice, slice] | None:
     """Rows and columns that the character or its shadow touches, with room for the blur."""
-    touched = (passes.alpha > 0) | (passes.shadow > 0)
-    rows, columns = np.flatnonzero(touched.any(1)), np.flatnonzero(touched.any(0))
-    if len(rows) == 0:
+    rows, columns = covered_box((layer.alpha > 0) | (layer.shadow > 0))
+    if rows.stop == 0:
         return None
     room = int(np.ceil(margin))
     return (
-        slice(max(int(rows[0]) - room, 0), int(rows[-1]) + 1 + room),
-        slice(max(int(columns[0]) - room, 0), int(columns[-1]) + 1 + room),
+        slice(max(rows.start - room, 0), rows.stop + room),
+        slice(max(columns.start - room, 0), columns.stop + room),
     )
 
 

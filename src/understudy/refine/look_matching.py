@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.environment import Light
-from understudy.core.passes import Passes
+from understudy.core.passes import Layer
 from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 from understudy.refine.compose import Look
@@ -48,7 +48,7 @@ class LookSample:
     plate: UInt8[np.ndarray, "height width 3"]
     matte: UInt8[np.ndarray, "height width"]
     """Of the actor, 0 … 255."""
-    passes: Passes
+    layer: Layer
 
 
 def measure_look(samples: Sequence[LookSample], light: Light, config: RefineConfig | None = None) -> Look:
@@ -79,11 +79,11 @@ def _gain(samples: Sequence[LookSample], config: RefineConfig) -> Float[np.ndarr
     """From the character's mean light towards the actor's and the surroundings', part of the way."""
     character, actor, around = [], [], []
     for sample in samples:
-        inside = sample.passes.alpha > 0.95
+        inside = sample.layer.alpha > 0.95
         body = sample.matte > 240
         if inside.sum() < 200 or body.sum() < 200:
             continue
-        character.append(_log_mean(sample.passes.colour[inside]))
+        character.append(_log_mean(sample.layer.colour[inside]))
         actor.append(_log_mean(linear_from_srgb_bytes(sample.frame[body])))
         reach = 2 * (max(3, sample.matte.shape[0] // 12)) + 1
         near = cv2.dilate((sample.matte > 40).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
@@ -118,9 +118,9 @@ def _missing_blur(samples: Sequence[LookSample], most_px: float) -> float:
     for sample in samples:
         body = cv2.erode((sample.matte > 200).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         filmed += [_edge_radius(_grey(sample.frame), body)]
-        character = sample.passes.alpha > 0.99
+        character = sample.layer.alpha > 0.99
         inside = cv2.erode(character.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        rendered += [_edge_radius(_grey(srgb_bytes_from_linear(sample.passes.colour)), inside)]
+        rendered += [_edge_radius(_grey(srgb_bytes_from_linear(sample.layer.colour)), inside)]
     filmed, rendered = [r for r in filmed if r is not None], [r for r in rendered if r is not None]
     if not filmed:
         return 0.0

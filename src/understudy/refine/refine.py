@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from understudy.core.passes import Passes
+from understudy.core.passes import Layer, covered_box
 from understudy.io.video.streams import read_video
 from understudy.refine.compose import Look, compose
 from understudy.runtime.errors import FootageError
@@ -39,18 +39,23 @@ def clean_pictures(
     """
     shares = repeat(None) if removed is None else prefetch(read_video(removed))
     plates = prefetch(read_video(plate))
-    for frame, background, share, there in zip(prefetch(frames), plates, shares, present, strict=False):
-        if removed is None or share is None:
-            yield _fitted(background, frame, plate)
-        elif there:
-            gone = _fitted(share, frame, removed)[..., None] > 0
-            yield np.where(gone, _fitted(background, frame, plate), frame)
-        else:
-            yield frame
+
+    def clean(job: tuple[np.ndarray, np.ndarray, np.ndarray | None, bool]) -> UInt8[np.ndarray, "height width 3"]:
+        frame, background, share, there = job
+        background = _fitted(background, frame, plate)
+        if share is None or removed is None:
+            return background
+        if there:
+            share = _fitted(share, frame, removed)
+            box, frame = covered_box(share), frame.copy()
+            np.copyto(frame[box], background[box], where=share[box][..., None] > 0)
+        return frame
+
+    yield from in_order(clean, zip(prefetch(frames), plates, shares, present, strict=False))
 
 
 def refine_frames(
-    passes: Iterable[Passes],
+    layers: Iterable[Layer],
     pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
     look: Look,
     total: int,
@@ -59,14 +64,14 @@ def refine_frames(
     """Finished frames, one for each of the take's `total` frames.
 
     Args:
-        passes: of each frame, in order.
+        layers: of each frame, in order: the characters and their shadow.
         pictures: of the set without its actor (`clean_pictures`), of the same size.
         look: of the whole shot, from `measure_look`.
 
     Raises:
-        FootageError: passes or pictures end early, or differ in size.
+        FootageError: layers or pictures end early, or differ in size.
     """
-    pairs = _pairs(passes, pictures, total)
+    pairs = _pairs(layers, pictures, total)
     finished = in_order(lambda job: compose(job[1], job[2], look, job[0]), pairs)
     for frame, picture in enumerate(finished, 1):
         yield picture
@@ -74,9 +79,9 @@ def refine_frames(
 
 
 def _pairs(
-    passes: Iterable[Passes], pictures: Iterable[UInt8[np.ndarray, "height width 3"]], total: int
-) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"], Passes]]:
-    pairs = iter(zip(prefetch(passes), pictures, strict=False))
+    layers: Iterable[Layer], pictures: Iterable[UInt8[np.ndarray, "height width 3"]], total: int
+) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"], Layer]]:
+    pairs = iter(zip(layers, pictures, strict=False))
     for frame in range(total):
         pair = next(pairs, None)
         if pair is None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from understudy.core.passes import covered_box
+
 __all__ = ["cryptomatte_channels", "cryptomatte_header", "name_id"]
 
 RANKS_OF_LEVEL = 2
@@ -61,7 +63,9 @@ def cryptomatte_channels(
         mattes: how much of each pixel a name covers, 0 … 1; where they add up to more than one, each gets its share.
     """
     ids = np.array([name_id(name) for name in mattes], np.uint32).view(np.float32)
-    stacked = np.stack([np.asarray(matte, np.float32) for matte in mattes.values()])
+    shape = next(iter(mattes.values())).shape
+    rows, columns = covered_box(np.logical_or.reduce([matte != 0 for matte in mattes.values()]))
+    stacked = np.stack([np.asarray(matte[rows, columns], np.float32) for matte in mattes.values()])
     where = stacked.any(0)
     coverage = stacked[:, where]
     coverage /= np.maximum(coverage.sum(0), np.float32(1))
@@ -71,8 +75,8 @@ def cryptomatte_channels(
     channels = {}
     for rank in range(len(ids) + len(ids) % RANKS_OF_LEVEL):
         for letter, values in zip(("rg", "ba")[rank % RANKS_OF_LEVEL], (found, coverage), strict=True):
-            plane = np.zeros(where.shape, np.float32)
+            plane = np.zeros(shape, np.float32)
             if rank < len(ids):
-                plane[where] = values[rank]
+                plane[rows, columns][where] = values[rank]
             channels[f"{layer}{rank // RANKS_OF_LEVEL:02d}.{letter}"] = plane
     return channels

@@ -11,7 +11,7 @@ import OpenEXR
 from jaxtyping import Float
 
 from understudy.core.camera import CameraPath
-from understudy.core.passes import Passes
+from understudy.core.passes import Passes, covered_box
 from understudy.io.cameras import SENSOR_WIDTH_MM
 from understudy.io.exr.cryptomatte import cryptomatte_channels, cryptomatte_header
 from understudy.io.temporary import whole_file
@@ -31,10 +31,10 @@ EXR_LAYERS = {
 """The channels of a frame, and what each holds."""
 NOTHING_M = 1e10
 """Depth of the background: finite, so that filters make no NaN of it; as in Blender."""
-MOST_LIGHT = np.float32(65504)
+MAX_LIGHT = np.float32(65504)
 """The largest half float."""
 REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
-MOST_FRAMES_OF_TIME_CODE = 30
+MAX_FRAMES_OF_TIME_CODE = 30
 """Per second: SMPTE 12M counts no more in one time code."""
 
 
@@ -54,18 +54,22 @@ def write_exr(
         number: of the frame in the sequence, for the header.
         objects, people: coverage, 0 … 1, by name: of what was rendered, and of who was filmed.
     """
-    half = {
-        **{name: np.minimum(passes.colour[..., i], MOST_LIGHT) for i, name in enumerate("RGB")},
-        "A": passes.alpha,
-        **{f"N.{name}": passes.normals[..., i] for i, name in enumerate("xyz")},
-        "shadow.Y": passes.shadow,
+    box = covered_box(passes.alpha)
+    inside = {
+        **{name: np.minimum(passes.colour[box][..., i], MAX_LIGHT) for i, name in enumerate("RGB")},
+        "A": passes.alpha[box],
+        **{f"N.{name}": passes.normals[box][..., i] for i, name in enumerate("xyz")},
     }
     if passes.motion_px is not None:
         for i, name in enumerate(("forward.u", "forward.v", "backward.u", "backward.v")):
             # Compositors count rows from below.
-            half[name] = -passes.motion_px[..., i] if i % 2 else passes.motion_px[..., i]
-    channels = {name: np.ascontiguousarray(values, np.float16) for name, values in half.items()}
-    channels["Z"] = np.where(np.isfinite(passes.depth_m), passes.depth_m, np.float32(NOTHING_M)).astype(np.float32)
+            inside[name] = -passes.motion_px[box][..., i] if i % 2 else passes.motion_px[box][..., i]
+    channels = {name: _half(values, passes.alpha.shape, box) for name, values in inside.items()}
+    box = covered_box(passes.shadow)
+    channels["shadow.Y"] = _half(passes.shadow[box], passes.alpha.shape, box)
+    channels["Z"] = np.full(passes.alpha.shape, NOTHING_M, np.float32)
+    box = covered_box(np.isfinite(passes.depth_m))
+    channels["Z"][box] = np.where(np.isfinite(passes.depth_m[box]), passes.depth_m[box], np.float32(NOTHING_M))
     header = camera_header(camera, frame, number)
     for layer, mattes in (("CryptoObject", objects), ("CryptoPerson", people)):
         if mattes:
@@ -74,11 +78,20 @@ def write_exr(
     write_channels(path, header, channels)
 
 
+def _half(
+    values: Float[np.ndarray, "rows columns"], shape: tuple[int, ...], box: tuple[slice, slice]
+) -> Float[np.ndarray, "height width"]:
+    """A channel of half floats that is zero outside a box."""
+    channel = np.zeros(shape, np.float16)
+    channel[box] = values
+    return channel
+
+
 def write_channels(path: Path, header: Mapping[str, Any], channels: Mapping[str, Float[np.ndarray, "_ _"]]) -> None:
     """Write channels of one size, half or float as their arrays are, whole or not at all."""
     content = io.BytesIO()  # OpenEXR itself takes no path that is no text, as a folder's may be
     whole = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, **header}
-    OpenEXR.File(whole, dict(channels)).write(content)
+    OpenEXR.File(whole, dict(channels), num_threads=0).write(content)  # in the caller's thread
     with whole_file(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
@@ -113,7 +126,7 @@ def picture_header(frame_rate: Fraction, number: int) -> dict[str, Any]:
     """
     header: dict[str, Any] = {"chromaticities": REC_709, "framesPerSecond": frame_rate, "imageCounter": number}
     base = round(frame_rate)
-    if 1 <= base <= MOST_FRAMES_OF_TIME_CODE:
+    if 1 <= base <= MAX_FRAMES_OF_TIME_CODE:
         seconds, frames = divmod(number, base)
         clock = (seconds // 3600 % 24, seconds // 60 % 60, seconds % 60, frames)
         header["timeCode"] = OpenEXR.TimeCode(*clock, *[False] * 6, *[0] * 8)

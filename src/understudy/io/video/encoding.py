@@ -16,6 +16,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from jaxtyping import Float
 
+from understudy.core.passes import covered_box
 from understudy.io.temporary import temporary_name
 from understudy.io.video.decoding import MAX_THREADS, bound_blocks
 from understudy.runtime.errors import FileFormatError
@@ -113,9 +114,20 @@ class VideoWriter:
         Raises:
             ValueError: the frame has another shape or type.
         """
+        self.append(self.picture(frame))
+
+    def picture(self, frame: np.ndarray) -> VideoFrame:
+        """A frame ready for `append`; what `write` does first, for several frames at once.
+
+        Raises:
+            ValueError: as `write`.
+        """
+        return film_frame(frame, self.width, self.height, self.kind)
+
+    def append(self, picture: VideoFrame) -> None:
+        """Append what `picture` has made."""
         if self._container is None:
             raise ValueError("a VideoWriter writes only inside its with block")
-        picture = film_frame(frame, self.width, self.height, self.kind)
         picture.pts, picture.time_base = self.count, 1 / self._frame_rate
         self._container.mux(self._stream.encode(picture))
         self.count += 1
@@ -235,8 +247,12 @@ def _codes_from_depth(depth_m: np.ndarray) -> np.ndarray:
     if depth_m.dtype.kind != "f" or np.isnan(depth_m).any() or (depth_m <= 0).any():
         raise ValueError("depth must be positive metres in floating point, inf where there is nothing")
     scale = np.float32(65534 / np.log(_DEPTH_FAR_M / _DEPTH_NEAR_M))
-    codes = np.log(depth_m.astype(np.float32) / np.float32(_DEPTH_NEAR_M)) * scale
-    return np.where(np.isinf(depth_m), 65535, np.clip(codes + 0.5, 0, 65534)).astype(np.uint16)
+    codes = np.full(depth_m.shape, 65535, np.uint16)
+    box = covered_box(np.isfinite(depth_m))
+    near = depth_m[box].astype(np.float32)
+    levels = np.log(near / np.float32(_DEPTH_NEAR_M)) * scale
+    codes[box] = np.where(np.isinf(near), 65535, np.clip(levels + 0.5, 0, 65534)).astype(np.uint16)
+    return codes
 
 
 def _stored_size(width: int, height: int, kind: VideoKind) -> tuple[int, int]:

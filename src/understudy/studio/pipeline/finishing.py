@@ -15,7 +15,7 @@ from understudy.core.footage import Shot
 from understudy.core.motion import Motion
 from understudy.core.passes import Passes, PassKind
 from understudy.io.gltf.write import write_scene
-from understudy.io.passes import PassWriter, read_passes
+from understudy.io.passes import PassWriter, read_layers
 from understudy.io.video.streams import read_frames, read_video
 from understudy.refine.compose import Look
 from understudy.refine.light import LightSample, estimate_light
@@ -23,7 +23,6 @@ from understudy.refine.look_matching import LookSample, RefineConfig, measure_lo
 from understudy.refine.refine import clean_pictures, refine_frames
 from understudy.refine.shadow_match import match_shadow
 from understudy.render.renderers import FLAT_LIGHT, RendererConfig, RendererName, for_silhouettes
-from understudy.runtime.parallel import write_behind
 from understudy.studio.delivery import write_in_codec
 from understudy.studio.film_files import Presence
 from understudy.studio.options import FilmCodec
@@ -231,7 +230,7 @@ def render_passes(reads: RenderReads, makes: RenderMakes, settings: RenderSettin
         rendered = (
             (_numbered(renderer(takes[there], frame), there), people) for frame, (there, people) in enumerate(frames)
         )
-        for done, _ in enumerate(write_behind(lambda frame: writer.write(*frame), rendered), 1):
+        for done, _ in enumerate(writer.write_all(rendered), 1):
             run.progress(done, len(take))
     return NoReport()
 
@@ -354,7 +353,7 @@ def finished_frames(cut: CutFrames, look: RefineConfig) -> Iterator[UInt8[np.nda
     removed = None if cut.edits == (CLEAN_PLATE,) else cut.removed
     present = np.ones(len(cut.shot), bool) if cut.edits else cut.present
     pictures = clean_pictures(read_frames(cut.shot), cut.plate, removed, present.tolist())
-    yield from refine_frames(read_passes(cut.passes), pictures, the_look(cut, look), len(cut.shot))
+    yield from refine_frames(read_layers(cut.passes), pictures, the_look(cut, look), len(cut.shot))
 
 
 def the_look(cut: CutFrames, config: RefineConfig) -> Look:
@@ -362,7 +361,7 @@ def the_look(cut: CutFrames, config: RefineConfig) -> Look:
     main = cut.actors[0]
     frames = spread(main.presence.present, _LOOK_SAMPLES)
     seen = pictures(cut.shot, cut.plate, main.matte, frames)
-    samples = [LookSample(*filmed, made) for filmed, made in zip(seen, read_passes(cut.passes, frames), strict=True)]
+    samples = [LookSample(*filmed, made) for filmed, made in zip(seen, read_layers(cut.passes, frames), strict=True)]
     return measure_look(samples, cut.light, config)
 
 
