@@ -1,9 +1,18 @@
 """What all tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this system has not."""
+    lacks = {"posix": sys.platform == "win32", "linux": sys.platform != "linux"}
+    for item in items:
+        for mark in [mark for mark, lacking in lacks.items() if lacking and item.get_closest_marker(mark)]:
+            item.add_marker(pytest.mark.skip(reason=f"needs {mark}"))
 
 
 @pytest.fixture(scope="session")

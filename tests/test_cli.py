@@ -159,6 +159,7 @@ def in_a_process(code: str, *arguments: str, before: str = "", **options: object
     return subprocess.run([sys.executable, "-c", script, *arguments], check=False, **({"text": True} | options))
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_asked_to_end_it_cleans_up_and_says_so(tmp_path, name):
     number = getattr(signal, name)
@@ -174,6 +175,7 @@ def test_asked_to_end_it_cleans_up_and_says_so(tmp_path, name):
     assert [path.name for path in (tmp_path / "film").iterdir()] == [".lock"]
 
 
+@pytest.mark.posix
 def test_asked_to_end_while_an_object_is_cleared_away_it_ends(tmp_path):
     """Python swallows what is raised there."""
     code = (
@@ -184,6 +186,7 @@ def test_asked_to_end_while_an_object_is_cleared_away_it_ends(tmp_path):
     assert ended.returncode == 143 and "asked to end" in ended.stderr and "Traceback" not in ended.stderr
 
 
+@pytest.mark.posix
 def test_no_library_takes_the_signal(tmp_path):
     """COLMAP's would print where its threads stand, and end the process with nothing cleaned up."""
     code = "import understudy.decompose.camera.solve; os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
@@ -192,6 +195,7 @@ def test_no_library_takes_the_signal(tmp_path):
     assert ended.stderr.startswith("understudy: asked to end") and ended.stderr.count("\n") == 1
 
 
+@pytest.mark.posix
 def test_nohup_holds():
     code = "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
     ignore = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
@@ -199,6 +203,7 @@ def test_nohup_holds():
     assert (ended.returncode, ended.stdout) == (0, "still here\n")
 
 
+@pytest.mark.posix
 def test_closed_and_full_outputs(tmp_path):
     many = "[print('x' * 1000) for _ in range(1000)]"
     with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:

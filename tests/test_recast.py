@@ -344,6 +344,7 @@ def test_edits_that_do_not_fit_the_shot_are_refused_and_kept(folder, tmp_path):
     refused("actors/1/mask.mkv", "a matte is grey")
 
 
+@pytest.mark.posix
 def test_killed_and_run_again(folder, tmp_path):
     """Kill -9 while the plate is made: finished stages are kept, no half-written file has a final name."""
     out = tmp_path / "film"

@@ -17,6 +17,7 @@ from understudy.geometry.projection import project
 from understudy.geometry.rigid import similarity, transform
 from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.metrics.camera import relative_trajectory_error, rotation_error_deg
+from understudy.runtime.parallel import limit_workers
 
 WIDTH, HEIGHT, FRAMES = 360, 202, 30
 FOCAL_PX = 380.0
@@ -120,6 +121,21 @@ def test_straight_moves_keep_the_expected_focal_length(move: str) -> None:
 def test_the_same_shot_gives_the_same_camera() -> None:
     again = solve_tracks(filmed("handheld")[0], Fraction(24))
     np.testing.assert_array_equal(again.camera.T_world_camera, solved("handheld").camera.T_world_camera)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_points_are_followed_alike_whatever_the_number_of_workers(workers: int) -> None:
+    rng = np.random.default_rng(0)
+    wide = np.repeat(np.repeat(rng.integers(0, 255, (20, 40)), 8, 0), 8, 1).astype(np.uint8)
+    pictures = [np.stack([wide[:, 3 * t : 3 * t + 240]] * 3, -1) for t in range(6)]
+    masks = [np.pad(np.full((60, 40), 255, np.uint8), ((50, 50), (20 + t, 180 - t))) for t in range(6)]
+    found = []
+    for count in (1, workers):
+        with limit_workers(count):
+            found.append(follow_points(pictures, masks, 6))
+    assert found[0].count > 20
+    for name in ("frame", "track", "xy_px"):
+        assert np.array_equal(getattr(found[0], name), getattr(found[1], name)), name
 
 
 def test_no_point_is_followed_under_a_mask() -> None:

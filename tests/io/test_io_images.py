@@ -125,6 +125,7 @@ def test_no_program_and_no_other_file_is_touched(tmp_path, monkeypatch):
     assert not started.exists()
 
 
+@pytest.mark.posix
 def test_pipes_are_no_pictures(tmp_path):
     os.mkfifo(tmp_path / "hero.png")
     with pytest.raises(PictureError, match="pipe"):
@@ -280,6 +281,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.linux
 def test_what_is_refused_costs_little_memory_and_time(tmp_path):
     """Files that claim, or unfold to, far more than they hold."""
     strips = np.full(30_000_000, 8, np.uint16).tobytes()

@@ -129,6 +129,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.linux
 def test_what_is_refused_costs_little_memory_and_time(tmp_path):
     files = refused(tmp_path)
     for name, (_, data) in files.items():
@@ -143,6 +144,7 @@ def test_what_is_refused_costs_little_memory_and_time(tmp_path):
         assert int(grown) < 280 and float(seconds) < 2, (name, line)
 
 
+@pytest.mark.posix
 def test_pipes_and_folders_are_no_panoramas(tmp_path):
     os.mkfifo(tmp_path / "a.hdr")
     for path, words in ((tmp_path / "a.hdr", "pipe"), (tmp_path, "folder"), (tmp_path / "b.exr", "check the name")):

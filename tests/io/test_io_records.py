@@ -85,6 +85,7 @@ def test_plain_names_pass(name):
     assert name_within(name) == name
 
 
+@pytest.mark.posix
 def test_pipes_folders_and_absent_files_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "folder.json").mkdir()

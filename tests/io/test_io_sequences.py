@@ -93,6 +93,7 @@ def test_missing_numbers_are_said_and_time_goes_on(tmp_path, caplog):
     refused(tmp_path / "long", "too large")
 
 
+@pytest.mark.posix
 def test_what_is_no_sequence_is_said_in_one_sentence(tmp_path, caplog):
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "without numbered pictures")

@@ -2,7 +2,6 @@
 
 import io
 import os
-import resource
 import socket
 import struct
 import time
@@ -156,7 +155,9 @@ def film_of_packets(path: Path, packets: list[bytes]) -> None:
             out.mux(packet)
 
 
+@pytest.mark.linux
 def test_a_frame_larger_than_its_film_is_not_decoded(tmp_path):
+    resource = pytest.importorskip("resource")
     cv2 = pytest.importorskip("cv2")
     huge = cv2.imencode(".jpg", np.zeros((9000, 9000), np.uint8))[1].tobytes()
     for name, packets in (("first.mkv", [huge, huge]), ("later.mkv", [b"", b"", huge, b"", huge])):
@@ -199,7 +200,9 @@ def test_photographs_in_a_film_may_say_how_they_lie(tmp_path, orientation, turns
     assert np.abs(next(read_frames(shot)).astype(int) - wanted).mean() < 12
 
 
+@pytest.mark.linux
 def test_an_index_of_millions_in_a_small_file_takes_no_memory(tmp_path):
+    resource = pytest.importorskip("resource")
     path = tmp_path / "film.mov"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("rawvideo", rate=24)
@@ -268,6 +271,7 @@ def test_times_in_nanoseconds_fit_into_a_film(tmp_path):
     assert [float(at * new.time_base) for at in new.timestamps - new.timestamps[0]] == [0, 1, 5]
 
 
+@pytest.mark.posix
 def test_pipes_sockets_devices_and_impossible_names_are_refused_at_once(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.mp4")
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,11 @@
 """Options of every stage: from Python, from a TOML file, on the command line."""
 
+import math
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +30,39 @@ def test_every_stage_can_be_set_in_a_file(tmp_path):
     assert (config.body.window_frames, config.plate.blend.feather_px) == (90, 6)
     assert config.plate.memory_mb == RecastConfig().plate.memory_mb
     assert chosen_renderer(config).shadow_map_px == 512
+
+
+def numbers(config: object, prefix: str = "") -> Iterator[tuple[str, object, str]]:
+    """Every number of a set of options and of those in it: its full name, the options that hold it, its field."""
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if is_dataclass(value):
+            yield from numbers(value, f"{prefix}{one.name}.")
+        elif type(value) in (int, float):
+            yield f"{prefix}{one.name}", config, one.name
+
+
+NUMBERS = [one for one in numbers(RecastConfig()) if "." in one[0]]
+
+
+@pytest.mark.parametrize(("name", "config", "field"), NUMBERS, ids=[name for name, *_ in NUMBERS])
+def test_every_number_has_bounds(name, config, field):
+    values = (-1e12, 1e12, math.nan) if isinstance(getattr(config, field), float) else (-(10**12), 10**12)
+    for value in values:
+        with pytest.raises(InputError, match=f"--{field.replace('_', '-')} is"):
+            replace(config, **{field: value})
+
+
+def test_choices_are_what_they_may_be():
+    """In a process of its own: here, types are checked already."""
+    code = (
+        "import understudy.studio.options as o, understudy.runtime.errors as e\n"
+        "for name in ('quality', 'renderer', 'camera_fitter', 'passes', 'film_codec'):\n"
+        "    try: o.RecastOptions(**{name: 'best'})\n"
+        "    except e.InputError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[2] == "--camera-fitter is 'best'; give one of points, dnerf" and said.count("\n") == 5
 
 
 @pytest.mark.parametrize(

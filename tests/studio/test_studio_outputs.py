@@ -49,6 +49,7 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path, mark, 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(mine)
 
 
+@pytest.mark.posix
 def test_a_temporary_folder_of_a_killed_process_goes_at_the_next_start(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (

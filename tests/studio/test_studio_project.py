@@ -130,6 +130,7 @@ def test_a_failing_stage_leaves_nothing(tmp_path, source):
     assert [path.name for path in (tmp_path / "film").rglob("*")] == [".lock"]
 
 
+@pytest.mark.posix
 def test_killed_at_any_moment_then_resumed(tmp_path):
     """Kill a process in the middle of its second stage: the first is not redone, nothing is half-written."""
     script = f"""
@@ -174,6 +175,7 @@ def run(folder: Path, text: str, names: tuple[str, ...] = ("one.txt", "two.txt")
     return project, said
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("before", [None, "a"])
 def test_killed_between_two_renames_is_no_edit_and_loses_none(tmp_path, monkeypatch, before):
     folder = tmp_path / "film"
@@ -435,6 +437,7 @@ def test_a_file_where_a_folder_belongs_is_named(tmp_path):
     assert (folder / "people").read_text() == "mine"
 
 
+@pytest.mark.posix
 def test_what_is_no_file_is_replaced_and_never_waited_for(tmp_path):
     run(tmp_path / "film", "a")
     (tmp_path / "film/one.txt").unlink()

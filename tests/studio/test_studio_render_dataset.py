@@ -112,6 +112,7 @@ def test_other_settings_are_refused(dataset: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "odd").exists()
 
 
+@pytest.mark.posix
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     config = "RenderDatasetConfig(clips=5, width=64, height=48, frames=5, panorama_width=256, seed=3)"

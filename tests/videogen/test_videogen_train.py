@@ -76,6 +76,7 @@ def test_slices_have_the_losses_of_one_run(unbroken, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.posix
 def test_a_killed_training_goes_on_exactly(unbroken, tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
@@ -173,6 +174,7 @@ def test_the_pool_of_a_step_depends_on_the_step_alone():
     assert torch.equal(draw(Feed(render, 3, 2), 7), through[7])
 
 
+@pytest.mark.posix
 def test_the_render_process_gives_what_was_asked_for_and_ends():
     with RenderProcess(RenderRandom()) as process:
         for _ in range(2):

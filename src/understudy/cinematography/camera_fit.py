@@ -25,6 +25,7 @@ from understudy.core.camera import CameraMoveKind, CameraPath
 from understudy.core.film import Performance
 from understudy.geometry.rigid import transform_from
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
+from understudy.runtime.checks import check_options
 from understudy.runtime.progress import Progress, silent
 from understudy.solvers.levenberg_marquardt import LevenbergMarquardt, minimise
 from understudy.solvers.unknowns import Unknowns
@@ -49,6 +50,9 @@ class CameraFitConfig:
     """Let the focal length change too, by one factor for the whole shot."""
     steps: int = 40
     """How many steps are tried in each of the two rounds."""
+
+    def __post_init__(self) -> None:
+        check_options(self, standing_foot=(0, 1000), steps=(0, 10_000))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from understudy.cinematography.body_proxy import StandIn
 from understudy.cinematography.fit_terms import Picture, View, picture_of
 from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
+from understudy.runtime.checks import check_options
 from understudy.solvers.losses import pseudo_huber
 from understudy.solvers.residuals import Derivatives, FrameResiduals, Residuals
 from understudy.solvers.unknowns import Step
@@ -45,6 +46,15 @@ class FitWeights:
     """Tolerance for how the turn's offset changes its speed, per second squared."""
     shift_acceleration: float = 0.5
     """Tolerance for how the shift changes its speed, per second squared, as a share of the distance."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            **{
+                name: (1e-6, 1000) if "tolerance" in name or "acceleration" in name else (0, 1000)
+                for name in vars(self)
+            },
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from understudy.core.footage import Shot
 from understudy.io.video.streams import read_frames
+from understudy.runtime.checks import check_options
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["CutConfig", "find_cuts"]
@@ -25,6 +26,9 @@ class CutConfig:
     """How many times as much as at any neighbouring frame."""
     min_frames: int = 8
     """No shorter piece is cut off."""
+
+    def __post_init__(self) -> None:
+        check_options(self, difference=(0, 1), contrast=(1, 1000), min_frames=(2, 10_000))
 
 
 _SIDE_PX = 96

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32
 
+from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
 
 __all__ = ["InpaintConfig", "inpaint", "spread_inwards"]
@@ -38,6 +39,9 @@ class InpaintConfig:
     level_cost: float = 300.0
     """How dissimilar a patch may be, in squared levels per pixel, to be preferred over one of the same height:
     ground and walls look alike along the horizontal, not along the vertical."""
+
+    def __post_init__(self) -> None:
+        check_options(self, patch_px=(3, 63), rounds=(1, 100), max_patches=(1, 1_000_000), level_cost=(0, 1e6))
 
 
 def inpaint(

@@ -12,6 +12,7 @@ from understudy.core.passes import Layer
 from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 from understudy.refine.compose import Look
+from understudy.runtime.checks import check_options
 
 __all__ = ["LookSample", "RefineConfig", "measure_look"]
 
@@ -38,6 +39,9 @@ class RefineConfig:
     """Most blur, for a picture 720 pixels high."""
     least_shadow: float = 0.3
     """What a full shadow takes at least, where the light is all fill: feet touch the ground in any weather."""
+
+    def __post_init__(self) -> None:
+        check_options(self, most_gain=(1, 100), gain_share=(0, 1), most_blur_px=(0, 100), least_shadow=(0, 1))
 
 
 @dataclass(frozen=True)

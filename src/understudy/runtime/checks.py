@@ -4,7 +4,7 @@ import numpy as np
 
 from understudy.runtime.errors import InputError, quoted
 
-__all__ = ["check_finite", "check_option", "check_rigid", "check_shape"]
+__all__ = ["check_finite", "check_option", "check_options", "check_rigid", "check_shape"]
 
 
 def check_shape(name: str, array: np.ndarray, *expected: int | None) -> None:
@@ -23,6 +23,13 @@ def check_option(name: str, value: int | float, least: int | float, most: int | 
     """
     if not least <= value <= most:
         raise InputError(f"--{name.replace('_', '-')} is {quoted(value)[1:-1]}; give {least} to {most}")
+
+
+def check_options(options: object, **ranges: tuple[int | float, int | float]) -> None:
+    """Raise InputError unless every number of a set of options that is given lies in its range, by its field's name."""
+    for name, (least, most) in ranges.items():
+        if (value := getattr(options, name)) is not None:
+            check_option(name, value, least, most)
 
 
 def check_finite(name: str, array: np.ndarray) -> None:

@@ -36,7 +36,7 @@ BACKENDS = (
         "who hands the wheels on must honour the GPL",
         ("av",),
     ),
-    Backend("people", "BlazePose", "Apache-2.0, weights too", ("ai-edge-litert",), ("blazepose",)),
+    Backend("people", "BlazePose", "Apache-2.0, weights too", ("ai-edge-litert",), ("blazepose", "blazepose_heavy")),
     Backend(
         "camera",
         "KLT tracks, rotation solver, COLMAP",

@@ -5,11 +5,11 @@ Imports nothing heavy: `understudy recast --help` is made of this alone.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from understudy.core.passes import PassKind
 from understudy.io.colour import ColourSpace
-from understudy.runtime.errors import InputError
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["FilmCodec", "RecastOptions"]
 
@@ -78,6 +78,11 @@ class RecastOptions:
             if value is not None and not least <= value <= most:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} is {value:g}; give metres between {least:g} and {most:g}")
+        for name in ("quality", "renderer", "camera_fitter", "passes", "film_codec"):
+            choices = get_args(self.__dataclass_fields__[name].type)
+            if getattr(self, name) not in choices:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option} is {quoted(getattr(self, name))}; give one of {', '.join(choices)}")
         if self.frame_rate is not None and not 1 <= self.frame_rate <= 1000:
             raise InputError(f"--frame-rate is {self.frame_rate:g}; give pictures a second between 1 and 1000")
         if self.actor < 1:

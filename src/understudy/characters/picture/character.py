@@ -23,6 +23,7 @@ from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.rigid import transform_from
 from understudy.io.pictures.files import read_picture
+from understudy.runtime.checks import check_options
 from understudy.runtime.errors import CharacterError
 from understudy.runtime.progress import Progress, silent
 
@@ -50,6 +51,9 @@ class PictureConfig:
     texture_px: int = 2048
     """Longest side of the texture."""
     inflate: InflateConfig = field(default_factory=InflateConfig)
+
+    def __post_init__(self) -> None:
+        check_options(self, height_m=(0.05, 20), vertices=(500, 1_000_000), texture_px=(16, 8192))
 
 
 def character_from_picture(

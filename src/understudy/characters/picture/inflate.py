@@ -11,6 +11,7 @@ from scipy.sparse.linalg import spsolve
 
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
+from understudy.runtime.checks import check_options
 
 __all__ = ["InflateConfig", "PartVolume", "inflate_parts", "smooth_step", "stylisation"]
 
@@ -25,6 +26,9 @@ class InflateConfig:
     """Multiplies all depth: more than one for stout figures."""
     gap: float = 1.3
     """Width in cells of the empty wall between an arm and the body, and between the legs."""
+
+    def __post_init__(self) -> None:
+        check_options(self, depth_scale=(0.01, 10), gap=(0, 10))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from understudy.runtime.checks import check_options
+
 __all__ = ["CPU", "PAPER", "DNeRFConfig", "FieldConfig", "InversionConfig", "TrainingConfig"]
 
 
@@ -22,6 +24,15 @@ class FieldConfig:
     fine_samples: int = 16
     """Drawn where the coarse ones found something."""
 
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            width=(1, 4096),
+            depth=(1, 64),
+            **dict.fromkeys(("position_frequencies", "time_frequencies", "direction_frequencies"), (0, 32)),
+            **dict.fromkeys(("coarse_samples", "fine_samples"), (1, 4096)),
+        )
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -39,6 +50,18 @@ class TrainingConfig:
     last_rate: float = 3e-4
     curriculum: float = 0.25
     """Over which share of the steps the key frames join, from the first to the last."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            views=(1, 1000),
+            picture_px=(8, 4096),
+            rays=(1, 1_000_000),
+            steps=(1, 10_000_000),
+            first_rate=(1e-9, 1),
+            last_rate=(1e-9, 1),
+            curriculum=(0, 1),
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,18 @@ class InversionConfig:
     shift_acceleration: float = 0.5
     """Tolerance for how the shift changes its speed, per second squared, as a share of the distance."""
 
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            picture_px=(8, 4096),
+            stride=(1, 64),
+            steps=(1, 1_000_000),
+            first_rate=(1e-9, 1),
+            last_rate=(1e-9, 1),
+            **dict.fromkeys(("semantic", "instance", "motion", "smoothness"), (0, 1000)),
+            **{name: (1e-6, 1000) for name in vars(self) if "tolerance" in name or "acceleration" in name},
+        )
+
 
 @dataclass(frozen=True)
 class DNeRFConfig:
@@ -81,6 +116,9 @@ class DNeRFConfig:
     radiance_field: FieldConfig = field(default_factory=FieldConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     inversion: InversionConfig = field(default_factory=InversionConfig)
+
+    def __post_init__(self) -> None:
+        check_options(self, key_frames=(2, 10_000))
 
 
 CPU = DNeRFConfig()

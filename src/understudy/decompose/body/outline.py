@@ -15,13 +15,15 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_array, csr_array, diags_array, eye_array
-from scipy.sparse.linalg import factorized
+from scipy.sparse.linalg import splu
 
 from understudy.body.model import SEGMENTS, BodyModel
 from understudy.decompose.body.pose_state import PlacedBody, turned_jacobian
 from understudy.decompose.body.terms import Linearised, Observations, State
 from understudy.geometry.rigid import transform_from
 from understudy.io.video.streams import read_video
+from understudy.runtime.checks import check_options
+from understudy.runtime.parallel import in_order
 from understudy.solvers.losses import cauchy
 from understudy.solvers.residuals import FrameResiduals
 
@@ -30,8 +32,26 @@ __all__ = ["Outline", "OutlineConfig", "Surface", "find_outline", "fit_surface",
 CLOSED_PX = 5
 """Gaps between drawn vertices are smaller."""
 
-Masks = Mapping[int, Bool[np.ndarray, "height width"]]
-"""The actor's mask in some frames, drawn small."""
+BORDER_PX = 3
+"""So near the picture's border it is the picture that ends there, not the actor."""
+STANDING_M = 1.7
+"""Of the person who is `person_px` tall."""
+
+
+@dataclass(frozen=True)
+class SmallMask:
+    """The actor's mask in one frame, drawn small, and cut out of the picture with what can matter around it."""
+
+    inside: Bool[np.ndarray, "height width"]
+    left: int
+    """Where the cutout begins in the small picture."""
+    top: int
+    picture: tuple[int, int]
+    """Width and height of the small picture."""
+
+
+Masks = Mapping[int, SmallMask]
+"""The actor's mask in some frames."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,23 @@ class OutlineConfig:
     """How often the outline is found anew."""
     iterations: int = 4
     """Steps in each of these rounds."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            every=(1, 1000),
+            surface_frames=(1, 10_000),
+            surface_rounds=(0, 100),
+            person_px=(16, 4096),
+            farthest_m=(0, 10),
+            smoothness=(0, 1000),
+            edge_px=(0.01, 100),
+            samples=(8, 10_000),
+            sigma=(1e-6, 10),
+            counts_as=(0, 10_000),
+            rounds=(0, 100),
+            iterations=(0, 1000),
+        )
 
 
 @dataclass(frozen=True)
@@ -108,8 +145,21 @@ def read_masks(mask: Path, first: int, seen: Observations, config: OutlineConfig
             continue
         size = min(config.person_px / seen.person_px[frame], 1.0)
         small = (max(round(coverage.shape[1] * size), 8), max(round(coverage.shape[0] * size), 8))
-        masks[frame] = cv2.resize(coverage, small, interpolation=cv2.INTER_AREA) > 127
+        inside = cv2.resize(coverage, small, interpolation=cv2.INTER_AREA) > 127
+        # Vertices that are further off are of no use, even those of limbs stretched towards the camera.
+        margin = round(2 * config.farthest_m / STANDING_M * size * seen.person_px[frame]) + 8
+        masks[frame] = _cut_out(inside, margin)
     return masks
+
+
+def _cut_out(inside: Bool[np.ndarray, "height width"], margin: int) -> SmallMask:
+    """The mask's box with a margin; of an empty mask, the corner of the picture."""
+    spans = []
+    for axis in (1, 0):
+        at = np.flatnonzero(inside.any(1 - axis)) if inside.any() else np.zeros(1, int)
+        spans.append(slice(max(int(at[0]) - margin, 0), int(at[-1]) + 1 + margin))
+    columns, rows = spans
+    return SmallMask(inside[rows, columns], columns.start, rows.start, inside.shape[::-1])
 
 
 def fit_surface(
@@ -127,8 +177,12 @@ def fit_surface(
     both = np.stack([np.arange(len(offset_m)), model.mirror_vertices])
     for _ in range(config.surface_rounds):
         wishes = np.full((len(frames), len(offset_m)), np.nan)
-        for row, frame in enumerate(frames):
-            sight = _look(model, bare.dressed(offset_m), state, placed, seen, masks[frame], frame, picture, config)
+        dressed = bare.dressed(offset_m)
+
+        def look(frame: int, surface: Surface = dressed) -> _Sight:
+            return _look(surface, state, placed, seen, masks[frame], frame, picture, config)
+
+        for row, sight in enumerate(in_order(look, frames)):
             wishes[row, sight.vertex] = offset_m[sight.vertex] + sight.off_m
         count = np.isfinite(wishes).sum(0)
         median = np.nanmedian(np.where(count > 0, wishes, 0.0), 0)
@@ -150,8 +204,11 @@ def find_outline(
     offset_m, across = np.zeros((time, count, 3)), np.zeros((time, count, 2))
     edge_px, weight = np.zeros((time, count)), np.zeros((time, count))
     strongest = model.skin_joints[np.arange(len(model.skin_joints)), model.skin_weights.argmax(1)]
-    for frame, mask in masks.items():
-        sight = _look(model, surface, state, placed, seen, mask, frame, picture, config)
+
+    def look(frame: int) -> _Sight:
+        return _look(surface, state, placed, seen, masks[frame], frame, picture, config)
+
+    for frame, sight in zip(masks, in_order(look, masks), strict=True):
         if not len(sight.vertex):
             continue
         # Vertices lie in no order along the outline: a fixed shuffle takes them from all over it.
@@ -204,8 +261,8 @@ class _Sight:
 
 
 def _look(
-    model: BodyModel, surface: Surface, state: State, placed: PlacedBody, seen: Observations,
-    mask: Bool[np.ndarray, "height width"], frame: int, picture: tuple[int, int], config: OutlineConfig,
+    surface: Surface, state: State, placed: PlacedBody, seen: Observations,
+    mask: SmallMask, frame: int, picture: tuple[int, int], config: OutlineConfig,
 ) -> _Sight:  # fmt: skip
     R, p = placed.R_world_joint[frame], placed.joints_m[frame]
     T_world_mesh = transform_from(R, p - np.einsum("jik,jk->ji", R, surface.joints))
@@ -215,12 +272,13 @@ def _look(
     local = (world - np.exp(state.log_scale) * seen.camera_position[frame]) @ seen.R_camera_world[frame].T
     depth = np.maximum(local[:, 2], 0.05)
     px = local[:, :2] / depth[:, None] * seen.K[frame, [0, 1], [0, 1]] + seen.K[frame, :2, 2]
-    height, width = mask.shape
+    width, height = mask.picture
     small = px * [width / picture[0], height / picture[1]]
-    near_edge = _distance_from_outline(small, mask.shape) < config.edge_px
-    inside_px = _signed_distance(mask)
+    local_px = small - [mask.left, mask.top]
+    near_edge = _distance_from_outline(local_px, mask.inside.shape) < config.edge_px
+    inside_px = _signed_distance(mask.inside)
     down, right = np.gradient(cv2.GaussianBlur(inside_px, (0, 0), 1.0))
-    column, row = (np.clip(small[:, k].astype(int), 0, size - 1) for k, size in ((0, width), (1, height)))
+    column, row = (np.clip(local_px[:, k].astype(int), 0, mask.inside.shape[1 - k] - 1) for k in range(2))
     across = normal[:, :2] / np.maximum(np.linalg.norm(normal[:, :2], axis=1, keepdims=True), 1e-12)
     slope = np.stack([right[row, column], down[row, column]], -1)
     off_px = inside_px[row, column] * picture[0] / width
@@ -229,9 +287,10 @@ def _look(
     good = (
         near_edge[row, column]
         & (facing < 0.35)
-        # At the picture's border ends the mask, not the actor.
-        & (small > 3).all(1)
-        & (small < [width - 3, height - 3]).all(1)
+        & (local_px >= 0).all(1)
+        & (local_px < mask.inside.shape[::-1]).all(1)
+        & (small > BORDER_PX).all(1)
+        & (small < [width - BORDER_PX, height - BORDER_PX]).all(1)
         # It must be the same edge: going out of the body there is going out of the mask.
         & (-(slope * across).sum(1) > 0.7 * np.linalg.norm(slope, axis=1))
         & (np.abs(off_m) < config.farthest_m)
@@ -293,6 +352,13 @@ def _smoother(
     def solve(
         weight: Float[np.ndarray, " vertex"], wanted: Float[np.ndarray, " vertex"]
     ) -> Float[np.ndarray, " vertex"]:
-        return factorized((diags_array(weight) + bending).tocsc())(weight * wanted)
+        # Symmetric and diagonally heavy: no pivoting, and half the fill of an ordering for any matrix.
+        factor = splu(
+            (diags_array(weight) + bending).tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        return factor.solve(weight * wanted)
 
     return solve

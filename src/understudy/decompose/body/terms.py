@@ -22,6 +22,7 @@ from understudy.decompose.body.pose_state import (
     shape_jacobian,
 )
 from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
+from understudy.runtime.checks import check_options
 from understudy.solvers.losses import Loss, cauchy
 from understudy.solvers.residuals import FrameResiduals
 from understudy.solvers.unknowns import Step
@@ -89,6 +90,14 @@ class TermConfig:
     """Of the body's height about the expected one."""
     shape_sigma: float = 0.7
     """Of each shape component about the likeliest body of the expected height."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            acceleration=(0, 1000),
+            prior_weight=(0, 1000),
+            **{name: (1e-6, 1000) for name in vars(self) if name.endswith(("sigma", "sigma_m", "kernel"))},
+        )
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ from understudy.decompose.body.world_frame import (
     standing_feet,
     start_scale,
 )
+from understudy.runtime.checks import check_options
 from understudy.solvers.levenberg_marquardt import LevenbergMarquardt, minimise
 from understudy.solvers.residuals import Residuals
 from understudy.solvers.unknowns import Unknowns
@@ -80,6 +81,19 @@ class BodyFitConfig:
     """Over which windows are faded into each other."""
     outline: OutlineConfig = field(default_factory=OutlineConfig)
     """How the actor's mask is used."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            expected_height_m=(0.3, 3),
+            components=(0, 10),
+            window_frames=(8, 100_000),
+            overlap_frames=(1, 10_000),
+            **dict.fromkeys(
+                ("smooth_iterations", "free_iterations", "ground_rounds", "ground_iterations", "firm_iterations"),
+                (0, 1000),
+            ),
+        )
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from understudy.geometry.rotations import matrix_from_quaternion, quaternion_fro
 
 __all__ = ["Fit", "fit_of", "pose_all_frames", "still_fit"]
 
-_FEWEST_POINTS = 8
-_MOST_SIGHTINGS = 2_000_000
+_MIN_POINTS = 8
+_MAX_SIGHTINGS = 2_000_000
 _OUTLIER = 1.5
 """Tracking pixels from which on a point is not where it was seen."""
 
@@ -71,7 +71,7 @@ def pose_all_frames(
     )
     if len(keyframes) == tracks.frames:
         return bundle
-    poor = np.bincount(bundle.camera, minlength=tracks.frames) < _FEWEST_POINTS
+    poor = np.bincount(bundle.camera, minlength=tracks.frames) < _MIN_POINTS
     noise_px = noise_scale_px(solved, tracks.unit_px)
     for scale_px in (4 * tracks.unit_px, noise_px, noise_px):
         refined = refine_cameras(bundle, translate, scale_px)
@@ -99,7 +99,7 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
     if translate:
         good = _well_placed(bundle, missed, unit_px)
         right = good[bundle.point] & (missed < _OUTLIER * unit_px)
-        right &= bundle.camera % max(1, -(-int(right.sum()) // _MOST_SIGHTINGS)) == 0
+        right &= bundle.camera % max(1, -(-int(right.sum()) // _MAX_SIGHTINGS)) == 0
         number = np.cumsum(good) - 1
         sightings = Sightings(number[bundle.point[right]], bundle.camera[right], bundle.xy_px[right])
         X = bundle.points[good]
@@ -112,7 +112,7 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
         T_world_camera[:, :3, 3] *= scale
     else:
         T_world_camera[:, :3, 3] = 0.0
-    guessed = int((counts < _FEWEST_POINTS).sum())
+    guessed = int((counts < _MIN_POINTS).sum())
     return Fit(T_world_camera, bundle.focal_px, points, sightings, residual_px, bundle, guessed)
 
 

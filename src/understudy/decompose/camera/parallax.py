@@ -11,10 +11,12 @@ from understudy.decompose.camera.rotation import bundle_of
 from understudy.decompose.camera.tracks import PointTracks
 from understudy.io.temporary import temporary_folder
 from understudy.runtime.colmap import pycolmap
+from understudy.runtime.parallel import in_order
 
 __all__ = ["map_globally", "solve_parallax"]
 
-_FEWEST_MATCHES = 24
+_MIN_MATCHES = 24
+"""Points that two frames must both see for their geometry to be believed: three times what it takes to solve it."""
 
 
 def solve_parallax(tracks: PointTracks, focal_px: float, focal_known: bool) -> Bundle | None:
@@ -135,20 +137,27 @@ def _write_database(path: Path, tracks: PointTracks, focal_px: float) -> int:
     options.ransac.max_error = 2.0 * tracks.unit_px
     options.ransac.max_num_trials = 300
     options.compute_relative_pose = True
-    written = 0
-    for a, b in _pairs(tracks.frames):
+
+    def verified(pair: tuple[int, int]) -> tuple[np.ndarray, pycolmap.TwoViewGeometry] | None:
+        """What two frames both see, and how they stand to each other."""
+        a, b = pair
         _, in_a, in_b = np.intersect1d(seen[a][0], seen[b][0], assume_unique=True, return_indices=True)
-        if len(in_a) < _FEWEST_MATCHES:
-            continue
+        if len(in_a) < _MIN_MATCHES:
+            return None
         matches = np.stack([in_a, in_b], 1).astype(np.uint32)
         geometry = pycolmap.estimate_calibrated_two_view_geometry(
             camera, seen[a][1], camera, seen[b][1], matches, options
         )
-        if len(geometry.inlier_matches) < _FEWEST_MATCHES:
-            continue
-        database.write_matches(a + 1, b + 1, matches)
-        database.write_two_view_geometry(a + 1, b + 1, geometry)
-        written += 1
+        return (matches, geometry) if len(geometry.inlier_matches) >= _MIN_MATCHES else None
+
+    written = 0
+    pairs = _pairs(tracks.frames)
+    for (a, b), found in zip(pairs, in_order(verified, pairs), strict=True):
+        if found is not None:
+            matches, geometry = found
+            database.write_matches(a + 1, b + 1, matches)
+            database.write_two_view_geometry(a + 1, b + 1, geometry)
+            written += 1
     database.close()
     return written
 

@@ -17,6 +17,7 @@ from understudy.decompose.camera.rotation import solve_rotation
 from understudy.decompose.camera.tracks import PointTracks, TrackingConfig, track_set
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import rotation_angle
+from understudy.runtime.checks import check_options
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["CameraConfig", "default_focal_px", "solve_camera", "solve_tracks"]
@@ -37,6 +38,9 @@ class CameraConfig:
     keyframes: int = 80
     """How many frames at most carry the solution; the others are placed among them."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        check_options(self, focal_px=(1, 1_000_000), field_of_view=(0.001, 3.1), still_px=(0, 100), keyframes=(2, 2000))
 
 
 def solve_camera(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise, repeat
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,14 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.core.footage import Shot
 from understudy.io.video.streams import read_frames, read_video
-from understudy.runtime.parallel import prefetch
+from understudy.runtime.checks import check_options
+from understudy.runtime.parallel import in_order, prefetch, worker_count
 from understudy.runtime.progress import Progress, silent
 
 __all__ = ["PointTracks", "TrackingConfig", "follow_points", "read_union_of_masks", "track_set"]
+
+_MASKED = 32
+"""From this coverage on (of 255) a pixel of the shrunken, grown mask is somebody's."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class TrackingConfig:
     """How far masks are grown, as a share of the frame's longest side."""
     forward_backward_px: float = 0.6
     """A point is lost when tracking it back misses where it came from by more than this, in tracking pixels."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self, longest_side_px=(64, 8192), points=(8, 100_000), mask_margin=(0, 1), forward_backward_px=(0.001, 100)
+        )
 
 
 @dataclass(frozen=True)
@@ -112,26 +122,46 @@ def follow_points(
     config = config or TrackingConfig()
     follower: _Follower | None = None
     width = height = 0
-    pictures = iter(frames)
-    mask_pictures = iter(masks) if masks is not None else None
-    for index in range(count):
-        picture = next(pictures)
+    pictures = islice(zip(frames, masks if masks is not None else repeat(None), strict=False), count)
+    for index, (grey, free, size) in enumerate(in_order(lambda pair: _prepared(*pair, config), pictures)):
         if follower is None:
-            height, width = picture.shape[:2]
-            follower = _Follower(width, height, config)
-        follower.step(picture, next(mask_pictures) if mask_pictures is not None else None)
+            width, height = size
+            follower = _Follower(grey.shape[1], grey.shape[0], config)
+        follower.step(grey, free)
         progress(index + 1, count)
     if follower is None:
         raise ValueError("there are no frames to track in")
     return follower.tracks(count, width, height)
 
 
+def _prepared(
+    picture: UInt8[np.ndarray, "height width 3"],
+    mask: UInt8[np.ndarray, "height width"] | None,
+    config: TrackingConfig,
+) -> tuple[
+    UInt8[np.ndarray, "small_height small_width"], UInt8[np.ndarray, "small_height small_width"], tuple[int, int]
+]:
+    """The picture in grey at the size of tracking, where the set is seen in it (255, else 0), and its full size."""
+    height, width = picture.shape[:2]
+    shrink = min(1.0, config.longest_side_px / max(width, height))
+    size = (max(16, round(width * shrink)), max(16, round(height * shrink)))
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    if size != (width, height):
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    free = np.full(grey.shape, 255, np.uint8)
+    if mask is not None:
+        small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+        margin = 2 * max(1, round(config.mask_margin * max(size))) + 1
+        grown = cv2.dilate(small, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (margin, margin)))
+        free[grown > _MASKED] = 0
+    return grey, free, (width, height)
+
+
 class _Follower:
     """The points alive, and all that was seen so far."""
 
     def __init__(self, width: int, height: int, config: TrackingConfig) -> None:
-        shrink = min(1.0, config.longest_side_px / max(width, height))
-        self.size = (max(16, round(width * shrink)), max(16, round(height * shrink)))
+        self.size = (width, height)
         self.config = config
         self.window = (21, 21)
         self.levels = int(np.clip(np.log2(max(self.size) / 40), 1, 4))
@@ -142,17 +172,8 @@ class _Follower:
         self.ids = np.zeros(0, np.int32)
         self.next_id = 0
         self.seen: list[tuple[np.ndarray, np.ndarray]] = []
-        margin = 2 * max(1, round(config.mask_margin * max(self.size))) + 1
-        self.grow = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (margin, margin))
 
-    def step(self, picture: np.ndarray, mask: np.ndarray | None) -> None:
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        if self.size != grey.shape[::-1]:
-            grey = cv2.resize(grey, self.size, interpolation=cv2.INTER_AREA)
-        free = np.full(grey.shape, 255, np.uint8)
-        if mask is not None:
-            small = cv2.resize(mask, self.size, interpolation=cv2.INTER_AREA)
-            free = np.where(cv2.dilate(small, self.grow) > 32, 0, 255).astype(np.uint8)
+    def step(self, grey: np.ndarray, free: np.ndarray) -> None:
         if self.grey is not None and len(self.points):
             self._follow(grey, free)
         if len(self.points) < 0.85 * self.config.points:
@@ -168,14 +189,24 @@ class _Follower:
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
             minEigThreshold=1e-4,
         )
-        # A steady pan moves points about as far as in the frame before: starting there survives fast moves.
-        guess = self.points + self.velocity
-        there, found, _ = cv2.calcOpticalFlowPyrLK(self.grey, grey, self.points, guess.copy(), **options)
-        back, found_back, _ = cv2.calcOpticalFlowPyrLK(grey, self.grey, there, there - self.velocity, **options)
-        missed = np.linalg.norm(back - self.points, axis=1)
+        before = self.grey
+
+        def follow(some: slice) -> tuple[np.ndarray, np.ndarray]:
+            """Where some of the points are now, and whether they were found there and back."""
+            points, velocity = self.points[some], self.velocity[some]
+            # A steady pan moves points about as far as in the frame before: starting there survives fast moves.
+            there, found, _ = cv2.calcOpticalFlowPyrLK(before, grey, points, points + velocity, **options)
+            back, found_back, _ = cv2.calcOpticalFlowPyrLK(grey, before, there, there - velocity, **options)
+            missed = np.linalg.norm(back - points, axis=1)
+            good = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (missed < self.config.forward_backward_px)
+            return there, good
+
+        # Each point is followed by itself: how they are shared out does not matter.
+        edges = np.linspace(0, len(self.points), min(worker_count(), len(self.points)) + 1).astype(int)
+        parts = list(in_order(follow, [slice(a, b) for a, b in pairwise(edges)]))
+        there, good = (np.concatenate(part) for part in zip(*parts, strict=True))
         width, height = self.size
-        inside = ((there > self.border) & (there < np.array([width, height]) - 1 - self.border)).all(1)
-        good = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (missed < self.config.forward_backward_px) & inside
+        good &= ((there > self.border) & (there < np.array([width, height]) - 1 - self.border)).all(1)
         column, row = np.clip(np.rint(there), 0, [width - 1, height - 1]).astype(int).T
         good &= free[row, column] > 0
         self.velocity = (there - self.points)[good]

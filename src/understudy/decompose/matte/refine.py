@@ -21,6 +21,7 @@ from understudy.core.footage import LANDMARKS, LandmarkTrack, Shot
 from understudy.imaging.guided_filter import guided_coefficients
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import read_frames, read_video
+from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order, prefetch, write_behind
 from understudy.runtime.progress import Progress, silent
 
@@ -69,6 +70,17 @@ class MatteConfig:
     """Differences of colour (0 … 1) that are no edge."""
     contrast: float = 1.6
     """How much steeper the matte's edges are made."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            work_px=(32, 8192),
+            learning_rate=(0, 1),
+            edge_noise=(1e-6, 1),
+            contrast=(0, 100),
+            **dict.fromkeys(("reach", "arm_reach", "core", "ring", "edge"), (0, 10)),
+            **dict.fromkeys(("plate_weight", "colour_weight", "prior_weight"), (0, 1000)),
+        )
 
 
 def refine_matte(

@@ -11,6 +11,7 @@ from understudy.core.footage import LANDMARKS
 from understudy.decompose.people.clothes import clothes_colours
 from understudy.decompose.people.landmarks import Crop, Detection, PoseEstimate
 from understudy.decompose.people.person_tracks import Candidate, MatchConfig, is_near, is_same
+from understudy.runtime.checks import check_options
 
 __all__ = [
     "Picture",
@@ -55,6 +56,9 @@ class PresenceConfig:
     """Share of somebody new's mask that people already followed may cover: a hand is not a person."""
     min_crop_px: float = 60.0
     """People whose crop is smaller are too far away to be followed."""
+
+    def __post_init__(self) -> None:
+        check_options(self, min_presence=(0, 1), min_new_presence=(0, 1), max_shared=(0, 1), min_crop_px=(1, 10_000))
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ from understudy.decompose.people.rough_masks import MaskStore, own_mask, write_r
 from understudy.decompose.people.tracker import Tracker, TrackerConfig, Tracks, Window, follow
 from understudy.io.video.streams import read_frames
 from understudy.io.weights import ensure_weights
+from understudy.runtime.checks import check_options
 from understudy.runtime.errors import NobodyInShot
 from understudy.runtime.parallel import prefetch, worker_count
 from understudy.runtime.progress import Progress, silent
@@ -48,6 +49,9 @@ class PeopleConfig:
     one, more exact and three times as slow, then looks at the actor once more."""
     actor: int = 1
     """Who the actor is; 1 is the main actor."""
+
+    def __post_init__(self) -> None:
+        check_options(self, max_actors=(1, 20), min_seconds=(0, 3600), actor=(1, 1000))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from understudy.core.footage import LANDMARKS
 from understudy.decompose.people.clothes import colour_distance
 from understudy.decompose.people.landmarks import Crop, PoseEstimate
+from understudy.runtime.checks import check_options
 
 __all__ = [
     "Candidate",
@@ -63,6 +64,9 @@ class MatchConfig:
     """Hellinger distance of clothes beyond which it is somebody else."""
     same_person: float = 0.07
     """Mean distance of landmarks, in sides of the crop, below which two estimates are of one person."""
+
+    def __post_init__(self) -> None:
+        check_options(self, max_step=(0, 10), max_resize=(1, 100), max_colour_distance=(0, 10), same_person=(0, 10))
 
 
 @dataclass(frozen=True)

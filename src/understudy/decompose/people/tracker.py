@@ -34,6 +34,7 @@ from understudy.decompose.people.person_tracks import (
     resolve_conflicts,
     with_candidate,
 )
+from understudy.runtime.checks import check_options
 
 __all__ = ["Tracker", "TrackerConfig", "Tracks", "Window", "follow"]
 
@@ -57,6 +58,9 @@ class TrackerConfig:
     """Followed at the same time; the largest count."""
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     match: MatchConfig = field(default_factory=MatchConfig)
+
+    def __post_init__(self) -> None:
+        check_options(self, window_frames=(1, 240), fine_search_windows=(1, 10_000), max_people=(1, 50))
 
 
 @dataclass(frozen=True)

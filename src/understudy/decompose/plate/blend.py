@@ -11,6 +11,7 @@ from understudy.imaging.channels import channel_max, channel_mean, channel_range
 from understudy.imaging.colour import LUMA
 from understudy.imaging.grain import Grain, grain_field
 from understudy.imaging.inpaint import spread_inwards
+from understudy.runtime.checks import check_options
 
 __all__ = [
     "BlendConfig",
@@ -55,6 +56,21 @@ class BlendConfig:
     """By how many 8-bit levels a place must differ from the clean set to count as moved."""
     tone_levels: float = 14.0
     """Most that a fill's tone may be bent locally to meet the frame around it, in 8-bit levels."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            mask_threshold=(1, 255),
+            growth=(0, 1),
+            growth_below=(0, 1),
+            feather_px=(0, 1000),
+            reach=(0, 10),
+            held_reach=(0, 10),
+            shadow_reach=(0, 10),
+            near_shadow=(0, 10),
+            moved_levels=(0, 255),
+            tone_levels=(0, 255),
+        )
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ from understudy.decompose.plate.parallax import fill_by_depth
 from understudy.decompose.plate.shadow import Beside, ShadowZone
 from understudy.imaging.inpaint import InpaintConfig, inpaint
 from understudy.io.video.streams import VideoWriter, read_frames
+from understudy.runtime.checks import check_options
 from understudy.runtime.errors import FootageError
 from understudy.runtime.parallel import in_order, write_behind
 from understudy.runtime.progress import Progress, silent
@@ -72,6 +73,9 @@ class PlateConfig:
     blend: BlendConfig = field(default_factory=BlendConfig)
     parallax: ParallaxConfig = field(default_factory=ParallaxConfig)
     inpaint: InpaintConfig = field(default_factory=InpaintConfig)
+
+    def __post_init__(self) -> None:
+        check_options(self, max_witnesses=(2, 1000), memory_mb=(1, 1_000_000))
 
 
 def make_clean_plate(

@@ -23,6 +23,7 @@ from understudy.decompose.plate.blend import Box
 from understudy.decompose.plate.depth import look_into, pixels_of, relative_view, small_box, small_part
 from understudy.decompose.plate.sources import Source
 from understudy.imaging.inpaint import spread_inwards
+from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
 
 __all__ = ["SweepConfig", "background_inverse_depth"]
@@ -54,6 +55,19 @@ class SweepConfig:
     """What it costs to leave the depth that was found for the keyframe before."""
     beyond_ring: float = 9.0
     """What it costs, behind the actor, to be nearer or farther than all that is left and right of them."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            walls=(0, 100),
+            planes=(2, 500),
+            sources=(2, 500),
+            truncation=(0, 255),
+            **dict.fromkeys(
+                ("parallel_cost", "smooth_step", "smooth_jump", "prior", "unseen", "inherit", "beyond_ring"),
+                (0, 10_000),
+            ),
+        )
 
 
 def background_inverse_depth(

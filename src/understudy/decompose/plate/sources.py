@@ -12,6 +12,7 @@ from understudy.core.footage import Shot
 from understudy.decompose.plate.blend import BlendConfig, Box, box_of
 from understudy.decompose.plate.holes import holes_of, read_masks, reduced
 from understudy.io.video.streams import read_frames
+from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
 
 __all__ = ["Source", "SourceConfig", "SourceWindow", "keyframe_times", "scale_of", "source_windows"]
@@ -40,6 +41,17 @@ class SourceConfig:
     """Most memory for sources; of large pictures fewer are kept."""
     min_clearance: float = 0.006
     """How far from its own hole a source is believed at all, as a share of the picture's height."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            keyframe_spacing=(1, 1000),
+            source_spacing=(1, 1000),
+            reach=(1, 10_000),
+            far_sources=(0, 1000),
+            memory_mb=(1, 1_000_000),
+            min_clearance=(0, 1),
+        )
 
     def min_clearance_px(self, height: int) -> int:
         """`min_clearance` in pixels of a picture of this height."""

@@ -13,6 +13,7 @@ from understudy.decompose.plate.depth import look_into, small_part
 from understudy.decompose.plate.sources import Source
 from understudy.decompose.plate.warp_fit import WarpFit, fit_warp, in_lines, positions_of
 from understudy.imaging.channels import channel_max, inside_picture
+from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
 
 __all__ = ["Reference", "Target", "VoteConfig", "Voter", "count_votes", "reference_of", "warp_sources"]
@@ -42,6 +43,9 @@ class VoteConfig:
     good_clearance: float = 0.025
     """How far from a source's own hole a vote should come from, as a share of the picture's height; one from nearer is
     taken where nothing better is seen."""
+
+    def __post_init__(self) -> None:
+        check_options(self, max_votes=(1, 100), agreement=(0, 255), good_clearance=(0, 1))
 
     def good_clearance_px(self, height: int) -> int:
         """`good_clearance` in pixels of a picture of this height."""

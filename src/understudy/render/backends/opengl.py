@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from understudy.render.protocol import Renderer
+from understudy.runtime.checks import check_options
 
 __all__ = ["OpenGL"]
 
@@ -23,6 +24,11 @@ class OpenGL:
     """How high above the ground, and how far around, something still darkens it."""
     motion: bool = False
     """Whether to work out how far each point moves in the picture (`Passes.motion_px`)."""
+
+    def __post_init__(self) -> None:
+        check_options(
+            self, supersampling=(1, 8), shadow_map_px=(4, 8192), contact_strength=(0, 1), contact_reach_m=(0, 10)
+        )
 
     def build(self) -> Renderer:
         """A renderer with a context of its own; close it, or use it in a `with` statement.

@@ -19,6 +19,7 @@ from understudy.geometry.rigid import invert, transform
 from understudy.imaging.colour import linear_from_srgb
 from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.protocol import Renderer
+from understudy.runtime.checks import check_options
 
 __all__ = ["Reference"]
 
@@ -35,6 +36,9 @@ class Reference:
     """Samples per pixel along each axis."""
     motion: bool = False
     """Whether to work out how far each point moves in the picture (`Passes.motion_px`)."""
+
+    def __post_init__(self) -> None:
+        check_options(self, supersampling=(1, 8))
 
     def build(self) -> Renderer:
         """A renderer that needs no device."""

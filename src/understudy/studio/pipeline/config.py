@@ -17,7 +17,7 @@ from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.reference import Reference
 from understudy.render.renderers import RendererConfig
 from understudy.retarget.retarget import RetargetConfig
-from understudy.runtime.checks import check_option
+from understudy.runtime.checks import check_options
 from understudy.studio.options import RecastOptions
 
 __all__ = ["LightConfig", "RecastConfig", "chosen_camera_fitter", "chosen_renderer"]
@@ -35,9 +35,7 @@ class LightConfig:
     """Width of the pictures of that comparison."""
 
     def __post_init__(self) -> None:
-        check_option("samples", self.samples, 1, 1000)
-        check_option("shadow_samples", self.shadow_samples, 1, 1000)
-        check_option("shadow_px", self.shadow_px, 16, 8192)
+        check_options(self, samples=(1, 1000), shadow_samples=(1, 1000), shadow_px=(16, 8192))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The stages that take a shot apart: cuts, people, camera, clean plate, matte, presence, body."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -289,8 +289,13 @@ def fit_the_body(reads: BodyReads, makes: BodyMakes, settings: BodySettings, run
     )
 
 
+def people_settings(config: RecastConfig) -> PeopleConfig:
+    """Only the heavy network looks at one of the people in particular."""
+    return replace(config.people, actor=config.actor if config.people.network == "heavy" else 1)
+
+
 FIND_CUTS = Stage("cuts", find_all_cuts, lambda config: CutsSettings(config.cuts, config.first_frame))
-FIND_PEOPLE = Stage("people", find_everybody, lambda config: config.people, who_is_replaced)
+FIND_PEOPLE = Stage("people", find_everybody, people_settings, who_is_replaced)
 CAMERA_SOLVE = Stage("camera", solve_the_camera, lambda config: config.camera)
 PLATE = Stage("plate", clean_the_plate, lambda config: config.plate)
 MATTING = Stage("mask", refine_the_matte, lambda config: config.mask)
