@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from understudy.cinematography.fitters import CAMERA_FITTERS
 from understudy.cli.main import main
 from understudy.cli.recast import _parsed
+from understudy.render.renderers import RENDERERS
 from understudy.runtime.errors import FileFormatError, InputError
-from understudy.studio.pipeline.config import RecastConfig, chosen_renderer
+from understudy.studio.pipeline.config import RecastConfig, chosen_camera_fitter, chosen_renderer
 from understudy.studio.pipeline.config_file import read_config
 
 GIVEN = ["shot.mp4", "--character", "hero.png", "-o", "film"]
@@ -51,6 +54,15 @@ def test_every_number_has_bounds(name, config, field):
     for value in values:
         with pytest.raises(InputError, match=f"--{field.replace('_', '-')} is"):
             replace(config, **{field: value})
+
+
+def test_every_renderer_and_camera_fitter_can_be_chosen():
+    assert get_args(get_type_hints(RecastConfig)["renderer"]) == tuple(RENDERERS)
+    assert get_args(get_type_hints(RecastConfig)["camera_fitter"]) == tuple(CAMERA_FITTERS)
+    for name, kind in RENDERERS.items():
+        assert isinstance(chosen_renderer(RecastConfig(renderer=name)), kind)
+    for name, kind in CAMERA_FITTERS.items():
+        assert isinstance(chosen_camera_fitter(RecastConfig(camera_fitter=name)), kind)
 
 
 def test_choices_are_what_they_may_be():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from understudy.characters.picture.character import PictureConfig
 from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter
 from understudy.cinematography.dnerf.fitter import DNeRFFitter
-from understudy.cinematography.fitters import CameraFitterConfig
+from understudy.cinematography.fitters import CAMERA_FITTERS, CameraFitterConfig
 from understudy.decompose.body.fit import BodyFitConfig
 from understudy.decompose.camera.solve import CameraConfig
 from understudy.decompose.cuts import CutConfig
@@ -15,7 +15,7 @@ from understudy.decompose.plate.clean_plate import PlateConfig
 from understudy.refine.look_matching import RefineConfig
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.reference import Reference
-from understudy.render.renderers import RendererConfig
+from understudy.render.renderers import RENDERERS, RendererConfig
 from understudy.retarget.retarget import RetargetConfig
 from understudy.runtime.checks import check_options
 from understudy.studio.options import RecastOptions
@@ -74,9 +74,11 @@ class RecastConfig(RecastOptions):
 
 def chosen_renderer(config: RecastConfig) -> RendererConfig:
     """The renderer that the user named, as the user set it."""
-    return {"opengl": config.opengl, "reference": config.reference}[config.renderer]
+    kind = RENDERERS[config.renderer]
+    return next(one for one in (config.opengl, config.reference) if isinstance(one, kind))
 
 
 def chosen_camera_fitter(config: RecastConfig) -> CameraFitterConfig:
     """The camera fitter that the user named, as the user set it."""
-    return {"points": PointCameraFitter(config.points), "dnerf": config.dnerf}[config.camera_fitter]
+    kind = CAMERA_FITTERS[config.camera_fitter]
+    return next(one for one in (PointCameraFitter(config.points), config.dnerf) if isinstance(one, kind))
