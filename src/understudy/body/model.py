@@ -12,6 +12,7 @@ from safetensors import safe_open
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
+from understudy.geometry.meshes import vertex_normals
 
 __all__ = ["LANDMARK_JOINTS", "SEGMENTS", "BodyModel", "ShapedBody", "mirrored_name"]
 
@@ -157,7 +158,7 @@ class BodyModel:
         mesh = Mesh(
             vertices=body.vertices,
             faces=self.faces,
-            normals=_vertex_normals(body.vertices, self.faces),
+            normals=vertex_normals(body.vertices, self.faces),
             uv=np.zeros((len(body.vertices), 2)),
             face_material=np.zeros(len(self.faces), np.int64),
             materials=(Material("body", base_colour=(0.5, 0.5, 0.5, 1.0)),),
@@ -194,15 +195,3 @@ def _segments(
     segment[piece == 1] = SEGMENTS.index("eyes")
     segment[piece == 2] = SEGMENTS.index("tongue")
     return segment
-
-
-def _vertex_normals(
-    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]
-) -> Float[np.ndarray, "vertex 3"]:
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        for axis in range(3):
-            normals[:, axis] += np.bincount(faces[:, corner], face_normals[:, axis], len(vertices))
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
+from understudy.geometry.vectors import smooth_step, unit
 from understudy.retarget.pose import Pose
 from understudy.retarget.rest import SIDES
 
@@ -118,8 +119,8 @@ def shared_shift(
 
     So legs keep their bend, where otherwise a stretched knee would pay for a centimetre at the foot.
     """
-    count = sum(flags.astype(np.float64) for flags in stands.values())
-    total = sum(np.where(stands[side][:, None], shift, 0.0) for side, shift in held.items())
+    count = np.sum([flags.astype(np.float64) for flags in stands.values()], 0)
+    total = np.sum([np.where(stands[side][:, None], shift, 0.0) for side, shift in held.items()], 0)
     known = np.flatnonzero(count)
     if not len(known):
         return np.zeros((len(count), 3))
@@ -195,12 +196,6 @@ def blended(
     if right is not None:
         result += (1 - smooth_step(until / blend))[:, None] * right
     return result
-
-
-def smooth_step(x: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-    """0 up to 0, 1 from 1, smooth between."""
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
 
 
 def hips_lowering(
@@ -280,11 +275,6 @@ def knee_side(
     keep = 1 - (1 - clearly) * smooth_step(move / (LEAST_MOVE_SHARE * leg_m))
     side = keep[:, None] * unit(out) + (1 - keep)[:, None] * unit(across(front, away))
     return np.where((np.linalg.norm(side, axis=1) > 1e-9)[:, None], unit(side), across_any(away))
-
-
-def unit(v: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
-    """Vectors brought to length one; zero stays zero."""
-    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
 
 
 def rotated(R: Float[np.ndarray, "time 3 3"], v: np.ndarray) -> Float[np.ndarray, "time 3"]:

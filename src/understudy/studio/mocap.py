@@ -17,6 +17,7 @@ from understudy.core.character import Character
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, matrix_from_vector, quaternion_from_matrix, quaternion_multiply
+from understudy.geometry.vectors import unit
 from understudy.io.bvh import local_quaternions, read_bvh
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import FileFormatError, InputError
@@ -83,11 +84,11 @@ class _Seen:
 
     def across(self, part: str) -> Float[np.ndarray, "time 3"]:
         """Unit vectors from the right one of a pair to the left one."""
-        return _unit(self.p(f"Left{part}") - self.p(f"Right{part}"))
+        return unit(self.p(f"Left{part}") - self.p(f"Right{part}"))
 
     def bone(self, start: str, end: str) -> Float[np.ndarray, "time 3"]:
         """Unit vectors along a bone; zero where one end is missing."""
-        return _unit(self.p(end) - self.p(start))
+        return unit(self.p(end) - self.p(start))
 
     def fixed(self, role: str, directions: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "3"]:
         """The mean of directions as a joint sees them."""
@@ -136,8 +137,8 @@ def _turn(
     for a, b in (
         (first[0], second[0]), (seen.fixed(role, first[1]), seen.fixed(role, weight[:, None] * second[1]))
     ):  # fmt: skip
-        a = _unit(a)
-        b = _unit(b - (a @ b) * a)
+        a = unit(a)
+        b = unit(b - (a @ b) * a)
         frames.append(np.stack([a, b, np.cross(a, b)], -1))
     return frames[1] @ frames[0].T
 
@@ -156,10 +157,6 @@ def _level(seen: _Seen, side: str) -> Float[np.ndarray, " time"]:
     speed = np.linalg.norm(np.gradient(foot, axis=0), axis=1)
     low = (foot[:, 1] <= np.percentile(foot[:, 1], 40)) & (speed <= np.percentile(speed, 40))
     return low.astype(float) if low.any() else np.ones(len(foot))
-
-
-def _unit(v: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
 
 
 def _leg_length(skeleton: Skeleton) -> float:

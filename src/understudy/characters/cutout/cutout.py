@@ -9,6 +9,7 @@ from understudy.characters.cutout.backdrop import Backdrop, find_backdrop
 from understudy.characters.cutout.card import drawn_by_alpha, is_cut_out, opaque_window
 from understudy.characters.cutout.matting import outline, settle
 from understudy.characters.protocol import Detection
+from understudy.geometry.vectors import smooth_step
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["background_distance", "cut_out", "largest_figure"]
@@ -125,20 +126,20 @@ def _before_backdrop(
     bag); what it explains is the figure's only where the body surely is (a white suit before white).
     """
     hips, knees = points[[23, 24], 1].mean(), points[[25, 26], 1].mean()
-    low = _rise((np.arange(len(body)) - hips) / max(knees - hips, 1.0))[:, None]
+    low = smooth_step((np.arange(len(body)) - hips) / max(knees - hips, 1.0))[:, None]
     # Cast shadows lie on the floor; on a wall behind they are pale.
     lit, shaded = backdrop.distances(cv2.GaussianBlur(rgb, (0, 0), 0.7), np.broadcast_to(0.6 - 0.35 * low, body.shape))
     gaps = _gaps(lit, backdrop.reached, body, tall)
     reached, body = backdrop.reached | gaps, np.where(gaps, 0.0, body)
     # JPEG carries some of a strong contrast over to the pixels of the same block.
     halo = HALO * ndimage.maximum_filter(shaded, 2 * round(0.5 * BLOCK_PX * scale) + 1)
-    strange = np.where(reached, 0.0, _rise((shaded - np.maximum(halo, 0.8)) / 1.4))
+    strange = np.where(reached, 0.0, smooth_step((shaded - np.maximum(halo, 0.8)) / 1.4))
     # From white to black every edge passes the backdrop's grey; what is so thin says nothing.
-    plain = np.maximum(ndimage.grey_opening(np.clip(1 - lit, 0, 1), 3), 0.7 * reached)
+    plain = np.maximum(ndimage.grey_opening(np.clip(1 - lit, 0, 1), (3, 3)), 0.7 * reached)
     shadow = np.where(reached, 0.0, (1 - strange) * (1 - plain))
     # A figure of which the body is but a part (a large hood, wings) is not bounded by it.
     beyond = ndimage.binary_opening((strange > 0.5) & (body < 0.3), iterations=max(1, round(0.006 * tall)))
-    whole = 1 - _rise((beyond.sum() / max(np.sum(body > 0.5), 1) - 0.08) / 0.32)
+    whole = 1 - smooth_step((beyond.sum() / max(np.sum(body > 0.5), 1) - 0.08) / 0.32)
     odds = np.clip(np.log((body + 0.01) / (1.01 - body)), -0.5 - 2.0 * whole, 4.5)
     odds += 5.0 * strange - 3.0 * plain + (1.5 - 2.5 * low) * shadow
     odds += 2.5 * (1 - whole) * ~(reached | (low > 0.5))
@@ -178,12 +179,6 @@ def _gaps(
         if own.sum() > SMALLEST_HOLE * tall**2 and around.any() and np.median(lit[around]) > CLEAR_EDGE:
             gaps |= own
     return gaps
-
-
-def _rise(x: np.ndarray | float) -> np.ndarray:
-    """0 below 0, 1 above 1, smooth between."""
-    x = np.clip(x, 0, 1)
-    return np.asarray(x * x * (3 - 2 * x))
 
 
 def background_distance(
@@ -304,7 +299,7 @@ def _grab_cut(
     sure = seeds == cv2.GC_FGD
     labels = seeds.copy()
     cv2.grabCut(
-        np.ascontiguousarray(small[..., ::-1]), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 4,
+        np.ascontiguousarray(small[..., ::-1]), labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4,
         cv2.GC_INIT_WITH_MASK,
     )  # fmt: skip
     figure = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)

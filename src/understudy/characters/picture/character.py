@@ -16,11 +16,12 @@ from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import check_placed, check_posture, doubts_about
 from understudy.characters.picture.stickfigure import fit_stick_figure
 from understudy.characters.picture.texture import paint_atlas, unwrap
-from understudy.characters.picture.volume import surface_of_parts, vertex_normals
+from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
 from understudy.characters.protocol import LandmarkDetector
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
+from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.rigid import transform_from
 from understudy.io.pictures.files import read_picture
 from understudy.runtime.checks import check_options
@@ -87,6 +88,7 @@ def character_from_picture(
         if fitted is not None and (joints is None or fitted.score > joints.score + STICK_MARGIN):
             joints = fitted
         check_posture(path.name, figure, first, joints)
+        assert joints is not None  # check_posture refuses figures without
     whole, as_found = figure, joints
     if config.complete_legs:
         rgb, figure, joints = complete_legs(rgb, figure, joints)
@@ -97,7 +99,7 @@ def character_from_picture(
     volumes, depths = inflate_parts(grid, labels, config.inflate)
     progress(3, steps)
     vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
-    vertices = carve_face(grid, vertices, vertex_normals(vertices, faces), part_at)
+    vertices = carve_face(grid, vertices, vertex_normals(vertices, faces, OUT_OF_THE_PICTURE), part_at)
     progress(4, steps)
     atlas = paint_atlas(grid, labels, rgb, figure, config.texture_px)
     old, split_faces, uv = unwrap(vertices, faces, part_at, atlas)
@@ -108,7 +110,7 @@ def character_from_picture(
     shift = np.array([joints_m[0, 0], vertices[:, 1].min(), joints_m[0, 2]])
     vertices, joints_m, tips_m = ((v - shift) * to_metres for v in (vertices, joints_m, tips_m))
     skin_joints, skin_weights = skin(vertices, faces, part_at, joints_m, tips_m)
-    normals = vertex_normals(vertices, faces)
+    normals = vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
     mesh = Mesh(
         vertices[old], split_faces, normals[old], uv, np.zeros(len(faces), np.int64),
         (Material(name=path.stem, texture=atlas.texture),),

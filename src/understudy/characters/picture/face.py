@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from understudy.characters.picture.inflate import smooth_step, stylisation
+from understudy.characters.picture.inflate import stylisation
 from understudy.characters.picture.parts import PARTS, FigureGrid
+from understudy.geometry.vectors import smooth_step
 
 __all__ = ["carve_face"]
 

@@ -11,9 +11,10 @@ from scipy.sparse.linalg import spsolve
 
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
+from understudy.geometry.vectors import smooth_step
 from understudy.runtime.checks import check_options
 
-__all__ = ["InflateConfig", "PartVolume", "inflate_parts", "smooth_step", "stylisation"]
+__all__ = ["InflateConfig", "PartVolume", "inflate_parts", "stylisation"]
 
 SIDES = ("left", "right")
 
@@ -41,12 +42,6 @@ class PartVolume:
     front: Float[np.ndarray, "row column"]
     """Gain of the half that faces the viewer."""
     back: Float[np.ndarray, "row column"]
-
-
-def smooth_step(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """0 below 0, 1 above 1, a smooth cubic between."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
 
 
 def stylisation(grid: FigureGrid) -> float:
@@ -201,7 +196,7 @@ def _joint_depths(
 ) -> Float[np.ndarray, " 20"]:
     """z of each joint: near the middle plane; an arm that lies over the trunk is brought before it."""
     tall, human = grid.height, 1 - style
-    depth = dict.fromkeys(POINTS, 0.0)
+    depth: dict[str, float] = dict.fromkeys(POINTS, 0.0)
     depth["neck"] = -0.012 * tall * human
     depth["head"] = 0.006 * tall * human
     depth["head_top"] = 0.006 * tall * human
@@ -221,7 +216,7 @@ def _joint_depths(
             column, row = np.floor(grid[f"{side}_{name}"]).astype(int)
             row, column = np.clip(row, 0, inside.shape[0] - 1), np.clip(column, 0, inside.shape[1] - 1)
             over = smooth_step(inside[row, [column]] / max(radius, 1.0))
-            depth[f"{side}_{name}"] += float(over[0]) * (surface[row, column] + 0.7 * radius)
+            depth[f"{side}_{name}"] += float(over[0]) * float(surface[row, column] + 0.7 * radius)
     return np.array([depth[name] for name in POINTS])
 
 

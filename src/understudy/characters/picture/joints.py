@@ -300,8 +300,8 @@ def _is_pixel(value: object) -> bool:
 def _drawn_character(text: str) -> dict[str, list[float]]:
     """The joints of an AnimatedDrawings skeleton, whose `torso` lies between the shoulders and `neck` in the head."""
     entry = re.compile(r"- loc:\s+- (-?[\d.]+)\s+- (-?[\d.]+)\s+name: (\w+)")
-    found = {name: [float(x) + 0.5, float(y) + 0.5] for x, y, name in entry.findall(text)}
-    renamed = {"hip": "hips", "left_hand": "left_wrist", "right_hand": "right_wrist"}
+    found: dict[str, list[float]] = {name: [float(x) + 0.5, float(y) + 0.5] for x, y, name in entry.findall(text)}
+    renamed: dict[str, str] = {"hip": "hips", "left_hand": "left_wrist", "right_hand": "right_wrist"}
     renamed |= {"left_foot": "left_ankle", "right_foot": "right_ankle"}
     points = {renamed.get(name, name): value for name, value in found.items() if name not in ("root", "torso", "neck")}
     if "torso" in found and "neck" in found:

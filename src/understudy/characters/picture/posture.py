@@ -56,7 +56,7 @@ def check_posture(
             f"{name} shows a head and shoulders; give a picture of the whole figure, its joints by hand (--joints), or"
             " a rig"
         )
-    if lies and not (is_seen and joints.sure):
+    if lies and not (is_seen and joints is not None and joints.sure):
         raise CharacterError(
             f"the figure in {name} stands on four legs, or lies; give a figure that stands upright on two, its joints"
             " by hand (--joints), or a rig"

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 
 from understudy.characters.picture.parts import PARTS, FigureGrid, limb_radius
+from understudy.geometry.vectors import smooth_step
 
 __all__ = ["Atlas", "paint_atlas", "unwrap"]
 
@@ -203,8 +204,7 @@ def _from_flanks(
     ends = ndimage.gaussian_filter1d(ends, 0.8 * per_cell, axis=0)
     full = np.interp(np.arange(height), rows, np.arange(len(rows))).round().astype(int)
     left, right = places[full, :1], places[full, 1:]
-    share = np.clip((np.arange(width)[None] - left) / np.maximum(right - left, 1), 0, 1)
-    share = (share * share * (3 - 2 * share))[..., None].astype(np.float32)
+    share = smooth_step((np.arange(width)[None] - left) / np.maximum(right - left, 1))[..., None].astype(np.float32)
     return ends[full, 0][:, None] * (1 - share) + ends[full, 1][:, None] * share
 
 

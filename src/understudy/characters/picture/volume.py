@@ -6,10 +6,15 @@ from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
-from understudy.characters.picture.inflate import SIDES, InflateConfig, PartVolume, smooth_step
+from understudy.characters.picture.inflate import SIDES, InflateConfig, PartVolume
 from understudy.characters.picture.parts import PARTS, FigureGrid
+from understudy.geometry.meshes import vertex_normals
+from understudy.geometry.vectors import smooth_step
 
-__all__ = ["surface_of_parts", "taubin", "vertex_normals"]
+__all__ = ["OUT_OF_THE_PICTURE", "surface_of_parts", "taubin"]
+
+OUT_OF_THE_PICTURE = (0.0, 0.0, 1.0)
+"""Where a vertex without faces looks: to the viewer."""
 
 REACH = 6.0
 """Fields are cut off this many cells from the surface."""
@@ -42,7 +47,7 @@ def surface_of_parts(
     at_wall = (ranked[:, -1] > 0.05) & (ranked[:, -2] > ranked[:, -1] - 1.5 * config.gap)
     push = adjacency(faces, len(vertices)) @ at_wall.astype(float)
     vertices = taubin(vertices, faces, 8)
-    vertices = vertices + 0.42 * config.gap * push[:, None] * vertex_normals(vertices, faces)
+    vertices = vertices + 0.42 * config.gap * push[:, None] * vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
     return vertices, faces, values.argmax(1)
 
 
@@ -90,7 +95,7 @@ def _unite(
 
     legs = _walled(fields["left_leg"], fields["right_leg"], np.zeros((rows, columns, 1), np.float32), 0.0, config.gap)
     body = _smooth_max(fields["torso"], fields["head"], blend)
-    hip = np.linalg.norm(grid["left_hip"] - grid["right_hip"])
+    hip = float(np.linalg.norm(grid["left_hip"] - grid["right_hip"]))
     pelvis = np.maximum(near(grid["left_hip"], 0.8 * hip), near(grid["right_hip"], 0.8 * hip))
     body = _smooth_max(body, legs, blend * pelvis)
     for side in SIDES:
@@ -151,16 +156,3 @@ def taubin(
         vertices = vertices + 0.5 * (mean @ vertices - vertices)
         vertices = vertices - 0.53 * (mean @ vertices - vertices)
     return vertices
-
-
-def vertex_normals(
-    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]
-) -> Float[np.ndarray, "vertex 3"]:
-    """Unit normals, faces weighted by area."""
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    across = np.cross(b - a, c - a)
-    normals = np.stack(
-        [sum(np.bincount(faces[:, i], across[:, k], len(vertices)) for i in range(3)) for k in range(3)], -1
-    )
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.where(length > 1e-12, normals / np.maximum(length, 1e-12), np.array([0.0, 0.0, 1.0]))

@@ -13,6 +13,7 @@ from understudy.decompose.body.pose_state import JOINT, BodyPoints, Pose
 from understudy.decompose.body.terms import Observations
 from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
+from understudy.geometry.vectors import unit
 from understudy.solvers.losses import cauchy
 
 __all__ = ["exchange_sides", "observe", "start_pose"]
@@ -172,14 +173,10 @@ def _root_in_camera(marks: Float[np.ndarray, "time 33 3"], seen: Observations) -
     return np.concatenate([direction * depth[:, None], depth[:, None]], 1)
 
 
-def _unit(v: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
-
-
 def _frame(exact: Float[np.ndarray, "time 3"], near: Float[np.ndarray, "time 3"], axes: str) -> np.ndarray:
     """Rotations with one axis along `exact` and another as near as can be to `near`; `axes` names both, as "xy"."""
-    first = _unit(exact)
-    second = _unit(near - first * (first * near).sum(-1, keepdims=True))
+    first = unit(exact)
+    second = unit(near - first * (first * near).sum(-1, keepdims=True))
     columns = {axes[0]: first, axes[1]: second}
     missing = ({"x", "y", "z"} - set(axes)).pop()
     order = {"x": "yz", "y": "zx", "z": "xy"}[missing]
@@ -195,7 +192,7 @@ def _hinge(
     above: Float[np.ndarray, "time 3"], below: Float[np.ndarray, "time 3"], bends_to: Float[np.ndarray, "time 3"]
 ) -> Float[np.ndarray, "time 3"]:
     """The axis about which `above` turns into `below`; of a limb that is nearly straight, into `bends_to`."""
-    return np.cross(_unit(above), _unit(below)) + 0.2 * np.cross(_unit(above), bends_to)
+    return np.cross(unit(above), unit(below)) + 0.2 * np.cross(unit(above), bends_to)
 
 
 def _joint_turns(marks: Float[np.ndarray, "time 33 3"]) -> Float[np.ndarray, "time 22 3 3"]:

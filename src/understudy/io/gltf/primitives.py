@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from understudy.geometry.meshes import unit_normals, vertex_normals
 from understudy.geometry.rigid import transform
 from understudy.io.gltf.animation import NodeTree
 from understudy.io.gltf.document import COMPONENTS, EVERY_ROW, FARTHEST, GltfDocument
@@ -16,7 +17,10 @@ from understudy.io.gltf.records import MeshEntry, Node, Primitive
 from understudy.io.gltf.skins import BoundJoints
 from understudy.runtime.errors import CharacterError
 
-__all__ = ["RigPart", "claim_surfaces", "read_parts", "vertex_normals"]
+__all__ = ["UPWARDS", "RigPart", "claim_surfaces", "read_parts"]
+
+UPWARDS = (0.0, 1.0, 0.0)
+"""Where a vertex without a normal and without faces looks."""
 
 TRIANGLES, STRIP, FAN = 4, 5, 6
 MAX_INFLUENCES = 8
@@ -76,7 +80,7 @@ def read_parts(
             if node.skin is None:
                 part = place_rigid(part, index, world, bound)
             else:
-                part = place_skinned(document, part, primitive, rows, bound)
+                part = place_skinned(document, part, primitive, rows, bound, node.skin)
             parts.append(part)
     return tuple(parts)
 
@@ -90,7 +94,7 @@ def claim_surfaces(document: GltfDocument, tree: NodeTree) -> None:
     nodes = [document.json.nodes[index] for index in tree.order]
     shown = [(node, document.entry("meshes", node.mesh)) for node in nodes if node.mesh is not None]
     document.budget.check_count("surfaces", sum(len(mesh.primitives) for _, mesh in shown), MAX_SURFACES)
-    surfaces = []
+    surfaces: list[tuple[Primitive, int]] = []
     for node, mesh in shown:
         weighted = int(np.count_nonzero(default_shape(node, mesh)))
         surfaces += [(primitive, min(weighted, len(primitive.targets))) for primitive in mesh.primitives]
@@ -118,7 +122,7 @@ def read_faces(document: GltfDocument, primitive: Primitive) -> Int[np.ndarray, 
         return np.zeros((0, 3), np.int64)
     source = document.entry("accessors", primitive.attributes["POSITION"])
     if primitive.indices is not None:
-        corners = document.accessor(primitive.indices)[:, 0].astype(np.int64)
+        corners: Int[np.ndarray, " corner"] = document.accessor(primitive.indices)[:, 0].astype(np.int64)
     else:
         corners = np.arange(source.count)
     if len(corners) and not 0 <= corners.min() <= corners.max() < source.count:
@@ -151,7 +155,7 @@ def read_surface(
     if "NORMAL" in attributes:
         normals = attribute(document, attributes, "NORMAL", 3, count, rows)
     else:
-        normals = vertex_normals(vertices, faces)
+        normals = vertex_normals(vertices, faces, UPWARDS)
     slot = None
     if primitive.material is not None:
         slot = texture_slot(document.entry("materials", primitive.material))
@@ -198,25 +202,6 @@ def attribute(
     return document.accessor(attributes[name], rows)[:, :width].astype(np.float64)
 
 
-def vertex_normals(
-    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]
-) -> Float[np.ndarray, "vertex 3"]:
-    """Unit normals, each the mean of its faces' weighted by area; +Y where a vertex has no face."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    across = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], across)
-    return unit_normals(normals)
-
-
-def unit_normals(normals: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "vertex 3"]:
-    """Normals brought to length one; +Y where there is none."""
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    bad = ~((length > 1e-20) & (length < np.inf))
-    return np.where(bad, np.array([0.0, 1.0, 0.0]), normals / np.where(bad, 1.0, length))
-
-
 def joint_above(node: int, tree: NodeTree, bound: BoundJoints, members: set[int]) -> int | None:
     """The joint that a node hangs on; None for nodes that have no joint of a skin (`members`) above them."""
     nearest = None
@@ -231,10 +216,12 @@ def joint_above(node: int, tree: NodeTree, bound: BoundJoints, members: set[int]
 
 def place_rigid(part: RigPart, node: int, world: dict[int, Float[np.ndarray, "4 4"]], bound: BoundJoints) -> RigPart:
     """The part where its joint carries it in the bind pose; loose ones stay where they are, and follow the root."""
-    T = world[node]
-    if part.rigid_joint is not None:
+    if part.rigid_joint is None:
+        T = world[node]
+    else:
         node_of_joint = {number: key for key, number in bound.joint_of_node.items()}
-        T = bound.T_model_bound[part.rigid_joint] @ np.linalg.pinv(world[node_of_joint[part.rigid_joint]]) @ T
+        carrier = world[node_of_joint[part.rigid_joint]]
+        T = bound.T_model_bound[part.rigid_joint] @ np.linalg.pinv(carrier) @ world[node]
     count = len(part.vertices)
     return moved(
         replace(
@@ -248,12 +235,12 @@ def place_rigid(part: RigPart, node: int, world: dict[int, Float[np.ndarray, "4 
 
 
 def place_skinned(
-    document: GltfDocument, part: RigPart, primitive: Primitive, rows: Rows, bound: BoundJoints
+    document: GltfDocument, part: RigPart, primitive: Primitive, rows: Rows, bound: BoundJoints, skin: int
 ) -> RigPart:
     """The part as its skin shows it in the bind pose."""
-    members = np.array(bound.joints[part.skin])
+    members = np.array(bound.joints[skin])
     local, weights = read_influences(document, part.name, primitive, rows, len(members))
-    T = bound.T_model_bound[members] @ bound.T_bound_mesh[part.skin]
+    T = bound.T_model_bound[members] @ bound.T_bound_mesh[skin]
     # One influence after the other, because their matrices together would be the largest thing in memory.
     blended = np.zeros((len(part.vertices), 3, 4))
     for joint, weight in zip(local.T, weights.T, strict=True):
@@ -294,4 +281,4 @@ def moved(part: RigPart, M: Float[np.ndarray, "vertex 3 3"]) -> RigPart:
     rows = np.stack([np.cross(M[:, 1], M[:, 2]), np.cross(M[:, 2], M[:, 0]), np.cross(M[:, 0], M[:, 1])], 1)
     mirrored = len(M) > 0 and np.median(np.linalg.det(M)) < 0
     normals = np.einsum("vij,vj->vi", rows, part.normals) * (-1.0 if mirrored else 1.0)
-    return replace(part, normals=unit_normals(normals), faces=part.faces[:, ::-1] if mirrored else part.faces)
+    return replace(part, normals=unit_normals(normals, UPWARDS), faces=part.faces[:, ::-1] if mirrored else part.faces)

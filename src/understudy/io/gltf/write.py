@@ -20,8 +20,9 @@ from understudy.core.camera import CameraPath
 from understudy.core.character import Character, Material
 from understudy.core.film import Performance
 from understudy.geometry.kinematics import rest_pose
+from understudy.geometry.meshes import unit_normals
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
-from understudy.io.gltf.primitives import unit_normals
+from understudy.io.gltf.primitives import UPWARDS
 from understudy.io.gltf.skins import ROLES_KEY
 from understudy.io.temporary import whole_file
 
@@ -192,7 +193,11 @@ class GlbBuilder:
         self.json["scenes"][0]["nodes"].append(armature)
         bind = character.T_joint_mesh.swapaxes(1, 2).reshape(-1, 16).copy()
         bind[:, [3, 7, 11, 15]] = (0.0, 0.0, 0.0, 1.0)
-        entry = {"name": character.name, "joints": joint_nodes, "inverseBindMatrices": self.add_accessor(bind, "MAT4")}
+        entry: dict[str, Any] = {
+            "name": character.name,
+            "joints": joint_nodes,
+            "inverseBindMatrices": self.add_accessor(bind, "MAT4"),
+        }
         if character.roles:
             entry["extras"] = {ROLES_KEY: dict(character.roles)}
         skin = self.append("skins", entry)
@@ -206,8 +211,8 @@ class GlbBuilder:
         """One primitive per material that has faces, each with the vertices that it uses, and `corners` on the root."""
         mesh, extra = character.mesh, len(corners)
         joints, weights = four_influences(character.skin_joints, character.skin_weights)
-        normals = unit_normals(mesh.normals)
-        primitives = []
+        normals = unit_normals(mesh.normals, UPWARDS)
+        primitives: list[dict[str, Any]] = []
         for number, material in enumerate(mesh.materials):
             faces = mesh.faces[mesh.face_material == number]
             if not len(faces):
@@ -305,7 +310,8 @@ class GlbBuilder:
 
     def add_animation(self, name: str, channels: Sequence[Channel]) -> None:
         """Add one clip; channels of one length and rate share their times."""
-        samplers, targets = [], []
+        samplers: list[dict[str, Any]] = []
+        targets: list[dict[str, Any]] = []
         for node, path, values, rate in channels:
             clock = (len(values), rate)
             if clock not in self.times:

@@ -16,6 +16,7 @@ from understudy.core.film import Take
 from understudy.core.passes import Passes
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import invert, transform
+from understudy.geometry.vectors import unit
 from understudy.imaging.colour import linear_from_srgb
 from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.protocol import Renderer
@@ -115,8 +116,8 @@ class _Samples:
             nearer = z < self.depth_m[rows, columns]
             if material.alpha_cutoff is not None:
                 nearer &= base[:, 3] >= material.alpha_cutoff
-            normals = _unit(barycentric @ posed.normals[corners]) * (1.0 if front else -1.0)
-            to_camera = _unit(self.T_world_camera[:3, 3] - barycentric @ posed.vertices[corners])
+            normals = unit(barycentric @ posed.normals[corners]) * (1.0 if front else -1.0)
+            to_camera = unit(self.T_world_camera[:3, 3] - barycentric @ posed.vertices[corners])
             colour = _shade(base[:, :3], normals, to_camera, material, self.light)
             at = (rows[nearer], columns[nearer])
             self.depth_m[at], self.normals[at], self.colour[at] = z[nearer], normals[nearer], colour[nearer]
@@ -203,17 +204,12 @@ class _Samples:
             colour=blocks(self.colour).mean(2).astype(np.float32),
             alpha=(ids > 0).mean(2).astype(np.float32),
             depth_m=depth_m.astype(np.float32),
-            normals=_unit(np.where(front[..., None], normals, 0.0).sum(2)).astype(np.float32),
+            normals=unit(np.where(front[..., None], normals, 0.0).sum(2)).astype(np.float32),
             ids=nearest_ids[..., 0],
             id_share=((ids == nearest_ids) & (ids > 0)).mean(2).astype(np.float32),
             shadow=blocks(self.shadow).mean(2).astype(np.float32),
             motion_px=None if self.motion is None else front_mean(blocks(self.motion)),
         )
-
-
-def _unit(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(length > 0, length, 1.0)
 
 
 def _texels(material: Material, uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 4"]:
@@ -250,7 +246,7 @@ def _shade(
         return (1 - up) * light.fill_ground + up * light.fill_sky
 
     to_key = light.key_direction / np.linalg.norm(light.key_direction)
-    half = _unit(to_camera + to_key)
+    half = unit(to_camera + to_key)
     n_l = np.maximum(normals @ to_key, 0.0)[:, None]
     n_v = np.maximum((normals * to_camera).sum(1, keepdims=True), 1e-3)
     n_h = np.maximum((normals * half).sum(1, keepdims=True), 0.0)
@@ -265,7 +261,7 @@ def _shade(
     specular = (f0 + (1.0 - f0) * (1.0 - v_h) ** 5) * lobe * visibility
 
     mirrored = 2.0 * (normals * to_camera).sum(1, keepdims=True) * normals - to_camera
-    mirrored = _unit((1.0 - alpha) * mirrored + alpha * normals)
+    mirrored = unit((1.0 - alpha) * mirrored + alpha * normals)
     fill_fresnel = f0 + (np.maximum(1.0 - material.roughness, f0) - f0) * (1.0 - n_v) ** 5
     key = (diffuse + specular) * light.key_colour * n_l
     return np.array(material.emissive) + key + diffuse * fill(normals) + fill_fresnel * fill(mirrored)

@@ -11,6 +11,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.camera_moves import CameraMoveName
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at
+from understudy.geometry.vectors import smooth_step
 
 __all__ = ["MOVE_RANGES", "CameraMove", "MoveRange", "camera_path"]
 
@@ -79,7 +80,7 @@ def camera_path(
     """The camera of every frame; it looks at the middle of what `target_m` does."""
     frames = len(target_m)
     share = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
-    eased = share * share * (3 - 2 * share)
+    eased = smooth_step(share)
     swing = (move.ease * eased + (1 - move.ease) * share) - 0.5
     amount = MOVE_RANGES[move.name].usual if move.amount is None else move.amount
     along = amount * swing

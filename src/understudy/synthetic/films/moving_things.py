@@ -23,6 +23,7 @@ from understudy.core.motion import Motion, Skeleton
 from understudy.geometry.projection import unproject
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import quaternion_from_vector
+from understudy.geometry.vectors import smooth_step
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.protocol import Renderer
 from understudy.synthetic.films.building import Builder
@@ -70,7 +71,8 @@ class ThingShot:
             width=width, height=height, frames=frames, frame_rate=Fraction(frame_rate), action=action, grain=grain,
             camera=CameraMove(MOVES[move], distance_m=5.5), actor="woman", seed=seed,
         )  # fmt: skip
-        self.thing, self.move = thing, move
+        self.thing = thing
+        self.move: CameraMoveKind = move
         self.scene: SyntheticScene = set_up(self.config)
         self._performance = None if thing == "cloud" else _PERFORMANCES[thing](frames, Fraction(frame_rate))
 
@@ -125,8 +127,8 @@ class ThingShot:
         place = points[..., 0] - points[..., 1] * to_key[0] / to_key[1]
         edge = -3.0 + 5.0 * (frame + 0.5) / config.frames
         # A band 1.6 m wide with an edge as soft as thin clouds have it.
-        inside = np.clip(0.5 + (0.8 - np.abs(place - edge)) / 0.3, 0, 1)
-        return (1 - 0.45 * inside * inside * (3 - 2 * inside)).astype(np.float32)
+        inside = smooth_step(0.5 + (0.8 - np.abs(place - edge)) / 0.3)
+        return (1 - 0.45 * inside).astype(np.float32)
 
     def solution(self) -> CameraSolution:
         """The true camera, as if it had been solved, with points of the set."""

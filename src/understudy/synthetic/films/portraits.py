@@ -16,14 +16,15 @@ from understudy.core.film import Performance, Take
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
 from understudy.geometry.kinematics import forward_kinematics
+from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.projection import intrinsics, project
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
+from understudy.geometry.vectors import smooth_step
 from understudy.imaging.colour import srgb_from_linear
 from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.people.actors import ACTORS, ActorName, shape_for_build
 from understudy.synthetic.people.people import Colour, Outfit, dressed
-from understudy.synthetic.people.wardrobe import smooth_normals
 from understudy.synthetic.textures import noise
 
 __all__ = ["PORTRAITS", "Backdrop", "Portrait", "PortraitConfig", "take_portrait"]
@@ -200,7 +201,7 @@ def _worn(
     count = len(vertices)
     linear = tuple(float(c) ** 2.2 for c in colour)
     mesh = Mesh(
-        vertices, faces, smooth_normals(vertices, faces), np.zeros((count, 2)), np.zeros(len(faces), np.int64),
+        vertices, faces, vertex_normals(vertices, faces), np.zeros((count, 2)), np.zeros(len(faces), np.int64),
         (Material("cloth", base_colour=(*linear, 1.0), roughness=0.9, double_sided=True),),
     )  # fmt: skip
     T_joint_mesh = np.tile(np.eye(4), (len(BODY_JOINTS), 1, 1))
@@ -259,8 +260,7 @@ def _behind(
     px_per_m = float(camera.K[0, 0, 0] / foot[2]) / _LARGE
     wall, floor = (np.array(colour) ** 2.2 for colour in (drop.wall, drop.floor or drop.wall))
     edge = max(drop.sweep_m * px_per_m, 1.0)
-    on_floor = np.clip((y - line) / edge + 0.5, 0, 1)
-    on_floor = (on_floor * on_floor * (3 - 2 * on_floor))[..., None]
+    on_floor = smooth_step((y - line) / edge + 0.5)[..., None]
     wall_light = wall * (1 - drop.gradient * (1 - y / height))[..., None]
     if drop.skirting is not None:
         board = (y < line) & (y > line - 0.09 * px_per_m)
@@ -309,7 +309,9 @@ def _developed(
     if config.jpeg is None:
         return rgb
     _, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.jpeg])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    read = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert read is not None  # it was written a line ago
+    return np.ascontiguousarray(read[..., ::-1])
 
 
 _WHITE, _BLACK = (0.93, 0.93, 0.92), (0.06, 0.06, 0.07)

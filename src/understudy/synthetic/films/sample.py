@@ -4,7 +4,6 @@
 """
 
 import argparse
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at, quaternion_from_vector
 from understudy.imaging.colour import srgb_from_linear
 from understudy.io.pictures.files import write_png
+from understudy.io.temporary import whole_file
 from understudy.io.video.encoding import film_frame, open_output
 from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.films.camera_moves import CameraMove
@@ -62,27 +62,22 @@ def film_sample(path: Path, config: SyntheticShotConfig = SAMPLE_SHOT) -> Synthe
     """Film the sample shot with its sound, small enough to be carried along; gives the truth."""
     scene = set_up(config)
     rate = config.frame_rate
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        with open_output(temporary) as container:
-            options = {"crf": "22", "preset": "slow", "tune": "film"}
-            video = container.add_stream("libx264", rate=rate, options=options)
-            video.width, video.height, video.pix_fmt = config.width, config.height, "yuv420p"
-            audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
-            audio.bit_rate = 64_000
-            for number, exposure in enumerate(expose(scene, config)):
-                picture = film_frame(exposure.picture, config.width, config.height, "film")
-                picture.pts, picture.time_base = number, 1 / rate
-                container.mux(video.encode(picture))
-            container.mux(video.encode(None))
-            sound = soundtrack(scene.ground_contact, float(rate), config.seed).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, 0
-            container.mux(audio.encode(frame))
-            container.mux(audio.encode(None))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, open_output(temporary) as container:
+        options = {"crf": "22", "preset": "slow", "tune": "film"}
+        video = container.add_stream("libx264", rate=rate, options=options)
+        video.width, video.height, video.pix_fmt = config.width, config.height, "yuv420p"
+        audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
+        audio.bit_rate = 64_000
+        for number, exposure in enumerate(expose(scene, config)):
+            picture = film_frame(exposure.picture, config.width, config.height, "film")
+            picture.pts, picture.time_base = number, 1 / rate
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        sound = soundtrack(scene.ground_contact, float(rate), config.seed).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, 0
+        container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
     return scene
 
 

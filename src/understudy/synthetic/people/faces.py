@@ -26,7 +26,7 @@ def face_paint(
     def at(name: str) -> Float[np.ndarray, "3"]:
         return body.landmarks[LANDMARKS.index(name)]
 
-    paint = np.asarray(skin) * (1 + 0.03 * noise(rng, *X.shape, 12, 5, 0.65)[..., None])
+    paint = np.asarray(skin) * (1 + 0.03 * noise(rng, X.shape[0], X.shape[1], 12, 5, 0.65)[..., None])
     if not front:
         return paint
     eye, nose = at("left_eye"), at("nose")

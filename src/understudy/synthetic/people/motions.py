@@ -19,6 +19,7 @@ from understudy.geometry.rotations import (
     quaternion_multiply,
     slerp,
 )
+from understudy.geometry.vectors import smooth_step
 from understudy.synthetic.people.legs import HEEL_BEHIND_M, FootTrack, leg_rotations
 
 __all__ = ["EXERCISES", "Action", "ActionKind", "Exercise", "act", "ground_contact"]
@@ -138,8 +139,7 @@ def _walk(rest: Float[np.ndarray, "22 3"], action: Action, time_s: Float[np.ndar
     step_s = step_m / action.speed_m_s
     turn = action.turn_rad or (np.pi if action.kind == "turn" else 0.0)
     fine = np.linspace(-3 * step_s, time_s[-1] + 4 * step_s, 4000)
-    share = np.clip(fine / max(time_s[-1], 1e-6), 0, 1)
-    heading = action.heading_rad + turn * share * share * (3 - 2 * share)
+    heading = action.heading_rad + turn * smooth_step(fine / max(time_s[-1], 1e-6))
     along = np.stack([np.sin(heading), np.cos(heading)], 1) * action.speed_m_s
     places = np.concatenate([[[0.0, 0.0]], np.cumsum(0.5 * (along[1:] + along[:-1]) * np.diff(fine)[:, None], 0)])
     path = CubicSpline(fine, places - CubicSpline(fine, places)(0.0) + np.asarray(action.start_m))
@@ -283,7 +283,7 @@ def _wave(q: Float[np.ndarray, "time 22 4"], action: Action, time_s: Float[np.nd
     begun = time_s - action.wave_at_s
     raised = np.clip(begun / 0.5, 0, 1) * np.clip((2.6 - begun) / 0.5, 0, 1)
     raised = gaussian_filter1d(raised, max(0.08 / max(time_s[1] - time_s[0], 1e-6), 0.3)) if len(time_s) > 1 else raised
-    share = raised * raised * (3 - 2 * raised)
+    share = smooth_step(raised)
     to_and_fro = np.sin(2 * np.pi * 1.7 * begun)
     arm, forearm, hand = (BODY_JOINTS.index(f"Right{part}") for part in ("Arm", "ForeArm", "Hand"))
     up = quaternion_multiply(_vector("x", np.full(len(time_s), -0.25)), _vector("z", np.full(len(time_s), -0.18)))
@@ -308,6 +308,6 @@ def ground_contact(motion: Motion) -> Bool[np.ndarray, "time 2"]:
             sole = T[:, joint, :3, 3] + T[:, joint, :3, :3] @ np.array([0.0, -rest[joint, 1], -behind_m])
             speed = np.linalg.norm(np.gradient(sole, axis=0), axis=1) * rate if len(sole) > 1 else np.zeros(1)
             stands[:, side] |= (sole[:, 1] < STANDING_LOW * leg_m) & (speed < STANDING_SLOW_PER_S * leg_m)
-    brief = np.ones((max(1, round(SHORTEST_S * rate)), 1))
+    brief = np.ones((max(1, round(SHORTEST_S * rate)), 1), bool)
     padded = np.pad(stands, ((len(brief), len(brief)), (0, 0)), mode="edge")
     return binary_opening(binary_closing(padded, brief), brief)[len(brief) : -len(brief)]

@@ -12,8 +12,9 @@ from understudy.body.model import LANDMARK_JOINTS, SEGMENTS, BodyModel, ShapedBo
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
+from understudy.geometry.meshes import vertex_normals
 from understudy.synthetic.people.faces import eye_texture, face_paint
-from understudy.synthetic.people.wardrobe import Piece, garment, joined, shoe, skin_piece, smooth_normals, smoothed
+from understudy.synthetic.people.wardrobe import Piece, garment, joined, shoe, skin_piece, smoothed
 from understudy.synthetic.textures import Texture, noise, to_texture
 
 __all__ = ["Colour", "Outfit", "dressed", "random_outfit"]
@@ -86,7 +87,7 @@ def dressed(model: BodyModel, shape: Float[np.ndarray, " component"], outfit: Ou
     start = 0
     for _, piece in pieces:
         count = len(piece.vertices)
-        normals[start : start + 2 * count] = np.tile(smooth_normals(piece.vertices, piece.faces), (2, 1))
+        normals[start : start + 2 * count] = np.tile(vertex_normals(piece.vertices, piece.faces), (2, 1))
         start += 2 * count
     materials = []
     for name, piece in pieces:
@@ -308,7 +309,7 @@ def _painters(body: ShapedBody, outfit: Outfit, rng: np.random.Generator) -> dic
         return np.asarray(outfit.hair) * (1 + (0.10 * strands + 0.06 * noise(rng, rows, columns, 12, 3))[..., None])
 
     def hands(X: np.ndarray, Y: np.ndarray, front: bool) -> Float[np.ndarray, "height width 3"]:
-        return np.asarray(outfit.skin) * (1 + 0.025 * noise(rng, *X.shape, 24, 4)[..., None])
+        return np.asarray(outfit.skin) * (1 + 0.025 * noise(rng, X.shape[0], X.shape[1], 24, 4)[..., None])
 
     return {
         "head": lambda X, Y, front: face_paint(X, Y, front, body, outfit.skin, outfit.hair, rng),

@@ -15,8 +15,10 @@ from scipy.spatial import ConvexHull, cKDTree
 from understudy.body.model import SEGMENTS, BodyModel, ShapedBody
 from understudy.core.character import Material
 from understudy.core.motion import BODY_JOINTS
+from understudy.geometry.meshes import vertex_normals
+from understudy.geometry.vectors import smooth_step
 
-__all__ = ["Piece", "garment", "joined", "shoe", "skin_piece", "smooth_normals", "smoothed"]
+__all__ = ["Piece", "garment", "joined", "shoe", "skin_piece", "smoothed"]
 
 RIM_M = 0.004
 """How deep below the skin the rim of a hem ends."""
@@ -48,9 +50,8 @@ def garment(
     `drape` is the body as the cloth lies over it, such as `smoothed` gives; None: the body itself.
     """
     skin, cloth = body.vertices, body.vertices if drape is None else drape
-    normals = smooth_normals(cloth, model.faces)
-    inside = np.clip(field_m / 0.02, 0, 1)
-    step = (inside * inside * (3 - 2 * inside))[:, None]
+    normals = vertex_normals(cloth, model.faces)
+    step = smooth_step(field_m / 0.02)[:, None]
     # Where smoothing drew the cloth inwards, the body must not show through.
     sunk = np.maximum(((skin - cloth) * normals).sum(1), 0.0)[:, None]
     full = np.broadcast_to(thickness_m, len(skin))[:, None]
@@ -69,7 +70,7 @@ def garment(
     below[rim] = len(share) + np.arange(len(rim))
     a, b = hem.T
     strip = np.concatenate([np.stack([b, a, below[a]], 1), np.stack([b, below[a], below[b]], 1)])
-    vertices = np.concatenate([mixed(outer), mixed(skin - RIM_M * smooth_normals(skin, model.faces))[rim]])
+    vertices = np.concatenate([mixed(outer), mixed(skin - RIM_M * vertex_normals(skin, model.faces))[rim]])
     return Piece(
         vertices,
         np.concatenate([faces, strip]),
@@ -220,23 +221,11 @@ def joined(pieces: list[Piece]) -> tuple[Piece, Int[np.ndarray, " face"], Float[
     return merged, np.concatenate(number), np.concatenate(uv)
 
 
-def smooth_normals(
-    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]
-) -> Float[np.ndarray, "vertex 3"]:
-    """Unit normals: means over each vertex's faces, by area."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), len(vertices)) for axis in range(3)], 1
-    )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-
-
 def _neighbour_average(faces: Int[np.ndarray, "face 3"], count: int) -> csr_array:
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     ones = np.ones(len(edges))
     near = csr_array(coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count)))
     near = ((near + near.T) > 0).astype(float)
-    degree = np.asarray(near.sum(1)).ravel()
+    degree: np.ndarray = near.dot(np.ones(count))
     alone = degree == 0
     return csr_array(diags_array(1 / np.where(alone, 1.0, degree)) @ near + diags_array(alone.astype(float)))

@@ -1,0 +1,38 @@
+"""Surfaces of triangles."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+__all__ = ["unit_normals", "vertex_normals"]
+
+LEAST_AREA = 1e-20
+"""In squared units of the mesh: less is rounding, and says nothing of a direction. Triangles of a millimetre in a model
+whose unit is the kilometre have 1e-12."""
+
+Axis = tuple[float, float, float]
+
+
+def vertex_normals(
+    vertices: Float[np.ndarray, "vertex 3"],
+    faces: Int[np.ndarray, "face 3"],
+    otherwise: Axis = (0.0, 0.0, 0.0),
+) -> Float[np.ndarray, "vertex 3"]:
+    """Unit normals, each the mean of its faces' weighted by area; `otherwise` where a vertex has no face.
+
+    Faces turn counter-clockwise about their normals (right hand). Source: Gouraud 1971; by area: Max 1999, Weights for
+    computing vertex normals from facet normals.
+    """
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    across = np.cross(b - a, c - a)
+    sums = [
+        sum((np.bincount(faces[:, corner], across[:, axis], len(vertices)) for corner in range(3)), np.zeros(1))
+        for axis in range(3)
+    ]
+    return unit_normals(np.stack(sums, -1), otherwise)
+
+
+def unit_normals(normals: Float[np.ndarray, "vertex 3"], otherwise: Axis) -> Float[np.ndarray, "vertex 3"]:
+    """Normals brought to length one; `otherwise` where there is none, or no finite one."""
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    bad = ~((length > LEAST_AREA) & (length < np.inf))
+    return np.where(bad, np.array(otherwise), normals / np.where(bad, 1.0, length))
