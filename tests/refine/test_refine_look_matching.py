@@ -67,10 +67,12 @@ def test_exposure_moves_part_of_the_way_and_not_beyond_the_limit():
     assert np.allclose(same, 1, atol=0.06)
 
 
-def test_black_is_that_of_the_film():
-    assert np.allclose(measure_look([sample()], LIGHT).black, 0.02, atol=0.02)
-    lifted = measure_look([sample(lift=35.0)], LIGHT).black
-    assert np.allclose(lifted, linear_from_srgb_bytes(np.uint8([35]))[0], atol=0.004)
+@pytest.mark.parametrize(("darkest", "black"), [(0, 0.0), (20, 0.00700), (35, 0.01681), (90, 0.02)])
+def test_black_is_the_film_s_darkest_light_up_to_two_per_cent_of_white(darkest, black):
+    """Expected are the sRGB levels as linear light, by IEC 61966-2-1."""
+    filmed = sample(lift=float(darkest))
+    filmed.frame[:40, :40] = darkest
+    np.testing.assert_allclose(measure_look([filmed], LIGHT).black, black, atol=1e-4)
 
 
 def test_shadow_takes_the_keys_share():
