@@ -61,6 +61,26 @@ def test_a_punch_in_on_the_same_place_is_a_cut(tmp_path):
     assert starts_of_pieces(tmp_path / "a.mp4", wide[:20] + close) == [0, 20]
 
 
+def faded(picture: np.ndarray, light: float) -> np.ndarray:
+    return np.round(picture * light).astype(np.uint8)
+
+
+def test_a_fade_through_black_is_cut_in_its_middle(tmp_path):
+    first, second = take(0, 32), take(1, 44)
+    first[20:] = [faded(picture, 1 - i / 12) for i, picture in enumerate(first[20:])]
+    second[:12] = [faded(picture, (i + 1) / 12) for i, picture in enumerate(second[:12])]
+    black = [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 5
+    (_, cut) = starts_of_pieces(tmp_path / "a.mp4", first + black + second)
+    assert 32 <= cut < 37
+
+
+def test_lights_out_and_a_fade_at_the_end_are_no_cuts(tmp_path):
+    wide = scenery(4, WIDTH + 50)
+    pictures = [wide[:, i : i + WIDTH] for i in range(50)]
+    dark = [faded(p, 0.0) if 20 <= i < 26 or i >= 46 else p for i, p in enumerate(pictures)]
+    assert starts_of_pieces(tmp_path / "a.mp4", dark) == [0]
+
+
 def test_flashes_are_no_cuts(tmp_path):
     pictures = take(2, 40)
     for i in (10, 11, 30):

@@ -1,4 +1,4 @@
-"""Hard cuts: where one camera's picture ends and another's begins."""
+"""Hard cuts and fades through black: where one camera's picture ends and another's begins."""
 
 from collections import deque
 from dataclasses import dataclass, replace
@@ -34,6 +34,9 @@ class CutConfig:
 _SIDE_PX = 96
 _REACH = 3  # Frames looked at on either side: what differs for less than this is a flash.
 _FLAT = 2.0  # Grey levels of spread below which a picture has no layout.
+_BLACK = 12.0  # Grey levels up to which nearly all of a faded picture lies; noise and compression lift it from zero.
+_FADE_S = 1.0  # Fades to and from black are rarely longer.
+_BRIGHTER = 0.5  # Grey levels from frame to frame: less is no fade, but noise.
 
 
 def find_cuts(shot: Shot, progress: Progress = silent, config: CutConfig | None = None) -> list[Shot]:
@@ -41,20 +44,22 @@ def find_cuts(shot: Shot, progress: Progress = silent, config: CutConfig | None 
 
     A cut is where every one of the three frames before differs from every one of the three after, much more than
     neighbouring frames do; so flashes, whip pans and fast action are none. Layouts are compared at their best shift
-    and without regard to brightness. Fades and dissolves are not looked for.
+    and without regard to brightness. A fade is cut in the middle of its black, if the pictures on its two sides
+    differ. Dissolves are not looked for.
     """
     config = config or CutConfig()
-    steps, sure = np.zeros(len(shot)), np.zeros(len(shot))
+    steps, sure, brightest = np.zeros(len(shot)), np.zeros(len(shot)), np.zeros(len(shot))
     looks: deque[_Look] = deque(maxlen=2 * _REACH)
     for index, frame in enumerate(read_frames(shot, max_side_px=_SIDE_PX)):
         looks.append(_look(frame))
+        brightest[index] = np.percentile(looks[-1].grey, 99)
         if index:
             steps[index] = _difference(looks[-2], looks[-1])
         _verify(index - _REACH + 1, index, steps, sure, looks, config)
         progress(index + 1, len(shot))
     for cut in range(max(1, len(shot) - _REACH + 1), len(shot)):
         _verify(cut, len(shot) - 1, steps, sure, looks, config)
-    edges = [0, *_chosen(steps, sure, config), len(shot)]
+    edges = [0, *_with_fades(shot, brightest, _chosen(steps, sure, config), config), len(shot)]
     if len(edges) == 2:
         return [shot]
     return [
@@ -119,3 +124,27 @@ def _chosen(steps: np.ndarray, sure: np.ndarray, config: CutConfig) -> list[int]
         if min(abs(int(cut) - edge) for edge in edges) >= config.min_frames:
             cuts.append(int(cut))
     return sorted(cuts)
+
+
+def _with_fades(shot: Shot, brightest: Float[np.ndarray, " frame"], cuts: list[int], config: CutConfig) -> list[int]:
+    """The cuts, and the middles of black stretches between different pictures; there, no cut but the middle.
+
+    Compared are the pictures where a fade begins and ends, as far as it grows brighter from frame to frame.
+    """
+    edges = np.flatnonzero(np.diff(np.r_[False, brightest <= _BLACK, False].astype(np.int8)))
+    reach = max(1, round(_FADE_S * shot.frame_rate))
+    for start, stop in edges.reshape(-1, 2).tolist():
+        if start == 0 or stop == len(shot):
+            continue
+        before, after = start - 1, stop
+        while before > max(0, start - reach) and brightest[before - 1] > brightest[before] + _BRIGHTER:
+            before -= 1
+        while after < min(len(shot) - 1, stop + reach) and brightest[after + 1] > brightest[after] + _BRIGHTER:
+            after += 1
+        first, last = (_look(frame) for frame in read_frames(shot, [before, after], max_side_px=_SIDE_PX))
+        others = [cut for cut in cuts if not before < cut <= after]
+        middle = (start + stop) // 2
+        nearest = min(abs(middle - edge) for edge in (0, *others, len(shot)))
+        is_cut = _difference(first, last) >= config.difference and nearest >= config.min_frames
+        cuts = sorted([*others, middle]) if is_cut else others
+    return cuts

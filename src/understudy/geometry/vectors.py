@@ -14,7 +14,7 @@ def unit(v: Float[np.ndarray, "*batch axis"]) -> Float[np.ndarray, "*batch axis"
     return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), SHORTEST)
 
 
-def smooth_step(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+def smooth_step(x: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
     """0 up to 0, 1 from 1, between them the cubic that is level at both ends (Hermite)."""
     x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
+    return np.asarray(x * x * (3 - 2 * x))
