@@ -63,3 +63,4 @@ class CameraFitter(Protocol):
         progress: Progress = silent,
     ) -> CameraFit:
         """The re-fitted camera; both bodies and the camera are in one world with the ground at y = 0."""
+        ...

@@ -9,6 +9,7 @@ What is finished stays, and the same command, given again, goes on from there.
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -93,8 +94,9 @@ def ready_output() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(ValueError):
+                stream.reconfigure(errors="backslashreplace")
 
 
 def discard_output() -> None:

@@ -77,7 +77,7 @@ class Character:
     skin_joints: Int[np.ndarray, "vertex influence"]
     skin_weights: Float[np.ndarray, "vertex influence"]
     """Each row sums to one."""
-    roles: dict[str, int] = field(default_factory=dict)
+    roles: dict[str, int] = field(default_factory=dict[str, int])
     """Which joint plays which part: a name of BODY_JOINTS to a joint's index. Parts may be absent."""
     doubts: tuple[Doubt, ...] = ()
     """What its maker was not sure of; files do not hold it."""

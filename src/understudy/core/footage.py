@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from understudy.core.camera import CameraMoveKind, UnscaledCameraPath
 from understudy.runtime.checks import check_shape
 
-__all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
+__all__ = ["LANDMARKS", "CameraSolution", "ColourSpace", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
 
 LANDMARKS: tuple[str, ...] = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -20,6 +21,16 @@ LANDMARKS: tuple[str, ...] = (
     "left_heel", "right_heel", "left_foot_index", "right_foot_index",
 )  # fmt: skip
 """The 33 body landmarks of BlazePose, in its order; left is the person's own left."""
+
+ColourSpace = Literal["srgb", "rec709", "display-p3", "linear", "acescg", "aces2065-1", "cineon"]
+"""How the pictures of a sequence store colour.
+
+srgb, rec709: for a display; shown as they are.
+display-p3: for a display of wide gamut.
+linear: light, in BT.709's primaries; 1 is white.
+acescg, aces2065-1: light, in the primaries AP1 and AP0.
+cineon: the density of film, as scanners write it in 10 bits; code 95 is black, 685 white.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,8 @@ class Shot:
     """Whether `timestamps` are the file's own; if not, frames are equally spaced and found by counting."""
     pictures: tuple[Path, ...] = ()
     """Of an image sequence, the file of each frame of the range; none for a video file."""
-    colour_space: str | None = None
-    """What the user says that the pictures of a sequence store (`io.colour.ColourSpace`); None: what they say."""
+    colour_space: ColourSpace | None = None
+    """What the user says that the pictures of a sequence store; None: what they say."""
 
     def __len__(self) -> int:
         return len(self.timestamps)

@@ -19,6 +19,7 @@ class ConditionedField(Protocol):
         self, noisy: Float[Tensor, "batch *shape"], time: Float[Tensor, " batch"], without: frozenset[str]
     ) -> Float[Tensor, "batch *shape"]:
         """The velocity under all conditions but those named."""
+        ...
 
 
 def guided(field: ConditionedField, scales: Mapping[str, float]) -> VelocityField:

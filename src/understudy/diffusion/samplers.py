@@ -21,6 +21,7 @@ class VelocityField(Protocol):
         self, noisy: Float[Tensor, "batch *shape"], time: Float[Tensor, " batch"]
     ) -> Float[Tensor, "batch *shape"]:
         """The velocity of every clip at its time, which is below 1."""
+        ...
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -89,8 +90,8 @@ def _to_arrays(figures: ClipFigures) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> ClipFigures:
-    parts = {}
+    values: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(ClipFigures)}
     for name, kind in (("camera", CameraFigures), ("subject", SubjectFigures)):
-        values = {field.name: arrays.get(f"{name}.{field.name}") for field in fields(kind)}
-        parts[name] = None if values[fields(kind)[0].name] is None else kind(**values)
-    return ClipFigures(**({field.name: arrays.get(field.name) for field in fields(ClipFigures)} | parts))
+        part: dict[str, Any] = {field.name: arrays.get(f"{name}.{field.name}") for field in fields(kind)}
+        values[name] = None if part[fields(kind)[0].name] is None else kind(**part)
+    return ClipFigures(**values)

@@ -23,6 +23,7 @@ from understudy.studio.project import file_hash
 from understudy.videogen.evaluation.contestants import REFERENCES, Film, TrainedModel, Truth, find_models, reordered
 from understudy.videogen.evaluation.evaluate import (
     MEASURED_MOVES,
+    CameraFigures,
     ClipFigures,
     Evaluation,
     Take,
@@ -249,14 +250,14 @@ def _picture_row(figures: ClipFigures, seeds: int) -> dict[str, str]:
         "mirrored path nearer to its own by, dB": _text(figures.mirrored_gain_db, seeds),
     }
     camera = figures.camera
-    names: dict[str, Callable[[], Float[np.ndarray, " clip"]]] = {
-        "rotation error, last, °": lambda: camera.last_rotation_deg,
-        "distance, last, m": lambda: camera.last_distance_m,
-        "RotErr": lambda: camera.rotation_sum_rad,
-        "TransErr": lambda: camera.translation_sum,
-        "CamMC": lambda: camera.cam_mc,
+    names: dict[str, Callable[[CameraFigures], Float[np.ndarray, " clip"]]] = {
+        "rotation error, last, °": lambda camera: camera.last_rotation_deg,
+        "distance, last, m": lambda camera: camera.last_distance_m,
+        "RotErr": lambda camera: camera.rotation_sum_rad,
+        "TransErr": lambda camera: camera.translation_sum,
+        "CamMC": lambda camera: camera.cam_mc,
     }
-    return row | {name: "–" if camera is None else _text(value(), seeds, 2) for name, value in names.items()}
+    return row | {name: "–" if camera is None else _text(value(camera), seeds, 2) for name, value in names.items()}
 
 
 def _subject_row(figures: ClipFigures, seeds: int) -> dict[str, str]:

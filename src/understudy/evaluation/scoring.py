@@ -69,9 +69,10 @@ def score_body(body: Performance, camera: CameraPath, truth: Truth) -> BodyScore
         raise ValueError(f"the film has {len(camera)} frames, the truth {len(truth.camera)}")
     predicted, true = body.joints_m(), truth.joints_m
     rate = float(truth.camera.frame_rate)
-    in_camera = [
-        transform(invert(view.T_world_camera), joints) for view, joints in ((camera, predicted), (truth.camera, true))
-    ]
+    in_camera = (
+        transform(invert(camera.T_world_camera), predicted),
+        transform(invert(truth.camera.T_world_camera), true),
+    )
     stands = truth.ground_contact[1:] & truth.ground_contact[:-1]
     slides = foot_sliding_mm(predicted[:, TOES], stands)
     swings = [[(joints[:, wrist] - joints[:, HIPS]) for wrist in WRISTS] for joints in (predicted, true)]

@@ -135,7 +135,7 @@ def _plots(rows: Sequence[TransferRow]) -> list[Plot]:
     lines = {}
     for fitted, name in ((True, "with"), (False, "without")):
         shaken = [row for row in rows if row.noise_mm is not None and row.camera_fit == fitted]
-        noises = sorted({row.noise_mm for row in shaken})
+        noises = sorted({row.noise_mm for row in shaken if row.noise_mm is not None})
         means = [(noise, 100 * _mean([row for row in shaken if row.noise_mm == noise])("iou")) for noise in noises]
         if means:
             lines[f"{name} the camera fit"] = np.array(means)

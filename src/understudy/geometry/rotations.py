@@ -85,7 +85,7 @@ def quaternion_from_matrix(R: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarr
         ],
         -2,
     )
-    q = np.take_along_axis(candidates, best[..., None, None], -2)[..., 0, :]
+    q: Float[np.ndarray, "*batch 4"] = np.take_along_axis(candidates, best[..., None, None], -2)[..., 0, :]
     q = q / np.linalg.norm(q, axis=-1, keepdims=True)
     return np.where(q[..., :1] < 0, -q, q)
 

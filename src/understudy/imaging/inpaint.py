@@ -270,7 +270,9 @@ def spread_inwards(
     """
     weight = known.astype(np.float32)
     extra = (1,) * (values.ndim - 2)
-    levels = [(values.astype(np.float32) * weight.reshape(*weight.shape, *extra), weight)]
+    levels: list[tuple[np.ndarray, np.ndarray]] = [
+        (values.astype(np.float32) * weight.reshape(*weight.shape, *extra), weight)
+    ]
     while min(levels[-1][1].shape) > 2:
         value, weight = levels[-1]
         size = ((value.shape[1] + 1) // 2, (value.shape[0] + 1) // 2)

@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,9 @@ _END_BYTES, _MOST_COMMENT_BYTES = 22, 65535
 
 def write_arrays(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays and, as "format", what they are."""
+    members: dict[str, Any] = {"format": np.array(kind), **arrays}
     with whole_file(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, format=np.array(kind), **arrays)
+        np.savez_compressed(file, **members)
 
 
 def read_arrays(path: Path, kind: str, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ Source: Meredith and Maddock 2001, Motion capture file formats explained, sectio
 """
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +27,8 @@ from understudy.io.text import replace_text
 from understudy.runtime.errors import FileFormatError
 
 __all__ = ["BvhClip", "parse_bvh", "read_bvh", "write_bvh"]
+
+EulerOrder = Literal["XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX"]
 
 CENTIMETRE_M = 0.01
 UNITS_M = (1.0, CENTIMETRE_M, 0.001)
@@ -84,10 +87,9 @@ def motion_on_skeleton(path: Path, clip: BvhClip, skeleton: Skeleton, unit_m: fl
     joints = [place[plain_name(name)] for name in skeleton.names]
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
     positions = clip_rest_positions(path, clip, joints[0])[joints]
-    scale, C, _ = similarity(positions, rest[:, :3, 3])
-    snapped = np.round(C)
-    if np.abs(C - snapped).max() < 0.03 and np.linalg.det(snapped) > 0.5:
-        C = snapped
+    scale, fitted, _ = similarity(positions, rest[:, :3, 3])
+    snapped = np.round(fitted)
+    C = snapped if np.abs(fitted - snapped).max() < 0.03 and np.linalg.det(snapped) > 0.5 else fitted
     off = np.abs(scale * (positions - positions.mean(0)) @ C.T - (rest[:, :3, 3] - rest[:, :3, 3].mean(0))).max()
     if not off <= STRAY_SHARE * np.ptp(rest[:, :3, 3], axis=0).max():
         raise FileFormatError(
@@ -211,7 +213,7 @@ def unique_names(names: list[str]) -> tuple[str, ...]:
     return tuple(unique)
 
 
-def write_bvh(path: Path, motion: Motion, unit_m: float = CENTIMETRE_M, rotation_order: str = "ZXY") -> None:
+def write_bvh(path: Path, motion: Motion, unit_m: float = CENTIMETRE_M, rotation_order: EulerOrder = "ZXY") -> None:
     """Write a motion; one unit of the file is `unit_m` metres (a centimetre, as Maya and MotionBuilder expect).
 
     Raises:
@@ -282,7 +284,7 @@ def hierarchy_lines(skeleton: Skeleton, rest: Float[np.ndarray, "joint 3"], rota
     return lines
 
 
-def continuous_euler_deg(R: Float[np.ndarray, "time 3 3"], order: str) -> Float[np.ndarray, "time 3"]:
+def continuous_euler_deg(R: Float[np.ndarray, "time 3 3"], order: EulerOrder) -> Float[np.ndarray, "time 3"]:
     """Angles about the moving axes in the given order, without jumps between frames: curves that can be edited.
 
     Each rotation has two sets of angles (a, b, c) and (a + 180°, 180° − b, c + 180°), and full turns more.
@@ -291,7 +293,7 @@ def continuous_euler_deg(R: Float[np.ndarray, "time 3 3"], order: str) -> Float[
         return np.zeros((0, 3))
     angles = Rotation.from_matrix(R).as_euler(order, degrees=True)
     for frame in range(1, len(angles)):
-        a, b, c = angles[frame]
+        a, b, c = (float(angle) for angle in angles[frame])
         both = np.array([[a, b, c], [a + 180.0, 180.0 - b, c + 180.0]])
         both -= 360.0 * np.round((both - angles[frame - 1]) / 360.0)
         angles[frame] = both[np.abs(both - angles[frame - 1]).sum(1).argmin()]

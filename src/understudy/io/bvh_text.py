@@ -131,7 +131,7 @@ def _parse_hierarchy(
         if word in ("ROOT", "JOINT"):
             if word == "ROOT" and names:
                 raise ValueError("it has several figures (ROOT); save them one by one")
-            label = []
+            label: list[str] = []
             for part in tokens:
                 if part == "{":
                     break

@@ -66,9 +66,9 @@ def cameras_from_unreal_text(
     if not frames:
         raise ValueError("it has no frames")
     names = sorted(document[frames[0]])
-    cameras = {}
+    cameras: dict[str, Float[np.ndarray, "frame 4 4"]] = {}
     for name in names:
-        rows = []
+        rows: list[Float[np.ndarray, "4 4"]] = []
         for frame in frames:
             if name not in document[frame]:
                 raise ValueError(f"{frame} lacks the camera {name}, which {frames[0]} has")

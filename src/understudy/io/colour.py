@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 
+from understudy.core.footage import ColourSpace
 from understudy.imaging.colour import (
     BT709_XY,
     bt709_from_rgb,
@@ -24,15 +24,6 @@ __all__ = [
     "srgb_from_samples",
 ]
 
-ColourSpace = Literal["srgb", "rec709", "display-p3", "linear", "acescg", "aces2065-1", "cineon"]
-"""How the pictures of a sequence store colour.
-
-srgb, rec709: for a display; shown as they are.
-display-p3: for a display of wide gamut.
-linear: light, in BT.709's primaries; 1 is white.
-acescg, aces2065-1: light, in the primaries AP1 and AP0.
-cineon: the density of film, as scanners write it in 10 bits; code 95 is black, 685 white.
-"""
 
 # ITU-T H.273, tables 2 and 3: code points of primaries and transfer characteristics.
 _LINEAR, _PQ, _HLG = 8, 16, 18
@@ -117,7 +108,7 @@ def light_in_bt709(
     np.nan_to_num(light, copy=False, nan=0.0, posinf=MOST_LIGHT, neginf=0.0)
     if chromaticities is None or np.allclose(chromaticities[:6], np.ravel(BT709_XY), atol=0.005):
         return light
-    red, green, blue, white = (tuple(chromaticities[at : at + 2]) for at in (0, 2, 4, 6))
+    red, green, blue, white = ((chromaticities[at], chromaticities[at + 1]) for at in (0, 2, 4, 6))
     try:
         matrix = bt709_from_rgb((red, green, blue), white).astype(np.float32)
     except (ZeroDivisionError, np.linalg.LinAlgError):

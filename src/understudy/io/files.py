@@ -7,7 +7,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -62,7 +62,7 @@ def is_link(path: Path) -> bool:
 @contextmanager
 def reading(
     path: Path, what: str, error: type[InputError] = FileFormatError, advice: str = "export it again"
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """Around everything that parses a file: whatever its content makes Python raise becomes one sentence.
 
     Raises:
@@ -124,7 +124,7 @@ def name_within(name: str) -> str:
     return name
 
 
-def natural_key(name: str) -> tuple:
+def natural_key(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
     """To sort names as people count: "view 9" before "view 10"; case does not matter."""
     parts = re.split(r"([0-9]+)", name.lower())
     return tuple((int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)), name

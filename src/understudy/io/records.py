@@ -4,6 +4,9 @@ A record is a `Record` with annotated fields. Numbers are finite, unknown names 
 them, and files are parsed by pydantic's own reader, which bounds their nesting.
 """
 
+# A schema is any JSON.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def temporary_name(path: Path) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path) -> Generator[Path, None, None]:
     """A `temporary_name` to write to: renamed when the block ends well, removed when it does not."""
     temporary = temporary_name(path)
     try:
@@ -47,7 +47,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def temporary_folder(what: str, within: Path | None = None) -> Iterator[Path]:
+def temporary_folder(what: str, within: Path | None = None) -> Generator[Path, None, None]:
     """A folder until the block ends, in the system's temporary folder if no other is named.
 
     `what` it is for, in lower case letters, stands in its name.

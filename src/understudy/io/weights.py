@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from platformdirs import user_cache_path
 
@@ -99,7 +99,7 @@ def read_manifest(path: Path = MANIFEST) -> dict[str, Weights]:
         raise FileFormatError(f"{path} is not a manifest of weights ({error}); install the package again") from error
 
 
-def _weights_from_entry(name: str, entry: dict) -> Weights:
+def _weights_from_entry(name: str, entry: dict[str, Any]) -> Weights:
     files = tuple(WeightFile(**file) for file in entry["files"])
     if any(Path(file.name).name != file.name for file in files):
         raise ValueError(f"{name} names a file outside its folder")
@@ -116,7 +116,7 @@ def _weights_from_entry(name: str, entry: dict) -> Weights:
 
 def list_weights(manifest: Path = MANIFEST) -> list[WeightsStatus]:
     """Every set of weights, and whether the cache holds it."""
-    statuses = []
+    statuses: list[WeightsStatus] = []
     for weights in read_manifest(manifest).values():
         folder = _folder_of(weights)
         there = [(folder / file.name).is_file() for file in weights.files]

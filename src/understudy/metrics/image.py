@@ -1,5 +1,7 @@
 """How far pictures and masks are from the truth."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, UInt8
 from skimage.metrics import structural_similarity
@@ -49,8 +51,7 @@ def ssim(predicted: UInt8[np.ndarray, "height width 3"], true: UInt8[np.ndarray,
     Source: Wang et al. 2004, with its Gaussian window (11 × 11 pixels, σ = 1.5) and constants.
     """
     luma = np.array([0.299, 0.587, 0.114])
-    return float(
-        structural_similarity(
-            predicted @ luma, true @ luma, data_range=255, gaussian_weights=True, use_sample_covariance=False
-        )
+    similarity: Any = structural_similarity(  # With other arguments it gives several figures.
+        predicted @ luma, true @ luma, data_range=255, gaussian_weights=True, use_sample_covariance=False
     )
+    return float(similarity)

@@ -18,6 +18,9 @@ class Lpips(nn.Module):
     Source: Zhang et al. 2018; parameters are named as published, those of AlexNet as in torchvision.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, trunk: Mapping[str, Tensor], linear: Mapping[str, Tensor]) -> None:
         """Take AlexNet's weights, and those of the channels of its five layers.
 
@@ -25,17 +28,15 @@ class Lpips(nn.Module):
             FileFormatError: they are not such weights.
         """
         super().__init__()
-        self.features = nn.ModuleDict(
-            {
-                "0": nn.Conv2d(3, 64, 11, stride=4, padding=2),
-                "3": nn.Conv2d(64, 192, 5, padding=2),
-                "6": nn.Conv2d(192, 384, 3, padding=1),
-                "8": nn.Conv2d(384, 256, 3, padding=1),
-                "10": nn.Conv2d(256, 256, 3, padding=1),
-            }
-        )
-        layers: list[nn.Conv2d] = list(self.features.values())
-        self.importance = nn.ParameterList(nn.Parameter(torch.empty(layer.out_channels)) for layer in layers)
+        layers = {
+            "0": nn.Conv2d(3, 64, 11, stride=4, padding=2),
+            "3": nn.Conv2d(64, 192, 5, padding=2),
+            "6": nn.Conv2d(192, 384, 3, padding=1),
+            "8": nn.Conv2d(384, 256, 3, padding=1),
+            "10": nn.Conv2d(256, 256, 3, padding=1),
+        }
+        self.features = nn.ModuleDict(layers)
+        self.importance = nn.ParameterList(nn.Parameter(torch.empty(layer.out_channels)) for layer in layers.values())
         try:
             self.features.load_state_dict(
                 {name.removeprefix("features."): part for name, part in trunk.items() if name.startswith("features.")}

@@ -290,7 +290,7 @@ def _cloths(colour: Float[np.ndarray, "n 3"]) -> np.ndarray:
     feature = np.concatenate([colour / total, 0.08 * np.log(total)], 1).astype(np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-4)
     cv2.setRNGSeed(1)
-    _, labels, _ = cv2.kmeans(feature, 4, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
+    _, labels, _ = cv2.kmeans(feature, 4, np.zeros((len(feature), 1), np.int32), criteria, 2, cv2.KMEANS_PP_CENTERS)
     return labels[:, 0]
 
 
@@ -313,13 +313,13 @@ def _search_key(
         return float((np.minimum(np.abs(relative - albedo[cloth] * shade), limit) ** 2).mean())
 
     flat = error(np.ones(len(normal)))
-    best, best_error = (np.array([0.0, 1.0, 0.0]), _FILLS[-1]), flat
+    best_direction, best_fill, best_error = np.array([0.0, 1.0, 0.0]), _FILLS[-1], flat
     for direction in _sky(400):
         cosine = np.maximum(normal @ direction, 0)
         for fill in _FILLS:
             if (candidate := error(fill + cosine)) < best_error:
-                best, best_error = (direction, fill), candidate
-    return *best, 1 - best_error / max(flat, 1e-12)
+                best_direction, best_fill, best_error = direction, fill, candidate
+    return best_direction, best_fill, 1 - best_error / max(flat, 1e-12)
 
 
 def _sky(count: int) -> Float[np.ndarray, "n 3"]:

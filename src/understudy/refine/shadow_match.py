@@ -37,6 +37,7 @@ class ShadowCaster(Protocol):
 
     def __call__(self, light: Light, sample: int) -> Float[np.ndarray, "height width"]:
         """The share of the key that the actor keeps from the ground in a sample's picture, 0 … 1."""
+        ...
 
 
 def match_shadow(

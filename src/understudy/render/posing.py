@@ -48,8 +48,7 @@ class Poser:
         self._vertices, self._normals = (
             np.ascontiguousarray(a.T) for a in (character.mesh.vertices, character.mesh.normals)
         )
-        self._T_world_mesh: Float[np.ndarray, "joint 4 4"] | None = None
-        self._posed: PosedMesh | None = None
+        self._last: tuple[Float[np.ndarray, "joint 4 4"], PosedMesh] | None = None
 
     def __call__(self, performance: Performance, frame: int) -> PosedMesh:
         """The mesh in the pose of `frame`; the very same object as last time if the pose is the same."""
@@ -61,9 +60,9 @@ class Poser:
             motion.root_position_m[frame],
         )
         T_world_mesh = T_world_joint @ self.character.T_joint_mesh
-        if self._posed is None or not np.array_equal(T_world_mesh, self._T_world_mesh):
-            self._T_world_mesh, self._posed = T_world_mesh, self._pose(T_world_mesh)
-        return self._posed
+        if self._last is None or not np.array_equal(T_world_mesh, self._last[0]):
+            self._last = T_world_mesh, self._pose(T_world_mesh)
+        return self._last[1]
 
     def _pose(self, T_world_mesh: Float[np.ndarray, "joint 4 4"]) -> PosedMesh:
         blended = self._weights @ T_world_mesh[:, :3].reshape(-1, 12)

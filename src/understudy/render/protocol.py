@@ -19,6 +19,7 @@ class Renderer(Protocol):
         Raises:
             IndexError: the take has no such frame.
         """
+        ...
 
     def close(self) -> None:
         """Give the device back; the renderer cannot be called any more."""

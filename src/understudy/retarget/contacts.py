@@ -41,6 +41,6 @@ def tidy(standing: Bool[np.ndarray, " time"], frame_rate: float) -> Bool[np.ndar
     gap, short = (max(1, round(seconds * frame_rate)) for seconds in (LONGEST_GAP_S, SHORTEST_S))
     pad = gap + short + 1
     padded = np.pad(standing, pad, mode="edge")
-    padded = binary_closing(padded, np.ones(gap + 1))
-    padded = binary_opening(padded, np.ones(short))
+    padded = binary_closing(padded, np.ones(gap + 1, bool))
+    padded = binary_opening(padded, np.ones(short, bool))
     return padded[pad:-pad]

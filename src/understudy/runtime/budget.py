@@ -1,14 +1,17 @@
 """What one file may ask of this machine. Every reader takes from one budget before it takes memory or time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import prod
+from typing import TypeVar
 
 from understudy.runtime.errors import FileFormatError, InputError, quoted
 
 __all__ = ["Budget"]
 
 MEBIBYTE = 1 << 20
+
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -37,10 +40,11 @@ class Budget:
         Raises:
             InputError: of the kind `error`: a size is negative or no whole number, or less is left.
         """
+        claimed = bytes_each
         for size in sizes:
             if not isinstance(size, int) or isinstance(size, bool) or size < 0:
                 raise self.error(f"{self.name} gives {quoted(size)} as the size of {what}; expected a whole number")
-        claimed = prod(sizes) * bytes_each
+            claimed *= size
         if claimed > self.left:
             raise self.error(
                 f"{self.name} asks for {_mebibytes(self.total - self.left + claimed)} of memory, the last of them for"
@@ -58,7 +62,7 @@ class Budget:
         if items > most:
             raise self.error(f"{self.name} has {_number(items)} {what}; up to {most} are read: {self.advice}")
 
-    def counted(self, what: str, items: Iterable, most: int) -> Iterable:
+    def counted(self, what: str, items: Iterable[Item], most: int) -> Iterator[Item]:
         """The items one by one, up to `most`.
 
         Raises:

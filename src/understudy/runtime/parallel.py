@@ -4,12 +4,16 @@ Threads suffice: decoding, encoding, OpenCV and NumPy's larger operations let ot
 in the order of the items and do not depend on the number of workers.
 """
 
+# threadpoolctl has no types.
+# pyright: reportMissingTypeStubs=false
+
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,7 +78,7 @@ def worker_count() -> int:
 
 
 @contextmanager
-def limit_workers(count: int | None = None) -> Iterator[None]:
+def limit_workers(count: int | None = None) -> Generator[None, None, None]:
     """Let `count` workers run at once within the block (None: the default), and keep libraries from adding to them.
 
     OpenCV, BLAS and OpenMP get one thread each: frames are spread over the workers already, and the linear algebra is
@@ -96,7 +100,7 @@ def limit_workers(count: int | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _llvmpipe_threads(count: int) -> Iterator[None]:
+def _llvmpipe_threads(count: int) -> Generator[None, None, None]:
     """Tell Mesa's software renderer, unless its user has told it."""
     if "LP_NUM_THREADS" in os.environ:
         yield
@@ -114,13 +118,17 @@ def prefetch(items: Iterable[Item], count: int = 3) -> Iterator[Item]:
     if worker_count() == 1:
         yield from iterator
         return
-    end = object()
+
+    def take() -> list[Item]:
+        """The next item, or none."""
+        return list(islice(iterator, 1))
+
     with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, iterator, end) for _ in range(count))
+        waiting = deque(pool.submit(take) for _ in range(count))
         try:
-            while (item := waiting.popleft().result()) is not end:
-                waiting.append(pool.submit(next, iterator, end))
-                yield item
+            while items := waiting.popleft().result():
+                waiting.append(pool.submit(take))
+                yield items[0]
         finally:
             for future in waiting:
                 future.cancel()

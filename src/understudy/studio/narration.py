@@ -19,6 +19,7 @@ class Narrator(Protocol):
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:
         """A stage begins; what is yielded is called after each of its steps."""
+        ...
 
 
 class SilentNarrator:

@@ -52,7 +52,8 @@ def opaque_window(
         rgb = rgb[tuple(nearest)]
     inset = _frame_px(rgb)
     if inset:
-        window = tuple(slice(side.start + inset, side.stop - inset) for side in window)
+        down, across = (slice(side.start + inset, side.stop - inset) for side in window)
+        window = (down, across)
         rgb = rgb[inset:-inset, inset:-inset]
     return np.ascontiguousarray(rgb), window
 

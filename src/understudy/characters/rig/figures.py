@@ -202,7 +202,7 @@ def joints_that_move(parts: Sequence[RigPart], parents: Sequence[int]) -> tuple[
         for joint in np.unique(part.skin_joints[part.skin_weights > 0]):
             owns[joint] = True
     moves = list(owns)
-    for joint in np.flatnonzero(owns):
+    for joint in np.flatnonzero(owns).tolist():
         above = parents[joint]
         while above >= 0 and not moves[above]:
             moves[above] = True

@@ -83,7 +83,8 @@ class RadianceField(nn.Module):
             nn.Linear(config.width + direction, config.width // 2), nn.ReLU(), nn.Linear(config.width // 2, 3)
         )
         for head in (self.displacement, self.movement):
-            nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
 
     def _bent(
         self, points: Float[Tensor, "n 3"], time: Float[Tensor, " n"]

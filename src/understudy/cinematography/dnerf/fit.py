@@ -128,10 +128,10 @@ class _Work:
         self._progress, self._steps = progress, steps
 
     def stage(self, index: int) -> Progress:
-        before, total = sum(self._steps[:index]), sum(self._steps)
+        before, of_all = sum(self._steps[:index]), sum(self._steps)
 
-        def tell(done: int, _: int) -> None:
-            self._progress(before + done, total)
+        def tell(done: int, total: int) -> None:
+            self._progress(before + done, of_all)
 
         return tell
 

@@ -144,7 +144,7 @@ def invert_field(
         )
 
     def measured(offsets: Tensor) -> TermValues:
-        middle = (config.stride // 2,) * 2
+        middle = (config.stride // 2, config.stride // 2)
         with torch.no_grad():
             return TermValues(*(float(term) for term in terms(offsets, middle, torch.Generator(device).manual_seed(2))))
 

@@ -103,7 +103,8 @@ def _album(pictures: Sequence[BodyPictures], cameras: Sequence[CameraPath], spac
             picture.alpha[..., None], picture.colour, picture.movement / space.radius_m, picture.keypoints,
         )  # fmt: skip
         channels = np.concatenate([part.reshape(len(hit), -1) for part in flat], 1)
-        origins.append(rays.origins[hit]), directions.append(rays.directions[hit])
+        origins.append(rays.origins[hit])
+        directions.append(rays.directions[hit])
         shown.append(as_tensor(channels, device)[hit])
         moment_of.append(torch.arange(moments, device=device).repeat_interleave(pixels.shape[1])[hit])
     moment = torch.cat(moment_of)

@@ -72,7 +72,7 @@ def cryptomatte_channels(
     order = np.argsort(-coverage, axis=0, kind="stable")
     coverage = np.take_along_axis(coverage, order, 0)
     found = np.where(coverage > 0, ids[order], np.float32(0))
-    channels = {}
+    channels: dict[str, np.ndarray] = {}
     for rank in range(len(ids) + len(ids) % RANKS_OF_LEVEL):
         for letter, values in zip(("rg", "ba")[rank % RANKS_OF_LEVEL], (found, coverage), strict=True):
             plane = np.zeros(shape, np.float32)

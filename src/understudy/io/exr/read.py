@@ -1,5 +1,8 @@
 """OpenEXR pictures: the colours of the first part, within the display window, as linear light."""
 
+# OpenEXR has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 import itertools
 import struct
 from dataclasses import dataclass
@@ -135,7 +138,7 @@ def _check_attributes(path: Path, budget: Budget, error: type[InputError]) -> No
             file.seek(place + len(name) + len(kind) + 6 + size)
 
 
-def _colours(channels: list, name: str, error: type[InputError]) -> tuple[str | None, str | None, str | None]:
+def _colours(channels: list[Any], name: str, error: type[InputError]) -> tuple[str | None, str | None, str | None]:
     """R, G and B; of the only layer that has them; or the luminance for all three."""
     names = {channel.name for channel in channels if (channel.xSampling, channel.ySampling) == (1, 1)}
     layers = {channel.removesuffix("R") for channel in names if channel == "R" or channel.endswith(".R")}
@@ -152,7 +155,8 @@ def _colours(channels: list, name: str, error: type[InputError]) -> tuple[str | 
     if "Y" in names:
         return "Y", "Y", "Y"
     if names & {"R", "G", "B"}:
-        return tuple(channel if channel in names else None for channel in "RGB")
+        red, green, blue = (channel if channel in names else None for channel in "RGB")
+        return red, green, blue
     raise error(f"{name} has no channels R, G and B; export its colours under these names")
 
 

@@ -1,5 +1,8 @@
 """Render passes as multi-layer EXR, one file per frame, with the camera and Cryptomatte in the header."""
 
+# OpenEXR has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import io
 from collections.abc import Mapping
 from fractions import Fraction
@@ -64,7 +67,7 @@ def write_exr(
         for i, name in enumerate(("forward.u", "forward.v", "backward.u", "backward.v")):
             # Compositors count rows from below.
             inside[name] = -passes.motion_px[box][..., i] if i % 2 else passes.motion_px[box][..., i]
-    channels = {name: _half(values, passes.alpha.shape, box) for name, values in inside.items()}
+    channels: dict[str, np.ndarray] = {name: _half(values, passes.alpha.shape, box) for name, values in inside.items()}
     box = covered_box(passes.shadow)
     channels["shadow.Y"] = _half(passes.shadow[box], passes.alpha.shape, box)
     channels["Z"] = np.full(passes.alpha.shape, NOTHING_M, np.float32)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from understudy.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix, slerp
 from understudy.io.gltf.document import FARTHEST, GltfDocument
-from understudy.io.gltf.records import Clip, Node
+from understudy.io.gltf.records import AnimatedGltf, Clip, Node
 from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["NodeTree", "clip_duration_s", "clip_names", "find_clip", "node_tree", "node_world_matrices"]
@@ -103,7 +103,11 @@ def node_world_matrices(
 
 def clip_names(document: GltfDocument) -> list[str]:
     """The names of the clips of a document that was opened with them."""
-    return [clip.name or f"clip {index}" for index, clip in enumerate(document.json.animations)]
+    return [clip.name or f"clip {index}" for index, clip in enumerate(_clips(document))]
+
+
+def _clips(document: GltfDocument) -> tuple[Clip, ...]:
+    return document.json.animations if isinstance(document.json, AnimatedGltf) else ()
 
 
 def find_clip(document: GltfDocument, name: str | None) -> Clip:
@@ -114,11 +118,11 @@ def find_clip(document: GltfDocument, name: str | None) -> Clip:
     """
     names = clip_names(document)
     if name is None and names:
-        return document.json.animations[0]
+        return _clips(document)[0]
     if name not in names:
         have = quoted(", ".join(names[:SHOWN_NAMES]))[1:-1] or "none"
         raise CharacterError(f"{document.path.name} has no clip {quoted(name)}; it has: {have}")
-    return document.json.animations[names.index(name)]
+    return _clips(document)[names.index(name)]
 
 
 def clip_duration_s(document: GltfDocument, clip: Clip) -> float:

@@ -5,7 +5,7 @@ Sources: KHR_draco_mesh_compression, EXT_meshopt_compression, KHR_meshopt_compre
 
 from understudy.io.gltf.animation import NodeTree
 from understudy.io.gltf.document import COMPONENTS, UNPACKABLE, GltfDocument
-from understudy.io.gltf.records import MeshoptView, Primitive
+from understudy.io.gltf.records import DracoPrimitive, MeshoptView, Primitive
 from understudy.io.gltf.unpack import Piece, can_unpack, unpack
 from understudy.runtime.errors import CharacterError
 
@@ -43,7 +43,9 @@ def unpack_surfaces(document: GltfDocument, tree: NodeTree) -> None:
         for accessor in (document.entry("accessors", index) for index in draco_accessors(primitive).values())
     )
     pieces = [meshopt_piece(document, view) for view in packed.values()]
-    pieces += [draco_piece(document, primitive) for primitive in primitives]
+    pieces += [
+        draco_piece(document, primitive, draco) for primitive in primitives if (draco := primitive.extensions.draco)
+    ]
     arrays = unpack(document.path, pieces, claimed)
     for number, (content,) in zip(packed, arrays[: len(packed)], strict=True):
         document.unpacked_views[number] = content.tobytes()
@@ -62,15 +64,16 @@ def is_draco(document: GltfDocument, primitive: Primitive) -> bool:
 
 def draco_accessors(primitive: Primitive) -> dict[int, int]:
     """The accessors that Draco's attributes fill, by Draco's own numbers."""
-    packed = primitive.extensions.draco.attributes
+    draco = primitive.extensions.draco
+    packed = {} if draco is None else draco.attributes
     return {number: primitive.attributes[name] for name, number in packed.items() if name in primitive.attributes}
 
 
-def draco_piece(document: GltfDocument, primitive: Primitive) -> Piece:
+def draco_piece(document: GltfDocument, primitive: Primitive, draco: DracoPrimitive) -> Piece:
     """A surface's compressed bytes, and what they hold."""
     vertices = document.entry("accessors", primitive.attributes["POSITION"]).count
     corners = vertices if primitive.indices is None else document.entry("accessors", primitive.indices).count
-    data = document.buffer_view(primitive.extensions.draco.buffer_view)
+    data = document.buffer_view(draco.buffer_view)
     document.budget.take("compressed surfaces", len(data), bytes_each=COPIES)  # Many may name one stretch of bytes.
     return Piece(
         "draco", bytes(data), {"vertices": vertices, "corners": corners, "attributes": list(draco_accessors(primitive))}

@@ -6,7 +6,7 @@ every index, offset and size is checked before memory is taken, and nothing outs
 
 import base64
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -60,7 +60,7 @@ SUPPORTED_PREFIXES = ("KHR_materials_", "VRMC_")
 
 
 @contextmanager
-def reading_rig(path: Path) -> Iterator[None]:
+def reading_rig(path: Path) -> Generator[None, None, None]:
     """Around everything that parses a rig or computes with its numbers: a malformed one becomes one CharacterError.
 
     What overflows is found by its result, not told on the way.
@@ -81,13 +81,13 @@ class GltfDocument:
     """For everything but pixels."""
     pixels: Budget
     """For decoded pictures."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list[str])
     """What had to be repaired, for the user."""
-    buffers: dict[int, bytes] = field(default_factory=dict)
+    buffers: dict[int, bytes] = field(default_factory=dict[int, bytes])
     """Those that have been read."""
-    unpacked: dict[int, np.ndarray] = field(default_factory=dict)
+    unpacked: dict[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
     """Of compressed surfaces: the values of accessors."""
-    unpacked_views: dict[int, bytes] = field(default_factory=dict)
+    unpacked_views: dict[int, bytes] = field(default_factory=dict[int, bytes])
     """Of compressed buffer views: their bytes."""
 
     def entry(self, key: str, index: int) -> Any:

@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from understudy.core.character import Material
 from understudy.io.gltf.document import GltfDocument, reading_rig
@@ -105,7 +106,7 @@ def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
         check_whole(open_image(document, index))
 
 
-def check_whole(picture: Image.Image) -> None:
+def check_whole(picture: ImageFile) -> None:
     """See that a picture can be decoded to its end, without the memory that all its pixels take.
 
     Raises:
@@ -115,7 +116,7 @@ def check_whole(picture: Image.Image) -> None:
         picture.draft("RGB", (max(1, picture.width // 8), max(1, picture.height // 8)))
         picture.load()
     elif picture.format == "PNG":
-        data = picture.fp.getvalue()
+        data = picture.fp.getvalue() if isinstance(picture.fp, io.BytesIO) else b""
         picture.verify()
         depth, kind, interlaced = data[24], data[25], data[28]
         row = 1 + (picture.width * depth * PNG_CHANNELS[kind] + 7) // 8
@@ -146,7 +147,7 @@ def image_index(document: GltfDocument, slot: TextureSlot) -> int:
     return index
 
 
-def open_image(document: GltfDocument, index: int) -> Image.Image:
+def open_image(document: GltfDocument, index: int) -> ImageFile:
     """A picture of the document, its kind and size checked, not decoded yet."""
     image: ImageEntry = document.entry("images", index)
     if image.buffer_view is not None:

@@ -50,7 +50,7 @@ def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
     known = dict(zip(numbers, read_materials(rig.document, numbers), strict=True))
     baked = [bake_colours(part, known[part.material]) for part in parts]
     materials: list[Material] = []
-    places = []
+    places: list[int] = []
     for _, material in baked:
         place = next((n for n, other in enumerate(materials) if other is material), len(materials))
         materials += [material] if place == len(materials) else []

@@ -122,7 +122,7 @@ def read_faces(document: GltfDocument, primitive: Primitive) -> Int[np.ndarray, 
         return np.zeros((0, 3), np.int64)
     source = document.entry("accessors", primitive.attributes["POSITION"])
     if primitive.indices is not None:
-        corners: Int[np.ndarray, " corner"] = document.accessor(primitive.indices)[:, 0].astype(np.int64)
+        corners = np.asarray(document.accessor(primitive.indices)[:, 0], np.int64)
     else:
         corners = np.arange(source.count)
     if len(corners) and not 0 <= corners.min() <= corners.max() < source.count:
@@ -216,12 +216,7 @@ def joint_above(node: int, tree: NodeTree, bound: BoundJoints, members: set[int]
 
 def place_rigid(part: RigPart, node: int, world: dict[int, Float[np.ndarray, "4 4"]], bound: BoundJoints) -> RigPart:
     """The part where its joint carries it in the bind pose; loose ones stay where they are, and follow the root."""
-    if part.rigid_joint is None:
-        T = world[node]
-    else:
-        node_of_joint = {number: key for key, number in bound.joint_of_node.items()}
-        carrier = world[node_of_joint[part.rigid_joint]]
-        T = bound.T_model_bound[part.rigid_joint] @ np.linalg.pinv(carrier) @ world[node]
+    T = _placed_by_joint(part.rigid_joint, node, world, bound)
     count = len(part.vertices)
     return moved(
         replace(
@@ -232,6 +227,15 @@ def place_rigid(part: RigPart, node: int, world: dict[int, Float[np.ndarray, "4 
         ),
         np.broadcast_to(T[:3, :3], (count, 3, 3)),
     )
+
+
+def _placed_by_joint(
+    joint: int | None, node: int, world: dict[int, Float[np.ndarray, "4 4"]], bound: BoundJoints
+) -> Float[np.ndarray, "4 4"]:
+    if joint is None:
+        return world[node]
+    node_of_joint = {number: key for key, number in bound.joint_of_node.items()}
+    return bound.T_model_bound[joint] @ np.linalg.pinv(world[node_of_joint[joint]]) @ world[node]
 
 
 def place_skinned(

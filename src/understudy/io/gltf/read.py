@@ -7,6 +7,7 @@ skin was bound. Source: Khronos glTF 2.0 specification, section 3.7; VRM 0.x and
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -97,11 +98,12 @@ def read_roles(document: GltfDocument, bound: BoundJoints) -> dict[int, dict[str
     """The roles that our writer left in the file's skins; none where a skin was changed since."""
     found: dict[int, dict[str, int]] = {}
     for skin, joints in bound.joints.items():
-        extras = document.entry("skins", skin).extras
-        places = extras.get(ROLES_KEY) if isinstance(extras, dict) else None
+        extras: Any = document.entry("skins", skin).extras
+        places = cast(dict[str, Any], extras).get(ROLES_KEY) if isinstance(extras, dict) else None
+        written = cast(dict[str, Any], places) if isinstance(places, dict) else {}
         found[skin] = {
             role: joints[place]
-            for role, place in (places.items() if isinstance(places, dict) else ())
+            for role, place in written.items()
             if role in BODY_JOINTS and isinstance(place, int) and 0 <= place < len(joints)
         }
     return found
@@ -160,18 +162,18 @@ def motion_from_world(
 ) -> Motion:
     """World matrices of nodes over time, as a motion of the bound skeleton."""
     frames = len(next(iter(over_time.values())))
-    T = np.tile(np.eye(4), (frames, len(bound.skeleton), 1, 1))
+    T_model = np.tile(np.eye(4), (frames, len(bound.skeleton), 1, 1))
     for node, joint in bound.joint_of_node.items():
-        T[:, joint] = rigid_part(over_time[node])
+        T_model[:, joint] = rigid_part(over_time[node])
     skeleton = bound.skeleton
     if faces_backwards(document):
-        T = HALF_TURN @ T
+        T_model = HALF_TURN @ T_model
         local = skeleton.T_parent_joint.copy()
         local[0] = HALF_TURN @ local[0]
         skeleton = replace(skeleton, T_parent_joint=local)
     q = np.empty((frames, len(skeleton), 4))
     for joint, parent in enumerate(skeleton.parents):
-        R = T[:, joint, :3, :3]
-        R_local = R if parent < 0 else T[:, parent, :3, :3].swapaxes(1, 2) @ R
+        R = T_model[:, joint, :3, :3]
+        R_local = R if parent < 0 else T_model[:, parent, :3, :3].swapaxes(1, 2) @ R
         q[:, joint] = continuous(quaternion_from_matrix(R_local))
-    return Motion(skeleton, q, T[:, 0, :3, 3].copy(), frame_rate)
+    return Motion(skeleton, q, T_model[:, 0, :3, 3].copy(), frame_rate)

@@ -71,7 +71,7 @@ class ViewExtensions(Entry):
     """The extensions of a buffer view that compress it."""
 
     meshopt: MeshoptView | None = Field(
-        None, validation_alias=AliasChoices("EXT_meshopt_compression", "KHR_meshopt_compression")
+        default=None, validation_alias=AliasChoices("EXT_meshopt_compression", "KHR_meshopt_compression")
     )
 
 
@@ -144,7 +144,7 @@ class DracoPrimitive(Entry):
 class PrimitiveExtensions(Entry):
     """The extension of a primitive that compresses it."""
 
-    draco: DracoPrimitive | None = Field(None, alias="KHR_draco_mesh_compression")
+    draco: DracoPrimitive | None = Field(default=None, alias="KHR_draco_mesh_compression")
 
 
 class Primitive(Entry):
@@ -187,7 +187,7 @@ class TextureTransform(Entry):
 class SlotExtensions(Entry):
     """The extension of a texture's use that moves it."""
 
-    transform: TextureTransform | None = Field(None, alias="KHR_texture_transform")
+    transform: TextureTransform | None = Field(default=None, alias="KHR_texture_transform")
 
 
 class TextureSlot(Entry):
@@ -225,9 +225,9 @@ class Strength(Entry):
 class MaterialExtensions(Entry):
     """The extensions of a material that we read."""
 
-    glossy: GlossySurface | None = Field(None, alias="KHR_materials_pbrSpecularGlossiness")
-    unlit: dict[str, Any] | None = Field(None, alias="KHR_materials_unlit")
-    strength: Strength = Field(Strength(), alias="KHR_materials_emissive_strength")
+    glossy: GlossySurface | None = Field(default=None, alias="KHR_materials_pbrSpecularGlossiness")
+    unlit: dict[str, Any] | None = Field(default=None, alias="KHR_materials_unlit")
+    strength: Strength = Field(default=Strength(), alias="KHR_materials_emissive_strength")
 
 
 class MaterialEntry(Entry):
@@ -252,7 +252,7 @@ class WebpSource(Entry):
 class TextureExtensions(Entry):
     """The extension of a texture that names its WebP picture."""
 
-    webp: WebpSource | None = Field(None, alias="EXT_texture_webp")
+    webp: WebpSource | None = Field(default=None, alias="EXT_texture_webp")
 
 
 class TextureEntry(Entry):
@@ -304,8 +304,8 @@ class Vrm(Entry):
 class Extensions(Entry):
     """The extensions of a document that we read."""
 
-    old_vrm: OldVrm | None = Field(None, alias="VRM")
-    vrm: Vrm | None = Field(None, alias="VRMC_vrm")
+    old_vrm: OldVrm | None = Field(default=None, alias="VRM")
+    vrm: Vrm | None = Field(default=None, alias="VRMC_vrm")
 
 
 class Gltf(Entry):

@@ -45,7 +45,9 @@ def bind_joints(document: GltfDocument, tree: NodeTree, world: dict[int, Float[n
         CharacterError: no mesh has a skin.
     """
     nodes = document.json.nodes
-    used = sorted({nodes[n].skin for n in tree.order if nodes[n].skin is not None and nodes[n].mesh is not None})
+    shown = [(nodes[n].skin, n) for n in tree.order if nodes[n].mesh is not None]
+    mesh_nodes = {skin: n for skin, n in shown if skin is not None}
+    used = sorted(mesh_nodes)
     if not used:
         raise CharacterError(
             f"{document.path.name} has no skin: its mesh hangs on no skeleton; rig it first (for example with Mixamo)"
@@ -58,7 +60,6 @@ def bind_joints(document: GltfDocument, tree: NodeTree, world: dict[int, Float[n
     order, parents = joint_subtree(tree, {node for members in skin_nodes.values() for node in members})
     document.budget.check_count("joints", len(order), MAX_JOINTS)
     inverse_bind = {skin: inverse_bind_matrices(document, skin) for skin in used}
-    mesh_nodes = {skin: n for n in tree.order if (skin := nodes[n].skin) in skin_nodes and nodes[n].mesh is not None}
     bound, T_model_mesh = bound_nodes(tree, world, skin_nodes, inverse_bind, mesh_nodes)
     T_model_bound = chain_bound(order, parents, world, bound)
     rigid = rigid_part(T_model_bound)
@@ -84,7 +85,7 @@ def bind_joints(document: GltfDocument, tree: NodeTree, world: dict[int, Float[n
 
 def usable(matrices: Float[np.ndarray, "*batch 4 4"]) -> np.ndarray:
     """Which matrices are finite and can be inverted."""
-    finite = (np.abs(matrices) < FARTHEST).all((-2, -1))
+    finite = np.asarray((np.abs(matrices) < FARTHEST).all((-2, -1)))
     sound = np.where(finite[..., None, None], matrices, 0.0)[..., :3, :3]
     return finite & (np.abs(np.linalg.det(sound)) > 1e-18)
 
@@ -117,7 +118,7 @@ def joint_subtree(tree: NodeTree, members: set[int]) -> tuple[list[int], list[in
 
     Where no node of the scene stands above all members, a root of our own (node −1) does.
     """
-    lines = []
+    lines: list[list[int]] = []
     for node in members:
         line = [node]
         while tree.parents[line[-1]] >= 0:
@@ -160,7 +161,8 @@ def bound_nodes(
         anchor, B_anchor = min(known or pairs, key=lambda pair: depth[pair[0]])
         T_model_mesh[skin] = bound.get(anchor, world[anchor]) @ B_anchor
         for node, B in pairs:
-            bound.setdefault(node, T_model_mesh[skin] @ np.linalg.inv(B))
+            if node not in bound:
+                bound[node] = T_model_mesh[skin] @ np.linalg.inv(B)
     return bound, T_model_mesh
 
 
@@ -183,7 +185,7 @@ def chain_bound(
             continue
         default = np.linalg.pinv(world[order[parent]]) @ world[node]
         plain[joint] = bound.get(node, plain[parent] @ default)
-        local = np.linalg.pinv(plain[parent]) @ plain[joint]
+        local = np.asarray(np.linalg.pinv(plain[parent]) @ plain[joint])
         ratio = np.linalg.norm(default[:3, :3], axis=0) / np.maximum(np.linalg.norm(local[:3, :3], axis=0), 1e-12)
         if np.abs(ratio - 1).max() > 0.01:
             local[:3, :3] *= ratio

@@ -5,6 +5,9 @@ ends that process alone. It is run as a module, takes `Piece`s on its standard i
 output. Sources: KHR_draco_mesh_compression, EXT_meshopt_compression, KHR_meshopt_compression.
 """
 
+# DracoPy and meshopt have no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 import io
 import json
 import os

@@ -1,6 +1,10 @@
 """The colours of a picture file, whatever its profile, as sRGB."""
 
+# Pillow has types of colour profiles in part.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -34,7 +38,7 @@ def in_srgb(image: Image.Image) -> Image.Image:
         image = image.convert(image.mode[:-1])
     transform = _transform(profile, image.mode) if profile else None
     if transform is not None:
-        image = ImageCms.applyTransform(image, transform)
+        image = transform.apply(image)
     image = image.convert("RGB")
     if not profile and not is_srgb and (gamma or chromaticities):
         image = _by_numbers(image, gamma or _SRGB_GAMMA, chromaticities)
@@ -65,7 +69,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if _MODES.get(source.profile.xcolor_space) != mode:
+        described: Any = source.profile  # Pillow types it as the file that it was read from
+        if _MODES.get(described.xcolor_space) != mode:
             return None
         transform = ImageCms.buildTransform(
             source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC, _FLAGS

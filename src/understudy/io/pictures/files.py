@@ -2,7 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             _check(path, image)
             # Pillow would decode all of a PNG to look for EXIF behind its pixels; a TIFF's size it has turned itself.
             is_sideways = "exif" in image.info and _turn(image) in _SIDEWAYS
-            return image.size[::-1] if is_sideways else image.size
+            return (image.height, image.width) if is_sideways else image.size
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -82,7 +82,7 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Generator[Image.Image, None, None]:
     """The picture with its header read.
 
     Raises:

@@ -70,7 +70,7 @@ def _radiance(path: Path) -> Float32[np.ndarray, "height width 3"]:
         data = np.empty(len(own) + body, np.uint8)
         data[: len(own)] = np.frombuffer(own, np.uint8)
         file.seek(pixels_at)
-        if file.readinto(memoryview(data)[len(own) :]) != body:
+        if file.readinto(data.data[len(own) :]) != body:
             raise PictureError(f"{name} changed while it was read; try again")
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # Its own words, beside our sentence.
     try:

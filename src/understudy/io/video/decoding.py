@@ -1,11 +1,15 @@
 """Opening film files and turning what is in them into pictures: the part of reading that knows FFmpeg."""
 
+# Where FFmpeg lacks a codec there is no codec context, of which PyAV's types say nothing.
+# pyright: reportUnnecessaryComparison=false
+
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import av
 import av.error
@@ -27,6 +31,7 @@ from understudy.runtime.errors import FootageError, quoted
 from understudy.runtime.parallel import worker_count
 
 __all__ = [
+    "AnyPacket",
     "check_colours",
     "check_size",
     "decoded",
@@ -77,6 +82,11 @@ _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Col
 
 _largest_block = 0
 
+if TYPE_CHECKING:
+    AnyPacket = Packet[Any]
+else:
+    AnyPacket = Packet  # PyAV's class takes no arguments when it runs.
+
 
 def bound_blocks(size: int = MAX_BLOCK_BYTES) -> None:
     """Let FFmpeg claim no block of memory larger than this, whatever a file's tables promise.
@@ -88,7 +98,7 @@ def bound_blocks(size: int = MAX_BLOCK_BYTES) -> None:
     if size > _largest_block:
         _largest_block = size
         with suppress(OSError, AttributeError):  # Where its library cannot be asked by name (Windows).
-            ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(size))
+            ctypes.CDLL(import_module("av._core").__file__).av_max_alloc(ctypes.c_size_t(size))
 
 
 bound_blocks()
@@ -113,7 +123,8 @@ def _opened(path: Path, formats: str, what: str) -> InputContainer:
         return av.open(
             f"file:{path}",
             options={"protocol_whitelist": "file", "format_whitelist": formats, "max_streams": str(MAX_STREAMS)},
-            stream_options=[_DECODER_LIMITS] * MAX_STREAMS,
+            # PyAV says list[str] of what it reads as a list of dicts.
+            stream_options=cast(Any, [_DECODER_LIMITS] * MAX_STREAMS),
             metadata_errors="ignore",
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -124,7 +135,7 @@ def _opened(path: Path, formats: str, what: str) -> InputContainer:
 
 
 @contextmanager
-def film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def film(path: Path) -> Generator[tuple[InputContainer, VideoStream], None, None]:
     """A film file and its picture stream, ready to decode.
 
     Raises:
@@ -197,7 +208,7 @@ def sought(container: InputContainer, time: int, stream: VideoStream | None = No
     return True
 
 
-def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> Iterator[Packet]:
+def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> Iterator[AnyPacket]:
     """All packets from where the container stands; where the file ends in the middle of one, what came before it."""
     try:
         yield from container.demux(*streams)
@@ -215,7 +226,7 @@ def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Ite
         yield from decoded_packet(packet)
 
 
-def decoded_packet(packet: Packet) -> list[VideoFrame | AudioFrame]:
+def decoded_packet(packet: AnyPacket) -> list[VideoFrame | AudioFrame]:
     """The frames of a packet; none of a broken one."""
     try:
         return packet.decode()
@@ -319,7 +330,7 @@ def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
     Source: ISO/IEC 14496-12, 8.2.2: (p, q) is shown at (a p + c q, b p + d q).
     """
     try:
-        matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+        matrix = frame.side_data.get(cast(Any, SideDataType.DISPLAYMATRIX))  # PyAV says that keys are str.
         values = np.frombuffer(bytes(matrix), "<i4") if matrix is not None else ()
     except (ValueError, BufferError):  # Beside metadata that PyAV has no name for, such as EXIF.
         return _TURNS_BY_DEGREES.get(round(frame.rotation / 90) * 90 % 360, _UPRIGHT)

@@ -80,5 +80,5 @@ class _Fields:
                 yield frame if given.interlaced_frame else given
 
 
-def _kind(frame: VideoFrame) -> tuple:
+def _kind(frame: VideoFrame) -> tuple[int, int, str]:
     return frame.width, frame.height, frame.format.name

@@ -1,5 +1,8 @@
 """The finished film: new pictures on the shot's own time line, with its sound."""
 
+# PyAV has types of packets in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -7,17 +10,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-import av
+import av.codec
+import av.error
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 from jaxtyping import Int
 
 from understudy.core.footage import Shot
 from understudy.io.temporary import whole_file
-from understudy.io.video.decoding import decoded_packet, open_film, packets, sought, sound_tracks
+from understudy.io.video.decoding import AnyPacket, decoded_packet, open_film, packets, sought, sound_tracks
 from understudy.io.video.encoding import VideoKind, add_film_stream, film_frame, open_output
 
 __all__ = ["Sound", "write_film", "write_sound"]
@@ -86,7 +90,7 @@ def _write(
         picture.pts, picture.duration, picture.time_base = int(times[count]), int(durations[count]), time_base
         output.mux(stream.encode(picture))
         # Sound goes in beside the pictures: a muxer that waits for one of the two keeps the other in memory.
-        while waiting is not None and waiting.pts * waiting.time_base <= times[count] * time_base:
+        while waiting is not None and (waiting.pts or 0) * (waiting.time_base or 0) <= times[count] * time_base:
             _mux_sound(output, waiting)
             waiting = next(sound, None)
         count += 1
@@ -99,7 +103,7 @@ def _write(
     return outcome
 
 
-def _mux_sound(output: OutputContainer, packet: Packet) -> None:
+def _mux_sound(output: OutputContainer, packet: AnyPacket) -> None:
     """Add a packet of sound, or leave it out where it is too damaged for a file of this format."""
     try:
         output.mux(packet)
@@ -120,11 +124,11 @@ class _Copied:
 
     def __init__(self, track: AudioStream, output: OutputContainer, start_s: Fraction, end_s: Fraction) -> None:
         self.target = output.add_stream_from_template(track)
-        self._start_s, self._end_s, self._time_base = start_s, end_s, track.time_base
+        self._start_s, self._end_s, self._time_base = start_s, end_s, track.time_base or Fraction(1)
         self.ended = False
         self._last: int | None = None
 
-    def __call__(self, packet: Packet) -> Iterator[Packet]:
+    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
         if packet.pts is None or packet.dts is None or (self._last is not None and packet.dts <= self._last):
             return
         time_s = packet.pts * self._time_base
@@ -136,7 +140,7 @@ class _Copied:
             packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, self.target
             yield packet
 
-    def rest(self) -> Iterable[Packet]:
+    def rest(self) -> Iterable[AnyPacket]:
         return ()
 
 
@@ -153,9 +157,9 @@ class _Encoded:
         self._start_s, self._end_s = start_s, end_s
         self.ended = False
 
-    def __call__(self, packet: Packet) -> Iterator[Packet]:
+    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
         for frame in decoded_packet(packet):
-            if frame.pts is None or not frame.time_base or frame.sample_rate <= 0:
+            if not isinstance(frame, AudioFrame) or frame.pts is None or not frame.time_base or frame.sample_rate <= 0:
                 continue
             time_s = frame.pts * frame.time_base
             self.ended = time_s >= self._end_s
@@ -163,11 +167,11 @@ class _Encoded:
                 frame.pts -= round(self._start_s / frame.time_base)
                 yield from self.target.encode(frame)
 
-    def rest(self) -> Iterable[Packet]:
+    def rest(self) -> Iterable[AnyPacket]:
         return self.target.encode(None)
 
 
-def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -> tuple[Sound, Iterator[Packet]]:
+def _sound(output: OutputContainer, shot: Shot, source: InputContainer | None) -> tuple[Sound, Iterator[AnyPacket]]:
     """What becomes of the source's sound tracks, and their packets on the shot's time line."""
     tracks = [] if source is None else sound_tracks(source)
     if source is None or not tracks:
@@ -196,7 +200,7 @@ def _is_heard(codec: str, output: OutputContainer) -> bool:
 
 def _sound_packets(
     source: InputContainer, tracks: list[AudioStream], kept: dict[int, _Copied | _Encoded]
-) -> Iterator[Packet]:
+) -> Iterator[AnyPacket]:
     for packet in packets(source, *tracks):
         track = kept[packet.stream.index]
         if not track.ended:

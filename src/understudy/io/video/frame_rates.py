@@ -33,9 +33,10 @@ def frame_rate_from_period(text: str) -> Fraction:
         value = Decimal(text)
     except InvalidOperation as error:
         raise ValueError(f"{quoted(text)} is no number") from error
-    if not value.is_finite() or not SHORTEST_S <= value <= LONGEST_S or value.as_tuple().exponent < -MAX_DECIMALS:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or not SHORTEST_S <= value <= LONGEST_S or exponent < -MAX_DECIMALS:
         raise ValueError(f"a frame lasts {quoted(text)[1:-1]} s; expected {SHORTEST_S:f} to {LONGEST_S} s")
-    half_unit = Fraction(Decimal((0, (5,), int(value.as_tuple().exponent) - 1)))
+    half_unit = Fraction(Decimal((0, (5,), exponent - 1)))
     period = Fraction(value)
     low = 1 / (period + half_unit)
     high = 1 / (period - half_unit) if period > half_unit else low * 4

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -116,7 +116,7 @@ def open_sequence(
         time_base=1 / rate,
         start_frame=first,
         pictures=tuple(file for _, file in pictures[first:stop]),
-        colour_space=colour_space,
+        colour_space=cast(ColourSpace | None, colour_space),
     )
 
 
@@ -226,7 +226,7 @@ def _tell_gaps(path: Path, pictures: Sequence[tuple[int, Path]], times: np.ndarr
     gaps = np.flatnonzero(np.diff(times) > 1)
     if not len(gaps):
         return
-    spans = [(pictures[at][0] + 1, pictures[at + 1][0] - 1) for at in gaps[:5]]
+    spans = [(pictures[at][0] + 1, pictures[at + 1][0] - 1) for at in gaps[:5].tolist()]
     told = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in spans)
     more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
     log.warning("%s lacks the frames %s%s; the picture before each gap stands for as long.", path, told, more)

@@ -77,7 +77,7 @@ def open_shot(
         given = "frame rate" if frame_rate is not None else "colour space"
         raise FootageError(f"{quoted(path)} is a film, which says its own {given}; leave that option out.")
     with film(path) as (container, stream):
-        time_base, pixel_aspect = Fraction(stream.time_base), stream.sample_aspect_ratio
+        time_base, pixel_aspect = Fraction(stream.time_base or 1), stream.sample_aspect_ratio
         promised, rates = (
             promised_frames(container, stream),
             [stream.guessed_rate, stream.average_rate, stream.base_rate],
@@ -86,7 +86,8 @@ def open_shot(
         shown_at = _packet_times(container, stream, end_s) if start_s or end_s is not None else None
     rates = [Fraction(rate) for rate in rates if rate]
     first, end = _range(path, shown_at, start_s or 0.0, end_s, time_base)
-    times, size = _decoded_times(path, int(shown_at[first]) if first else None, end, pixel_aspect)
+    start = int(shown_at[first]) if shown_at is not None and first else None
+    times, size = _decoded_times(path, start, end, pixel_aspect)
     has_timestamps = bool((np.diff(times) > 0).all())
     if not has_timestamps:
         rate = rates[0] if rates else Fraction(25)
@@ -162,7 +163,7 @@ def read_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[np.n
     done = 0
     for frame in frames_from(0) if frames is None else _chosen(frames_from, frames, _NEAR_IN_OURS):
         if metres is not None:
-            yield metres[frame.to_ndarray()]
+            yield metres[frame.to_ndarray().astype(np.uint16, copy=False)]
         elif frame.format.name == "gray":
             yield frame.to_ndarray()
         elif frame.format.name == "bgra":
@@ -202,11 +203,12 @@ def _check_rising(wanted: Sequence[int]) -> Int[np.ndarray, " frame"]:
 def _packet_times(container: InputContainer, stream: VideoStream, end_s: float | None) -> Int[np.ndarray, " packet"]:
     """When the packets say that their frames are shown, sorted, up to the range's end; nothing is decoded."""
     times: list[int] = []
+    time_base = stream.time_base or 1
     for packet in packets(container, stream):
         if packet.pts is not None and not packet.is_discard:
             times.append(packet.pts)
             # Packets come in decoding order: a frame is never shown before it is decoded.
-            if end_s is not None and packet.dts is not None and (packet.dts - times[0]) * stream.time_base > end_s + 1:
+            if end_s is not None and packet.dts is not None and (packet.dts - times[0]) * time_base > end_s + 1:
                 break
     return np.unique(np.array(times, np.int64))
 
@@ -272,14 +274,16 @@ def _frames_from(path: Path, pts: int | None, as_stored: bool = False) -> Iterat
     once a key frame at or before the wanted one has been seen; otherwise the seek is repeated from further back.
     """
     whole = iter if as_stored else deinterlaced
-    for back_s in (0, 2, 10) if pts is not None else ():
+    for back_s in (0, 2, 10):
+        if pts is None:
+            break
         with film(path) as (container, stream):
-            if not sought(container, pts - int(back_s / stream.time_base), stream):
+            if not sought(container, pts - int(back_s / (stream.time_base or 1)), stream):
                 continue
             found = False
             for frame in whole(_anchored(decoded(container, stream), pts, as_stored)):
                 found = True
-                if frame.pts >= pts:
+                if frame.pts is not None and frame.pts >= pts:
                     yield frame
             if found:
                 return

@@ -4,6 +4,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.resources import files
+from typing import Any
 
 import moderngl
 
@@ -25,7 +26,7 @@ def open_context() -> moderngl.Context:
         import_module("triton")
     # The runtime names: `libEGL.so` comes only with development packages. EGL hands out all of OpenGL's functions,
     # so `libGL.so.1`, which would drag in X11, is not needed.
-    linux = {"backend": "egl", "libegl": "libEGL.so.1", "libgl": "libEGL.so.1"}
+    linux: dict[str, Any] = {"backend": "egl", "libegl": "libEGL.so.1", "libgl": "libEGL.so.1"}
     try:
         return moderngl.create_context(require=330, standalone=True, **(linux if sys.platform == "linux" else {}))
     except Exception as error:  # the context library raises plain Exception for every cause

@@ -115,7 +115,7 @@ def _joined(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
 
 def _tint(picture: UInt8[np.ndarray, "height width 3"], mask: UInt8[np.ndarray, "height width"]) -> np.ndarray:
     share = 0.55 * (mask.astype(np.float32) / 255)[..., None]
-    return (picture * (1 - share) + np.float32([255, 120, 60]) * share).astype(np.uint8)
+    return (picture * (1 - share) + np.array([255, 120, 60], np.float32) * share).astype(np.uint8)
 
 
 def _small(picture: np.ndarray, width: int = 420) -> np.ndarray:

@@ -87,7 +87,8 @@ def _level(value: float, good: float, fair: float) -> Level:
 
 def _worse(*levels: Level) -> Level:
     """The worst of several; none are good."""
-    return max(levels, key=("good", "fair", "poor").index, default="good")
+    order: tuple[Level, ...] = ("good", "fair", "poor")
+    return order[max(map(order.index, levels), default=0)]
 
 
 def _people(report: PeopleReport, presence: PresenceReport, actor: int) -> Verdict:

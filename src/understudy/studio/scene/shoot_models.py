@@ -61,6 +61,7 @@ class SetFilm(Protocol):
         self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], camera: CameraPath, words: str, *, progress: Progress
     ) -> UInt8[np.ndarray, "frame height width 3"]:
         """Words in a set along a path: the frames, sRGB."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def _neighbour_average(faces: Int[np.ndarray, "face 3"], count: int) -> csr_arra
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     ones = np.ones(len(edges))
     near = csr_array(coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count)))
-    near = ((near + near.T) > 0).astype(float)
-    degree: np.ndarray = near.dot(np.ones(count))
+    near = csr_array((near + near.T).astype(bool).astype(float))
+    degree = np.diff(near.indptr)
     alone = degree == 0
     return csr_array(diags_array(1 / np.where(alone, 1.0, degree)) @ near + diags_array(alone.astype(float)))

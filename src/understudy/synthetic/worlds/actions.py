@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["ACTIONS", "Arm", "Leg", "Pose", "pose"]
+__all__ = ["ACTIONS", "Angle", "Arm", "Leg", "Pose", "pose"]
 
 Angle = Tensor | float
+Limb = TypeVar("Limb", "Arm", "Leg")
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def pose(
     def chosen(angles: list[Angle]) -> Tensor:
         return sum(w * angle for w, angle in zip(weight, angles, strict=True)) + torch.zeros_like(p)
 
-    def limbs(name: str, kind: type[Arm] | type[Leg]) -> dict[str, Arm | Leg]:
+    def limbs(name: str, kind: type[Limb]) -> dict[str, Limb]:
         return {
             side: kind(*(chosen([getattr(getattr(q, name)[side], f.name) for q in poses]) for f in fields(kind)))
             for side in ("left", "right")

@@ -90,7 +90,8 @@ class EndlessClips:
     ) -> None:
         self.sizes = sizes
         self.mix = mix or ClipMix()
-        self._seed, self._split, self._device = seed, split, torch.device(device)
+        self._seed, self._device = seed, torch.device(device)
+        self._split: Split = split
 
     def describe(self, index: Sequence[int] | Tensor, mirrored: bool = False) -> SceneDescription:
         """The clips of some numbers; `mirrored`: the same sets and subjects, filmed on the path to the other side."""

@@ -63,7 +63,8 @@ def _round(y: float, half_y: float, half: float = 0.5, pattern: str = "plain", t
 
 def _sides(half_y: float, tone: int, x: float, half_x: float, half_z: float) -> tuple[Part, Part]:
     """Two blocks from the ground up, on the left and on the right."""
-    return tuple(_block(half_y, half_y, "plain", tone, side, 0.0, half_x, half_z) for side in (-x, x))
+    left, right = (_block(half_y, half_y, "plain", tone, side, 0.0, half_x, half_z) for side in (-x, x))
+    return left, right
 
 
 THINGS: dict[str, Thing] = {

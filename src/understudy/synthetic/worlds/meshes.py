@@ -156,8 +156,8 @@ def capsule_mesh(capsules: Capsules, clip: int, moment: int) -> Character | None
         ring = np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(axis, side)
         normals = np.cos(rise)[:, None, None] * ring + np.sin(rise)[:, None, None] * axis
         ends = np.where(np.arange(len(rise))[:, None] < RINGS // 2, start, end)[:, None]
-        colour = tuple(float(c) for c in capsules.colour[clip, limb])
-        patches.materials.append(Material(base_colour=(*colour, 1.0), roughness=1.0))
+        red, green, blue = (float(c) for c in capsules.colour[clip, limb])
+        patches.materials.append(Material(base_colour=(red, green, blue, 1.0), roughness=1.0))
         uv = np.zeros((*normals.shape[:2], 2))
         patches.add(ends + radius[limb] * normals, normals, uv, len(patches.materials) - 1)
     return patches.character("subject") if patches.parts else None

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.worlds.actions import ACTIONS, Pose, pose
+from understudy.synthetic.worlds.actions import ACTIONS, Angle, Pose, pose
 from understudy.synthetic.worlds.colours import linear
 from understudy.synthetic.worlds.seeded_random import Dice
 
@@ -189,8 +189,9 @@ PELVIS = LIMBS.index("pelvis")
 FEET = [LIMBS.index("left foot"), LIMBS.index("right foot")]
 
 
-def _direction(forward: Tensor, out: Tensor) -> Float[Tensor, "*shape 3"]:
+def _direction(forward: Angle, out: Angle) -> Float[Tensor, "*shape 3"]:
     """A hanging limb swung forward, and to +X, by angles."""
+    forward, out = torch.as_tensor(forward), torch.as_tensor(out)
     return torch.stack([out.sin(), -forward.cos() * out.cos(), forward.sin() * out.cos()], -1)
 
 
@@ -201,13 +202,14 @@ def _skeleton(subject: Subject, own: Pose) -> tuple[Tensor, Tensor, Tensor]:
     female = (subject.person % 2 == 1)[:, None, None].to(H.dtype)
     across = torch.tensor([1.0, 0.0, 0.0], device=H.device)
     # The spine leans forward and sideways, and twists.
-    lean = torch.stack([own.sway.sin(), own.lean.cos() * own.sway.cos(), own.lean.sin() * own.sway.cos()], -1)
-    twist = torch.stack([own.twist.cos(), torch.zeros_like(own.twist), -own.twist.sin()], -1)
+    bow, sway, turn, look = (torch.as_tensor(angle) for angle in (own.lean, own.sway, own.twist, own.nod))
+    lean = torch.stack([sway.sin(), bow.cos() * sway.cos(), bow.sin() * sway.cos()], -1)
+    twist = torch.stack([turn.cos(), torch.zeros_like(turn), -turn.sin()], -1)
     front = torch.cross(twist, lean, dim=-1)
     pelvis = torch.zeros_like(lean)
     neck_low = pelvis + 0.285 * H * lean
     chest = pelvis + 0.23 * H * lean
-    nod = torch.nn.functional.normalize(lean + 0.5 * front * own.nod[..., None], dim=-1)
+    nod = torch.nn.functional.normalize(lean + 0.5 * front * look[..., None], dim=-1)
     head = neck_low + (0.088 - 0.004 * child) * H * nod
     head_front = torch.nn.functional.normalize(front - nod * (front * nod).sum(-1, keepdim=True), dim=-1)
     chest_half = (0.088 - 0.014 * female) * H * twist
@@ -237,7 +239,7 @@ def _skeleton(subject: Subject, own: Pose) -> tuple[Tensor, Tensor, Tensor]:
         shin = _direction(leg.forward - leg.bend, sign * leg.out)
         knee = pelvis - 0.02 * H * torch.tensor([0.0, 1.0, 0.0], device=H.device) + sign * hip + 0.235 * H * thigh
         ankle = knee + 0.225 * H * shin
-        toe = torch.stack([0 * own.lean, 0 * own.lean, 1 + 0 * own.lean], -1)
+        toe = torch.stack([0 * bow, 0 * bow, 1 + 0 * bow], -1)
         parts[f"{side} thigh"], parts[f"{side} shin"] = (knee - 0.235 * H * thigh, knee), (knee, ankle)
         parts[f"{side} foot"] = (ankle - 0.012 * H * toe, ankle + 0.085 * H * toe)
     legs = 0.5 * (parts["left thigh"][1] + parts["right thigh"][1])

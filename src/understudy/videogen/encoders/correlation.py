@@ -141,6 +141,10 @@ class Residual(nn.Module):
 class CorrelationEncoder(nn.Module):
     """Pictures of one place, the first of which is the world, to tokens, rotations and depth."""
 
+    directions: Tensor
+    votes: Tensor
+    patch_directions: Tensor
+
     def __init__(self, config: EncoderConfig = EncoderConfig()) -> None:
         super().__init__()
         self.config = config

@@ -46,6 +46,7 @@ class SceneEncoder(Protocol):
     @property
     def channels(self) -> int:
         """Of its tokens."""
+        ...
 
     def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> Geometry:
         """Tokens on a grid of rows × columns per picture, row by row, with the camera token in them.
@@ -54,6 +55,7 @@ class SceneEncoder(Protocol):
             pictures: sRGB, −1 … 1, all from one place; the first is the start view and its camera the world.
             rows, columns: the wanted grid; tokens are resampled to it.
         """
+        ...
 
 
 @dataclass(frozen=True)

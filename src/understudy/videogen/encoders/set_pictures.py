@@ -43,6 +43,7 @@ class PictureSource(Protocol):
 
     def __call__(self, number: int, sets: int) -> SetPictures:
         """The batch of that number."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class LookingAround:
 
     def __call__(self, number: int, sets: int) -> SetPictures:
         """The batch of that number."""
+        ...
         sizes = ClipSizes(frames=1, height=self.size_px, width=self.size_px, crops=1, field_rad=math.pi / 2)
         clips = EndlessClips(self.seed, sizes, split=self.split)
         scene = clips.describe(range(number * sets, (number + 1) * sets))

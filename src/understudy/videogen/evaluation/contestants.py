@@ -46,6 +46,7 @@ class Film(Protocol):
 
     def __call__(self, batch: ClipBatch, seed: int) -> Clips:
         """Clips along the batch's paths, sRGB, −1 … 1; the same seed uses the same noise."""
+        ...
 
 
 @dataclass(frozen=True)

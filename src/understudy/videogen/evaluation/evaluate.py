@@ -133,13 +133,13 @@ def measure(
     lpips: Lpips | None = None,
 ) -> tuple[ClipFigures, Take]:
     """A film's figures on one move, and the first seed's clips. The same held-out clips for every film."""
-    parts, take = [], None
+    parts, takes = [], []
     for number, seed in enumerate(evaluation.seeds):
         part, made = _measure_seed(film, sizes, move, evaluation, seed, search_cameras, lpips)
         parts.append(part)
-        take = take or made
+        takes = takes or [made]  # The others would only fill the memory.
         progress(number + 1, len(evaluation.seeds))
-    return _joined(parts), take
+    return _joined(parts), takes[0]
 
 
 def background_psnr(

@@ -175,9 +175,9 @@ def _refined(
         slope = _slope(sight, owner, film, T[active], unit, reach_px[active])
         steps = _steps(slope, residual[active].flatten(1), _robust_weight(residual[active]).flatten(1), dampings)
         tried = T[active, None] @ _moved(steps * unit)
-        again = [index.repeat_interleave(len(dampings)) for index in (owner, film)]
-        after = _residual(sight, *again, tried.flatten(0, 1))
-        after_error, best = _error(after, sight.weight[again[0]]).view(len(active), -1).min(1)
+        owners, films = (index.repeat_interleave(len(dampings)) for index in (owner, film))
+        after = _residual(sight, owners, films, tried.flatten(0, 1))
+        after_error, best = _error(after, sight.weight[owners]).view(len(active), -1).min(1)
         place = torch.arange(len(active), device=clip.device)
         gain = error[active] - after_error
         better = gain > 0
@@ -199,8 +199,8 @@ def _slope(
     """How differences change per pixel of movement along each number of the pose, by central differences."""
     both = torch.cat([torch.eye(6, device=T.device), -torch.eye(6, device=T.device)]) * unit
     nudged = T[:, None] @ _moved(both * reach_px[:, None, None])
-    again = [index.repeat_interleave(12) for index in (number, clip)]
-    seen = _residual(sight, *again, nudged.flatten(0, 1)).flatten(1).unflatten(0, (-1, 12))
+    numbers, clips = (index.repeat_interleave(12) for index in (number, clip))
+    seen = _residual(sight, numbers, clips, nudged.flatten(0, 1)).flatten(1).unflatten(0, (-1, 12))
     return (seen[:, :6] - seen[:, 6:]) / (2 * reach_px[:, None, None])
 
 

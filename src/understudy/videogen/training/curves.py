@@ -68,7 +68,7 @@ class Curves:
         logged = finished or step % log_every == 0
         # All processes must agree on when to stop.
         late = torch.tensor([self.seconds > time_limit_s], device=accelerator.device)
-        stopped = logged and bool(accelerator.gather(late).any())
+        stopped = logged and bool(torch.as_tensor(accelerator.gather(late)).any())
         if accelerator.is_main_process:
             progress(step, self._steps)
         if logged and not torch.isfinite(loss):

@@ -42,6 +42,7 @@ class ClipSource(Protocol):
 
     def __call__(self, number: int, clips: int) -> ClipBatch:
         """The batch of that number."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class Feed:
             if self._held[number % self._chunks] != number:
                 self._take(number)
         chunk = (oldest + torch.randint(self._chunks, (clips,), generator=generator)) % self._chunks
+        assert self._pool is not None  # made with the first chunk
         size = len(self._pool) // self._chunks
         return self._pool.clips(chunk * size + torch.randint(size, (clips,), generator=generator))
 

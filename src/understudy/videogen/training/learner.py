@@ -81,25 +81,27 @@ class Learner:
     def state(self, where: StateDictOptions = ON_FIRST) -> dict[str, Tensor]:
         """Everything that training goes on from, whole, by name."""
         # Copies: on a CPU, what is gathered is the weights themselves, and they change for a while below.
-        weights = get_model_state_dict(self.model, options=where)
-        state = {MODEL + name: tensor.clone() for name, tensor in weights.items()}
+        # PyTorch types the states as anything that may be saved; here they are tensors.
+        weights: dict[str, Any] = get_model_state_dict(self.model, options=where)
+        state: dict[str, Tensor] = {MODEL + name: tensor.clone() for name, tensor in weights.items()}
         with self.averaged():
             weights = get_model_state_dict(self.model, options=where)
             state |= {AVERAGE + name: tensor.clone() for name, tensor in weights.items()}
-        moments = get_optimizer_state_dict(self.model, self._bare(), options=where).get("state", {})
+        optimisers: dict[str, Any] = get_optimizer_state_dict(self.model, self._bare(), options=where)
+        moments: dict[str, dict[str, Tensor]] = optimisers.get("state", {})
         return state | {
             f"{MOMENT}{name}/{key}": value for name, entry in moments.items() for key, value in entry.items()
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take over a state; every process is given it whole."""
-        set_model_state_dict(self.model, averaged_weights(state), options=ON_ALL)
+        set_model_state_dict(self.model, dict(averaged_weights(state)), options=ON_ALL)
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, mean in self.average.items():
                 mean.copy_(parameters[name])
-        set_model_state_dict(self.model, _part(state, MODEL), options=ON_ALL)
-        moments = get_optimizer_state_dict(self.model, self._bare(), options=ON_ALL)
+        set_model_state_dict(self.model, dict(_part(state, MODEL)), options=ON_ALL)
+        moments: dict[str, Any] = get_optimizer_state_dict(self.model, self._bare(), options=ON_ALL)
         for key, tensor in _part(state, MOMENT).items():
             name, _, kind = key.rpartition("/")
             moments["state"][name][kind] = tensor

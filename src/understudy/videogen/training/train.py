@@ -183,6 +183,7 @@ def training_loss(
     loss = (error * weight).sum() / weight.sum()
     if output.geometry is not None:
         # Angular alignment as in Wu et al. 2025, Geometry Forcing.
+        assert clips.conditions.geometry is not None
         likeness = F.cosine_similarity(output.geometry, clips.conditions.geometry.features, -1)
         loss = loss + config.align_weight * (1 - likeness).mean()
     return loss

@@ -6,7 +6,7 @@ The world of a clip is its first camera (OpenCV axes, metres), which the first p
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +50,7 @@ GeometryUse = Literal["none", "input", "aligned"]
 GeometryPart = Literal["whole", "patches", "camera"]
 """Which part of F_t is used: both, the patch tokens F_i alone, or the camera token F_c alone."""
 
-Noun = TypeVar("Noun")
+Noun = TypeVar("Noun", bound="Dataclass")
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,11 @@ class GeometrySource(Protocol):
     @property
     def channels(self) -> int:
         """Of its features."""
+        ...
 
     def __call__(self, batch: ClipBatch, rows: int, columns: int) -> Geometry:
         """F_t on a grid of patches."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,13 @@ class Conditions:
         return replace(self, pictures=self.pictures[clip, order], geometry=geometry)
 
 
+@runtime_checkable
+class Dataclass(Protocol):
+    """Any dataclass, as type checkers know it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
 def mapped(noun: Noun, change: Callable[[Tensor], Tensor]) -> Noun:
     """A dataclass of tensors, nested or absent ones included, with each tensor changed."""
     changed = {}
@@ -142,7 +151,7 @@ def mapped(noun: Noun, change: Callable[[Tensor], Tensor]) -> Noun:
         value = getattr(noun, field.name)
         if isinstance(value, Tensor):
             changed[field.name] = change(value)
-        elif dataclasses.is_dataclass(value):
+        elif isinstance(value, Dataclass):
             changed[field.name] = mapped(value, change)
     return replace(noun, **changed)
 
@@ -154,7 +163,7 @@ def joined(nouns: Sequence[Noun]) -> Noun:
         values = [getattr(noun, field.name) for noun in nouns]
         if isinstance(values[0], Tensor):
             changed[field.name] = torch.cat(values)
-        elif dataclasses.is_dataclass(values[0]):
+        elif isinstance(values[0], Dataclass):
             changed[field.name] = joined(values)
     return replace(nouns[0], **changed)
 
@@ -165,7 +174,7 @@ def overwrite(noun: Noun, part: Noun, first: int) -> None:
         whole, value = getattr(noun, field.name), getattr(part, field.name)
         if isinstance(whole, Tensor):
             whole[first : first + len(value)] = value
-        elif dataclasses.is_dataclass(whole):
+        elif isinstance(whole, Dataclass):
             overwrite(whole, value, first)
 
 

@@ -213,7 +213,7 @@ class VideoTransformer(nn.Module):
         shared = self.time_out(F.silu(clock)).unflatten(-1, (6, -1))
         x = torch.cat([video.flatten(1, 2), context.flatten(1, 2), words], 1)
         nearness = self.nearness(conditions, x)
-        middle = None
+        middle = x
         for number, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training:
                 x = checkpoint(block, x, shared, nearness, use_reentrant=False)
@@ -245,6 +245,7 @@ class VideoTransformer(nn.Module):
         elif config.camera == "rays":
             video = video + _or(self.ray(self.rays(conditions), dtype), self.no_camera, no_camera)
         if config.guide:
+            assert conditions.guide is not None
             guide = self.guide_patches(conditions.guide.to(dtype))
             video = video + guide * ~no_set[:, None, None, None]
 
@@ -254,6 +255,7 @@ class VideoTransformer(nn.Module):
             self.picture_patches(conditions.pictures.to(dtype)) + self.place.to(dtype) + self.kinds(video, conditions)
         )
         if config.geometry == "input":
+            assert conditions.geometry is not None
             geometry = self.geometry_tokens(conditions.geometry, dtype)
             if config.context == "added":
                 pictures = pictures + geometry
@@ -282,10 +284,11 @@ class VideoTransformer(nn.Module):
 
     def nearness(self, conditions: Conditions, x: Float[Tensor, "batch token feature"]) -> Nearness | None:
         """Which of the tokens x, the video's before the context's, look along rays and which lie at points."""
-        if not self.config.knows_nearness or conditions.geometry.points is None:
+        geometry = conditions.geometry
+        if not self.config.knows_nearness or geometry is None or geometry.points is None:
             return None
         rays = passing_numbers(conditions.T_start_camera, self.rays(conditions)).flatten(1, 2)
-        points = conditions.geometry.points.flatten(1, 2)
+        points = geometry.points.flatten(1, 2)
         told = ~conditions.absent[:, 1:].any(1)[:, None, None]
         # Joined along the frames, F_t stands behind the pictures, before the words.
         first_point = x.shape[1] - self.config.readings - points.shape[1]

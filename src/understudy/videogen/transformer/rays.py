@@ -50,7 +50,8 @@ def points_of(
     T_start_picture: Float[Tensor, "batch picture 4 4"],
 ) -> Float[Tensor, "batch picture pixel 3"]:
     """The pixels of pictures as points in the start frame; `depth_m` is along each camera's +Z."""
-    directions = centres(*depth_m.shape[-2:], K) @ torch.linalg.inv(K).mT
+    height, width = depth_m.shape[-2:]
+    directions = centres(height, width, K) @ torch.linalg.inv(K).mT
     points = depth_m.flatten(2)[..., None] * directions[:, None]
     return points @ T_start_picture[..., :3, :3].mT + T_start_picture[..., None, :3, 3]
 

@@ -9,11 +9,12 @@ sections 3.2 and 3.3), from which the camera's layers are taken; Wan (arXiv 2503
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5EncoderModel
@@ -156,17 +157,20 @@ class CineSceneWan(nn.Module):
     ) -> None:
         """Wrap a transformer, which is changed. `geometry_channels`: of F_t; None for a model without it."""
         super().__init__()
-        width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
+        sizes: Any = transformer.config  # diffusers types it as a dict, and reads its entries as attributes
+        width = sizes.num_attention_heads * sizes.attention_head_dim
         self._told = Told()
         self.transformer = transformer
-        transformer.patch_embedding = JoinedPatches(transformer.patch_embedding, self._told)
+        patches = JoinedPatches(transformer.patch_embedding, self._told)
+        transformer.register_module("patch_embedding", patches)
         if training == "lora":
             transformer.requires_grad_(False)
         for block in transformer.blocks:
+            own = block.get_submodule("attn1")
             if training == "lora":
-                _make_low_rank(block.attn1, rank)
-                _make_low_rank(block.attn2, rank)
-            block.attn1 = CameraAttention(block.attn1, width, self._told)
+                _make_low_rank(own, rank)
+                _make_low_rank(block.get_submodule("attn2"), rank)
+            block.register_module("attn1", CameraAttention(own, width, self._told))
         self.geometry = None if geometry_channels is None else GeometryProjection(geometry_channels, width)
         self.to(device=transformer.device, dtype=transformer.dtype)
 
@@ -197,9 +201,9 @@ class CineSceneWan(nn.Module):
                 raise ValueError(
                     "this model was built without geometry; build it with geometry_channels to tell it F_t"
                 )
-            told.geometry = self.geometry(context.geometry.to(latents.dtype), *latents.shape[-2:])
+            geometry = told.geometry = self.geometry(context.geometry.to(latents.dtype), *latents.shape[-2:])
             # Frames of nothing keep the place of the geometry tokens, so that positions are counted over them.
-            sequence = F.pad(sequence, (0, 0, 0, 0, 0, told.geometry.shape[1]))
+            sequence = F.pad(sequence, (0, 0, 0, 0, 0, geometry.shape[1]))
         most = self.transformer.rope.max_seq_len
         if sequence.shape[2] > most:
             raise ValueError(f"video and context have {sequence.shape[2]} frames together; Wan counts up to {most}")
@@ -226,7 +230,8 @@ class Wan:
     ) -> Float[Tensor, "batch channel latent rows columns"]:
         """Normalised latents of clips (sRGB, −1 … 1) of 1 + 4k frames whose sides are multiples of 16."""
         mean, std = self._statistics()
-        raw = self.vae.encode(video.transpose(1, 2).to(self.vae.dtype)).latent_dist.mode()
+        encoded: Any = self.vae.encode(video.transpose(1, 2).to(self.vae.dtype))
+        raw = encoded.latent_dist.mode()
         return (raw - mean) / std
 
     def encode_pictures(
@@ -255,11 +260,13 @@ class Wan:
         return encoded * ids.attention_mask[..., None]
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
-        config, like = self.vae.config, next(self.vae.parameters())
-        return tuple(
+        config: Any = self.vae.config
+        like = next(self.vae.parameters())
+        mean, std = (
             torch.tensor(values, device=like.device, dtype=like.dtype)[:, None, None, None]
             for values in (config.latents_mean, config.latents_std)
         )
+        return mean, std
 
 
 def load_wan(source: str | Path = WAN_1_3B, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Wan:
@@ -270,7 +277,7 @@ def load_wan(source: str | Path = WAN_1_3B, dtype: torch.dtype = torch.float32, 
     Raises:
         BackendUnavailable: the files are not on this machine.
     """
-    local = {"local_files_only": True, "use_safetensors": True}
+    local: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
     try:
         transformer = WanTransformer3DModel.from_pretrained(source, subfolder="transformer", torch_dtype=dtype, **local)
         vae = AutoencoderKLWan.from_pretrained(source, subfolder="vae", torch_dtype=torch.float32, **local)
@@ -283,7 +290,9 @@ def load_wan(source: str | Path = WAN_1_3B, dtype: torch.dtype = torch.float32, 
         ) from error
     vae.requires_grad_(False)
     text_encoder.requires_grad_(False)
-    return Wan(transformer.to(device), vae.to(device).eval(), text_encoder.to(device).eval(), tokenizer)
+    for part in (transformer, vae, text_encoder):
+        nn.Module.to(part, device)
+    return Wan(transformer, vae.eval(), text_encoder.eval(), tokenizer)
 
 
 def latent_cameras(T_start_camera: Float[Tensor, "batch frame 4 4"]) -> Float[Tensor, "batch latent 12"]:
@@ -350,4 +359,7 @@ def trained_weights(model: CineSceneWan) -> dict[str, nn.Parameter]:
 def _make_low_rank(attention: nn.Module, rank: int) -> None:
     for name in ("to_q", "to_k", "to_v"):
         setattr(attention, name, LowRank(getattr(attention, name), rank))
-    attention.to_out[0] = LowRank(attention.to_out[0], rank)
+    out = attention.get_submodule("to_out")
+    first = out.get_submodule("0")
+    assert isinstance(first, nn.Linear)
+    out.register_module("0", LowRank(first, rank))

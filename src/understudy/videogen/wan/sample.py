@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,8 +58,9 @@ def load_trained_wan(
     """
     document = read_document(folder / WAN_JSON, WAN_FORMAT)
     try:
-        entry = dict(document["training"])
-        config = WanTrainingConfig(**entry | {"drop_probability": tuple(entry["drop_probability"])})
+        entry: dict[str, Any] = dict(document["training"])
+        entry["drop_probability"] = tuple(entry["drop_probability"])
+        config = WanTrainingConfig(**entry)
         origin, step, channels = WanOrigin(**document["origin"]), int(document["step"]), document["geometry_channels"]
         if channels is not None and not 1 <= int(channels) <= MAX_CHANNELS:
             raise ValueError(f"geometry of {channels} channels; expected 1 to {MAX_CHANNELS}")
@@ -96,7 +98,8 @@ def shoot_wan(
     if unknown := set(sampling.guidance) - set(CONDITIONS):
         raise InputError(f"there is no guidance by {sorted(unknown)}; known: {', '.join(CONDITIONS)}")
     conditions = _conditions_for(saved, pictures, camera, words, encoder)
-    shape = (1, saved.wan.vae.config.z_dim, *saved.config.latents)
+    vae_sizes: Any = saved.wan.vae.config  # diffusers types it as a dict, and reads its entries as attributes
+    shape = (1, vae_sizes.z_dim, *saved.config.latents)
     # Drawn on the CPU: the same on every device.
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(conditions.camera.device)
 
@@ -130,7 +133,8 @@ def _conditions_for(
             f"this model needs the geometry of the set, {saved.geometry_channels} channels a patch; give the scene"
             " encoder that it was trained with"
         )
-    places = saved.wan.transformer.config.rope_max_seq_len - config.latents[0]
+    sizes: Any = saved.wan.transformer.config
+    places = sizes.rope_max_seq_len - config.latents[0]
     if len(pictures) * (1 if encoder is None else 2) > places:
         raise InputError(f"Wan can place {places} frames of context; got {len(pictures)} pictures: give fewer")
     tensors = [torch.tensor(picture).permute(2, 0, 1)[None] / 127.5 - 1 for picture in pictures]

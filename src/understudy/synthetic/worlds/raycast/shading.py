@@ -71,12 +71,16 @@ class Shading:
         def channels(values: Tensor) -> tuple[Tensor, ...]:
             return tuple(channel.reshape(-1).contiguous() for channel in values.unbind(-1))
 
+        def pair(values: Tensor) -> tuple[Tensor, Tensor]:
+            first, second = channels(values)
+            return first, second
+
         inward = torch.tensor([1.0, -1.0], device=walls.low_m.device)
         sun = (light.to_sun[:, :, None] * inward).flatten(1)
         fill = (light.to_fill[:, :, None] * inward).flatten(1)
         return cls(
             of_sides(walls.top_m, 2e3), of_sides(sun.clamp(min=0.0), 0.0), of_sides(fill, 1.0),
-            material.pattern.reshape(-1), channels(material.per_m), channels(material.offset),
+            material.pattern.reshape(-1), pair(material.per_m), pair(material.offset),
             (SIDE * material.per_m.amax(-1)).log2().reshape(-1), channels(material.first),
             channels(material.second - material.first), channels(material.third - material.first), surfaces,
             0.5 * (walls.low_m + walls.high_m), 0.5 * (walls.high_m - walls.low_m),

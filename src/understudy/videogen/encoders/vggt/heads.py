@@ -156,9 +156,9 @@ class DenseHead(nn.Module):
             target = maps[number - 2].shape[-2:] if number > 1 else tuple(2 * side for side in maps[0].shape[-2:])
             skip = maps[number - 1] if number < 4 else None
             x = self.scratch.get_submodule(f"refinenet{number}")(x, tuple(target), skip)
-        x = self.scratch.output_conv1(x)
+        x = self.scratch.get_submodule("output_conv1")(x)
         x = _resize(x, (grid[0] * self.patch_px, grid[1] * self.patch_px))
-        return self.scratch.output_conv2(_add_positions(x, aspect))
+        return self.scratch.get_submodule("output_conv2")(_add_positions(x, aspect))
 
 
 def depth_from(

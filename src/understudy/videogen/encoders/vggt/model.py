@@ -185,7 +185,7 @@ class VGGT(nn.Module):
         return {layer: kept.float() for layer, kept in tokens.items()}
 
     def _precision(self, device: torch.device) -> AbstractContextManager:
-        half = self.aggregator.frame_blocks[0].attn.proj.weight.dtype == torch.bfloat16
+        half = self.aggregator.get_parameter("frame_blocks.0.attn.proj.weight").dtype == torch.bfloat16
         return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
