@@ -18,7 +18,7 @@ from scipy.sparse import coo_array, csr_array, diags_array, eye_array
 from scipy.sparse.linalg import splu
 
 from understudy.body.model import SEGMENTS, BodyModel
-from understudy.decompose.body.pose_state import PlacedBody, turned_jacobian
+from understudy.decompose.body.pose_state import PlacedBody, jacobian_along
 from understudy.decompose.body.terms import Linearised, Observations, State
 from understudy.geometry.rigid import transform_from
 from understudy.io.video.streams import read_video
@@ -239,7 +239,7 @@ def outline_rows(
     residual = ((px * outline.across).sum(-1) - outline.edge_px) / sigma
     per_camera = np.concatenate([outline.across * focal, -(outline.across * focal * flat).sum(-1, keepdims=True)], -1)
     d_point = (per_camera / (z * sigma)[..., None]) @ seen.R_camera_world
-    d_pose = np.einsum("tni,tnif->tnf", d_point, turned_jacobian(lin.placed, points, outline.joint))
+    d_pose = jacobian_along(lin.placed, points, outline.joint, d_point)
     # The surface is held: of what all frames share, only the scale of the camera's path matters.
     d_log_scale = -np.exp(state.log_scale) * np.einsum("tni,ti->tn", d_point, seen.camera_position)
     derivatives = {"pose": d_pose[:, :, None], "log_scale": d_log_scale[..., None, None]}
@@ -274,28 +274,32 @@ def _look(
     px = local[:, :2] / depth[:, None] * seen.K[frame, [0, 1], [0, 1]] + seen.K[frame, :2, 2]
     width, height = mask.picture
     small = px * [width / picture[0], height / picture[1]]
-    local_px = small - [mask.left, mask.top]
-    near_edge = _distance_from_outline(local_px, mask.inside.shape) < config.edge_px
+    column, row = (np.floor(small[:, k]).astype(int) - (mask.left, mask.top)[k] for k in range(2))
+    rows, columns = mask.inside.shape
+    # At the picture's border ends the mask, not the actor.
+    (kept,) = np.nonzero(
+        (column >= 0) & (column < columns) & (small[:, 0] > BORDER_PX) & (small[:, 0] < width - BORDER_PX)
+        & (row >= 0) & (row < rows) & (small[:, 1] > BORDER_PX) & (small[:, 1] < height - BORDER_PX)
+    )  # fmt: skip
+    near_edge = _distance_from_outline(column, row, mask.inside.shape) < config.edge_px
+    kept = kept[near_edge[row[kept], column[kept]]]
+    column, row, depth = column[kept], row[kept], depth[kept]
+    normal = (blended[kept, :, :3] @ surface.normals[kept, :, None])[..., 0] @ seen.R_camera_world[frame].T
+    across = normal[:, :2] / np.maximum(np.linalg.norm(normal[:, :2], axis=1, keepdims=True), 1e-12)
+    facing = np.abs((normal * local[kept]).sum(1)) / np.linalg.norm(local[kept], axis=1)
     inside_px = _signed_distance(mask.inside)
     down, right = np.gradient(cv2.GaussianBlur(inside_px, (0, 0), 1.0))
-    column, row = (np.clip(local_px[:, k].astype(int), 0, mask.inside.shape[1 - k] - 1) for k in range(2))
-    across = normal[:, :2] / np.maximum(np.linalg.norm(normal[:, :2], axis=1, keepdims=True), 1e-12)
     slope = np.stack([right[row, column], down[row, column]], -1)
     off_px = inside_px[row, column] * picture[0] / width
     off_m = off_px * depth / seen.K[frame, 0, 0]
-    facing = np.abs((normal * local).sum(1)) / np.linalg.norm(local, axis=1)
     good = (
-        near_edge[row, column]
-        & (facing < 0.35)
-        & (local_px >= 0).all(1)
-        & (local_px < mask.inside.shape[::-1]).all(1)
-        & (small > BORDER_PX).all(1)
-        & (small < [width - BORDER_PX, height - BORDER_PX]).all(1)
+        (facing < 0.35)
         # It must be the same edge: going out of the body there is going out of the mask.
         & (-(slope * across).sum(1) > 0.7 * np.linalg.norm(slope, axis=1))
         & (np.abs(off_m) < config.farthest_m)
     )
-    return _Sight(np.flatnonzero(good), world[good], px[good], across[good], off_px[good], off_m[good])
+    vertex = kept[good]
+    return _Sight(vertex, world[vertex], px[vertex], across[good], off_px[good], off_m[good])
 
 
 def _signed_distance(mask: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
@@ -305,14 +309,13 @@ def _signed_distance(mask: Bool[np.ndarray, "height width"]) -> Float[np.ndarray
 
 
 def _distance_from_outline(
-    px: Float[np.ndarray, "vertex 2"], size: tuple[int, int]
+    column: Int[np.ndarray, " vertex"], row: Int[np.ndarray, " vertex"], size: tuple[int, int]
 ) -> Float[np.ndarray, "height width"]:
     """Distance of each pixel from the edge of the drawn body.
 
     Its vertices lie so near each other that dots, closed up, are the body: a hundredth of the cost of its faces.
     """
     drawn = np.zeros(size, np.uint8)
-    column, row = px.astype(int).T
     inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
     drawn[row[inside], column[inside]] = 1
     drawn = cv2.morphologyEx(

@@ -14,7 +14,7 @@ from understudy.body.model import LANDMARK_JOINTS, BodyModel
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
 from understudy.decompose.people.landmark_bias import landmark_shift
-from understudy.geometry.rotations import matrix_from_vector
+from understudy.geometry.rotations import cross_matrix, matrix_from_vector
 
 __all__ = [
     "FREEDOMS",
@@ -27,10 +27,10 @@ __all__ = [
     "PlacedBody",
     "Pose",
     "freedom",
+    "jacobian_along",
     "place",
     "pose_jacobian",
     "shape_jacobian",
-    "turned_jacobian",
 ]
 
 JOINT = {name: joint for joint, name in enumerate(BODY_JOINTS)}
@@ -97,6 +97,8 @@ _ENTRIES = [
 _ENTRY_FREEDOM = np.array([entry[0] for entry in _ENTRIES])
 _ENTRY_JOINT = np.array([entry[1] for entry in _ENTRIES])
 _ENTRY_AXIS = np.array([entry[2] for entry in _ENTRIES]) * np.array([[entry[3]] for entry in _ENTRIES])
+_TURN_STARTS = np.flatnonzero(np.diff(_ENTRY_FREEDOM, prepend=-1))
+"""The first entry of each turn: those of one turn stand next to each other."""
 
 
 @dataclass(frozen=True)
@@ -193,30 +195,48 @@ def place(points: BodyPoints, pose: Pose, shape: Float[np.ndarray, " component"]
 
 def pose_jacobian(points: BodyPoints, placed: PlacedBody) -> Float[np.ndarray, "time point 3 freedom"]:
     """How every point moves with every freedom of its frame."""
-    return turned_jacobian(placed, placed.points_m, np.broadcast_to(points.point_joint, placed.points_m.shape[:2]))
-
-
-def turned_jacobian(
-    placed: PlacedBody, points_m: Float[np.ndarray, "time point 3"], joint: Int[np.ndarray, "time point"]
-) -> Float[np.ndarray, "time point 3 freedom"]:
-    """How any points of a placed body, each of which moves with a joint, move with every freedom of their frame."""
-    axis = np.einsum("teij,ej->tei", placed.R_world_joint[:, _ENTRY_JOINT], _ENTRY_AXIS)
-    pivot = placed.joints_m[:, _ENTRY_JOINT]
-    lever = points_m[:, :, :, None] - pivot.transpose(0, 2, 1)[:, None]
-    lever *= _BELOW[_ENTRY_JOINT].T.astype(np.float64)[joint][:, :, None]
-    ax, ay, az = (axis[:, None, :, k] for k in range(3))
-    time, count = points_m.shape[:2]
-    entries = np.empty((time, count, 3, len(_ENTRIES)))
-    entries[:, :, 0] = ay * lever[:, :, 2] - az * lever[:, :, 1]
-    entries[:, :, 1] = az * lever[:, :, 0] - ax * lever[:, :, 2]
-    entries[:, :, 2] = ax * lever[:, :, 1] - ay * lever[:, :, 0]
+    twists, from_root = _twists(placed), placed.points_m - placed.joints_m[:, :1]
+    time, count = from_root.shape[:2]
     J = np.zeros((time, count, 3, FREEDOMS))
-    for axis_index in range(3):
-        J[:, :, axis_index, axis_index] = 1.0
-    # Entries of one turn stand next to each other.
-    starts = np.flatnonzero(np.diff(_ENTRY_FREEDOM, prepend=-1))
-    J[..., 3:] = np.add.reduceat(entries, starts, axis=-1)
+    J[:, :, range(3), range(3)] = 1.0
+    for joint in np.unique(points.point_joint):
+        which = np.flatnonzero(points.point_joint == joint)
+        entries = np.flatnonzero(_BELOW[_ENTRY_JOINT, joint])
+        turns, starts = np.unique(_ENTRY_FREEDOM[entries], return_index=True)
+        # Axis × x − moment, as a matrix: the transpose of x's cross product matrix, and minus the identity.
+        by_twist = np.zeros((time, len(which), 3, 6))
+        by_twist[..., :3] = np.swapaxes(cross_matrix(from_root[:, which]), -1, -2)
+        by_twist[:, :, range(3), range(3, 6)] = -1.0
+        of_turns = np.zeros((time, 6, FREEDOMS - 3))
+        of_turns[:, :, turns - 3] = np.swapaxes(np.add.reduceat(twists[:, entries], starts, axis=1), 1, 2)
+        moved = by_twist.reshape(time, -1, 6) @ of_turns
+        J[:, which, :, 3:] = moved.reshape(time, len(which), 3, -1)
     return J
+
+
+def jacobian_along(
+    placed: PlacedBody,
+    points_m: Float[np.ndarray, "time point 3"],
+    joint: Int[np.ndarray, "time point"],
+    direction: Float[np.ndarray, "time point 3"],
+) -> Float[np.ndarray, "time point freedom"]:
+    """How far points of a placed body, each fixed to a joint, move along directions with every freedom."""
+    from_root = points_m - placed.joints_m[:, :1]
+    # direction · (axis × x − moment) = axis · (x × direction) − moment · direction
+    pull = np.concatenate([np.cross(from_root, direction), -direction], -1)
+    entries = pull @ np.swapaxes(_twists(placed), 1, 2)
+    entries *= _BELOW[_ENTRY_JOINT].T.astype(np.float64)[joint]
+    return np.concatenate([direction, np.add.reduceat(entries, _TURN_STARTS, axis=-1)], -1)
+
+
+def _twists(placed: PlacedBody) -> Float[np.ndarray, "time entry 6"]:
+    """Axis and moment of every turn of a joint: a point at x from the root moves by axis × x − moment.
+
+    Source: Lynch and Park 2017, Modern Robotics, section 3.3.2.
+    """
+    axis = np.einsum("teij,ej->tei", placed.R_world_joint[:, _ENTRY_JOINT], _ENTRY_AXIS)
+    pivot = (placed.joints_m - placed.joints_m[:, :1])[:, _ENTRY_JOINT]
+    return np.concatenate([axis, np.cross(axis, pivot)], -1)
 
 
 def shape_jacobian(points: BodyPoints, placed: PlacedBody) -> Float[np.ndarray, "time point 3 component"]:
