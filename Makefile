@@ -21,7 +21,8 @@ lint: $(VENV)/installed-dev
 
 # Pages that are made from the code and from what was measured; tests see that they are in step.
 docs: $(VENV)/installed-dev
-	$(BIN)/python -m scripts.api_page && $(BIN)/python -m scripts.stage_table && $(BIN)/python -m benchmarks.page
+	$(BIN)/python -m scripts.api_page && $(BIN)/python -m scripts.architecture_page
+	$(BIN)/python -m scripts.stage_table && $(BIN)/python -m scripts.format_page && $(BIN)/python -m benchmarks.page
 
 $(VENV)/installed: pyproject.toml constraints.txt scripts/system_libraries.sh
 	PYTHON=$(PYTHON) sh scripts/system_libraries.sh

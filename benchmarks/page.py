@@ -14,14 +14,13 @@ from typing import Any
 from benchmarks.record import RESULTS
 from benchmarks.scene_figures import ablations, mini, mini_in_short, picture_order
 from benchmarks.tables import listed, origin
-from scripts.markdown import anchor, table
+from scripts.markdown import anchor, replaced, table
 from understudy.evaluation.transfer_page import PAPER as DREAMCINEMA
 
 __all__ = ["page", "readme"]
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs/benchmarks.md", ROOT / "README.md"
-START, END = "<!-- figures, written by benchmarks/page.py -->", "<!-- end of figures -->"
 
 Results = dict[str, dict[str, Any]]
 
@@ -291,10 +290,7 @@ def readme_figures() -> str:
 
 def readme() -> str:
     """README.md with its figures as measured."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
-    return f"{before}{START}\n\n{readme_figures()}\n{END}{after}"
+    return replaced(README.read_text(encoding="utf-8"), "figures", readme_figures())
 
 
 if __name__ == "__main__":

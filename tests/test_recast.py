@@ -289,7 +289,8 @@ def test_the_character_is_there_only_when_the_actor_is(folder, tmp_path):
     folder = shutil.copytree(folder, tmp_path / "film")
     presence = folder / "actors/1/presence.json"
     count = len(list(read_frames(open_shot(SHOT, None, SECONDS))))
-    assert json.loads(presence.read_text()) == {"first_frame": 1, "present": [[1, count]]}
+    written = {"format": "understudy presence 1", "first_frame": 1, "present": [[1, count]]}
+    assert json.loads(presence.read_text()) == written
     presence.write_text(f'{{"first_frame": 1, "present": [[3, 5], [{count}, {count}]]}}')
     run = stages_run(folder)
     assert {"light", "render", "film", "report"} <= run and not run & {"people", "plate", "mask", "presence", "body"}

@@ -14,7 +14,12 @@ from .evaluation.transfer import evaluate_transfer as evaluate_transfer
 from .evaluation.transfer_shots import TransferConfig as TransferConfig
 
 ## Nouns: the camera and the footage
-from .core.camera import CameraPath as CameraPath, CameraMoveKind as CameraMoveKind
+from .core.camera import (
+    CameraPath as CameraPath,
+    UnscaledCameraPath as UnscaledCameraPath,
+    PinholePath as PinholePath,
+    CameraMoveKind as CameraMoveKind,
+)
 from .core.camera_moves import (
     CameraMoveName as CameraMoveName,
     MOVE_UNITS as MOVE_UNITS,
@@ -131,6 +136,23 @@ from .io.motions import (
 )
 from .io.gltf.write import write_character as write_character, write_scene as write_scene
 from .io.gltf.read import read_gltf_motion as read_gltf_motion, read_gltf_clip_names as read_gltf_clip_names
+
+## Readers and writers: a film's own files
+from .studio.film_files import (
+    load_light as load_light,
+    save_light as save_light,
+    load_presence as load_presence,
+    save_presence as save_presence,
+    Presence as Presence,
+    load_cuts as load_cuts,
+    save_cuts as save_cuts,
+    CutList as CutList,
+    load_solution as load_solution,
+    save_solution as save_solution,
+    load_fit as load_fit,
+    save_fit as save_fit,
+    BodyFit as BodyFit,
+)
 
 ## Errors and progress
 from .runtime.errors import (

@@ -1,0 +1,1 @@
+"""The character: one picture or a rig becomes a textured, rigged mesh."""

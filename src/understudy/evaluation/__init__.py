@@ -1,0 +1,1 @@
+"""Results against known truth: transfer of motion and camera, scene models, scores, pages."""

@@ -1,0 +1,1 @@
+"""Work on pictures as arrays: colour, grain, guided filter, inpainting."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from understudy.core.camera import CameraPath
 from understudy.geometry.rigid import transform_from
@@ -18,6 +18,8 @@ from understudy.io.text import replace_text
 from understudy.runtime.errors import FileFormatError
 
 __all__ = [
+    "FORMAT",
+    "CameraRecord",
     "read_camera_json",
     "write_camera_json",
     "write_camera_usda",
@@ -77,7 +79,7 @@ def read_camera_json(path: Path) -> CameraPath:
     Raises:
         FileFormatError: the file is absent, no JSON, or of another format, or a frame is incomplete.
     """
-    record = read_record(path, _CameraRecord, "camera", MAX_FILE_BYTES)
+    record = read_record(path, CameraRecord, "camera", MAX_FILE_BYTES)
     if record.format != FORMAT:
         raise FileFormatError(f'{path.name} is no camera of ours: it needs "format": "{FORMAT}"')
     with reading(path, "camera"):
@@ -92,22 +94,39 @@ _Share = Annotated[float, Field(ge=-1e6, le=1e6)]
 _Term = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
-class _FrameRecord(Record):
+class FrameRecord(Record):
+    """A camera in one frame."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     position_m: tuple[_Metres, _Metres, _Metres]
+    """The optical centre in the world, in metres: +Y up, the ground at y = 0."""
     rotation_wxyz: tuple[_Share, _Share, _Share, _Share]
+    """Quaternion that turns camera axes (+X right, +Y down, +Z forward) into world axes."""
     focal_px: _Focal | tuple[_Focal, _Focal]
+    """Focal length, or the horizontal and the vertical one, in pixels of this picture size."""
     centre_px: tuple[_Pixels, _Pixels] | None = None
+    """Optical centre in pixels, right and down; the centre of the top-left pixel is (0.5, 0.5)."""
 
 
-class _CameraRecord(Record):
+class CameraRecord(Record):
+    """A camera path, as it stands in a file."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     format: str
+    """What the file is, with its version."""
     width_px: _Side
+    """Of the picture, in square pixels."""
     height_px: _Side
+    """Of the picture, in square pixels."""
     frame_rate: tuple[_Term, _Term]
-    frames: Annotated[tuple[_FrameRecord, ...], Field(min_length=1)]
+    """Numerator and denominator, frames per second."""
+    frames: Annotated[tuple[FrameRecord, ...], Field(min_length=1)]
+    """One for each frame of the cut, in order."""
 
 
-def _camera_from(record: _CameraRecord) -> CameraPath:
+def _camera_from(record: CameraRecord) -> CameraPath:
     """A camera path from what a file holds."""
     frames, centre = record.frames, (record.width_px / 2, record.height_px / 2)
     q = np.array([frame.rotation_wxyz for frame in frames], np.float64)

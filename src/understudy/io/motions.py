@@ -1,19 +1,4 @@
-"""Motions and landmark tracks as .npz tables that any NumPy can open.
-
-A motion (format "understudy motion 1"):
-    joint_names                    joint, text
-    joint_parents                  joint, index of the parent, −1 for a root
-    rest_T_parent_joint_m          joint 4 4, the rest pose: joint frame to parent frame, metres, +Y up, facing +Z
-    q_parent_joint_wxyz            time joint 4, the full rotation of each joint in its parent's frame
-    root_position_m                time 3, the first joint in the world
-    frame_rate                     numerator, denominator (frames per second)
-
-A landmark track (format "understudy landmarks 1"), as core.footage.LandmarkTrack:
-    landmarks_px                   time 33 2, in the full picture; the first pixel's centre is (0.5, 0.5)
-    visibility                     time 33, 0 … 1
-    landmarks_m                    time 33 3, hips at the origin, camera axes (+X right, +Y down, +Z away)
-    seen                           time, true where the person was found
-"""
+"""Motions and landmark tracks as .npz tables that any NumPy can open."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -25,14 +10,36 @@ from understudy.core.motion import Motion, Skeleton
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
 
-__all__ = ["read_landmarks_npz", "read_motion_npz", "write_landmarks_npz", "write_motion_npz"]
+__all__ = [
+    "LANDMARK_ARRAYS",
+    "LANDMARK_TRACK",
+    "MOTION",
+    "MOTION_ARRAYS",
+    "read_landmarks_npz",
+    "read_motion_npz",
+    "write_landmarks_npz",
+    "write_motion_npz",
+]
 
 MOTION, LANDMARK_TRACK = "understudy motion 1", "understudy landmarks 1"
-MOTION_ARRAYS = (
-    "joint_names", "joint_parents", "rest_T_parent_joint_m", "q_parent_joint_wxyz", "root_position_m", "frame_rate",
-)  # fmt: skip
+MOTION_ARRAYS = {
+    "joint_names": "joint: text",
+    "joint_parents": "joint: index of the parent, before its children; −1 for a root",
+    "rest_T_parent_joint_m": "joint 4 4: the rest pose, joint frame to parent frame, metres, +Y up, facing +Z",
+    "q_parent_joint_wxyz": "time joint 4: the full rotation of each joint in its parent's frame, unit quaternions",
+    "root_position_m": "time 3: the first joint in the world, metres",
+    "frame_rate": "2: numerator and denominator, frames per second",
+}
+"""The arrays of a motion, with their axes."""
+LANDMARK_ARRAYS = {
+    "landmarks_px": "time 33 2: BlazePose's landmarks in the full picture, pixels, right and down; the first pixel's"
+    " centre is (0.5, 0.5)",
+    "visibility": "time 33: how surely a landmark is there and in sight, 0 … 1",
+    "landmarks_m": "time 33 3: the model's own guess, metres, hips at the origin, camera axes",
+    "seen": "time: whether the person was found, true or false; elsewhere the values are interpolated",
+}
+"""The arrays of a landmark track, with their axes."""
 MAX_FRAME_RATE, MAX_DISTANCE_M, MAX_LANDMARK = 100_000, 1e7, 1e7
-LANDMARK_ARRAYS = ("landmarks_px", "visibility", "landmarks_m", "seen")
 
 
 def write_motion_npz(path: Path, motion: Motion) -> None:
@@ -54,7 +61,7 @@ def read_motion_npz(path: Path) -> Motion:
     Raises:
         FileFormatError: no such table, or its arrays do not fit together.
     """
-    arrays = read_arrays(path, MOTION, MOTION_ARRAYS)
+    arrays = read_arrays(path, MOTION, tuple(MOTION_ARRAYS))
     names, parents, rest, q, root_position_m, rate = (arrays[name] for name in MOTION_ARRAYS)
     with reading(path, "motion", advice="delete it to have it made again"):
         frame_rate = Fraction(int(rate[0]), int(rate[1]))
@@ -80,10 +87,10 @@ def read_landmarks_npz(path: Path) -> LandmarkTrack:
     Raises:
         FileFormatError: no such table, or its arrays do not fit together.
     """
-    arrays = read_arrays(path, LANDMARK_TRACK, LANDMARK_ARRAYS)
+    arrays = read_arrays(path, LANDMARK_TRACK, tuple(LANDMARK_ARRAYS))
     with reading(path, "track of landmarks", advice="delete it to have it made again"):
         arrays["seen"] = arrays["seen"].astype(bool)
-        for name in LANDMARK_ARRAYS[:3]:
+        for name in ("landmarks_px", "visibility", "landmarks_m"):
             if not (np.abs(arrays[name]) <= MAX_LANDMARK).all():
                 raise ValueError(f"{name} holds values that are not finite, or beyond {MAX_LANDMARK:g}")
         return LandmarkTrack(**arrays)

@@ -1,0 +1,1 @@
+"""Motion on one body put on another: rest poses, proportions, feet that stand, arms that clear the body."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,9 +22,19 @@ from understudy.runtime.checks import check_finite, check_shape
 from understudy.runtime.errors import FileFormatError, printable, quoted
 
 __all__ = [
+    "CUTS",
+    "FIT",
+    "FIT_ARRAYS",
+    "LIGHT",
+    "PRESENCE",
+    "SOLUTION",
+    "SOLUTION_ARRAYS",
     "BodyFit",
     "CutList",
+    "CutsRecord",
+    "LightRecord",
     "Presence",
+    "PresenceRecord",
     "load_cuts",
     "load_fit",
     "load_light",
@@ -37,10 +47,33 @@ __all__ = [
     "save_solution",
 ]
 
-_SOLUTION = "understudy camera solution 1"
-_SOLUTION_ARRAYS = ("T_world_camera", "K", "size_px", "frame_rate", "move", "points", "residual_px", "notes")
-_SIGHTINGS = ("sighting_point", "sighting_frame", "sighting_px")
-_FIT = "understudy body fit 1"
+SOLUTION = "understudy camera solution 1"
+SIGHTING_ARRAYS = {
+    "sighting_point": "sighting: which point of the set was seen, rising; 32-bit whole numbers",
+    "sighting_frame": "sighting: in which frame; 32-bit whole numbers",
+    "sighting_px": "sighting 2: where in the picture, pixels, right and down; 32-bit numbers",
+}
+SOLUTION_ARRAYS = {
+    "T_world_camera": "time 4 4: camera points to the solution's world, which is the first camera; of unknown scale",
+    "K": "time 3 3: intrinsics in pixels",
+    "size_px": "2: width and height of the picture, pixels",
+    "frame_rate": "2: numerator and denominator, frames per second",
+    "move": ": static, rotation or parallax; text",
+    "points": "point 3: sparse points of the set in the solution's world; none without parallax",
+    "residual_px": "time: median distance of the set's tracked points from where the solution puts them, pixels",
+    "notes": "note: what the user should know of how it was found; text",
+    **SIGHTING_ARRAYS,
+}
+"""The arrays of a camera solution, with their axes."""
+FIT = "understudy body fit 1"
+FIT_ARRAYS = {
+    "reprojection_px": "time: distance of the body's landmarks from the picture's, pixels; NaN where nobody was seen",
+    "ground_contact": "time 2: when the left and the right foot stand, true or false",
+    "T_world_solution": "4 4: the camera solution's points to the metric world, a similarity",
+}
+"""The arrays of a body fit, with their axes."""
+LIGHT, PRESENCE, CUTS = "understudy light 1", "understudy presence 1", "understudy cuts 1"
+"""What our JSON says that it is; files from before it said so are of version 1."""
 _MAX_BYTES = 1 << 20
 _MAX_CUTS_BYTES = 4 << 20
 _Irradiance = Annotated[float, Field(ge=0, le=1e6)]
@@ -61,8 +94,7 @@ def save_solution(path: Path, solution: CameraSolution) -> None:
     )
     seen = solution.sightings
     sightings = (seen.point.astype(np.int32), seen.frame.astype(np.int32), seen.xy_px.astype(np.float32))
-    names = (*_SOLUTION_ARRAYS, *_SIGHTINGS)
-    write_arrays(path, _SOLUTION, dict(zip(names, (*arrays, *sightings), strict=True)))
+    write_arrays(path, SOLUTION, dict(zip(SOLUTION_ARRAYS, (*arrays, *sightings), strict=True)))
 
 
 def load_solution(path: Path) -> CameraSolution:
@@ -71,7 +103,7 @@ def load_solution(path: Path) -> CameraSolution:
     Raises:
         FileFormatError: no such table, or its arrays are no camera of so many frames.
     """
-    arrays = read_arrays(path, _SOLUTION, (*_SOLUTION_ARRAYS, *_SIGHTINGS))
+    arrays = read_arrays(path, SOLUTION, tuple(SOLUTION_ARRAYS))
     with reading(path, "camera solution", advice="delete it to have it made again"):
         T, K, points, residual_px = (
             arrays[name].astype(np.float64) for name in ("T_world_camera", "K", "points", "residual_px")
@@ -95,7 +127,7 @@ def sightings_from(arrays: dict[str, np.ndarray], points: int, frames: int) -> S
     Raises:
         ValueError: they are not.
     """
-    point, frame, xy_px = (arrays[name] for name in _SIGHTINGS)
+    point, frame, xy_px = (arrays[name] for name in SIGHTING_ARRAYS)
     if point.dtype.kind != "i" or frame.dtype.kind != "i":
         raise ValueError("its sightings are not numbered")
     xy_px = xy_px.astype(np.float64)
@@ -130,7 +162,7 @@ class BodyFit:
 
 def save_fit(path: Path, fit: BodyFit) -> None:
     """Write a body fit."""
-    write_arrays(path, _FIT, dict(vars(fit)))
+    write_arrays(path, FIT, dict(vars(fit)))
 
 
 def load_fit(path: Path) -> BodyFit:
@@ -139,7 +171,7 @@ def load_fit(path: Path) -> BodyFit:
     Raises:
         FileFormatError: no such table, or its arrays do not fit together.
     """
-    arrays = read_arrays(path, _FIT, ("reprojection_px", "ground_contact", "T_world_solution"))
+    arrays = read_arrays(path, FIT, tuple(FIT_ARRAYS))
     with reading(path, "table of a body fit", advice="delete it to have it made again"):
         reprojection_px, contact = arrays["reprojection_px"].astype(np.float64), arrays["ground_contact"].astype(bool)
         T_world_solution = arrays["T_world_solution"].astype(np.float64)
@@ -159,7 +191,13 @@ class CutList:
     """The number of the shot's first frame, for people."""
 
 
-class _CutList(Record):
+class CutsRecord(Record):
+    """A `CutList`, as it stands in a file."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    format: Literal["understudy cuts 1"] = CUTS
+    """What the file is, with its version."""
     first_frame: int
     """The number of the shot's first frame."""
     first_frames: list[int]
@@ -169,7 +207,7 @@ class _CutList(Record):
 def save_cuts(path: Path, cuts: CutList) -> None:
     """Write where cuts begin as JSON that a person can edit."""
     first = cuts.first_frame
-    content = {"first_frame": first, "first_frames": [first + start for start in cuts.starts]}
+    content = {"format": CUTS, "first_frame": first, "first_frames": [first + start for start in cuts.starts]}
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
@@ -179,7 +217,7 @@ def load_cuts(path: Path, frames: int) -> CutList:
     Raises:
         FileFormatError: it is no list of rising frames, or the shot has no such frames.
     """
-    record = read_record(path, _CutList, "list of cuts", _MAX_CUTS_BYTES)
+    record = read_record(path, CutsRecord, "list of cuts", _MAX_CUTS_BYTES)
     first, starts = record.first_frame, record.first_frames
     if not starts or starts[0] != first or any(b - a < 2 for a, b in pairwise([*starts, first + frames])):
         raise FileFormatError(
@@ -198,7 +236,13 @@ class Presence:
     """The number of the cut's first frame, for people."""
 
 
-class _Presence(Record):
+class PresenceRecord(Record):
+    """A `Presence`, as it stands in a file."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    format: Literal["understudy presence 1"] = PRESENCE
+    """What the file is, with its version."""
     first_frame: int
     """The number of the cut's first frame."""
     present: list[tuple[int, int]]
@@ -211,7 +255,8 @@ def save_presence(path: Path, presence: Presence) -> None:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
     stretches = [[first_frame + int(first), first_frame + int(end) - 1] for first, end in edges.reshape(-1, 2)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"first_frame": first_frame, "present": stretches}) + "\n", encoding="utf-8")
+    content = {"format": PRESENCE, "first_frame": first_frame, "present": stretches}
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def load_presence(path: Path, frames: int) -> Presence:
@@ -220,7 +265,7 @@ def load_presence(path: Path, frames: int) -> Presence:
     Raises:
         FileFormatError: it is no list of frames, the shot has no such frames, or it names none.
     """
-    record = read_record(path, _Presence, "list of frames", _MAX_BYTES)
+    record = read_record(path, PresenceRecord, "list of frames", _MAX_BYTES)
     start, end = record.first_frame, record.first_frame + frames
     present = np.zeros(frames, bool)
     for first, last in record.present:
@@ -237,22 +282,31 @@ def load_presence(path: Path, frames: int) -> Presence:
 
 def save_light(path: Path, light: Light) -> None:
     """Write a light as JSON that a person can edit."""
-    content = {name: value.tolist() for name, value in asdict(light).items() if name != "key_angle_rad"}
+    content: dict[str, Any] = {"format": LIGHT}
+    content |= {name: value.tolist() for name, value in asdict(light).items() if name != "key_angle_rad"}
     content["key_angle_deg"] = round(math.degrees(light.key_angle_rad), 6)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-class _Light(Record):
+class LightRecord(Record):
     """A `Light`, as it stands in a file."""
 
-    model_config = ConfigDict(extra="forbid")  # a misspelt name would be left out unnoticed
+    # A misspelt name would be left out unnoticed.
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
+    format: Literal["understudy light 1"] = LIGHT
+    """What the file is, with its version."""
     key_direction: tuple[float, float, float]
+    """From the scene towards the key light, in the world: +Y up. Of any length."""
     key_colour: tuple[_Irradiance, _Irradiance, _Irradiance]
+    """Irradiance on a surface that faces the key: red, green, blue, linear; by 1 a white matt surface has colour 1."""
     fill_sky: tuple[_Irradiance, _Irradiance, _Irradiance]
+    """Irradiance from above, in the same unit."""
     fill_ground: tuple[_Irradiance, _Irradiance, _Irradiance]
+    """Irradiance from below, in the same unit."""
     key_angle_deg: Annotated[float, Field(ge=0, lt=90)]
+    """Angular radius of the key in degrees: how soft its shadows are."""
 
 
 def load_light(path: Path) -> Light:
@@ -261,7 +315,7 @@ def load_light(path: Path) -> Light:
     Raises:
         FileFormatError: a value is missing or no finite number, or the key has no direction.
     """
-    light = read_record(path, _Light, "light", _MAX_BYTES)
+    light = read_record(path, LightRecord, "light", _MAX_BYTES)
     direction = np.array(light.key_direction)
     # Scaled first: the squares of very long and very short directions are no numbers.
     direction = direction / (np.abs(direction).max() or 1.0)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from understudy import __version__
 from understudy.io.files import check_file, is_link, read_bytes
@@ -36,7 +36,7 @@ from understudy.runtime.budget import Budget
 from understudy.runtime.errors import InputError, quoted
 from understudy.studio.outputs import clear_scratch, own_folder
 
-__all__ = ["MANIFEST", "Project", "StageRecord", "file_hash", "files_hash"]
+__all__ = ["FORMAT", "MANIFEST", "ManifestRecord", "Project", "StageRecord", "file_hash", "files_hash"]
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -89,23 +89,41 @@ _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 class _StageEntry(Record):
     """A `StageRecord`, as it stands in a manifest."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     fingerprint: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+    """Of its settings and of what it read; empty while its files are being replaced."""
     inputs: dict[str, _Hash]
+    """Each file that it read, with its SHA-256."""
     outputs: dict[NameWithin, _Hash]
+    """Each file that it wrote, relative to the film's folder, with its SHA-256."""
     seconds: Annotated[float, Field(ge=0)]
+    """How long it took, on the clock."""
     report: dict[str, JsonValue]
+    """What it has to say about its own quality."""
     edited: list[NameWithin]
+    """Those of its files that the user had changed when it was last looked at."""
     adopted: list[NameWithin]
+    """Files that were made anew from those."""
 
 
-class _Manifest(Record):
+class ManifestRecord(Record):
     """What a manifest holds."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    understudy: str = ""
+    """The version of the program that wrote it."""
     format: Annotated[int, Field(ge=1, le=FORMAT)] = 1
+    """The version of the manifest."""
     film: dict[str, JsonValue]
+    """The shot, the character, all settings, and where and when the film was made."""
     stages: dict[str, _StageEntry]
+    """Each stage by its name; those of a cut begin with its folder."""
     written: dict[NameWithin, _Hash]
+    """Every file that was ever written, with the SHA-256 that it had then."""
     arriving: dict[NameWithin, _Hash]
+    """Files that were being replaced when the manifest was last written."""
 
 
 @dataclass
@@ -178,7 +196,7 @@ class Project:
         Budget(quoted(manifest), 0, advice="restore it").check_count(
             "values", sum(text.count(sign) for sign in (b",", b"[", b"{")), MOST_MANIFEST_VALUES
         )
-        content = parse_record(text, manifest, _Manifest, "film's manifest")
+        content = parse_record(text, manifest, ManifestRecord, "film's manifest")
         if content.format < FORMAT and content.stages:
             self.say("this film was made by an earlier version of understudy and is made anew; your edits stay")
         self.header = dict(content.film)

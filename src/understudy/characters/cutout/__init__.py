@@ -1,0 +1,1 @@
+"""A character's picture without its background: matting, strokes, transparency."""

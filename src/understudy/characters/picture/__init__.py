@@ -1,0 +1,1 @@
+"""One picture of a figure inflated to a mesh: joints, parts, volume, texture, skin weights."""

@@ -1,0 +1,1 @@
+"""A rig from a GLB, glTF or VRM: which joint plays which part, stood up in our world."""

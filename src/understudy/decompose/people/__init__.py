@@ -1,0 +1,1 @@
+"""Who is in the shot: detection, tracking, landmarks and rough masks."""

@@ -1,0 +1,1 @@
+"""OpenEXR: multi-layer pictures with a camera in the header, Cryptomatte."""

@@ -1,0 +1,1 @@
+"""glTF, GLB and VRM: rigs, animation, materials, compression; read and written."""

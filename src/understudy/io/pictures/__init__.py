@@ -1,0 +1,1 @@
+"""Still pictures: PNG, JPEG and others, colour profiles, high dynamic range."""

@@ -1,0 +1,1 @@
+"""Video files and image sequences: streams of frames, timestamps, sound, deinterlacing, codecs."""

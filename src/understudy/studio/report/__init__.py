@@ -1,0 +1,1 @@
+"""The film's report: how well each stage did, as one HTML page."""

@@ -1,0 +1,1 @@
+"""Filming in a given set: shoot, train, render data sets."""

@@ -1,0 +1,1 @@
+"""People of many shapes, their faces, clothes and motions."""

@@ -1,0 +1,1 @@
+"""Endless small scenes with and without a subject, for training the video models that film in a set."""

@@ -1,0 +1,1 @@
+"""Clips of scene models measured: background, camera, subject."""

@@ -1,0 +1,1 @@
+"""Training of scene models: presets, data, optimisers, curves, checkpoints that resume."""

@@ -1,0 +1,1 @@
+"""Those scenes ray-cast in batches, in PyTorch."""

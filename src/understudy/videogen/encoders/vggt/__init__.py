@@ -1,0 +1,1 @@
+"""VGGT, written anew: aggregator, heads, camera encoding."""
