@@ -208,10 +208,10 @@ def test_a_stage_makes_the_same_where_nothing_lies_but_what_it_reads(stage, fold
 
 def test_stages_up_to_one_and_then_the_others(folder, tmp_path):
     folder = shutil.copytree(folder, tmp_path / "film")
-    for name in ("plate/removed.mkv", "scene.glb"):
+    for name in ("actors/1/presence.json", "scene.glb"):
         (folder / name).unlink()
-    film = recast(folder, until="plate")
-    assert film.executed == ("plate",) and not (folder / "scene.glb").exists()
+    film = recast(folder, until="presence")
+    assert film.executed == ("presence",) and not (folder / "scene.glb").exists()
     assert stages_run(folder) == {"scene"}
     with pytest.raises(InputError, match="there is no stage 'paint'"):
         recast(folder, until="paint")

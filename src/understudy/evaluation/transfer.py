@@ -28,6 +28,8 @@ from understudy.studio.project import file_hash
 __all__ = ["evaluate_film", "evaluate_transfer", "measured_rows"]
 
 MAX_ROWS_BYTES = 16 << 20
+METHOD = "stages of understudy recast"
+"""By which shots were taken apart: rows of another one are not mixed in."""
 
 
 def evaluate_transfer(out: Path, config: TransferConfig | None = None, narrator: Narrator | None = None) -> str:
@@ -77,7 +79,8 @@ def _settings(config: TransferConfig) -> dict[str, Any]:
     for path in config.motions:
         check_file(path, "BVH file for --motions", MAX_FILE_BYTES)  # Before all of it is hashed.
     motions = [file_hash(path) for path in config.motions]
-    return json.loads(json.dumps(asdict(config) | {"moves": None, "shots": None, "motions": motions}))
+    own = {"moves": None, "shots": None, "motions": motions, "method": METHOD}
+    return json.loads(json.dumps(asdict(config) | own))
 
 
 def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, float]:

@@ -126,8 +126,8 @@ def _where(path: Path, shot: Shot) -> Path:
     return path
 
 
-def _stream(name: str, what: str, check: Callable[[Path, Shot], None] | None, **others: tuple[str, ...]) -> Artifact:
-    return Artifact[Path](name, what, _where, check=check, **others)
+def _stream(name: str, what: str, check: Callable[[Path, Shot], None], parts: tuple[str, ...] = ()) -> Artifact[Path]:
+    return Artifact[Path](name, what, _where, check=check, parts=parts)
 
 
 def _table(

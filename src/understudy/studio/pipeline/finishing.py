@@ -156,8 +156,8 @@ def _matched(
     small = CameraPath(camera.T_world_camera, K, *size, camera.frame_rate)
     with replace(settings.rendering, supersampling=1, motion=False).build() as renderer:
 
-        def cast(candidate: Light, number: int) -> Float[np.ndarray, "height width"]:
-            return renderer(Take((actor,), small, candidate), frames[number]).shadow
+        def cast(light: Light, sample: int) -> Float[np.ndarray, "height width"]:
+            return renderer(Take((actor,), small, light), frames[sample]).shadow
 
         return match_shadow(light, samples, cast, size)
 

@@ -44,13 +44,16 @@ class Input(Protocol):
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """What it is of that stages make."""
+        ...
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is read, for people."""
+        ...
 
     def bind(self, production: Production, scope: Scope) -> Reading:
         """The files of this scope."""
+        ...
 
 
 def _for_people(name: str, camera: str | None = None) -> str:

@@ -102,7 +102,7 @@ class Stage(Generic[Reads, Makes, Settings, Report]):
     @property
     def level(self) -> Level:
         """What it is run for: once for the whole film, each character, each cut or each actor."""
-        return max((artifact.level for artifact in self.makes), key=_LEVELS.index)
+        return _LEVELS[max(_LEVELS.index(artifact.level) for artifact in self.makes)]
 
     def key(self, scope: Scope, production: Production) -> str:
         """Its name in the manifest."""
@@ -117,7 +117,7 @@ class Stage(Generic[Reads, Makes, Settings, Report]):
     def report_in(self, record: StageRecord) -> Report | None:
         """Its report as the manifest has it; None where that is no report of this stage."""
         try:
-            return TypeAdapter(self.report_type).validate_json(json.dumps(record.report))
+            return TypeAdapter[Report](self.report_type).validate_json(json.dumps(record.report))
         except ValidationError:
             return None
 
