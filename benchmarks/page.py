@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.record import RESULTS
 from benchmarks.scene_figures import ablations, mini, mini_in_short, picture_order
-from benchmarks.tables import listed, origin
+from benchmarks.tables import listed, origin, plain
 from scripts.markdown import anchor, replaced, table
 from understudy.evaluation.transfer_page import PAPER as DREAMCINEMA
 
@@ -185,6 +185,17 @@ def facts_table(facts: Iterable[tuple[str, str]]) -> str:
     return table([{"Figure": what, "Value": value} for what, value in facts])
 
 
+def cuts(found: Results) -> str:
+    """Our finder of cuts beside PySceneDetect's."""
+    result = found["cuts"]
+    rows = [{name: plain(value) for name, value in row.items()} for row in result["rows"]]
+    return (
+        f"{result['films_of_each_kind']} films of each kind, {result['frames']} frames, joined from real shots: hard"
+        " cuts, punch-ins (the same camera, nearer), fades and dissolves, and what is no cut"
+        f" (`python -m benchmarks.films.cuts`). The other finders are PySceneDetect's, as they come.\n\n{table(rows)}"
+    )
+
+
 def cut_outs_and_plates(found: Results) -> str:
     """Cut-outs of characters, and clean plates beside moving things."""
     cutout, plates = found["cutout"], found["plate_things"]["shots"]
@@ -252,6 +263,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     "Shots with known truth": (("truth",), known_truth),
     "Motion and camera transfer": (("transfer",), transfer),
     "Camera fitting": (("camera_fit",), camera_fitting),
+    "Finding cuts": (("cuts",), cuts),
     "Cut-outs and clean plates": (("cutout", "plate_things"), cut_outs_and_plates),
     "Damaged files, interruptions": (("hostile", "interruptions"), robustness),
     "Filming in a given set": (("cinescene_mini",), lambda found: mini(found["cinescene_mini"])),

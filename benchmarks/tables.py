@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.markdown import table
 
-__all__ = ["listed", "origin"]
+__all__ = ["listed", "origin", "plain"]
 
 
 def origin(name: str, result: dict[str, Any]) -> str:
