@@ -7,9 +7,9 @@ import pytest
 
 from understudy.decompose.plate.blend import BlendConfig
 from understudy.decompose.plate.clean_plate import PlateConfig, clean_frames
-from understudy.decompose.plate.holes import Holes, HoleTally, parted
-from understudy.decompose.plate.moving_things import Sorted, sort_out
-from understudy.decompose.plate.shadow import Beside, ShadowZone, wide_shadow
+from understudy.decompose.plate.holes import Holes, HoleTally, holes_with_moved
+from understudy.decompose.plate.moving_things import MovedRegions, sort_moved_regions
+from understudy.decompose.plate.shadow import Comparison, ShadowZone, wide_shadow
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.streams import open_shot
 from understudy.synthetic.films.moving_things import ThingShot, figures, rough
@@ -48,7 +48,7 @@ def test_what_moves_by_itself_stays_and_the_shadow_goes(tmp_path, thing, move, a
         assert np.array_equal(frame.picture[frame.removed == 0], moment.picture[frame.removed == 0])
 
 
-def walk(count: int = 30) -> list[Beside]:
+def walk(count: int = 30) -> list[Comparison]:
     """Somebody walks to the right over even ground and throws a shadow to the right."""
     frames = []
     for time in range(count):
@@ -59,11 +59,13 @@ def walk(count: int = 30) -> list[Beside]:
         hole[29:72, x - 5 : x + 5] = True
         small[66:70, x + 3 : x + 28] *= UMBRA
         small[person] = [60, 70, 160]
-        frames.append(Beside(small, np.tile(GROUND, (ROWS, COLUMNS, 1)), np.ones((ROWS, COLUMNS), bool), person, hole))
+        frames.append(
+            Comparison(small, np.tile(GROUND, (ROWS, COLUMNS, 1)), np.ones((ROWS, COLUMNS), bool), person, hole)
+        )
     return frames
 
 
-def zone_of(frames: list[Beside]) -> ShadowZone:
+def zone_of(frames: list[Comparison]) -> ShadowZone:
     zone = ShadowZone()
     for frame in frames:
         zone.add(frame)
@@ -83,7 +85,7 @@ def test_a_shadow_is_found_where_it_always_lies():
     place = zone.place(frames[12].hole)
     assert place[shadow(12)].mean() > 0.95
     assert place.sum() < 3 * 4 * 25
-    sorted_out = list(sort_out(frames, zone, BlendConfig(), 8))
+    sorted_out = list(sort_moved_regions(frames, zone, BlendConfig(), 8))
     assert len(sorted_out) == len(frames)
     for time, moved in enumerate(sorted_out):
         assert moved.taken[shadow(time)].mean() > 0.95
@@ -95,7 +97,7 @@ def test_a_dark_thing_that_crosses_the_shadow_stays():
     where = [np.s_[58:70, 130 - 3 * time : 140 - 3 * time] for time in range(30)]
     for frame, place in zip(frames, where, strict=True):
         frame.small[place][~frame.person[place]] = [25, 24, 30]
-    for time, moved in enumerate(sort_out(frames, zone_of(frames), BlendConfig(), 8)):
+    for time, moved in enumerate(sort_moved_regions(frames, zone_of(frames), BlendConfig(), 8)):
         visible = ~frames[time].hole[where[time]]
         if visible.any():
             assert (moved.taken[where[time]] & visible).sum() <= 0.06 * visible.sum()
@@ -118,7 +120,7 @@ def test_a_bouncing_ball_stays_before_the_actor_and_beside_the_shadow():
         place = ball(time)
         frame.small[place][BALL] = np.broadcast_to(colours, (11, 11, 3))[BALL]
         frame.person[place] &= ~BALL
-    for time, moved in enumerate(sort_out(frames, zone_of(frames), BlendConfig(), 8)):
+    for time, moved in enumerate(sort_moved_regions(frames, zone_of(frames), BlendConfig(), 8)):
         assert moved.things[ball(time)][BALL].mean() > 0.85
         assert not moved.taken[ball(time)][BALL].any()
         alone = np.ones((ROWS, COLUMNS), bool)
@@ -132,17 +134,17 @@ def test_the_shadow_of_a_thing_leaves_none_of_the_actor_s_behind():
     for time, frame in enumerate(frames):
         x = 140 - 4 * time
         frame.small[68:73, max(x - 8, 0) : max(x + 8, 0)] = GROUND * UMBRA
-    for time, moved in enumerate(sort_out(frames, zone_of(frames), BlendConfig(), 8)):
+    for time, moved in enumerate(sort_moved_regions(frames, zone_of(frames), BlendConfig(), 8)):
         assert (moved.taken | frames[time].hole)[shadow(time)].mean() > 0.95
 
 
 def test_what_stays_is_cut_out_of_the_growth_of_the_mask():
-    moved = Sorted(np.zeros((4, 6), bool), np.zeros((4, 6), bool))
+    moved = MovedRegions(np.zeros((4, 6), bool), np.zeros((4, 6), bool))
     moved.things[:, :3] = True
     moved.taken[3, :] = True
     hole, person, core = np.zeros((3, 8, 12), bool)
     hole[:, 4:], person[:, 5:], core[:, 7:] = True, True, True
-    parts = parted(Holes(hole, np.zeros_like(hole), person, core), moved, 2)
+    parts = holes_with_moved(Holes(hole, np.zeros_like(hole), person, core), moved, 2)
     assert not parts.hole[:5, :6].any() and parts.others[:5, :6].all()
     assert parts.hole[:, 8:].all() and not (parts.others & core).any()
     # What goes keeps its place where both meet.
@@ -155,7 +157,7 @@ def test_what_is_held_goes_and_what_was_seen_alone_does_not():
         x = 30 + 2 * time
         frame.small[40:44, x + 4 : x + 16] = [220, 30, 30]  # in the hand for the whole shot
         frame.small[44:52, 83:91][~frame.person[44:52, 83:91]] = [30, 200, 30]  # comes, waits behind, and stays there
-    for time, moved in enumerate(sort_out(frames, zone_of(frames), BlendConfig(), 8)):
+    for time, moved in enumerate(sort_moved_regions(frames, zone_of(frames), BlendConfig(), 8)):
         x = 30 + 2 * time
         held = moved.taken[40:44, x + 6 : x + 15]
         waits = moved.taken[45:51, 84:90]
@@ -167,7 +169,7 @@ def test_what_is_held_goes_and_what_was_seen_alone_does_not():
 def test_what_flashes_out_of_reach_is_left():
     frames = walk()
     frames[10].small[5:15, 120:150] = 250.0
-    moved = list(sort_out(frames, zone_of(frames), BlendConfig(), 8))[10]
+    moved = list(sort_moved_regions(frames, zone_of(frames), BlendConfig(), 8))[10]
     assert not moved.taken[:20].any()
 
 
@@ -181,7 +183,7 @@ def test_the_shadow_of_a_cloud_is_light_and_nothing_that_goes():
     assert light is not None
     # Behind the actor too: 0.8 in sRGB is about 0.8 ^ 2.2 of the light.
     assert np.abs(light[under.person] - 0.8**2.2).max() < 0.12
-    for time, moved in enumerate(sort_out(frames, zone, BlendConfig(), 8)):
+    for time, moved in enumerate(sort_moved_regions(frames, zone, BlendConfig(), 8)):
         away = np.ones((ROWS, COLUMNS), bool)
         x = 30 + 2 * time
         away[25:76, x - 10 : x + 34] = False
@@ -190,7 +192,7 @@ def test_the_shadow_of_a_cloud_is_light_and_nothing_that_goes():
 
 def test_nothing_is_found_where_no_feet_are_seen():
     frames = walk(6)
-    cut = [Beside(f.small[:60], f.clean[:60], f.known[:60], f.person[:60], f.hole[:60]) for f in frames]
+    cut = [Comparison(f.small[:60], f.clean[:60], f.known[:60], f.person[:60], f.hole[:60]) for f in frames]
     zone = zone_of(cut)
     assert not zone.found and not zone.place(cut[0].hole).any()
-    assert len(list(sort_out(cut, zone, BlendConfig()))) == 6
+    assert len(list(sort_moved_regions(cut, zone, BlendConfig()))) == 6

@@ -15,7 +15,7 @@ GRAIN_NODES = np.array([0.0, 48.0, 96.0, 144.0, 192.0, 255.0])
 """The brightnesses (8-bit sRGB) at which a grain's strength is known; between them it is interpolated."""
 
 _TILE = 512
-_LEAST_SAMPLES = 400
+_MIN_SAMPLES = 400
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def estimate_grain(
     sigma = np.tile(overall, (len(GRAIN_NODES), 1))
     for node in range(len(GRAIN_NODES)):
         inside = usable & (nearest == node)
-        if np.count_nonzero(inside) >= _LEAST_SAMPLES:
+        if np.count_nonzero(inside) >= _MIN_SAMPLES:
             sigma[node] = _spread(residual[inside])
     return Grain(sigma, _blur_of(residual, usable), _correlation_of(residual[usable]))
 
@@ -100,7 +100,7 @@ def _spread(values: Float[np.ndarray, "n channel"]) -> Float[np.ndarray, " chann
 def _blur_of(residual: Float[np.ndarray, "height width 3"], usable: Bool[np.ndarray, "height width"]) -> float:
     """The Gaussian radius whose neighbouring pixels correlate as those of the residual."""
     both = usable[:, 1:] & usable[:, :-1]
-    if np.count_nonzero(both) < _LEAST_SAMPLES:
+    if np.count_nonzero(both) < _MIN_SAMPLES:
         return 0.0
     a, b = residual[:, 1:][both].ravel(), residual[:, :-1][both].ravel()
     spread = 3 * max(float(_spread(residual[usable]).max()), 0.5)
@@ -115,7 +115,7 @@ def _correlation_of(residual: Float[np.ndarray, "n channel"]) -> float:
     """Mean correlation between the channels, without the outliers."""
     limit = 3 * np.maximum(_spread(residual), 0.5)
     kept = residual[(np.abs(residual) < limit).all(1)].astype(np.float64)
-    if len(kept) < _LEAST_SAMPLES or kept.std(0).min() < 1e-3:
+    if len(kept) < _MIN_SAMPLES or kept.std(0).min() < 1e-3:
         return 0.0
     matrix = np.corrcoef(kept.T)
     return float(np.clip((matrix.sum() - 3) / 6, 0.0, 0.98))

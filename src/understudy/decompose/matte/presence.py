@@ -12,7 +12,7 @@ __all__ = ["find_presence"]
 
 SOLID = 230
 """Coverage (of 255) from which a pixel is the actor's and no doubt of the matte."""
-LEAST_SHARE, LEAST_PX = 0.001, 4
+MIN_SHARE, MIN_PX = 0.001, 4
 """Solid pixels of the actor at their largest, and at all: a hand at the border counts, specks do not."""
 
 
@@ -24,7 +24,7 @@ def find_presence(mattes: Iterable[UInt8[np.ndarray, "height width"]]) -> Bool[n
     what it shows again after a gap no longer than those.
     """
     solid = np.array([np.count_nonzero(matte > SOLID) for matte in mattes])
-    shown = solid >= max(LEAST_SHARE * solid.max(initial=0), LEAST_PX)
+    shown = solid >= max(MIN_SHARE * solid.max(initial=0), MIN_PX)
     for before, after in pairwise(np.flatnonzero(shown).tolist()):
         if after - before - 1 <= MAX_PAINTED_GAP:
             shown[before:after] = True

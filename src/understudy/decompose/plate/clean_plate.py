@@ -20,8 +20,8 @@ from understudy.decompose.plate.holes import (
     Holes,
     HoleTally,
     PlateReport,
+    holes_with_moved,
     in_light,
-    parted,
     read_holes,
     read_twice,
     reduced,
@@ -42,9 +42,9 @@ from understudy.decompose.plate.mosaic import (
     steady,
     touched_cells,
 )
-from understudy.decompose.plate.moving_things import CHUNK, Sorted, sort_out
+from understudy.decompose.plate.moving_things import CHUNK, MovedRegions, sort_moved_regions
 from understudy.decompose.plate.parallax import fill_by_depth
-from understudy.decompose.plate.shadow import Beside, ShadowZone
+from understudy.decompose.plate.shadow import Comparison, ShadowZone
 from understudy.imaging.inpaint import InpaintConfig, inpaint
 from understudy.io.video.streams import VideoWriter, read_frames
 from understudy.runtime.checks import check_options
@@ -156,8 +156,8 @@ def _fill_from_mosaic(
     witnesses.clear()
     to_compare, to_fill = read_twice(shot, masks, config.blend, 2 * CHUNK)
     view = MosaicView(mosaic, geometry)
-    beside = in_order(lambda item: view.beside(*item[1], item[0]), enumerate(to_compare))
-    moves = sort_out(beside, zone, config.blend)
+    comparisons = in_order(lambda item: view.compare(*item[1], item[0]), enumerate(to_compare))
+    moves = sort_moved_regions(comparisons, zone, config.blend)
     frames = enumerate(zip(to_fill, moves, strict=True))
     fillings = in_order(lambda item: _filling(item[0], *item[1], view, shaky), frames)
     with_grain = ((index, filling, mosaic.grain) for index, filling in enumerate(fillings))
@@ -177,12 +177,12 @@ def _paint(
     mosaic, zone = paint_mosaic(geometry, needed, witnesses), ShadowZone()
     view = MosaicView(mosaic, geometry)
 
-    def seen_by(witness: Witness) -> Beside:
+    def seen_by(witness: Witness) -> Comparison:
         holes = Holes(witness.hole, witness.others, witness.hole, witness.hole)
-        return view.beside(witness.picture, holes, witness.time)
+        return view.compare(witness.picture, holes, witness.time)
 
-    for beside in in_order(seen_by, witnesses):
-        zone.add(beside)
+    for comparison in in_order(seen_by, witnesses):
+        zone.add(comparison)
     zone.settle()
     if zone.found:
         # Once more, without what lies in shadow in most frames that see it.
@@ -247,13 +247,13 @@ def _inpaint_mosaic(mosaic: Mosaic, unseen: Bool[np.ndarray, "height width"], co
 def _filling(
     index: int,
     shown: tuple[UInt8[np.ndarray, "height width 3"], Holes],
-    moved: Sorted,
+    moved: MovedRegions,
     view: MosaicView,
     shaky: bool,
 ) -> Filling:
     """One frame, and what the mosaic has for its hole and for what goes with the actor."""
     frame, holes = shown
-    hole, others, *_ = parted(holes, moved, view.scale)
+    hole, others, *_ = holes_with_moved(holes, moved, view.scale)
     box = box_of(hole, _RIM_PX)
     if box is None:
         return Filling(frame)

@@ -13,13 +13,24 @@ from jaxtyping import Bool, Float, UInt8
 from understudy.core.camera import CameraMoveKind
 from understudy.core.footage import Shot
 from understudy.decompose.plate.blend import BlendConfig, Box, Counted, hole_of, match_tone, what_moved
-from understudy.decompose.plate.moving_things import Sorted
-from understudy.decompose.plate.shadow import Beside, relit
+from understudy.decompose.plate.moving_things import MovedRegions
+from understudy.decompose.plate.shadow import Comparison, relit
 from understudy.io.video.streams import read_frames, read_video
 
 __all__ = [
-    "HoleTally", "Holes", "PlateReport", "beside", "foot_row", "grown_by_what_moved", "holes_of", "in_light", "parted",
-    "read_holes", "read_masks", "read_twice", "reduced",
+    "HoleTally",
+    "Holes",
+    "PlateReport",
+    "compare",
+    "foot_row",
+    "grown_by_what_moved",
+    "holes_of",
+    "holes_with_moved",
+    "in_light",
+    "read_holes",
+    "read_masks",
+    "read_twice",
+    "reduced",
 ]  # fmt: skip
 
 _BYTES_PER_PIXEL = 3.5
@@ -175,14 +186,14 @@ def grown_by_what_moved(
     return hole | ((full > 0.5) & ~others)
 
 
-def beside(
+def compare(
     small: Float[np.ndarray, "rows columns 3"],
     clean: Float[np.ndarray, "rows columns 3"],
     known: Bool[np.ndarray, "rows columns"],
     holes: Holes,
     scale: int,
-) -> Beside:
-    """A frame beside the clean set, which is brought to the frame's tone, both at 1/scale.
+) -> Comparison:
+    """A frame compared with the clean set, which is brought to the frame's tone, both at 1/scale.
 
     `known` says where the clean set is known.
     """
@@ -191,11 +202,11 @@ def beside(
     gain, offset = match_tone(clean, small, known & ~others & ~hole)
     clean = clean * gain.astype(np.float32) + offset.astype(np.float32)
     small, clean = cv2.GaussianBlur(small, (0, 0), 0.8), cv2.GaussianBlur(clean, (0, 0), 0.8)
-    return Beside(small, clean, known & ~others, person > 0.5, hole)
+    return Comparison(small, clean, known & ~others, person > 0.5, hole)
 
 
 def in_light(
-    fill: Float[np.ndarray, "height width 3"], moved: Sorted, box: Box, scale: int
+    fill: Float[np.ndarray, "height width 3"], moved: MovedRegions, box: Box, scale: int
 ) -> Float[np.ndarray, "height width 3"]:
     """The fill of a box in the light that lies on the frame."""
     if moved.light is None:
@@ -206,7 +217,7 @@ def in_light(
     return relit(fill, light)
 
 
-def parted(holes: Holes, moved: Sorted, scale: int) -> Holes:
+def holes_with_moved(holes: Holes, moved: MovedRegions, scale: int) -> Holes:
     """The holes of a frame, the actor's grown by what goes along; things that stay are others."""
     height, width = holes.hole.shape
 

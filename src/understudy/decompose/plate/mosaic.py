@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8, UInt16
 from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.affine_residual import affine_residual, move, shake_px
 from understudy.decompose.plate.blend import Box, luminance_of, match_tone
-from understudy.decompose.plate.holes import Holes, beside, reduced
-from understudy.decompose.plate.shadow import Beside
+from understudy.decompose.plate.holes import Holes, compare, reduced
+from understudy.decompose.plate.shadow import Comparison
 from understudy.imaging.channels import channel_max, inside_picture
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 from understudy.runtime.parallel import in_order
@@ -458,11 +458,11 @@ class MosaicView:
         painted = cv2.erode(mosaic.needed.astype(np.uint8), np.ones((2 * _RIM_PX + 1, 2 * _RIM_PX + 1), np.uint8))
         self._reduced = reduced(mosaic.picture, self.scale), reduced(support * painted, self.scale)
 
-    def beside(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, index: int) -> Beside:
-        """A frame beside the clean set, at reduced size."""
+    def compare(self, frame: UInt8[np.ndarray, "height width 3"], holes: Holes, index: int) -> Comparison:
+        """A frame compared with the clean set, at reduced size."""
         small = reduced(frame, self.scale).astype(np.float32)
         clean, support = self._look_reduced(index, *small.shape[:2])
-        return beside(small, clean, support >= _SURE, holes, self.scale)
+        return compare(small, clean, support >= _SURE, holes, self.scale)
 
     def look(
         self, index: int, box: Box

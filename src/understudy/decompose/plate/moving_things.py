@@ -14,21 +14,21 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.decompose.plate.blend import BlendConfig
-from understudy.decompose.plate.shadow import Beside, ShadowZone, moved_levels, opened, relit, wide_shadow
+from understudy.decompose.plate.shadow import Comparison, ShadowZone, moved_levels, opened, relit, wide_shadow
 from understudy.imaging.channels import channel_max
 from understudy.runtime.parallel import in_order
 
-__all__ = ["CHUNK", "Sorted", "sort_out"]
+__all__ = ["CHUNK", "MovedRegions", "sort_moved_regions"]
 
 CHUNK = 48
 """Frames that are sorted at once."""
-_LEAST_AREA = 5
+_MIN_AREA = 5
 """Reduced pixels: less is noise."""
-_LEAST_KNOWN = 12
+_MIN_KNOWN = 12
 """Reduced pixels of a thing that is told from the actor where they touch."""
-_MOST_THINGS = 60
+_MAX_THINGS = 60
 """Things that are followed at once, the largest: leaves in the wind are many more."""
-_MOST_MATCHED = 12
+_MAX_MATCHED = 12
 """Things whose way is found by their looks; more are small, and stay about where they are."""
 _SEARCH = 16
 """How far from where it is expected a thing is looked for, in reduced pixels."""
@@ -46,7 +46,7 @@ _FORGET = 20
 
 
 @dataclass(frozen=True)
-class Sorted:
+class MovedRegions:
     """What moved in one frame, at reduced size."""
 
     taken: Bool[np.ndarray, "rows columns"]
@@ -82,7 +82,7 @@ class _Thing:
 class _Look:
     """A frame as it is sorted."""
 
-    beside: Beside
+    comparison: Comparison
     moved: Bool[np.ndarray, "rows columns"]
     """All that differs from the clean set, outside the actor's mask."""
     shadow: Bool[np.ndarray, "rows columns"]
@@ -98,18 +98,20 @@ class _Look:
     light: Float[np.ndarray, "rows columns 3"] | None
 
 
-def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, chunk: int = CHUNK) -> Iterator[Sorted]:
+def sort_moved_regions(
+    frames: Iterable[Comparison], zone: ShadowZone, config: BlendConfig, chunk: int = CHUNK
+) -> Iterator[MovedRegions]:
     """Sort what moved in each frame, in order, knowing the frames before it and `chunk` or more after it."""
-    ahead: deque[Beside] = deque()
+    ahead: deque[Comparison] = deque()
     looks: deque[_Look] = deque()
     source = iter(frames)
     forwards: list[_Thing] = []
     before: Bool[np.ndarray, "rows columns"] | np.bool_ = np.False_
     while True:
-        while len(looks) + len(ahead) < 2 * chunk and (beside := next(source, None)) is not None:
-            ahead.append(beside)
+        while len(looks) + len(ahead) < 2 * chunk and (comparison := next(source, None)) is not None:
+            ahead.append(comparison)
         zone.settle()
-        looks.extend(in_order(lambda beside: _look(beside, zone, config), ahead))
+        looks.extend(in_order(lambda comparison: _look(comparison, zone, config), ahead))
         ahead.clear()
         if not looks:
             return
@@ -126,21 +128,21 @@ def sort_out(frames: Iterable[Beside], zone: ShadowZone, config: BlendConfig, ch
             before = things
 
 
-def _look(beside: Beside, zone: ShadowZone, config: BlendConfig) -> _Look:
-    light = wide_shadow(beside, zone.place(beside.hole))
+def _look(comparison: Comparison, zone: ShadowZone, config: BlendConfig) -> _Look:
+    light = wide_shadow(comparison, zone.place(comparison.hole))
     if light is not None:
-        beside = replace(beside, clean=relit(beside.clean, light))
-    moved = (moved_levels(beside) > config.moved_levels) & ~beside.person
-    shadow = zone.cast(beside) & beside.known & ~beside.person
+        comparison = replace(comparison, clean=relit(comparison.clean, light))
+    moved = (moved_levels(comparison) > config.moved_levels) & ~comparison.person
+    shadow = zone.cast(comparison) & comparison.known & ~comparison.person
     moved |= shadow
     moved = opened(moved)
     return _Look(
-        beside,
+        comparison,
         moved,
         shadow & moved,
-        moved & (shadow | beside.hole) & zone.place(beside.hole),
-        zone.shaded(beside) if zone.found else np.zeros_like(shadow),
-        *(_within(beside.hole, reach) for reach in (config.reach, config.held_reach)),
+        moved & (shadow | comparison.hole) & zone.place(comparison.hole),
+        zone.shaded(comparison) if zone.found else np.zeros_like(shadow),
+        *(_within(comparison.hole, reach) for reach in (config.reach, config.held_reach)),
         light,
     )
 
@@ -157,12 +159,12 @@ def _sorted(
     look: _Look,
     things: Bool[np.ndarray, "rows columns"],
     around: Bool[np.ndarray, "rows columns"] | np.bool_,
-) -> Sorted:
+) -> MovedRegions:
     """What goes: the shadow, and what hangs on the actor and lies within reach as a whole.
 
     `around`: where things are just before and after.
     """
-    hole = look.beside.hole
+    hole = look.comparison.hole
     things = _without_specks(things)
     shadow = look.shadow & ~hole & ~things
     own = look.moved & ~hole & ~shadow
@@ -180,7 +182,7 @@ def _sorted(
     for label in touching[touching > 0].tolist():
         if within[label] > 0.9 * stats[label, cv2.CC_STAT_AREA] and not stays[label]:
             taken = taken | (labels == label)
-    return Sorted(taken, things, look.light)
+    return MovedRegions(taken, things, look.light)
 
 
 def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[np.ndarray, "rows columns"]]:
@@ -188,7 +190,7 @@ def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[n
     by_size = sorted(things, key=lambda thing: -int(np.count_nonzero(thing.shape)))
     places = []
     for rank, thing in enumerate(by_size):
-        _advance(thing, look, rank < _MOST_MATCHED)
+        _advance(thing, look, rank < _MAX_MATCHED)
         places.append(_placed(thing, look.moved.shape))
     shadow = look.shadow.copy()
     for thing, place in zip(by_size, places, strict=True):
@@ -204,23 +206,23 @@ def _follow(things: Sequence[_Thing], look: _Look) -> tuple[list[_Thing], Bool[n
         near = _grown(place, 1)
         alone = np.isin(parts.labels, np.flatnonzero(hit & parts.apart & ~shared))
         used |= hit & parts.apart
-        if alone.any() and not (hit & ~(parts.apart & ~shared)).any() and not (near & look.beside.person).any():
+        if alone.any() and not (hit & ~(parts.apart & ~shared)).any() and not (near & look.comparison.person).any():
             following.append(_thing(alone, look, thing.velocity, thing.alone + 1))
             seen |= alone
             continue
-        here = ((near & look.moved) | (place & ~look.beside.person)) & ~(look.always & ~_looks_so(thing, look))
+        here = ((near & look.moved) | (place & ~look.comparison.person)) & ~(look.always & ~_looks_so(thing, look))
         thing.unseen = 0 if thing.found and (here & look.moved).any() else thing.unseen + 1
-        known = thing.alone >= _TRUSTED and np.count_nonzero(thing.shape) >= _LEAST_KNOWN
+        known = thing.alone >= _TRUSTED and np.count_nonzero(thing.shape) >= _MIN_KNOWN
         if known and thing.unseen <= _FORGET and near.any():
             used |= parts.mostly(near)
             following.append(_thing(place | alone, look, thing.velocity, thing.alone) if alone.any() else thing)
             if thing.found or alone.any():
                 seen |= here | np.isin(parts.labels, np.flatnonzero(hit & parts.apart))
-    fresh = parts.apart & parts.beyond & ~used & (parts.area >= _LEAST_AREA)
+    fresh = parts.apart & parts.beyond & ~used & (parts.area >= _MIN_AREA)
     fresh[0] = False
     fresh[np.unique(parts.labels[seen])] = False
     largest = sorted(np.flatnonzero(fresh).tolist(), key=lambda label: -int(parts.area[label]))
-    for label in largest[: max(_MOST_THINGS - len(following), 0)]:
+    for label in largest[: max(_MAX_THINGS - len(following), 0)]:
         alone = _TRUSTED if parts.touching[label] else 1
         following.append(_thing(parts.labels == label, look, np.zeros(2), alone))
     return following, seen | fresh[parts.labels]
@@ -234,10 +236,10 @@ class _Parts:
         self.count, self.labels, stats, _ = cv2.connectedComponentsWithStats(own.astype(np.uint8))
         self.area, self._own = stats[:, cv2.CC_STAT_AREA], own
         self.touching = np.zeros(self.count, bool)
-        self.touching[np.unique(self.labels[_grown(look.beside.hole | shadow, 1) & own])] = True
+        self.touching[np.unique(self.labels[_grown(look.comparison.hole | shadow, 1) & own])] = True
         self.beyond = self._share(~look.near) > 0.5
         # What is large and mostly out of reach is no part of the actor, though it may pass behind or before.
-        large = self.area > 0.3 * np.count_nonzero(look.beside.hole)
+        large = self.area > 0.3 * np.count_nonzero(look.comparison.hole)
         self.apart = ~self.touching | (self.beyond & large)
 
     def _share(self, place: Bool[np.ndarray, "rows columns"]) -> Float[np.ndarray, " part"]:
@@ -263,8 +265,8 @@ def _thing(
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
     box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     corner = np.array([rows[0], columns[0]], float)
-    looks, shape = look.beside.small[box].astype(np.float32), whole[box].copy()
-    contrast = max(float(((looks - look.beside.clean[box])[shape] ** 2).mean()), 1.0)
+    looks, shape = look.comparison.small[box].astype(np.float32), whole[box].copy()
+    contrast = max(float(((looks - look.comparison.clean[box])[shape] ** 2).mean()), 1.0)
     dark = bool(np.count_nonzero(look.shaded & whole) > 0.4 * np.count_nonzero(whole))
     return _Thing(shape, looks, corner, velocity, contrast, dark, alone)
 
@@ -279,14 +281,14 @@ def _advance(thing: _Thing, look: _Look, by_looks: bool) -> None:
     top, left = (expected.round().astype(int) - _SEARCH).tolist()
     window = top, left, rows + 2 * _SEARCH, columns + 2 * _SEARCH
     # A shadow is not seen in a shadow.
-    hidden = look.beside.person | look.always if thing.dark else look.beside.person
+    hidden = look.comparison.person | look.always if thing.dark else look.comparison.person
     sight = 1.0 - _window(hidden.astype(np.float32), *window)
     shape = thing.shape.astype(np.float32)
     visible = cv2.matchTemplate(sight, shape, cv2.TM_CCORR)
     still = sight * ~_window(look.moved, *window)
     unmoved = cv2.matchTemplate(still, shape, cv2.TM_CCORR) / np.maximum(visible, 1.0)
     in_sight = visible > _SIGHT * shape.sum()
-    cost = _unlike(_window(look.beside.small, *window), sight, thing)
+    cost = _unlike(_window(look.comparison.small, *window), sight, thing)
     off = np.where(in_sight, cost / thing.contrast, 0.5)
     y, x = np.mgrid[-_SEARCH : _SEARCH + 1, -_SEARCH : _SEARCH + 1]
     way = (y * y + x * x) / _SEARCH**2
@@ -299,7 +301,7 @@ def _advance(thing: _Thing, look: _Look, by_looks: bool) -> None:
     thing.velocity = thing.velocity + 0.5 * (thing.corner - expected) if off[best] < 0.5 else 0.7 * thing.velocity
     if in_sight[best]:
         # Nearer to its looks than the clean set is, or changed but full of what moved.
-        empty = _unlike(_window(look.beside.clean, *window), sight, thing)
+        empty = _unlike(_window(look.comparison.clean, *window), sight, thing)
         thing.found = bool(cost[best] < 0.5 * empty[best] or unmoved[best] < 0.4)
 
 
@@ -324,7 +326,7 @@ def _looks_so(thing: _Thing, look: _Look) -> Bool[np.ndarray, "rows columns"]:
     if thing.dark:
         return alike
     (inside, part) = _inside(thing, look.moved.shape)
-    off = channel_max(np.abs(look.beside.small[inside] - thing.looks[part]))
+    off = channel_max(np.abs(look.comparison.small[inside] - thing.looks[part]))
     alike[inside] = thing.shape[part] & (off < _ALIKE)
     return alike
 
@@ -356,7 +358,7 @@ def _inside(thing: _Thing, size: tuple[int, int]) -> tuple[tuple[slice, slice], 
 
 def _without_specks(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    return mask & (stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA)[labels]
+    return mask & (stats[:, cv2.CC_STAT_AREA] >= _MIN_AREA)[labels]
 
 
 def _grown(mask: Bool[np.ndarray, "rows columns"], by: int) -> Bool[np.ndarray, "rows columns"]:

@@ -18,10 +18,19 @@ from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution, Shot
 from understudy.decompose.plate.blend import BlendConfig, Box, CleanFrame, Filling, blended, box_of, luminance_of
 from understudy.decompose.plate.depth import carry_inverse_depth, look_into, small_part
-from understudy.decompose.plate.holes import Holes, HoleTally, beside, foot_row, in_light, parted, read_twice, reduced
+from understudy.decompose.plate.holes import (
+    Holes,
+    HoleTally,
+    compare,
+    foot_row,
+    holes_with_moved,
+    in_light,
+    read_twice,
+    reduced,
+)
 from understudy.decompose.plate.keyframe_plate import Keyframe, ParallaxConfig, fill_keyframes, sweep_keyframes
-from understudy.decompose.plate.moving_things import Sorted, sort_out
-from understudy.decompose.plate.shadow import Beside, ShadowZone, moved_levels
+from understudy.decompose.plate.moving_things import MovedRegions, sort_moved_regions
+from understudy.decompose.plate.shadow import Comparison, ShadowZone, moved_levels
 from understudy.decompose.plate.sources import keyframe_times, scale_of, source_windows
 from understudy.decompose.plate.warp_fit import WarpFit, fit_warp, full_size_map
 from understudy.imaging.channels import channel_max, inside_picture
@@ -57,18 +66,18 @@ def fill_by_depth(
     swept = prefetch(sweep_keyframes(windows, solution, config.sweep, blend_config), 1)
     keyframes = prefetch(fill_keyframes(swept, camera, config, blend_config, inpaint_config), 1)
     around = _keyframes_around(keyframes, len(shot), config.sources.keyframe_spacing)
-    to_know, to_fill = read_twice(shot, masks, blend_config, 2 * _CHUNK)
+    to_compare, to_fill = read_twice(shot, masks, blend_config, 2 * _CHUNK)
     zone, ahead = ShadowZone(), deque[_Known | None]()
 
-    def besides() -> Iterator[Beside]:
-        frames = ((time, *shown) for time, shown in enumerate(zip(to_know, around, strict=True)))
-        for known, seen in in_order(lambda item: _know(*item, camera, scale, blend_config), frames):
+    def comparisons() -> Iterator[Comparison]:
+        frames = ((time, *shown) for time, shown in enumerate(zip(to_compare, around, strict=True)))
+        for known, seen in in_order(lambda item: _compared(*item, camera, scale, blend_config), frames):
             zone.add(seen)
             ahead.append(known)
             yield seen
 
     def fillings() -> Iterator[tuple[int, Filling, Grain | None]]:
-        moves = sort_out(besides(), zone, blend_config, _CHUNK)
+        moves = sort_moved_regions(comparisons(), zone, blend_config, _CHUNK)
         frames = ((frame, moved, ahead.popleft()) for frame, moved in zip(to_fill, moves, strict=True))
         grain: Grain | None = None
         for time, filling in enumerate(in_order(lambda item: _filling(*item, scale), frames)):
@@ -106,21 +115,21 @@ class _Known:
     """Where the views reach."""
 
 
-def _know(
+def _compared(
     time: int,
     shown: tuple[UInt8[np.ndarray, "height width 3"], Holes],
     keyframes: Sequence[Keyframe],
     camera: UnscaledCameraPath,
     scale: int,
     config: BlendConfig,
-) -> tuple[_Known | None, Beside]:
-    """What the keyframes on both sides know of a frame, and the frame beside it, to find what moved."""
+) -> tuple[_Known | None, Comparison]:
+    """What the keyframes on both sides know of a frame, and the frame compared with it, to find what moved."""
     frame, holes = shown
     small = reduced(frame, scale).astype(np.float32)
     clean, sure = np.zeros_like(small), np.zeros(small.shape[:2], bool)
     tight = box_of(holes.hole, 0)
     if tight is None or not keyframes:
-        return None, beside(small, clean, sure, holes, scale)
+        return None, compare(small, clean, sure, holes, scale)
     wide = box_of(holes.hole, _MARGIN + round(config.near_shadow * max(tight.shape)))
     wide = Box(wide.top // scale * scale, wide.bottom, wide.left // scale * scale, wide.right)
     part = small_part(wide, scale)
@@ -132,7 +141,7 @@ def _know(
     shares = [max(1.0 - abs(at - time) / gap, 1e-3) for at in times]
     clean[part] = sum(share * view.small for share, view in zip(shares, views, strict=True)) / sum(shares)
     sure[part] = np.logical_and.reduce([view.small_inside for view in views])
-    seen = beside(small, clean, sure, holes, scale)
+    seen = compare(small, clean, sure, holes, scale)
     above = seen.known & ~seen.hole
     above[foot_row(seen.hole) :] = False
     if np.count_nonzero(above & (moved_levels(seen) > config.moved_levels)) > _BLURRED * above.sum():
@@ -159,11 +168,11 @@ def _view(
 
 
 def _filling(
-    shown: tuple[UInt8[np.ndarray, "height width 3"], Holes], moved: Sorted, known: _Known | None, scale: int
+    shown: tuple[UInt8[np.ndarray, "height width 3"], Holes], moved: MovedRegions, known: _Known | None, scale: int
 ) -> Filling:
     """A frame's fill from the keyframes on both sides."""
     frame, holes = shown
-    hole, others, *_ = parted(holes, moved, scale)
+    hole, others, *_ = holes_with_moved(holes, moved, scale)
     box = box_of(hole, _MARGIN)
     if known is None or box is None:
         return Filling(frame)

@@ -95,7 +95,7 @@ def background_inverse_depth(
     parallel = [np.array([0.0, 0.0, w]) for w in np.linspace(low, high, config.planes)]
     planes = [*walls, *parallel]
     depths = np.stack([_on_plane(plane, rows, columns) for plane in planes], -1)
-    views = [_Looked(source, target.time, box, scale, solution.camera) for source in (target, *voters)]
+    views = [_PlaneView(source, target.time, box, scale, solution.camera) for source in (target, *voters)]
     cost = np.stack(list(in_order(lambda plane: _disagreement(plane, views, rows, columns, config), planes)), -1)
     cost[..., len(walls) :] += config.parallel_cost
     span = high - low
@@ -265,7 +265,7 @@ def _prior(
     return smooth[pad : pad + rows, pad : pad + columns]
 
 
-class _Looked:
+class _PlaneView:
     """A source to be looked at along planes."""
 
     def __init__(self, source: Source, target: int, box: Box, scale: int, camera: UnscaledCameraPath) -> None:
@@ -285,7 +285,7 @@ class _Looked:
 
 
 def _disagreement(
-    plane: Float[np.ndarray, "3"], sources: Sequence[_Looked], rows: int, columns: int, config: SweepConfig
+    plane: Float[np.ndarray, "3"], sources: Sequence[_PlaneView], rows: int, columns: int, config: SweepConfig
 ) -> Float32[np.ndarray, "rows columns"]:
     """How much frames, the target first, disagree about the colours if all lay on one plane; neutral where fewer than
     two see.

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from understudy.imaging.channels import channel_max, channel_mean, channel_range
 from understudy.imaging.inpaint import spread_inwards
 
-__all__ = ["Beside", "ShadowZone", "Stance", "moved_levels", "opened", "relit", "stance_of", "wide_shadow"]
+__all__ = ["Comparison", "ShadowZone", "Stance", "moved_levels", "opened", "relit", "stance_of", "wide_shadow"]
 
 _CELLS = 24
 """Of the zone's grid, along the actor's height."""
@@ -25,14 +25,14 @@ _OFTEN, _SOMETIMES = 0.4, 0.2
 """In which share of the frames a cell must be dark to belong to the zone: somewhere in it, and anywhere in it."""
 _SPAN, _PASSING = 6, 0.1
 """Frames of a part of the shot; the share of all parts that may be without the shadow."""
-_LEAST_FRAMES = 3
-_LEAST_CELLS = 6
+_MIN_FRAMES = 3
+_MIN_CELLS = 6
 _MOSTLY = 0.5
 """Share of a shadow that must lie in the zone if all of it is to belong to the actor."""
 _LARGEST = 1.2
 """Areas of the actor's hole that the shadow can cover."""
 _WIDE_BLUR = 2.0
-_LEAST_LEVELS = 8.0
+_MIN_LEVELS = 8.0
 """A shadow is at least this much darker, in 8-bit levels."""
 _OFF_RATIO = 0.13
 """By how much a shadow's share of light may differ from the umbra's colour, per channel."""
@@ -60,7 +60,7 @@ def stance_of(hole: Bool[np.ndarray, "rows columns"]) -> Stance | None:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Comparison:
     """A frame and the clean set as that frame sees it, at reduced size, in the frame's tone."""
 
     small: Float[np.ndarray, "rows columns 3"]
@@ -73,9 +73,9 @@ class Beside:
     """The actor's hole: the mask, grown."""
 
 
-def moved_levels(beside: Beside) -> Float[np.ndarray, "rows columns"]:
+def moved_levels(comparison: Comparison) -> Float[np.ndarray, "rows columns"]:
     """By how much a frame differs from the clean set, in 8-bit levels; 0 where that is not known."""
-    return channel_max(cv2.absdiff(beside.small, beside.clean)) * beside.known
+    return channel_max(cv2.absdiff(comparison.small, comparison.clean)) * comparison.known
 
 
 def opened(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
@@ -85,21 +85,23 @@ def opened(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows col
     return cv2.dilate(cv2.erode(mask.astype(np.uint8), square), square, anchor=(0, 0)) > 0
 
 
-def wide_shadow(beside: Beside, apart: Bool[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns 3"] | None:
+def wide_shadow(
+    comparison: Comparison, apart: Bool[np.ndarray, "rows columns"]
+) -> Float[np.ndarray, "rows columns 3"] | None:
     """How much of the clean set's light a wide shadow leaves (or takes off again), a cloud's for one; None without.
 
     Linear, continued behind the actor and where it is `apart`: where the actor's own shadow can lie.
     """
-    ratio = _ratio(beside.small, beside.clean)
+    ratio = _ratio(comparison.small, comparison.clean)
     mean = channel_mean(ratio)
     grey = (mean > 0.06) & (mean < 6.0) & (channel_range(ratio) < 0.12 + 0.25 * np.abs(1 - mean))
-    seen = beside.known & ~beside.hole
+    seen = comparison.known & ~comparison.hole
     changed = (grey & seen & ((mean < 0.87) | (mean > 1.15))).astype(np.uint8)
     changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(changed)
-    wide = stats[:, cv2.CC_STAT_AREA] > _LARGEST * np.count_nonzero(beside.hole)
+    wide = stats[:, cv2.CC_STAT_AREA] > _LARGEST * np.count_nonzero(comparison.hole)
     wide[0] = False
-    if not wide.any() or not beside.hole.any():
+    if not wide.any() or not comparison.hole.any():
         return None
     # Its soft edge too.
     inside = cv2.dilate(wide[labels].astype(np.uint8), np.ones((13, 13), np.uint8)) > 0
@@ -127,24 +129,24 @@ class ShadowZone:
         self._zone: Bool[np.ndarray, "rows columns"] | None = None
         self._umbra = np.full(3, 0.5)
 
-    def add(self, beside: Beside) -> None:
+    def add(self, comparison: Comparison) -> None:
         """Take a frame into account; call `settle` after the last one."""
-        stance = stance_of(beside.hole)
+        stance = stance_of(comparison.hole)
         if stance is None:
             return
         self._frames += 1
-        valid = beside.known & ~beside.hole
-        ratio = _ratio(beside.small, beside.clean)
+        valid = comparison.known & ~comparison.hole
+        ratio = _ratio(comparison.small, comparison.clean)
         mean = channel_mean(ratio)
         # In linear light: a shadow leaves between a tenth and nearly all, about as much of each colour.
         dark = (mean < 0.87) & (mean > 0.06) & (channel_range(ratio) < 0.12 + 0.25 * (1 - mean))
-        dark &= valid & (moved_levels(beside) > _LEAST_LEVELS)
+        dark &= valid & (moved_levels(comparison) > _MIN_LEVELS)
         dark = opened(dark)
-        feet = beside.hole.copy()
+        feet = comparison.hole.copy()
         feet[: round(stance.y - 0.2 * stance.height)] = False
         # Under a cloud nothing is told.
-        valid &= ~dark | _of_a_size(dark, beside.hole)
-        dark = _of_a_size(dark & valid, beside.hole, feet)
+        valid &= ~dark | _of_a_size(dark, comparison.hole)
+        dark = _of_a_size(dark & valid, comparison.hole, feet)
         M = _to_grid(stance)
         if self._frames % _SPAN == 1:
             self._spans.append(np.zeros((2, _ROWS, _COLUMNS), np.float32))
@@ -163,7 +165,7 @@ class ShadowZone:
         if self._frames == 0:
             return
         dark, valid = np.stack(self._spans, 1)
-        enough = valid.sum(0) >= max(_LEAST_FRAMES, 0.15 * self._frames)
+        enough = valid.sum(0) >= max(_MIN_FRAMES, 0.15 * self._frames)
         share = dark.sum(0) / np.maximum(valid.sum(0), 1e-3)
         # What is dark now and then only passes by: a shadow is there in nearly all parts of the shot.
         seen = valid >= 1.0
@@ -177,7 +179,7 @@ class ShadowZone:
         feet = (np.abs(x) < 0.3) & (y > -0.25) & (y < 0.1)
         _, labels = cv2.connectedComponents((sometimes | feet).astype(np.uint8))
         zone = sometimes & (labels == labels[feet][0])
-        if np.count_nonzero(zone & often) < _LEAST_CELLS:
+        if np.count_nonzero(zone & often) < _MIN_CELLS:
             return
         zone = cv2.morphologyEx(zone.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
         zone = cv2.dilate(zone, np.ones((3, 3), np.uint8)) > 0
@@ -206,27 +208,27 @@ class ShadowZone:
         placed = cv2.warpAffine(zone, _to_grid(stance), size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         return placed > 0.3
 
-    def cast(self, beside: Beside) -> Bool[np.ndarray, "rows columns"]:
+    def cast(self, comparison: Comparison) -> Bool[np.ndarray, "rows columns"]:
         """Where a frame shows the actor's shadow: what is shaded in the zone, and what hangs together with it if more
         of it lies within than without.
         """
-        shaded, place = self.shaded(beside), self.place(beside.hole)
+        shaded, place = self.shaded(comparison), self.place(comparison.hole)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(shaded.astype(np.uint8))
         within = np.bincount(labels[place], minlength=len(stats))
         mostly = within > _MOSTLY * stats[:, cv2.CC_STAT_AREA]
         mostly[0] = False
         return shaded & (place | mostly[labels])
 
-    def shaded(self, beside: Beside) -> Bool[np.ndarray, "rows columns"]:
+    def shaded(self, comparison: Comparison) -> Bool[np.ndarray, "rows columns"]:
         """Where a frame shows the clean set in this shadow or its soft edge, wherever that lies."""
         taken = 1.0 - self._umbra
-        missing = 1.0 - _ratio(beside.small, beside.clean)
+        missing = 1.0 - _ratio(comparison.small, comparison.clean)
         depth = missing @ taken / (taken @ taken)
         off = channel_max(np.abs(missing - depth[..., None] * taken))
         # Dark places tell their colour badly.
-        slack = _OFF_RATIO + 2.0 / (channel_max(beside.clean) + 6.0)
-        near = (depth > 0.1) & (depth < 1.3) & (off < slack) & ~beside.hole
-        return _of_a_size(near & (moved_levels(beside) > 0.6 * _LEAST_LEVELS), beside.hole)
+        slack = _OFF_RATIO + 2.0 / (channel_max(comparison.clean) + 6.0)
+        near = (depth > 0.1) & (depth < 1.3) & (off < slack) & ~comparison.hole
+        return _of_a_size(near & (moved_levels(comparison) > 0.6 * _MIN_LEVELS), comparison.hole)
 
 
 def _of_a_size(
