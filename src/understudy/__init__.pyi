@@ -33,6 +33,7 @@ from .core.footage import (
     CameraSolution as CameraSolution,
     SetPoints as SetPoints,
     Sightings as Sightings,
+    ColourSpace as ColourSpace,
 )
 
 ## Nouns: the character and its motion
@@ -48,7 +49,12 @@ from .body.model import BodyModel as BodyModel, ShapedBody as ShapedBody
 ## Nouns: what is rendered
 from .core.environment import Light as Light
 from .core.film import Performance as Performance, Take as Take
-from .core.passes import Passes as Passes, PassKind as PassKind
+from .core.passes import (
+    Passes as Passes,
+    Layer as Layer,
+    covered_box as covered_box,
+    PassKind as PassKind,
+)
 from .core.clip import SceneClip as SceneClip
 
 ## Stages: a shot is taken apart

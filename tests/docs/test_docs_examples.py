@@ -44,17 +44,18 @@ def test_each_says_how_it_is_run_and_uses_the_public_interface_alone(path):
     assert not re.search(r"from understudy|import understudy\.", text)
 
 
-def test_1_recasts_a_shot(example, film):
-    said = example(1, film.parent / "shot.mp4", film.parent / "hero.png", film)
+def test_1_recasts_a_shot(example, studio, tmp_path):
+    folder = shutil.copytree(studio / "film", tmp_path / "film")
+    said = example(1, studio / "shot.mp4", studio / "hero.png", folder)
     assert "nothing, all was up to date" in said and "MB  actors/1/motion.bvh" in said
 
 
 @pytest.mark.slow
-def test_2_changes_what_the_actor_does(example, film, tmp_path):
-    folder = shutil.copytree(film, tmp_path / "film")
+def test_2_changes_what_the_actor_does(example, studio, tmp_path):
+    folder = shutil.copytree(studio / "film", tmp_path / "film")
     hand = understudy.BODY_JOINTS.index("LeftHand")
     before = understudy.read_motion_npz(folder / "performance/motion.npz")
-    said = example(2, film.parent / "shot.mp4", film.parent / "hero.png", folder)
+    said = example(2, studio / "shot.mp4", studio / "hero.png", folder)
     assert "made anew: retarget, camera fit" in said and "people" not in said
     after = understudy.read_motion_npz(folder / "performance/motion.npz")
     raised_m = (after.T_world_joint() - before.T_world_joint())[:, hand, 1, 3]

@@ -3,6 +3,7 @@
 import importlib
 import re
 import shlex
+import shutil
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,9 +75,9 @@ def test_what_is_installed_and_made_exists(command):
         assert not extra or extra.rstrip("]") in extras
 
 
-def test_the_first_recast_and_the_lines_of_python_make_the_same_film(film, capsys, monkeypatch):
+def test_the_first_recast_and_the_lines_of_python_make_the_same_film(studio, tmp_path, capsys, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    monkeypatch.chdir(film.parent)
+    monkeypatch.chdir(shutil.copytree(studio, tmp_path / "studio"))
     names: dict = {}
     exec(code, names)
     assert names["film"].executed == ()
