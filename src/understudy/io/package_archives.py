@@ -127,8 +127,7 @@ def _session(settings: dict[str, str]) -> "Session":
     """A client that trusts what this machine trusts: the certificates of companies are in the system's store alone."""
     import truststore
     from requests import Session
-    from requests.adapters import HTTPAdapter
-    from urllib3 import Retry
+    from requests.adapters import HTTPAdapter, Retry
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
