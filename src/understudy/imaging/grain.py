@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter
@@ -83,7 +84,8 @@ def grain_field(
         field = tile[np.ix_((np.arange(height) + top) % _TILE, (np.arange(width) + left) % _TILE)]
     level = np.clip(luminance, 0, 255).astype(np.uint8)
     table = np.stack([np.interp(np.arange(256), GRAIN_NODES, grain.sigma[:, c]) for c in range(3)], -1)
-    return field * table.astype(np.float32)[level] * np.float32(rng.choice([-1.0, 1.0]))
+    strength = cv2.LUT(cv2.merge([level] * 3), table.astype(np.float32)[:, None])
+    return field * (strength * np.float32(rng.choice([-1.0, 1.0])))
 
 
 def _spread(values: Float[np.ndarray, "n channel"]) -> Float[np.ndarray, " channel"]:

@@ -38,11 +38,51 @@ COLOUR_BINS = (16, 24, 24)
 SOLID, EMPTY = 200, 30
 """Rough coverage from which a pixel is taken for the person, up to which for background (of 255)."""
 MIN_SAMPLES = 100
-"""Pixels of the person and of the background that must be told apart at the least."""
+"""Pixels, of the person and of the background: with fewer, no colours can be learned, and the rough mask stays."""
 _PLATE_SMOOTHING, _COLOUR_SMOOTHING = (1.5, 4.0), (0.8, 3.0)
 """Radius of a Gaussian, in bins, over what was counted, and the surest log odds that may come of it."""
 SHADOW_OFF = 14.0
 """How much (of 255) the colour of a cast shadow may differ from the darkened plate."""
+_SHADOW_SHARE = 0.25, 0.95
+"""Shares of its light that a place in cast shadow keeps: less is a dark thing, more is noise."""
+
+# Shares of the person's size.
+_GAP = 0.05
+"""From the rough mask to the background around it: hair and fingers reach into it."""
+_WINDOW_RIM = 0.06
+"""Around that background, so that filters have something to go by."""
+_PERSON_DEPTH = 0.008
+"""How deep inside the rough mask a pixel's colour is learned as the person's: its edge is a blend."""
+_PRIOR_BLUR = 0.006
+"""About how far the rough mask's edge lies off, as the radius of a Gaussian."""
+_NOISE_WINDOW = 0.2
+"""Side of the window in which the plate's own error is measured: it differs from place to place."""
+_COVER_REACH = 0.015
+"""How far the person's own colour is fetched to tell how much of a pixel at the outline it covers."""
+
+_PRIOR_SLACK, _MAX_PRIOR_ODDS = 0.02, 3.0
+"""A rough mask of 0 or 1 is wrong in one of fifty pixels; most log odds that it can give."""
+_SURE_ODDS = 6.0
+"""Log odds of what is the person's, or not, whatever it looks like: 1 in 400."""
+_OTHER_COVERAGE = 100
+"""Coverage (of 255) by another person from which on a pixel is theirs, unless the person's own is greater."""
+_LIGHTNESS_WEIGHT = 0.6
+"""Of a difference in L*, against a* and b*: lightness changes with shadows and exposure, chroma less."""
+_TYPICAL_SAMPLES = 30
+"""Pixels: so much the typical error of the whole surroundings counts where the window has little background."""
+_NOISE_LEVELS, _MAX_NOISE = 1.5, 2.5
+"""The plate's error is 1.5 levels at the least (coding), and at most 2.5 times the typical one: a shadow beside the
+feet is no noise, and must not hide the shoes."""
+_LEVELS_PER_DOUBLING = 8
+"""Bins of PLATE_BINS for each doubling of the distance."""
+_UNSEEN_COUNTS = 0.05
+"""Share of all pixels that is spread over the bins in which nothing was counted, so that no odds are infinite."""
+_OUTLINE_CONTRAST = 40.0
+"""8-bit levels of contrast between person and plate at which the partly covered outline is half believed."""
+_MIN_COVER_SHARE = 0.02
+"""Share of the reach's window that must be the person's for its colour to be known."""
+_CONNECTED_BELIEF = 0.3
+"""Belief through which parts hang together with the person: motion blur thins a hand's link to the arm."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +100,11 @@ class MatteConfig:
     ring: float = 0.15
     """Width of the background around the person on which the witnesses are calibrated."""
     plate_weight: float = 1.2
+    """How much the distance from the clean plate counts."""
     colour_weight: float = 0.6
+    """How much the colour counts: less, for clothes and walls may share it."""
     prior_weight: float = 1.2
+    """How much the rough mask counts."""
     learning_rate: float = 0.4
     """How much a frame changes what is known of the person's and the background's colours."""
     edge: float = 0.008
@@ -199,7 +242,7 @@ def _observed(frame: MatteFrame, config: MatteConfig) -> _Observed:
         return _Observed(frame)
     box = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
     size_px = float(max(box[1, 1] - box[0, 1], 1.2 * (box[1, 0] - box[0, 0])))
-    low, high = (box[side] + sign * (config.ring + 0.06) * size_px for side, sign in ((0, -1), (1, 1)))
+    low, high = (box[side] + sign * (config.ring + _WINDOW_RIM) * size_px for side, sign in ((0, -1), (1, 1)))
     if landmarks_px is not None:
         arms, reach = landmarks_px[_HANDS + _SHOULDERS], config.arm_reach * size_px
         low, high = np.minimum(low, arms.min(0) - reach), np.maximum(high, arms.max(0) + reach)
@@ -242,7 +285,7 @@ def _view(
     picture, plate, rough = (cv2.resize(x, shape, interpolation=cv2.INTER_AREA) for x in (picture, plate, rough))
     inside = cv2.distanceTransform((rough > SOLID).astype(np.uint8), cv2.DIST_L2, 3)
     outside = cv2.distanceTransform((rough <= EMPTY).astype(np.uint8), cv2.DIST_L2, 3)
-    background = (outside > 0.05 * size) & (outside < (0.05 + config.ring) * size)
+    background = (outside > _GAP * size) & (outside < (_GAP + config.ring) * size)
     possible = (outside < config.reach * size).astype(np.uint8)
     for point in landmarks[_HANDS + _SHOULDERS] if landmarks is not None else ():
         place = tuple(np.clip(point, -9999, 9999).astype(int).tolist())
@@ -251,7 +294,7 @@ def _view(
     if frame.other is not None:
         other = cv2.resize(frame.other[window], shape, interpolation=cv2.INTER_AREA)
         background &= other <= EMPTY
-        possible &= other <= np.maximum(rough, 100)
+        possible &= other <= np.maximum(rough, _OTHER_COVERAGE)
     return _View(
         picture=picture,
         plate=plate,
@@ -259,7 +302,7 @@ def _view(
         plate_lab=cv2.cvtColor(plate, cv2.COLOR_RGB2LAB),
         rough=rough,
         size=size,
-        person=inside > max(0.008 * size, 1.0),
+        person=inside > max(_PERSON_DEPTH * size, 1.0),
         background=background,
         core=(inside > config.core * size) & possible & (landmarks is not None),
         possible=possible,
@@ -291,8 +334,9 @@ def _matte(observed: _Observed, tables: _Tables | None, config: MatteConfig) -> 
 
 def _belief(observed: _Observed, view: _View, tables: _Tables, config: MatteConfig) -> Float32[np.ndarray, "h w"]:
     """How likely each pixel is the person's, 0 … 1."""
-    prior = cv2.GaussianBlur(view.rough.astype(np.float32) / 255, (0, 0), max(0.006 * view.size, 0.5))
-    prior = np.clip(np.log((prior + 0.02) / (1.02 - prior)), -3.0, 3.0)
+    prior = cv2.GaussianBlur(view.rough.astype(np.float32) / 255, (0, 0), max(_PRIOR_BLUR * view.size, 0.5))
+    prior = np.log((prior + _PRIOR_SLACK) / (1 + _PRIOR_SLACK - prior))
+    prior = np.clip(prior, -_MAX_PRIOR_ODDS, _MAX_PRIOR_ODDS)
     # More distance from the plate never speaks for it.
     plate_odds = np.maximum.accumulate(tables.plate)[observed.level]
     shadowed = _shadowed(view.picture, view.plate)
@@ -300,8 +344,8 @@ def _belief(observed: _Observed, view: _View, tables: _Tables, config: MatteConf
     plate_odds[shadowed] = np.minimum(plate_odds[shadowed], 0.0)
     odds = config.plate_weight * plate_odds + config.colour_weight * tables.colour.ravel()[observed.colour]
     odds = cv2.GaussianBlur((odds + config.prior_weight * prior).astype(np.float32), (0, 0), 1.0)
-    odds[view.core] = np.maximum(odds[view.core], 6.0)
-    odds[~view.possible] = -6.0
+    odds[view.core] = np.maximum(odds[view.core], _SURE_ODDS)
+    odds[~view.possible] = -_SURE_ODDS
     return _with_partial_cover(view, 1.0 / (1.0 + np.exp(-odds)))
 
 
@@ -311,16 +355,16 @@ def _plate_level(view: _View) -> Int[np.ndarray, "h w"]:
     kernel = np.ones((3, 3), np.uint8)
     low, high = cv2.erode(view.plate_lab, kernel), cv2.dilate(view.plate_lab, kernel)
     off = np.maximum(cv2.subtract(low, view.lab), cv2.subtract(view.lab, high)).astype(np.float32)
-    off[..., 0] *= 0.6  # lightness changes with shadows and exposure, chroma less
+    off[..., 0] *= _LIGHTNESS_WEIGHT
     distance = cv2.GaussianBlur(np.sqrt(_dot(off, off)), (0, 0), 1.0)
-    reach = (int(0.2 * view.size) | 1,) * 2
+    reach = (int(_NOISE_WINDOW * view.size) | 1,) * 2
     known = view.background.astype(np.float32)
     total = cv2.boxFilter(distance * known, -1, reach, normalize=False)
     count = cv2.boxFilter(known, -1, reach, normalize=False)
     typical = float(np.median(distance[view.background]))
-    # A shadow beside the feet is no noise: it must not hide the shoes.
-    noise = np.clip((total + 30 * typical) / (count + 30), 1.5, max(2.5 * typical, 1.5))
-    return np.clip(8 * np.log2(1 + distance / noise), 0, PLATE_BINS - 1).astype(int)
+    noise = (total + _TYPICAL_SAMPLES * typical) / (count + _TYPICAL_SAMPLES)
+    noise = np.clip(noise, _NOISE_LEVELS, max(_MAX_NOISE * typical, _NOISE_LEVELS))
+    return np.clip(_LEVELS_PER_DOUBLING * np.log2(1 + distance / noise), 0, PLATE_BINS - 1).astype(int)
 
 
 def _shadowed(picture: UInt8[np.ndarray, "h w 3"], plate: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
@@ -328,7 +372,8 @@ def _shadowed(picture: UInt8[np.ndarray, "h w 3"], plate: UInt8[np.ndarray, "h w
     picture, plate = cv2.blur(picture, (3, 3)).astype(np.float32), cv2.blur(plate, (3, 3)).astype(np.float32)
     brightness = _dot(picture, plate) / np.maximum(_dot(plate, plate), 1.0)
     off = picture - brightness[..., None] * plate
-    return (brightness > 0.25) & (brightness < 0.95) & (_dot(off, off) < SHADOW_OFF**2)
+    low, high = _SHADOW_SHARE
+    return (brightness > low) & (brightness < high) & (_dot(off, off) < SHADOW_OFF**2)
 
 
 def _colour_index(view: _View) -> Int[np.ndarray, "h w"]:
@@ -346,7 +391,7 @@ def _log_odds(
     for where in (view.person, view.background):
         counts = np.bincount(index[where], minlength=int(np.prod(bins))).reshape(bins).astype(float)
         counts = gaussian_filter(counts, sigma, mode="nearest")
-        shares.append(counts / counts.sum() + 0.05 / counts.size)
+        shares.append(counts / counts.sum() + _UNSEEN_COUNTS / counts.size)
     return np.clip(np.log(shares[0] / shares[1]), -limit, limit)
 
 
@@ -357,20 +402,20 @@ def _with_partial_cover(view: _View, belief: Float32[np.ndarray, "h w"]) -> Floa
     α = (I − B)·(F − B) / |F − B|².
     """
     inside = cv2.erode((belief > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2).astype(np.float32)
-    reach = (2 * max(round(0.015 * view.size), 3) + 1,) * 2
+    reach = (2 * max(round(_COVER_REACH * view.size), 3) + 1,) * 2
     share = cv2.boxFilter(inside, -1, reach)
     picture, plate = view.picture.astype(np.float32), view.plate.astype(np.float32)
     own = cv2.boxFilter(picture * inside[..., None], -1, reach) / np.maximum(share, 1e-3)[..., None]
     contrast = own - plate
     power = _dot(contrast, contrast)
     cover = np.clip(_dot(picture - plate, contrast) / np.maximum(power, 1.0), 0.0, 1.0)
-    trust = np.where((share > 0.02) & (inside == 0), power / (power + 40.0**2), 0.0)
+    trust = np.where((share > _MIN_COVER_SHARE) & (inside == 0), power / (power + _OUTLINE_CONTRAST**2), 0.0)
     return np.minimum(belief, 1.0 - trust * (1.0 - cover)).astype(np.float32)
 
 
 def _connected(belief: Float32[np.ndarray, "h w"], view: _View) -> Bool[np.ndarray, "h w"]:
     """Where the matte is kept: what hangs together with the rough mask, and a pixel around it."""
-    count, labels = cv2.connectedComponents((belief > 0.3).astype(np.uint8))
+    count, labels = cv2.connectedComponents((belief > _CONNECTED_BELIEF).astype(np.uint8))
     touching = np.zeros(count, bool)
     touching[np.unique(labels[view.person])] = True
     touching[0] = False

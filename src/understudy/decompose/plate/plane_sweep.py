@@ -296,17 +296,24 @@ def _disagreement(
     seen = weight.sum(0) >= 2
     # The target itself counts more: the surroundings must fit this frame.
     weight[0] *= 2.0
-    weights = weight
-    for _ in range(2):
-        mean = (values * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
-        difference = np.abs(values - mean)
-        error = np.minimum((difference[:, 0] + difference[:, 1] + difference[:, 2]) / 3, config.truncation)
-        # Once more without the worst: occluders in some frames must not pull the mean.
-        weights = weight * np.exp(-((error / 12.0) ** 2))
+    error = _error(values, weight, config)
+    # Once more without the worst: occluders in some frames must not pull the mean.
+    error = _error(values, weight * np.exp(-((error / (0.5 * config.truncation)) ** 2)), config)
     cost = (error * weight).sum(0) / np.maximum(weight.sum(0), 1e-6)
     share = cv2.blur(seen.astype(np.float32), (5, 5))
     smooth = cv2.blur(np.where(seen, cost, 0.0).astype(np.float32), (5, 5)) / np.maximum(share, 0.2)
     return np.where(share > 0.2, smooth, np.float32(config.unseen))
+
+
+def _error(
+    values: Float32[np.ndarray, "source 3 rows columns"],
+    weights: Float32[np.ndarray, "source rows columns"],
+    config: SweepConfig,
+) -> Float32[np.ndarray, "source rows columns"]:
+    """How far each source's colour is from their weighted mean, in 8-bit levels."""
+    mean = (values * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
+    difference = np.abs(values - mean)
+    return np.minimum((difference[:, 0] + difference[:, 1] + difference[:, 2]) / 3, config.truncation)
 
 
 def _semi_global(
