@@ -4,17 +4,22 @@ import json
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from productions import production
+from productions import a_shot, production
 
+from understudy.core.passes import Passes
 from understudy.runtime.errors import InputError
 from understudy.studio.pipeline.artifact import Role, Scope
 from understudy.studio.pipeline.artifacts import CAMERA, CHARACTER, MATTE, PERFORMANCE
+from understudy.studio.pipeline.casting import CASTING
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.decomposing import FIND_PEOPLE, PLATE
+from understudy.studio.pipeline.decomposing import BODY, FIND_PEOPLE, MATTING, PLATE
+from understudy.studio.pipeline.finishing import RENDERING, _numbered
+from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Stage, plain
 from understudy.studio.pipeline.stages import STAGES, artifact_of, in_cuts, markdown_table, stage_named
-from understudy.studio.project import StageRecord
+from understudy.studio.project import Project, StageRecord
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -77,6 +82,36 @@ def test_the_plate_of_one_actor_is_not_that_of_another(tmp_path):
     second = PLATE.reading(replace(film, config=RecastConfig(actor=2)), Scope())
     assert first.files == second.files and first.says != second.says
     film.project.close()
+
+
+class TwoRoles(Production):
+    """The second person is replaced by a second character."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        return (Role(1, 1), Role(2, 2))
+
+
+def test_several_actors_may_be_replaced(tmp_path):
+    film = TwoRoles(Project(tmp_path / "film"), a_shot(), (Path("hero.png"), Path("villain.glb")))
+    people_found(film, 3)
+    scopes = film.scopes("actor", film.cuts[0])
+    assert [BODY.key(scope, film) for scope in scopes] == ["body", "body 2"]
+    assert [CASTING.key(scope, film) for scope in film.scopes("character")] == ["character", "character 2"]
+    mine, theirs = ([name for name in MATTING.reading(film, scope).files if "person_" in name] for scope in scopes)
+    assert mine == ["people/person_1.mkv", "people/person_2.mkv", "people/person_3.mkv"]
+    assert theirs == ["people/person_2.mkv", "people/person_1.mkv", "people/person_3.mkv"]
+    rendered = RENDERING.reading(film, Scope()).files
+    assert {"performance/motion.npz", "performance_2/motion.npz", "character_2/character.glb"} <= set(rendered)
+    film.project.close()
+
+
+def test_performances_keep_their_numbers_where_others_are_not_there():
+    flat, vectors = np.zeros((1, 3), np.float32), np.zeros((1, 3, 3), np.float32)
+    ids = np.array([[0, 1, 2]], np.uint8)
+    passes = Passes(colour=vectors, alpha=flat, shadow=flat, depth_m=flat, normals=vectors, ids=ids, id_share=flat)
+    assert _numbered(passes, (False, True, True)).ids.tolist() == [[0, 2, 3]]
+    assert _numbered(passes, (True, True)) is passes
 
 
 def test_an_edited_matte_stands_for_the_rough_one(tmp_path):
