@@ -86,16 +86,26 @@ def diagram(package: str) -> str:
     return "\n".join([*lines, "```"]) + "\n"
 
 
+def levels(edges: dict[str, set[str]]) -> dict[str, int]:
+    """How many packages deep each stands: 1 imports none of the others."""
+    found: dict[str, int] = {}
+    for node in TopologicalSorter(edges).static_order():
+        found[node] = 1 + max((found[other] for other in edges[node]), default=0)
+    return found
+
+
 def package_table(package: str) -> str:
-    """What each package is, by its docstring."""
+    """What each package is, by its docstring, from the lowest level to the highest."""
     folder = SOURCE / package.replace(".", "/")
     rows = []
-    for child in children(package):
+    for child, level in sorted(levels(arrows(package)).items(), key=lambda one: (one[1], one[0])):
         said = ast.get_docstring(ast.parse((folder / child / "__init__.py").read_text(encoding="utf-8")))
         if not said:
             raise ValueError(f"{package}.{child} has no docstring that says what it is")
         place = (folder / child).relative_to(ROOT).as_posix()
-        rows.append({"Package": f"[`{child}`](../{place})", "What it is": " ".join(said.split())})
+        rows.append({
+            "Level": str(level), "Package": f"[`{child}`](../{place})", "What it is": " ".join(said.split()),
+        })  # fmt: skip
     return table(rows)
 
 
