@@ -354,6 +354,7 @@ def test_the_doctor_reads_every_byte_of_the_weights(tmp_path, monkeypatch, capsy
     assert main(["doctor"]) == 3
     said = " ".join(capsys.readouterr().out.split())
     assert "needs weights blazepose (damaged)" in said
+    assert re.search(r"optional people, on request: .* needs weights blazepose_heavy \(absent\)", said)
     assert "weights.json has" in said and "install understudy again" in said
 
 

@@ -26,6 +26,8 @@ class Backend:
     weights: tuple[str, ...] = ()
     """Names in the manifest of weights."""
     opengl: bool = False
+    optional: bool = False
+    """Recasting with default options does without it."""
 
 
 BACKENDS = (
@@ -36,7 +38,15 @@ BACKENDS = (
         "who hands the wheels on must honour the GPL",
         ("av",),
     ),
-    Backend("people", "BlazePose", "Apache-2.0, weights too", ("ai-edge-litert",), ("blazepose", "blazepose_heavy")),
+    Backend("people", "BlazePose", "Apache-2.0, weights too", ("ai-edge-litert",), ("blazepose",)),
+    Backend(
+        "people, on request",
+        "BlazePose, heavy network",
+        "Apache-2.0, weights too",
+        ("ai-edge-litert",),
+        ("blazepose_heavy",),
+        optional=True,
+    ),
     Backend(
         "camera",
         "KLT tracks, rotation solver, COLMAP",
@@ -55,7 +65,7 @@ BACKENDS = (
     Backend("render", "OpenGL", "Apache-2.0; moderngl MIT", ("moderngl",), opengl=True),
     Backend("passes", "OpenEXR", "BSD-3-Clause", ("OpenEXR",)),
 )
-"""Every backend of the default path; all may be used commercially."""
+"""Every backend of films; all may be used commercially."""
 
 EXTRAS = {
     "scene": "films in a given set, and training the video models that make them",
@@ -71,7 +81,7 @@ class Finding:
 
     subject: str
     state: Literal["ready", "missing", "optional"]
-    """Missing is what recasting needs, optional what an extra would add."""
+    """Missing is what recasting needs, optional what more would add."""
     detail: str
     licence: str = ""
 
@@ -114,7 +124,7 @@ def examine() -> list[Finding]:
         findings.append(
             Finding(
                 f"{backend.stage}: {backend.name}",
-                "missing" if lack else "ready",
+                ("optional" if backend.optional else "missing") if lack else "ready",
                 "; ".join(f"needs {item}" for item in lack) if lack else ", ".join(have),
                 backend.licence,
             )
