@@ -36,6 +36,34 @@ from understudy.studio.film_files import (
 )
 from understudy.studio.pipeline.artifact import Artifact, OtherFormat
 
+__all__ = [
+    "ACTOR_BODY",
+    "ACTOR_MOTION",
+    "BODY_FIT",
+    "CAMERA",
+    "CAMERA_COLMAP",
+    "CAMERA_NERFSTUDIO",
+    "CAMERA_USD",
+    "CHARACTER",
+    "CLEAN_PLATE",
+    "CUTS",
+    "FILM",
+    "LANDMARKS",
+    "LIGHT",
+    "MATTE",
+    "OTHERS",
+    "PASSES",
+    "PERFORMANCE",
+    "PLATE_FRAMES",
+    "PRESENCE",
+    "REMOVED",
+    "REPORT",
+    "ROUGH_MATTE",
+    "SCENE",
+    "SET_POINTS",
+    "SOLUTION",
+]
+
 Noun = TypeVar("Noun")
 
 
