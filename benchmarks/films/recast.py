@@ -112,14 +112,18 @@ def transcode_s(shot: Shot) -> float:
     return time.perf_counter() - started
 
 
-def run_understudy(shot: Path, character: Path, folder: Path) -> tuple[float, float, int | None, int]:
-    """Seconds on the clock, seconds of all cores, its peak memory in MB (None: it was killed), exit code."""
+def run_understudy(shot: Path, character: Path, folder: Path, *options: str) -> tuple[float, float, int | None, int]:
+    """A recast in a process of its own.
+
+    Returns:
+        Seconds on the clock, seconds of all cores, its peak memory in MB (None: it was killed), exit code.
+    """
     started = time.perf_counter()
     log, peak = folder.with_suffix(".log"), folder.with_suffix(".peak")
     log.parent.mkdir(parents=True, exist_ok=True)
     peak.unlink(missing_ok=True)
     command = [sys.executable, "-c", _RECAST, str(peak), "recast"]
-    command += [str(shot), "--character", str(character), "-o", str(folder)]
+    command += [str(shot), "--character", str(character), "-o", str(folder), *options]
     with log.open("a") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)

@@ -59,14 +59,15 @@ def estimate_grain(
         luminance: of the noise-free picture, 0 … 255.
         usable: where the residual is noise and nothing else (see `flat_areas`).
     """
-    nearest = np.abs(luminance[..., None] - GRAIN_NODES).argmin(-1)
-    overall = _spread(residual[usable])
+    noise = residual[usable]
+    nearest = np.searchsorted((GRAIN_NODES[1:] + GRAIN_NODES[:-1]) / 2, luminance[usable])
+    overall = _spread(noise)
     sigma = np.tile(overall, (len(GRAIN_NODES), 1))
     for node in range(len(GRAIN_NODES)):
-        inside = usable & (nearest == node)
+        inside = nearest == node
         if np.count_nonzero(inside) >= _MIN_SAMPLES:
-            sigma[node] = _spread(residual[inside])
-    return Grain(sigma, _blur_of(residual, usable), _correlation_of(residual[usable]))
+            sigma[node] = _spread(noise[inside])
+    return Grain(sigma, _blur_of(residual, usable, overall), _correlation_of(noise, overall))
 
 
 def grain_field(
@@ -99,13 +100,17 @@ def _spread(values: Float[np.ndarray, "n channel"]) -> Float[np.ndarray, " chann
     return np.asarray(np.where(robust < 1.0, clipped.std(axis=0), robust), np.float64)
 
 
-def _blur_of(residual: Float[np.ndarray, "height width 3"], usable: Bool[np.ndarray, "height width"]) -> float:
+def _blur_of(
+    residual: Float[np.ndarray, "height width 3"],
+    usable: Bool[np.ndarray, "height width"],
+    sigma: Float[np.ndarray, " channel"],
+) -> float:
     """The Gaussian radius whose neighbouring pixels correlate as those of the residual."""
     both = usable[:, 1:] & usable[:, :-1]
     if np.count_nonzero(both) < _MIN_SAMPLES:
         return 0.0
     a, b = residual[:, 1:][both].ravel(), residual[:, :-1][both].ravel()
-    spread = 3 * max(float(_spread(residual[usable]).max()), 0.5)
+    spread = 3 * max(float(sigma.max()), 0.5)
     keep = (np.abs(a) < spread) & (np.abs(b) < spread)
     power = float((a[keep] ** 2 + b[keep] ** 2).mean()) / 2 if keep.any() else 0.0
     correlation = float((a[keep] * b[keep]).mean()) / power if power > 0 else 0.0
@@ -113,9 +118,9 @@ def _blur_of(residual: Float[np.ndarray, "height width 3"], usable: Bool[np.ndar
     return float(np.clip(0.5 / np.sqrt(-np.log(np.clip(correlation, 1e-4, 0.8))), 0.0, 1.5)) if correlation > 0 else 0.0
 
 
-def _correlation_of(residual: Float[np.ndarray, "n channel"]) -> float:
+def _correlation_of(residual: Float[np.ndarray, "n channel"], sigma: Float[np.ndarray, " channel"]) -> float:
     """Mean correlation between the channels, without the outliers."""
-    limit = 3 * np.maximum(_spread(residual), 0.5)
+    limit = 3 * np.maximum(sigma, 0.5)
     kept = residual[(np.abs(residual) < limit).all(1)].astype(np.float64)
     if len(kept) < _MIN_SAMPLES or kept.std(0).min() < 1e-3:
         return 0.0

@@ -131,7 +131,7 @@ def _irradiance_on_actor(samples: Sequence[LightSample]) -> float:
 
 def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
     """What a light sends to the visible side of the actor, as luminance; to a slope towards the camera if none is."""
-    normals = np.concatenate([sample.normals[::4, ::4].reshape(-1, 3) for sample in samples])
+    normals = np.concatenate([sample.normals[::4, ::4].reshape(-1, 3) for sample in samples]).astype(np.float64)
     normals = normals[np.linalg.norm(normals, axis=1) > 0.5]
     if len(normals) < 20:
         normals = _prior(samples).direction[None]

@@ -169,7 +169,7 @@ def _slope(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height
 def _grain(samples: Sequence[LookSample]) -> Grain:
     """What is left of the shot's flat areas when they are smoothed."""
     residuals, luminances, usables = [], [], []
-    for sample in samples[:6]:
+    for sample in samples[: _grain_samples(samples[0].matte.size)]:
         picture = sample.frame.astype(np.float32)
         smooth = cv2.GaussianBlur(picture, (0, 0), _SMOOTH_PX)
         residual = (picture - smooth) / _KEPT
@@ -185,6 +185,13 @@ def _grain(samples: Sequence[LookSample]) -> Grain:
     return estimate_grain(np.concatenate(residuals), np.concatenate(luminances), np.concatenate(usables))
 
 
+def _grain_samples(pixels: int) -> int:
+    """How many frames of so many pixels are looked at: six tell the grain of a small picture, one that of a large."""
+    return int(np.clip(_GRAIN_PIXELS // pixels, 1, 6))
+
+
+_GRAIN_PIXELS = 6 * 1280 * 720
+"""In all frames together: more make the grain's strength no surer, and each takes 100 bytes of memory."""
 _SMOOTH_PX = 2.5
 _KEPT = float(np.sqrt(1 - 2 / (2 * np.pi * _SMOOTH_PX**2) + 1 / (4 * np.pi * _SMOOTH_PX**2)))
 """What a smoothing leaves of white noise's deviation when it is taken away: 1 − 2 g(0) + Σ g²."""

@@ -51,6 +51,8 @@ def write_in_codec(path: Path, codec: FilmCodec, shot: Shot, frames: Frames, fir
     return write_sound(path / "sound.mov", shot)
 
 
-def read_film(path: Path, frames: list[int] | range) -> Frames:
-    """Frames of a written film, by their indices, rising, as sRGB bytes."""
-    return read_frames(open_shot(path), frames) if path.is_dir() else read_video(path, frames)
+def read_film(path: Path, frames: list[int] | range, max_side_px: int | None = None) -> Frames:
+    """Frames of a written film, by their indices, rising, as sRGB bytes; see `read_frames`."""
+    if path.is_dir():
+        return read_frames(open_shot(path), frames, max_side_px)
+    return read_video(path, frames, max_side_px)

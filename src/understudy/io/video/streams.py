@@ -126,8 +126,7 @@ def read_frames(
         FootageError: the file no longer holds the frames that it held when the shot was opened.
     """
     wanted = range(len(shot)) if frames is None else frames
-    scale = min(1.0, (max_side_px or max(shot.width, shot.height)) / max(shot.width, shot.height))
-    width, height = max(1, round(shot.width * scale)), max(1, round(shot.height * scale))
+    width, height = _within(max_side_px, shot.width, shot.height)
     if shot.pictures:
         _check_rising(wanted)
         yield from sequence_frames(shot, wanted, width, height)
@@ -143,9 +142,17 @@ def read_frames(
         )
 
 
-def read_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+def _within(max_side_px: int | None, width: int, height: int) -> tuple[int, int]:
+    """The size of a picture that is scaled down so that no side is longer."""
+    scale = min(1.0, (max_side_px or max(width, height)) / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def read_video(path: Path, frames: Sequence[int] | None = None, max_side_px: int | None = None) -> Iterator[np.ndarray]:
     """What a VideoWriter wrote, frame by frame: all, or those whose numbers are given, rising. Bytes H × W × 3 (film,
     plate, lossless), H × W × 4 (lossless_alpha), H × W (mask), or float32 metres H × W, inf for nothing (depth).
+
+    With `max_side_px` colour pictures come scaled down so that no side is longer.
 
     Raises:
         FootageError: the file cannot be read, or ends before a frame that is wanted.
@@ -169,7 +176,7 @@ def read_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[np.n
         elif frame.format.name == "bgra":
             yield frame.to_ndarray(format="rgba")
         else:
-            yield picture(frame, frame.width, frame.height)
+            yield picture(frame, *_within(max_side_px, frame.width, frame.height))
         done += 1
     if frames is not None and done < len(frames):
         raise FootageError(f"{quoted(path)} ends before its frame {frames[done]}, which was expected.")

@@ -131,7 +131,7 @@ def find_the_light(reads: LightReads, makes: LightMakes, settings: LightSettings
         for frame, seen in zip(frames, pictures(reads.shot, reads.plate, main.matte, frames), strict=True):
             root, height = actor.motion.root_position_m[frame], actor.character.height_m
             view = (camera.K[frame], camera.T_world_camera[frame], root, height)
-            samples.append(LightSample(*seen, renderer(take, frame).normals.astype(np.float64), *view))
+            samples.append(LightSample(*seen, renderer(take, frame).normals, *view))
             run.progress(len(samples), len(frames))
     estimate = estimate_light(samples)
     if estimate.found_by == "shadow":
