@@ -157,10 +157,11 @@ def read_video(path: Path, frames: Sequence[int] | None = None, max_side_px: int
     Raises:
         FootageError: the file cannot be read, or ends before a frame that is wanted.
     """
-    with film(path) as (container, stream):
-        metres = depth_table(container.metadata) if stream.codec_context.pix_fmt == "gray16le" else None
+    metres = times = None
+    if frames is not None:
         # Where the rate varies, only the packets tell when a frame is shown.
-        times = None if frames is None else _packet_times(container, stream, None)
+        with film(path) as (container, stream):
+            times = _packet_times(container, stream, None)
 
     def frames_from(number: int) -> Iterator[VideoFrame]:
         if not number or times is None:
@@ -169,7 +170,10 @@ def read_video(path: Path, frames: Sequence[int] | None = None, max_side_px: int
 
     done = 0
     for frame in frames_from(0) if frames is None else _chosen(frames_from, frames, _NEAR_IN_OURS):
-        if metres is not None:
+        if frame.format.name == "gray16le":
+            if metres is None:
+                with film(path) as (container, _):
+                    metres = depth_table(container.metadata)
             yield metres[frame.to_ndarray().astype(np.uint16, copy=False)]
         elif frame.format.name == "gray":
             yield frame.to_ndarray()

@@ -40,6 +40,8 @@ def open_context() -> moderngl.Context:
         ) from error
 
 
-def load_shader(name: str) -> str:
-    """The text of one of our shaders, such as 'mesh.vert'."""
-    return (files("understudy.render.backends") / "shaders" / f"{name}.glsl").read_text(encoding="utf-8")
+def load_shader(name: str, *defines: str) -> str:
+    """The text of one of our shaders, such as 'mesh.vert', with some names defined for its preprocessor."""
+    text = (files("understudy.render.backends") / "shaders" / f"{name}.glsl").read_text(encoding="utf-8")
+    version, _, body = text.partition("\n")
+    return "\n".join([version, *(f"#define {name}" for name in defines), body])

@@ -33,15 +33,16 @@ def surface_table(characters: Sequence[Character]) -> Float[np.ndarray, "2 surfa
 class DeviceMesh:
     """One character's mesh, ready to be drawn by several programs; `update` brings it into a pose."""
 
-    def __init__(self, context: moderngl.Context, character: Character, programs: dict[str, moderngl.Program]) -> None:
+    def __init__(
+        self, context: moderngl.Context, character: Character, programs: dict[str, moderngl.Program], motion: bool
+    ) -> None:
+        """`motion`: whether the program "surface" also works out how far points move."""
         self.character = character
         self.poser = Poser(character)
         self.posed: PosedMesh | None = None
         mesh = character.mesh
         self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 24, dynamic=True)
-        self._around = context.buffer(
-            reserve=max(len(mesh.vertices), 1) * 24 if "motion" in programs else 4, dynamic=True
-        )
+        self._around = context.buffer(reserve=max(len(mesh.vertices), 1) * 24 if motion else 4, dynamic=True)
         self._posers_around = (Poser(character), Poser(character))
         self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
         self._textures = [_texture(context, material) for material in mesh.materials]
@@ -55,7 +56,7 @@ class DeviceMesh:
             self._owned.append(indices)
             for name, program in programs.items():
                 content = [(self._moving, "3f 3f", "in_position", "in_normal"), (self._uv, "2f", "in_uv")]
-                if name == "motion":
+                if motion and name == "surface":
                     content.append((self._around, "3f 3f", "in_before", "in_after"))
                 array = context.vertex_array(
                     program,
@@ -76,7 +77,7 @@ class DeviceMesh:
         return posed
 
     def update_around(self, performance: Performance, frame: int) -> None:
-        """Skin the mesh for the frames before and after one as well, for "motion"."""
+        """Skin the mesh for the frames before and after one as well."""
         frames = neighbours(frame, len(performance.motion))
         both = [poser(performance, number).vertices for poser, number in zip(self._posers_around, frames, strict=True)]
         self._around.write(np.concatenate(both, axis=1, dtype=np.float32, casting="same_kind").tobytes())

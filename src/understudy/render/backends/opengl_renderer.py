@@ -37,7 +37,7 @@ class OpenGLRenderer:
         # Viewports start at the top row (see views.py), which mirrors the turn of the faces.
         context.front_face = "cw"
         program = self._program
-        self._surface = program("mesh.vert", "surface.frag", base_texture=TEXTURE)
+        self._surface = program("mesh.vert", "surface.frag", *["MOTION"] * config.motion, base_texture=TEXTURE)
         self._light = program("mesh.vert", "light.frag", base_texture=TEXTURE)
         self._contact = program("mesh.vert", "contact.frag")
         self._shade = program(
@@ -52,8 +52,8 @@ class OpenGLRenderer:
         self._still_drawn: Drawn = ()
         self._surfaces = context.texture((1, 2), 4, dtype="f4")
 
-    def _program(self, vertex: str, fragment: str, **units: int) -> moderngl.Program:
-        program = self._context.program(load_shader(vertex), load_shader(fragment))
+    def _program(self, vertex: str, fragment: str, *defines: str, **units: int) -> moderngl.Program:
+        program = self._context.program(load_shader(vertex, *defines), load_shader(fragment, *defines))
         for name, unit in units.items():
             program[name].value = unit
         return program
@@ -74,22 +74,22 @@ class OpenGLRenderer:
         tile, samples = (TILE_PX, TILE_PX), (TILE_PX * self.config.supersampling,) * 2
         self._bases = context.texture(samples, 4, dtype="f1")
         self._geometries = context.texture(samples, 4, dtype="f4")
-        self._sample_target = context.framebuffer([self._bases, self._geometries], context.depth_renderbuffer(samples))
+        of_samples = [self._bases, self._geometries]
+        if self.config.motion:
+            self._motions = context.texture(samples, 4, dtype="f4")
+            of_samples.append(self._motions)
+            self._make_motion_target(tile)
+        self._sample_target = context.framebuffer(of_samples, context.depth_renderbuffer(samples))
         self._pixel_target = context.framebuffer(
             [context.texture(tile, components, dtype=kind) for components, kind in ((4, "f4"), (4, "f4"), (2, "f1"))]
         )
         self._ground_target = context.framebuffer([context.texture(tile, 1, dtype="f4")])
-        if self.config.motion:
-            self._make_motion_targets(samples, tile)
 
-    def _make_motion_targets(self, samples: tuple[int, int], tile: tuple[int, int]) -> None:
+    def _make_motion_target(self, tile: tuple[int, int]) -> None:
         context = self._context
-        self._motion = self._program("motion.vert", "motion.frag", base_texture=TEXTURE)
         self._motion_mean = self._program("screen.vert", "motion_mean.frag", geometries=GEOMETRIES, motions=MOTIONS)
         self._motion_mean["factor"].value = self.config.supersampling
         self._motion_mean_screen = context.vertex_array(self._motion_mean, [])
-        self._motions = context.texture(samples, 4, dtype="f4")
-        self._motion_sample_target = context.framebuffer([self._motions], context.depth_renderbuffer(samples))
         self._motion_target = context.framebuffer([context.texture(tile, 4, dtype="f4")])
 
     def __call__(self, take: Take, frame: int) -> Passes:
@@ -126,7 +126,7 @@ class OpenGLRenderer:
             clip_from_world = camera_clip_from_world(K, T_camera_world, tile, near, far)
             self._draw_characters(meshes, clip_from_world, tile, passes)
             if passes.motion_px is not None:
-                self._draw_motion(meshes, clip_from_world, tile, passes.motion_px)
+                self._draw_motion(tile, passes.motion_px)
         if view is not None and self.config.ground_shadow:
             self._draw_ground(meshes, take, frame, casting, view, passes)
         return passes
@@ -138,11 +138,12 @@ class OpenGLRenderer:
         """
         spare, self._meshes = self._meshes, []
         programs = {"surface": self._surface, "light": self._light, "contact": self._contact}
-        if self.config.motion:
-            programs["motion"] = self._motion
         for performance in take.performances:
             known = next((i for i, mesh in enumerate(spare) if mesh.character is performance.character), None)
-            mesh = DeviceMesh(self._context, performance.character, programs) if known is None else spare.pop(known)
+            if known is None:
+                mesh = DeviceMesh(self._context, performance.character, programs, self.config.motion)
+            else:
+                mesh = spare.pop(known)
             self._meshes.append(mesh)
         for mesh in spare:
             mesh.release()
@@ -262,26 +263,10 @@ class OpenGLRenderer:
         for name, number in (("before", before), ("now", frame), ("after", after)):
             pixel_from_world = np.linalg.inv(take.camera.T_world_camera[number])
             pixel_from_world[:3] = take.camera.K[number] @ pixel_from_world[:3]
-            _write(self._motion, f"{name}_from_world", pixel_from_world)
+            _write(self._surface, f"{name}_from_world", pixel_from_world)
 
-    def _draw_motion(
-        self,
-        meshes: list[DeviceMesh],
-        clip_from_world: Float[np.ndarray, "4 4"],
-        tile: Box,
-        motion_px: Float[np.ndarray, "height width 4"],
-    ) -> None:
-        """Render one tile's motion, on the samples that `_draw_characters` has left."""
-        context, factor = self._context, self.config.supersampling
-        target = self._motion_sample_target
-        target.use()
-        target.viewport = (0, 0, tile.width * factor, tile.height * factor)
-        target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=target.viewport)
-        context.enable(moderngl.DEPTH_TEST)
-        _write(self._motion, "clip_from_world", clip_from_world)
-        for mesh in meshes:
-            mesh.draw(context, "motion", self._motion)
-        context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+    def _draw_motion(self, tile: Box, motion_px: Float[np.ndarray, "height width 4"]) -> None:
+        """The mean motion of the samples that `_draw_characters` has left, of one tile."""
         self._motion_target.use()
         self._motion_target.viewport = (0, 0, tile.width, tile.height)
         self._motion_target.clear(viewport=self._motion_target.viewport)
