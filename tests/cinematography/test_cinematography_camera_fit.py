@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from stick_people import cameras, film_camera, scaled_character, stick_character, walk
 
-from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
+from understudy.cinematography.body_proxy import BodyProxy, body_proxy, common_roles, foot_contact
 from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter, fit_camera
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
-from understudy.cinematography.fit_terms import UNKNOWNS, View, picture_of
+from understudy.cinematography.fit_terms import UNKNOWNS, FitCamera, picture_of
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import matrix_from_vector, rotation_angle
@@ -33,10 +33,12 @@ def small_problem(frames: int = 5) -> tuple[FitProblem, Offsets]:
     rng = np.random.default_rng(0)
     performances = walk(ACTOR, frames, 1.0), walk(CHILD, frames, 0.5)
     roles = common_roles(ACTOR, CHILD)
-    bodies = [stand_in(p, roles) for p in performances]
+    bodies = [body_proxy(p, roles) for p in performances]
     camera = cameras(performances[0])["parallax"]
     focal, centre = np.tile([900.0, 910.0], (frames, 1)), np.tile([640.0, 360.0], (frames, 1))
-    views = [View(camera.T_world_camera[:, :3, :3], camera.position * s, focal, centre, 0.1, 5.0 * s) for s in (1, 0.5)]
+    views = [
+        FitCamera(camera.T_world_camera[:, :3, :3], camera.position * s, focal, centre, 0.1, 5.0 * s) for s in (1, 0.5)
+    ]
     height = np.full(frames, 250.0)
     problem = FitProblem(
         body=bodies[1],
@@ -182,7 +184,7 @@ def test_framing_is_what_it_says(actor):
     camera = cameras(actor)["static"]
     fit = fit_camera(actor, walk(GIANT, FRAMES, 1.55), camera, "static")
     roles = common_roles(ACTOR, GIANT)
-    bodies = stand_in(actor, roles), stand_in(walk(GIANT, FRAMES, 1.55), roles)
+    bodies = body_proxy(actor, roles), body_proxy(walk(GIANT, FRAMES, 1.55), roles)
     a, b = (project(camera.K, transform(camera.T_camera_world, body.joints)) for body in bodies)
     surface = project(camera.K, transform(camera.T_camera_world, bodies[0].surface))
     expected = np.linalg.norm(a - b, axis=-1).mean(1) / np.ptp(surface[..., 1], axis=1)
@@ -197,7 +199,7 @@ def test_feet_that_stand_are_told_from_feet_that_swing_or_slide():
     lift = np.r_[still, np.full(12, 0.2)]
     head = np.tile([0.15, 1.7, 0.0], (24, 1))
     surface = np.stack([left + lift[:, None] * [0.0, 1.0, 0.0], right, head], 1)
-    contact = foot_contact(StandIn(head[:, None], np.stack([left, right], 1), surface), 24.0)
+    contact = foot_contact(BodyProxy(head[:, None], np.stack([left, right], 1), surface), 24.0)
     assert (contact[:11, 0] > 0.95).all() and (contact[13:, 0] < 0.01).all()
     assert (contact[:, 1] < 0.05).all()
 

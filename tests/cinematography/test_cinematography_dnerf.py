@@ -80,7 +80,7 @@ PERSON = box_person()
 DEVICE = torch.device("cpu")
 
 
-def dice(seed: int = 0) -> "torch.Generator":
+def seeded(seed: int = 0) -> "torch.Generator":
     return torch.Generator().manual_seed(seed)
 
 
@@ -111,18 +111,18 @@ def test_empty_space_shows_nothing_and_thin_fog_what_beer_and_lambert_say():
 
 
 def test_weights_are_never_negative_and_sum_to_at_most_one():
-    near, far = torch.rand(50, generator=dice()), 1 + torch.rand(50, generator=dice(1))
-    depths = stratified_depths(near, far, 30, dice(2))
-    weights = ray_weights(100 * torch.rand(50, 30, generator=dice(3)) ** 4, depths, far)
+    near, far = torch.rand(50, generator=seeded()), 1 + torch.rand(50, generator=seeded(1))
+    depths = stratified_depths(near, far, 30, seeded(2))
+    weights = ray_weights(100 * torch.rand(50, 30, generator=seeded(3)) ** 4, depths, far)
     assert weights.min() >= 0 and weights.sum(1).max() <= 1 + 1e-6
 
 
 def test_samples_lie_in_their_rays_and_crowd_where_the_weights_are():
     near, far = torch.full((8,), 1.0), torch.full((8,), 3.0)
-    depths = stratified_depths(near, far, 40, dice())
+    depths = stratified_depths(near, far, 40, seeded())
     assert (torch.diff(depths, dim=1) > 0).all() and depths.min() >= 1 and depths.max() <= 3
     weights = ((depths > 1.5) & (depths < 1.7)).float()
-    fine = importance_depths(depths, far, weights, 64, dice(1))
+    fine = importance_depths(depths, far, weights, 64, seeded(1))
     assert fine.min() >= 1 and fine.max() <= 3
     assert ((fine > 1.45) & (fine < 1.8)).float().mean() > 0.95
 
@@ -136,9 +136,9 @@ def test_rays_meet_the_box_where_geometry_says():
 
 
 def test_nothing_is_deformed_before_learning_nor_ever_at_time_zero():
-    points = torch.rand(40, 3, generator=dice()) - 0.5
+    points = torch.rand(40, 3, generator=seeded()) - 0.5
     field = RadianceField(SMALL, 4)
-    assert field.deform(points, torch.rand(40, generator=dice(1))).abs().max() == 0
+    assert field.deform(points, torch.rand(40, generator=seeded(1))).abs().max() == 0
     learned = small_field()
     assert learned.deform(points.double(), torch.zeros(40).double()).abs().max() == 0
     assert learned.deform(points.double(), torch.ones(40).double()).abs().max() > 1e-3
@@ -154,7 +154,7 @@ def test_the_gradient_of_a_pixel_by_the_camera_equals_finite_differences():
     pixels = torch.tensor([[640.0, 360.0], [642.0, 357.0], [638.5, 364.0]]).double().expand(2, 3, 2)
     depths = torch.linspace(2.5, 5.0, 24).double().expand(6, 24)
     far = torch.full((6,), 5.1).double()
-    mix = torch.randn(6, 3 + 1 + 4 + 3 + 3, generator=dice(5)).double()
+    mix = torch.randn(6, 3 + 1 + 4 + 3 + 3, generator=seeded(5)).double()
 
     def seen(offsets: "torch.Tensor") -> "torch.Tensor":
         moved = moved_cameras(cameras, offsets, 4.0)
@@ -179,7 +179,7 @@ def test_a_camera_that_moves_along_a_ray_sees_the_same_in_it():
     origins = torch.tensor([[0.0, 0.1, -3.0], [0.5, -0.2, -3.0]]).double().requires_grad_()
     directions = torch.nn.functional.normalize(torch.tensor([[0.0, 0.0, 1.0], [-0.2, 0.1, 1.0]]).double(), dim=1)
     rays = Rays(origins, directions, torch.tensor([0.0, 0.7]).double())
-    picture = render_rays(field, rays, torch.tensor([0.5, 1.0, 0.4]).double(), dice())
+    picture = render_rays(field, rays, torch.tensor([0.5, 1.0, 0.4]).double(), seeded())
     (picture.alpha.sum() + picture.keypoints[:, 0].sum() + picture.points[:, 0].sum()).backward()
     along = (origins.grad * directions).sum(1).abs()
     assert (along < 1e-9).all() and (origins.grad.norm(dim=1) > 1e-3).all()

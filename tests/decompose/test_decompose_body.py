@@ -9,7 +9,7 @@ import walking_actor as actor
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_PARENTS
 from understudy.decompose.body.fit import ActorFit, BodyFitConfig, fit_actor
-from understudy.decompose.body.pose_state import POINT, SOLES, Pose, place
+from understudy.decompose.body.pose_state import POINT, SOLES, PoseState, place
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import matrix_from_quaternion
@@ -20,11 +20,11 @@ RIGHT = [LANDMARKS.index(LANDMARKS[i].replace("left", "right")) for i in LEFT]
 
 def fitted_points(fit: ActorFit) -> np.ndarray:
     points, _ = actor.body_points()
-    pose = Pose(fit.motion.root_position_m, matrix_from_quaternion(fit.motion.q_parent_joint))
+    pose = PoseState(fit.motion.root_position_m, matrix_from_quaternion(fit.motion.q_parent_joint))
     return place(points, pose, fit.shape[:10]).points_m
 
 
-def error_mm(fit: ActorFit, pose: Pose, camera) -> np.ndarray:
+def error_mm(fit: ActorFit, pose: PoseState, camera) -> np.ndarray:
     """Root-aligned distances of the main points in the cameras' frames, for each frame."""
     points, shape = actor.body_points()
     names = ("Neck", "Head", *(f"{s}_{p}" for s in ("left", "right")
@@ -38,13 +38,13 @@ def error_mm(fit: ActorFit, pose: Pose, camera) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def walk() -> Pose:
+def walk() -> PoseState:
     points, shape = actor.body_points()
     return actor.walk(points, shape, 72)
 
 
 @pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
-def test_noisy_walk_is_found(walk: Pose, move: str) -> None:
+def test_noisy_walk_is_found(walk: PoseState, move: str) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, move)
     solution = actor.solve(camera, move)
@@ -84,7 +84,7 @@ def test_noisy_walk_is_found(walk: Pose, move: str) -> None:
         assert np.median(np.abs(set_m[np.abs(true_m[:, 1]) < 0.05, 1])) < 0.2
 
 
-def test_clean_landmarks_are_hit(walk: Pose) -> None:
+def test_clean_landmarks_are_hit(walk: PoseState) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
     fit = fit_actor(actor.see(points, shape, walk, camera, 0.0, 0), actor.solve(camera, "static"), 1.72)
@@ -92,7 +92,7 @@ def test_clean_landmarks_are_hit(walk: Pose) -> None:
     assert error_mm(fit, walk, camera).mean() < 45
 
 
-def test_motion_is_on_the_bodys_skeleton(walk: Pose) -> None:
+def test_motion_is_on_the_bodys_skeleton(walk: PoseState) -> None:
     """What the fit hands over poses the same points as the fit itself saw: io and render use nothing else."""
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
@@ -105,7 +105,7 @@ def test_motion_is_on_the_bodys_skeleton(walk: Pose) -> None:
     assert fit.motion.skeleton.names == fit.body.skeleton.names
 
 
-def test_exchanged_sides_and_gaps(walk: Pose) -> None:
+def test_exchanged_sides_and_gaps(walk: PoseState) -> None:
     """Sides exchanged for a few frames, some frames lost and wild landmarks change the result only a little."""
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
@@ -128,7 +128,7 @@ def test_exchanged_sides_and_gaps(walk: Pose) -> None:
     assert turned < 0.1  # never spins round
 
 
-def test_windows_join(walk: Pose) -> None:
+def test_windows_join(walk: PoseState) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, "rotation")
     track = actor.see(points, shape, walk, camera, 0.5, 4)
@@ -140,7 +140,7 @@ def test_windows_join(walk: Pose) -> None:
     assert np.isfinite(parts.reprojection_px).all()
 
 
-def test_hidden_legs_stand(walk: Pose) -> None:
+def test_hidden_legs_stand(walk: PoseState) -> None:
     """Of a person whose legs are below the picture, legs stay straight and on the ground."""
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
@@ -159,7 +159,7 @@ def test_hidden_legs_stand(walk: Pose) -> None:
     assert np.median(knees) < 0.7
 
 
-def test_unusable_tracks_are_refused(walk: Pose) -> None:
+def test_unusable_tracks_are_refused(walk: PoseState) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
     track = actor.see(points, shape, walk, camera, 0.0, 0)

@@ -13,9 +13,9 @@ from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
 from understudy.decompose.body.fit import fit_actor
-from understudy.decompose.body.initial_pose import observe, start_pose
-from understudy.decompose.body.outline import OutlineConfig, Surface, find_outline, outline_rows, read_masks
-from understudy.decompose.body.pose_state import FREEDOMS, Pose, place
+from understudy.decompose.body.initial_pose import initial_pose, observe
+from understudy.decompose.body.outline import ClothedSurface, OutlineConfig, find_outline, outline_rows, read_masks
+from understudy.decompose.body.pose_state import FREEDOMS, PoseState, place
 from understudy.decompose.body.terms import State, linearise, shared_sizes
 from understudy.decompose.body.world_frame import T_WORLD_CAMERA
 from understudy.geometry.rotations import quaternion_from_matrix
@@ -30,13 +30,13 @@ FLAT = Light(np.array([0.0, 1.0, 0.0]), np.zeros(3), np.ones(3), np.ones(3))
 
 
 @pytest.fixture(scope="module")
-def walk() -> Pose:
+def walk() -> PoseState:
     points, shape = actor.body_points()
     return actor.walk(points, shape, FRAMES)
 
 
 @pytest.fixture(scope="module")
-def mask(walk: Pose, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mask(walk: PoseState, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The walker in clothes of an even thickness, without gloves."""
     _, shape = actor.body_points()
     model = BodyModel.load()
@@ -55,7 +55,7 @@ def is_hand(model: BodyModel) -> np.ndarray:
     return np.isin(model.vertex_segment, [SEGMENTS.index("left_hand"), SEGMENTS.index("right_hand")])
 
 
-def motion_of(pose: Pose, body: Character) -> Motion:
+def motion_of(pose: PoseState, body: Character) -> Motion:
     rate = actor.film(pose, "static").frame_rate
     return Motion(body.skeleton, quaternion_from_matrix(pose.R_parent_joint), pose.root_m, rate)
 
@@ -66,18 +66,18 @@ def silhouettes(body: Character, motion: Motion, camera) -> list[np.ndarray]:
         return [renderer(take, frame).alpha > 0.5 for frame in range(len(motion))]
 
 
-def test_derivatives_of_the_outline(walk: Pose, mask: Path) -> None:
+def test_derivatives_of_the_outline(walk: PoseState, mask: Path) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
     track = actor.see(points, shape, walk, camera, 1.0, 3)
     seen = observe(track, actor.solve(camera, "static").camera, T_WORLD_CAMERA)
     seen = replace(seen, camera_position=np.random.default_rng(1).normal(0, 0.01, (FRAMES, 3)))
-    pose = start_pose(track, seen, points, shape)
+    pose = initial_pose(track, seen, points, shape)
     state = State(pose, shape, 0.1, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
     config = OutlineConfig(every=2)
     masks = read_masks(mask, 0, seen, config)
     assert sorted(masks) == list(range(0, FRAMES, config.every))
-    surface = Surface.bare(BodyModel.load(), shape)
+    surface = ClothedSurface.bare(BodyModel.load(), shape)
     picture = (camera.width, camera.height)
     outline = find_outline(BodyModel.load(), surface, state, place(points, pose, shape), seen, masks, picture, config)
     assert (outline.weight[:: config.every].sum(1) > 0.9 * config.counts_as).all()
@@ -98,7 +98,7 @@ def test_derivatives_of_the_outline(walk: Pose, mask: Path) -> None:
     assert np.abs(numeric - analytic)[used].max() < 1e-4 * np.abs(analytic[used]).max()
 
 
-def test_what_is_worn_is_found(walk: Pose, mask: Path) -> None:
+def test_what_is_worn_is_found(walk: PoseState, mask: Path) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
     track = actor.see(points, shape, walk, camera, 0.0, 0)
@@ -111,7 +111,7 @@ def test_what_is_worn_is_found(walk: Pose, mask: Path) -> None:
     assert np.allclose(fit.body.skeleton.T_parent_joint, bare.body.skeleton.T_parent_joint, atol=0.01)
 
 
-def test_a_mask_brings_a_noisy_fit_nearer(walk: Pose, mask: Path) -> None:
+def test_a_mask_brings_a_noisy_fit_nearer(walk: PoseState, mask: Path) -> None:
     points, shape = actor.body_points()
     camera = actor.film(walk, "static")
     track = actor.see(points, shape, walk, camera, 1.0, 4)

@@ -10,13 +10,13 @@ import walking_actor as actor
 from understudy.body.model import BodyModel
 from understudy.core.motion import BODY_PARENTS
 from understudy.decompose.body.finish import bend_toes, spread_twist
-from understudy.decompose.body.initial_pose import observe, start_pose
+from understudy.decompose.body.initial_pose import initial_pose, observe
 from understudy.decompose.body.pose_state import (
     FREEDOMS,
     JOINT,
     POINT,
     SOLES,
-    Pose,
+    PoseState,
     freedom,
     place,
     pose_jacobian,
@@ -66,7 +66,7 @@ def problem() -> tuple[BodyProblem, Observations, State]:
     solution = actor.solve(camera, "parallax")
     problem = BodyProblem.of(solution, 1.72, BodyFitConfig())
     seen = observe(track, solution.camera, T_WORLD_CAMERA)
-    pose = start_pose(track, seen, problem.points, problem.expected_shape)
+    pose = initial_pose(track, seen, problem.points, problem.expected_shape)
     rng = np.random.default_rng(0)
     up = np.array([0.05, 1.0, -0.1])
     state = State(pose, shape + 0.3 * rng.normal(size=10), -np.inf, 0.1, up / np.linalg.norm(up), 0.02, np.zeros(3))
@@ -108,7 +108,7 @@ def test_rest_points_are_the_models(problem: tuple[BodyProblem, Observations, St
     model = BodyModel.load()
     shape = model.shape_for_height(1.8)
     rest = model.joints + model.joint_basis[..., :10] @ shape[:10]
-    pose = Pose(rest[:1], np.tile(np.eye(3), (1, 22, 1, 1)))
+    pose = PoseState(rest[:1], np.tile(np.eye(3), (1, 22, 1, 1)))
     placed = place(body.points, pose, shape[:10])
     assert np.allclose(placed.joints_m[0], rest)
     low = (model.vertices + model.vertex_basis[..., :10] @ shape[:10])[:, 1].min()
@@ -191,7 +191,7 @@ def standing(thigh_rad: float, arm_rad: float) -> State:
     R[:, JOINT["LeftArm"]] = matrix_from_vector(-arm_rad * x) @ R[:, JOINT["LeftArm"]]
     R[:, JOINT["LeftUpLeg"]] = matrix_from_vector(-thigh_rad * x)
     _, shape = actor.body_points()
-    return State(Pose(np.zeros((1, 3)), R), shape, 0.0, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
+    return State(PoseState(np.zeros((1, 3)), R), shape, 0.0, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
 
 
 def test_hanging_arms_swing_against_the_legs() -> None:
@@ -265,7 +265,7 @@ def test_toes_bend_when_the_heel_lifts(problem: tuple[BodyProblem, Observations,
     tilt = np.linspace(0.0, 0.6, 7)
     R = np.tile(np.eye(3), (7, 22, 1, 1))
     R[:, JOINT["LeftFoot"]] = matrix_from_vector(np.stack([tilt, 0 * tilt, 0 * tilt], 1))
-    pose = Pose(np.zeros((7, 3)), R)
+    pose = PoseState(np.zeros((7, 3)), R)
     ball = place(body.points, pose, shape).points_m[:, POINT["left_ball_sole"]]
     pose = replace(pose, root_m=-ball)
     state = State(pose, shape, 0.0, 0.0, np.array([0.0, 1.0, 0.0]), 0.0, np.zeros(3))
@@ -279,8 +279,8 @@ def test_spread_twist_keeps_the_hand(problem: tuple[BodyProblem, Observations, S
     body, _, state = problem
     R = state.pose.R_parent_joint.copy()
     R[:, JOINT["LeftHand"]] = matrix_from_vector(np.tile([0.8, 0.1, -0.2], (7, 1)))
-    before = place(body.points, Pose(state.pose.root_m, R), state.shape)
-    after = place(body.points, spread_twist(Pose(state.pose.root_m, R)), state.shape)
+    before = place(body.points, PoseState(state.pose.root_m, R), state.shape)
+    after = place(body.points, spread_twist(PoseState(state.pose.root_m, R)), state.shape)
     assert np.allclose(before.R_world_joint[:, JOINT["LeftHand"]], after.R_world_joint[:, JOINT["LeftHand"]])
     assert np.allclose(before.joints_m, after.joints_m)
     turned = before.R_world_joint[:, JOINT["LeftForeArm"]] - after.R_world_joint[:, JOINT["LeftForeArm"]]
@@ -289,7 +289,7 @@ def test_spread_twist_keeps_the_hand(problem: tuple[BodyProblem, Observations, S
 
 def test_knee_freedom_bends_the_knee_backwards(problem: tuple[BodyProblem, Observations, State]) -> None:
     body, _, _ = problem
-    pose = Pose(np.zeros((1, 3)), np.tile(np.eye(3), (1, 22, 1, 1)))
+    pose = PoseState(np.zeros((1, 3)), np.tile(np.eye(3), (1, 22, 1, 1)))
     step = np.zeros((1, FREEDOMS))
     step[0, freedom("LeftLeg.x")] = 0.5
     moved = place(body.points, pose.moved(step), body.expected_shape).points_m[0]

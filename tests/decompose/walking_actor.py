@@ -8,7 +8,7 @@ from understudy.body.model import BodyModel
 from understudy.core.camera import CameraMoveKind, CameraPath, UnscaledCameraPath
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
-from understudy.decompose.body.pose_state import JOINT, POINT, SOLES, BodyPoints, Pose, place
+from understudy.decompose.body.pose_state import JOINT, POINT, SOLES, BodyPoints, PoseState, place
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import look_at, matrix_from_vector, rotation_between
@@ -22,7 +22,7 @@ def body_points(height_m: float = 1.72) -> tuple[BodyPoints, np.ndarray]:
     return BodyPoints.of(model, 10), model.shape_for_height(height_m)[:10]
 
 
-def walk(points: BodyPoints, shape: np.ndarray, time: int, speed: float = 1.1) -> Pose:
+def walk(points: BodyPoints, shape: np.ndarray, time: int, speed: float = 1.1) -> PoseState:
     """A walk along +Z whose standing foot stays in place."""
     t = np.arange(time) / FRAME_RATE
     R = np.tile(np.eye(3), (time, len(BODY_JOINTS), 1, 1))
@@ -39,7 +39,7 @@ def walk(points: BodyPoints, shape: np.ndarray, time: int, speed: float = 1.1) -
         R[:, JOINT[f"{side}Arm"]] = turns(z=np.full(time, -1.25 * sign)) @ turns(y=0.5 * swing * sign)
         R[:, JOINT[f"{side}ForeArm"]] = turns(y=np.full(time, -0.4 * sign))
     R[:, JOINT["Neck"]] = turns(y=0.2 * np.sin(0.7 * t))
-    pose = Pose(np.zeros((time, 3)), R)
+    pose = PoseState(np.zeros((time, 3)), R)
     # The lower foot carries the body: the root moves so that this foot does not.
     feet = place(points, pose, shape).points_m[:, [POINT[name] for name in SOLES]]
     step = np.zeros((time, 3))
@@ -48,7 +48,7 @@ def walk(points: BodyPoints, shape: np.ndarray, time: int, speed: float = 1.1) -
         step[frame] = feet[frame - 1, sole] - feet[frame, sole]
     root = np.cumsum(step, 0) * [0.0, 0.0, 1.0]
     root[:, 1] = -feet[..., 1].min(1)
-    return Pose(root, R)
+    return PoseState(root, R)
 
 
 def turns(**angles: np.ndarray) -> np.ndarray:
@@ -57,7 +57,7 @@ def turns(**angles: np.ndarray) -> np.ndarray:
     return matrix_from_vector(np.asarray(angle)[:, None] * np.eye(3)["xyz".index(axis)])
 
 
-def film(pose: Pose, move: CameraMoveKind) -> CameraPath:
+def film(pose: PoseState, move: CameraMoveKind) -> CameraPath:
     """A camera in front of the walker, 1.5 m high."""
     time = len(pose)
     share = np.linspace(0.0, 1.0, time)[:, None]
@@ -73,7 +73,7 @@ def film(pose: Pose, move: CameraMoveKind) -> CameraPath:
 
 
 def see(
-    points: BodyPoints, shape: np.ndarray, pose: Pose, camera: CameraPath, noise: float, seed: int
+    points: BodyPoints, shape: np.ndarray, pose: PoseState, camera: CameraPath, noise: float, seed: int
 ) -> LandmarkTrack:
     """What a landmark network would see: with `noise` 1, as wrong as BlazePose."""
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from scipy.linalg import LinAlgError
 from understudy.solvers.banded import damped_step
 from understudy.solvers.losses import SQUARE, cauchy, pseudo_huber
 from understudy.solvers.normal_equations import normal_equations
-from understudy.solvers.residuals import FrameResiduals, PointResiduals, Residuals, SharedResiduals, Sightings
+from understudy.solvers.residuals import FrameResiduals, PointResiduals, Residuals, SharedResiduals, VisibilityGraph
 from understudy.solvers.unknowns import Unknowns
 
 TIME, POINTS = 7, 9
@@ -29,7 +29,7 @@ def made_points(seed: int, loss=SQUARE) -> PointResiduals:
     seen[:, :2] = True
     point, frame = np.nonzero(seen)
     by = {name: rng.normal(size=(len(point), 2, size)) for name, size in (*SIZES.items(), ("point", 3))}
-    return PointResiduals(Sightings(frame, point), rng.normal(size=(len(point), 2)), by, loss)
+    return PointResiduals(VisibilityGraph(frame, point), rng.normal(size=(len(point), 2)), by, loss)
 
 
 def made_shared(seed: int) -> SharedResiduals:
@@ -97,7 +97,7 @@ class Dense:
                 add(value[None], 1.0, SQUARE, [(name, 0, by[row][None]) for name, by in term.derivatives.items()
                                                if name in self.unknowns.shared])  # fmt: skip
         else:
-            for n, (t, item) in enumerate(zip(term.sightings.frame, term.sightings.point, strict=True)):
+            for n, (t, item) in enumerate(zip(term.visible.frame, term.visible.point, strict=True)):
                 parts = [(name, item if name == "point" else t, by[n]) for name, by in term.derivatives.items()]
                 add(term.value[n], 1.0, term.loss, parts)
         return np.array(J).reshape(-1, self.size), np.array(r)
@@ -153,7 +153,7 @@ def test_gain_is_that_of_the_quadratic_model() -> None:
 def test_unknowns_that_nothing_touches_stay() -> None:
     unknowns = Unknowns(TIME, {"place": 3, "turn": 2}, {"lens": 1, "tilt": 2}, eliminated={"point": (POINTS + 2, 3)})
     terms = [made(1, (1.0,), ("place", "lens")), made_points(6)]
-    terms[1] = PointResiduals(terms[1].sightings, terms[1].value,
+    terms[1] = PointResiduals(terms[1].visible, terms[1].value,
                               {name: terms[1].derivatives[name] for name in ("place", "point")})  # fmt: skip
     step, _ = damped_step(normal_equations(unknowns, terms), 1e-3)
     assert not step["turn"].any() and not step["tilt"].any() and not step["point"][POINTS:].any()
@@ -193,7 +193,7 @@ def test_names_are_checked() -> None:
     with pytest.raises(ValueError, match="anchored"):
         Unknowns(TIME, {}, {"place": 3}, anchored=("place",))
     with pytest.raises(ValueError, match="sorted"):
-        Sightings(np.array([0, 1]), np.array([1, 0]))
+        VisibilityGraph(np.array([0, 1]), np.array([1, 0]))
 
 
 @pytest.mark.parametrize("loss", [SQUARE, cauchy(0.8), pseudo_huber(0.5)], ids=lambda loss: loss.kind)

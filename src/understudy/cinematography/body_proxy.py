@@ -15,14 +15,14 @@ from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics, rest_pose
 from understudy.geometry.skinning import skin_vertices
 
-__all__ = ["StandIn", "common_roles", "foot_contact", "stand_in"]
+__all__ = ["BodyProxy", "body_proxy", "common_roles", "foot_contact"]
 
 SURFACE_POINTS = 192
 _FRAMES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class StandIn:
+class BodyProxy:
     """A performance reduced to points, in the world, in metres."""
 
     joints: Float[np.ndarray, "time role 3"]
@@ -45,7 +45,7 @@ def common_roles(a: Character, b: Character) -> list[str]:
     return roles
 
 
-def stand_in(performance: Performance, roles: list[str]) -> StandIn:
+def body_proxy(performance: Performance, roles: list[str]) -> BodyProxy:
     """The points of a performance."""
     character, motion = performance.character, performance.motion
     offsets = character.skeleton.T_parent_joint[:, :3, 3]
@@ -64,10 +64,10 @@ def stand_in(performance: Performance, roles: list[str]) -> StandIn:
         soles[span] = np.stack([_sole(T[:, :, :3, 3], character.roles, side) for side in ("Left", "Right")], 1)
         for t in range(len(T)):
             surface[start + t] = skin_vertices(vertices, T[t] @ character.T_joint_mesh, skin_joints, skin_weights)
-    return StandIn(joints, soles, surface)
+    return BodyProxy(joints, soles, surface)
 
 
-def foot_contact(body: StandIn, frame_rate: float) -> Float[np.ndarray, "time 2"]:
+def foot_contact(body: BodyProxy, frame_rate: float) -> Float[np.ndarray, "time 2"]:
     """How surely each foot stands, 0 … 1: near its lowest and hardly moving along the ground."""
     height = float(np.median(np.ptp(body.surface[..., 1], axis=1)))
     speed = np.linalg.norm(np.gradient(body.soles, axis=0), axis=-1) * frame_rate if len(body.soles) > 1 else 0.0
@@ -75,7 +75,7 @@ def foot_contact(body: StandIn, frame_rate: float) -> Float[np.ndarray, "time 2"
     return np.exp(-((speed / (0.25 * height)) ** 2) - (lift / (0.06 * height)) ** 2)
 
 
-def _lift(body: StandIn) -> Float[np.ndarray, "time 2"]:
+def _lift(body: BodyProxy) -> Float[np.ndarray, "time 2"]:
     """How far the lowest surface point near each sole is above the ground."""
     across = np.linalg.norm(body.surface[:, :, None, ::2] - body.soles[:, None, :, ::2], axis=-1)
     height = float(np.median(np.ptp(body.surface[..., 1], axis=1)))

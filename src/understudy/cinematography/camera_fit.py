@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
-from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
+from understudy.cinematography.body_proxy import BodyProxy, body_proxy, common_roles, foot_contact
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
-from understudy.cinematography.fit_terms import UNKNOWNS, Picture, View, picture_of
+from understudy.cinematography.fit_terms import UNKNOWNS, FitCamera, Picture, picture_of
 from understudy.cinematography.framing import measured_framing
 from understudy.cinematography.protocol import CameraFit, CameraFitter, Framing
 from understudy.core.camera import CameraMoveKind, CameraPath
@@ -102,7 +102,7 @@ def fit_camera(
             f"the camera for {len(camera)}"
         )
     roles = common_roles(actor.character, understudy.character)
-    actor_body, body = stand_in(actor, roles), stand_in(understudy, roles)
+    actor_body, body = body_proxy(actor, roles), body_proxy(understudy, roles)
     scale, shift_m = _world_scale(actor_body, body)
     source = _view(camera, actor_body)
     height_px = _actor_height(picture_of(actor_body, source, None), camera.height)
@@ -128,7 +128,7 @@ def fit_camera(
     )
     offsets, iterations = _solved(problem, move, config, progress, start)
 
-    def framing(view: View) -> Framing:
+    def framing(view: FitCamera) -> Framing:
         return measured_framing(picture_of(body, view, height_px), target, height_px, contact)
 
     view = problem.view(offsets)
@@ -193,7 +193,7 @@ def _common_offsets(problem: FitProblem, start: CameraPath) -> Offsets:
     return Offsets(np.tile(R, (time, 1, 1)), np.tile(shift, (time, 1)), np.zeros(time))
 
 
-def _world_scale(actor: StandIn, understudy: StandIn) -> tuple[float, Float[np.ndarray, "3"]]:
+def _world_scale(actor: BodyProxy, understudy: BodyProxy) -> tuple[float, Float[np.ndarray, "3"]]:
     """The scale, and the shift along the ground, that bring the actor nearest to the understudy."""
     a, b = (np.concatenate([body.joints, body.soles], 1).reshape(-1, 3) for body in (actor, understudy))
     level = np.array([1.0, 0.0, 1.0])
@@ -202,13 +202,13 @@ def _world_scale(actor: StandIn, understudy: StandIn) -> tuple[float, Float[np.n
     return scale, b_middle - scale * a_middle
 
 
-def _view(camera: CameraPath, body: StandIn) -> View:
+def _view(camera: CameraPath, body: BodyProxy) -> FitCamera:
     """A camera as the fit sees it; its distance is that to the body's middle, over the shot."""
     K = camera.K
     depth = np.einsum("ti,ti->t", body.joints.mean(1) - camera.position, camera.T_world_camera[:, :3, 2])
     ahead = depth[depth > 0]
     distance_m = float(np.median(ahead)) if len(ahead) else 1.0
-    return View(
+    return FitCamera(
         R_world_camera=camera.T_world_camera[:, :3, :3],
         position=camera.position,
         focal_px=np.stack([K[:, 0, 0], K[:, 1, 1]], 1),
@@ -218,7 +218,7 @@ def _view(camera: CameraPath, body: StandIn) -> View:
     )
 
 
-def _camera(camera: CameraPath, view: View) -> CameraPath:
+def _camera(camera: CameraPath, view: FitCamera) -> CameraPath:
     K = camera.K.copy()
     K[:, 0, 0], K[:, 1, 1] = view.focal_px[:, 0], view.focal_px[:, 1]
     return replace(camera, T_world_camera=transform_from(view.R_world_camera, view.position), K=K)

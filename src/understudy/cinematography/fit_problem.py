@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from understudy.cinematography.body_proxy import StandIn
-from understudy.cinematography.fit_terms import Picture, View, picture_of
+from understudy.cinematography.body_proxy import BodyProxy
+from understudy.cinematography.fit_terms import FitCamera, Picture, picture_of
 from understudy.geometry.rotations import cross_matrix, matrix_from_vector, vector_from_matrix
 from understudy.runtime.checks import check_options
 from understudy.solvers.losses import pseudo_huber
@@ -85,8 +85,8 @@ class Offsets:
 class FitProblem:
     """Which body shall look like which picture, seen from near which camera."""
 
-    body: StandIn
-    base: View
+    body: BodyProxy
+    base: FitCamera
     """The camera whose plate stands behind the body; offsets are from it."""
     target: Picture
     """The actor, in the source's picture."""
@@ -98,7 +98,7 @@ class FitProblem:
     frame_rate: float
     weights: FitWeights
 
-    def view(self, offsets: Offsets) -> View:
+    def view(self, offsets: Offsets) -> FitCamera:
         """The camera with its offsets."""
         return replace(
             self.base,

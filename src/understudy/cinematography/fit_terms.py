@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from understudy.cinematography.body_proxy import StandIn
+from understudy.cinematography.body_proxy import BodyProxy
 from understudy.geometry.rotations import cross_matrix
 from understudy.solvers.residuals import Derivatives
 
-__all__ = ["UNKNOWNS", "Picture", "View", "picture_of"]
+__all__ = ["UNKNOWNS", "FitCamera", "Picture", "picture_of"]
 
 UNKNOWNS = {"turn": 3, "shift": 3, "log_focal": 1}
 """The blocks and their sizes."""
@@ -24,7 +24,7 @@ _FRAMES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class View:
+class FitCamera:
     """A camera over time in the form that the fit moves."""
 
     R_world_camera: Float[np.ndarray, "time 3 3"]
@@ -57,7 +57,7 @@ class Picture:
     """Left, top, right, bottom: exact, where the outline is smooth."""
 
 
-def picture_of(body: StandIn, view: View, height_px: Float[np.ndarray, " time"] | None) -> Picture:
+def picture_of(body: BodyProxy, view: FitCamera, height_px: Float[np.ndarray, " time"] | None) -> Picture:
     """Project a body. The outline is soft over a small share of `height_px`; None: over that of the body itself."""
     time = len(body.joints)
     points = np.concatenate([body.joints, body.soles], 1)
@@ -80,7 +80,7 @@ def picture_of(body: StandIn, view: View, height_px: Float[np.ndarray, " time"] 
 
 
 def _projected(
-    points: Float[np.ndarray, "time point 3"], view: View, span: slice
+    points: Float[np.ndarray, "time point 3"], view: FitCamera, span: slice
 ) -> tuple[Float[np.ndarray, "time point 2"], Float[np.ndarray, "time point"], Derivatives]:
     """Pixels, whether in front of the camera, and derivatives.
 

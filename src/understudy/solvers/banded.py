@@ -92,7 +92,7 @@ class _EliminatedPoints:
         diagonal = np.einsum("pii->pi", equations.H)
         H = equations.H + np.eye(size) * _raised(diagonal, damping)[:, None]
         white = np.linalg.inv(np.linalg.cholesky(H))
-        point = equations.residuals.sightings.point
+        point = equations.residuals.visible.point
         W = np.take(white.transpose(1, 2, 0), point, 2)
         P = equations.by_point.transpose(1, 2, 0)
         J = sum(P[:, k, None] * W[:, k] for k in range(size))
@@ -108,11 +108,11 @@ class _EliminatedPoints:
     def subtract_from(self, reduced: NormalEquations) -> None:
         """The Schur complement: a run of points is one product of matrices."""
         _, n, m = reduced.border.shape
-        sightings = self.equations.residuals.sightings
-        for seen, points, frames in sightings.runs():
+        visible = self.equations.residuals.visible
+        for seen, points, frames in visible.runs():
             span = frames.stop - frames.start
             Y = np.zeros((span, n, points.stop - points.start, self.gradient.shape[1]))
-            Y[sightings.frame[seen] - frames.start, :, sightings.point[seen] - points.start] = self.by_frame[seen]
+            Y[visible.frame[seen] - frames.start, :, visible.point[seen] - points.start] = self.by_frame[seen]
             Y = Y.reshape(span * n, self.gradient[points].size)
             product = (Y @ Y.T).reshape(span, n, span, n)
             for gap in range(span):
@@ -128,13 +128,13 @@ class _EliminatedPoints:
         self, frames: Float[np.ndarray, "time n"], shared: Float[np.ndarray, " m"]
     ) -> Float[np.ndarray, "point size"]:
         """The points' step that goes with one of frames and shared unknowns."""
-        sightings = self.equations.residuals.sightings
-        moved = np.take(frames.T, sightings.frame, 1)
+        visible = self.equations.residuals.visible
+        moved = np.take(frames.T, visible.frame, 1)
         pull = sum(
             (self.by_frame[:, k] * moved[k][:, None] for k in range(len(moved))),
             np.zeros((len(moved.T), self.white.shape[1])),
         )
-        pull = _summed(pull, sightings.point, len(self.gradient)) + np.einsum("pmd,m->pd", self.by_shared, shared)
+        pull = _summed(pull, visible.point, len(self.gradient)) + np.einsum("pmd,m->pd", self.by_shared, shared)
         return -np.einsum("ped,pe->pd", self.white, pull + self.gradient)
 
 

@@ -71,7 +71,7 @@ def normal_equations(unknowns: Unknowns, residuals: Sequence[Residuals]) -> Norm
 def _reach(residuals: Residuals) -> int:
     if isinstance(residuals, FrameResiduals):
         return len(residuals.factors) - 1
-    return residuals.sightings.reach if isinstance(residuals, PointResiduals) else 0
+    return residuals.visible.reach if isinstance(residuals, PointResiduals) else 0
 
 
 def _joined(residuals: Residuals, names: Iterable[str], axes: tuple[int, ...]) -> Float[np.ndarray, "..."]:
@@ -162,7 +162,7 @@ def _add_shared(equations: NormalEquations, term: SharedResiduals) -> None:
 
 def _add_points(equations: NormalEquations, term: PointResiduals) -> None:
     """Add what sightings say of frames and shared unknowns; the points are kept to be eliminated."""
-    unknowns, frame, point = equations.unknowns, term.sightings.frame, term.sightings.point
+    unknowns, frame, point = equations.unknowns, term.visible.frame, term.visible.point
     name = unknowns.named(term.derivatives, unknowns.eliminated)[0]
     count, _ = unknowns.eliminated[name]
     weight, _ = term.weighed()
@@ -171,7 +171,7 @@ def _add_points(equations: NormalEquations, term: PointResiduals) -> None:
     groups = []
     for group in (unknowns.per_frame, unknowns.shared):
         names = unknowns.named(term.derivatives, group)
-        # Sightings lie next to each other in memory: NumPy is several times quicker along long last axes.
+        # VisibilityGraph lie next to each other in memory: NumPy is several times quicker along long last axes.
         J = np.zeros((r.shape[1], sum(group.values()), len(r))).transpose(2, 0, 1)
         J[..., columns(group, names)] = _joined(term, names, r.shape) * root[..., None]
         groups.append(J)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from understudy.solvers.losses import SQUARE, Loss
 
-__all__ = ["Derivatives", "FrameResiduals", "PointResiduals", "Residuals", "SharedResiduals", "Sightings"]
+__all__ = ["Derivatives", "FrameResiduals", "PointResiduals", "Residuals", "SharedResiduals", "VisibilityGraph"]
 
 Derivatives = Mapping[str, Float[np.ndarray, "..."]]
 """By the name of a block; the last axis has the block's size, the axes before it are those of the residuals."""
@@ -73,7 +73,7 @@ class SharedResiduals:
 
 
 @dataclass(frozen=True)
-class Sightings:
+class VisibilityGraph:
     """Which frames see which points; sorted by point."""
 
     frame: Int[np.ndarray, " sighting"]
@@ -109,7 +109,7 @@ class Sightings:
 class PointResiduals:
     """Residuals of points, each seen by a frame."""
 
-    sightings: Sightings
+    visible: VisibilityGraph
     value: Float[np.ndarray, "sighting part"]
     derivatives: Derivatives
     """Of `value`: "sighting part size"; by one eliminated block among others."""

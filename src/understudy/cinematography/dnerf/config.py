@@ -71,7 +71,7 @@ class InversionConfig:
     picture_px: int = 56
     """Side of the square pictures that are compared: the actor with a margin."""
     stride: int = 2
-    """Each step looks at every so many-th pixel of every so many-th row, from a corner drawn by dice."""
+    """Each step looks at every so many-th pixel of every so many-th row, from a random corner."""
     steps: int = 80
     first_rate: float = 0.02
     """Adam's learning rate, in radians and in shares of the distance; it falls exponentially to `last_rate`."""

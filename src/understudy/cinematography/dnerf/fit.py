@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy.interpolate import PchipInterpolator
 
-from understudy.cinematography.body_proxy import StandIn, common_roles, foot_contact, stand_in
+from understudy.cinematography.body_proxy import BodyProxy, body_proxy, common_roles, foot_contact
 from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
 from understudy.cinematography.dnerf.config import DNeRFConfig
 from understudy.cinematography.dnerf.inversion import ActorShown, Inversion, invert_field
@@ -23,7 +23,7 @@ from understudy.cinematography.dnerf.pictures import (
 from understudy.cinematography.dnerf.rays import BoxSpace, as_tensor
 from understudy.cinematography.dnerf.terms import Cameras
 from understudy.cinematography.dnerf.training import train_field
-from understudy.cinematography.fit_terms import View, picture_of
+from understudy.cinematography.fit_terms import FitCamera, picture_of
 from understudy.cinematography.framing import measured_framing
 from understudy.cinematography.protocol import CameraFit, Framing
 from understudy.core.camera import CameraMoveKind, CameraPath
@@ -160,7 +160,7 @@ def _camera_at(camera: CameraPath, frames: Int[np.ndarray, " key"]) -> CameraPat
 def _framing(actor: Performance, understudy: Performance, source: CameraPath, fitted: CameraPath) -> Framing:
     """How far the understudy under the fitted camera is from the actor under the source's."""
     roles = common_roles(actor.character, understudy.character)
-    actor_body, body = stand_in(actor, roles), stand_in(understudy, roles)
+    actor_body, body = body_proxy(actor, roles), body_proxy(understudy, roles)
     target = picture_of(actor_body, _view(source, actor_body), None)
     height = target.box_px[:, 3] - target.box_px[:, 1]
     height_px = np.where(target.outline_seen > 0, np.maximum(height, 0.02 * source.height), 2.0 * source.height)
@@ -168,11 +168,11 @@ def _framing(actor: Performance, understudy: Performance, source: CameraPath, fi
     return measured_framing(picture, target, height_px, foot_contact(actor_body, float(source.frame_rate)))
 
 
-def _view(camera: CameraPath, body: StandIn) -> View:
+def _view(camera: CameraPath, body: BodyProxy) -> FitCamera:
     """A camera as framing is measured through it."""
     depth = np.einsum("ti,ti->t", body.joints.mean(1) - camera.position, camera.T_world_camera[:, :3, 2])
     distance_m = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
-    return View(
+    return FitCamera(
         R_world_camera=camera.T_world_camera[:, :3, :3],
         position=camera.position,
         focal_px=np.stack([camera.K[:, 0, 0], camera.K[:, 1, 1]], 1),

@@ -133,10 +133,10 @@ def invert_field(
     falling = (config.last_rate / config.first_rate) ** (1 / max(config.steps, 1))
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, falling)
 
-    def terms(offsets: Tensor, corner: tuple[int, int], dice: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def terms(offsets: Tensor, corner: tuple[int, int], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         target, pixels = actor.at(_strided(actor.side_px, config.stride, corner, device))
         moved = moved_cameras(cameras, offsets, distance_m)
-        body = shown(_seen(field, space, moved, pixels, dice), pixels, moved)
+        body = shown(_seen(field, space, moved, pixels, generator), pixels, moved)
         return (
             instance_loss(body, target),
             semantic_loss(body, target, actor.height_px, config.framing_tolerance),

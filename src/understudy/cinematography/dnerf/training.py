@@ -72,16 +72,16 @@ class _Album:
     movement_square: float
 
     def drawn(self, moments: int, count: int, generator: torch.Generator) -> Int[Tensor, " ray"]:
-        """Rays by dice out of the first `moments`."""
+        """Random rays out of the first `moments`."""
         device = self.shown.device
 
-        def dice(below: int, number: int) -> Tensor:
+        def drawn(below: int, number: int) -> Tensor:
             return torch.randint(max(below, 1), (number,), generator=generator, device=device)
 
-        anywhere = dice(int(self.rays_until[moments - 1]), count)
+        anywhere = drawn(int(self.rays_until[moments - 1]), count)
         bodies = int(self.on_body_until[moments - 1])
         if bodies:
-            anywhere[: count // 2] = self.on_body[dice(bodies, count // 2)]
+            anywhere[: count // 2] = self.on_body[drawn(bodies, count // 2)]
         return anywhere
 
 

@@ -65,9 +65,9 @@ def box_span(
 def stratified_depths(
     near: Float[Tensor, " ray"], far: Float[Tensor, " ray"], count: int, generator: torch.Generator
 ) -> Float[Tensor, "ray {count}"]:
-    """One depth by dice in each of `count` equal parts of every ray."""
-    dice = torch.rand(len(near), count, generator=generator, device=near.device, dtype=near.dtype)
-    share = (torch.arange(count, device=near.device) + dice) / count
+    """One random depth in each of `count` equal parts of every ray."""
+    drawn = torch.rand(len(near), count, generator=generator, device=near.device, dtype=near.dtype)
+    share = (torch.arange(count, device=near.device) + drawn) / count
     return near[:, None] + (far - near)[:, None] * share
 
 
@@ -78,15 +78,15 @@ def importance_depths(
     count: int,
     generator: torch.Generator,
 ) -> Float[Tensor, "ray {count}"]:
-    """Depths by dice, as densely as the weights of the parts that begin at `depths` are large."""
+    """Random depths, as densely as the weights of the parts that begin at `depths` are large."""
     edges = torch.cat([depths, far[:, None]], 1)
     share = (weights + _BACKGROUND).cumsum(1)
     below = torch.cat([torch.zeros_like(share[:, :1]), share / share[:, -1:]], 1)
-    dice = torch.rand(len(far), count, generator=generator, device=far.device, dtype=far.dtype)
-    dice = (torch.arange(count, device=far.device) + dice) / count
-    part = (torch.searchsorted(below, dice, right=True) - 1).clamp(0, depths.shape[1] - 1)
+    drawn = torch.rand(len(far), count, generator=generator, device=far.device, dtype=far.dtype)
+    drawn = (torch.arange(count, device=far.device) + drawn) / count
+    part = (torch.searchsorted(below, drawn, right=True) - 1).clamp(0, depths.shape[1] - 1)
     low, high = below.gather(1, part), below.gather(1, part + 1)
-    within = (dice - low) / (high - low).clamp(min=1e-9)
+    within = (drawn - low) / (high - low).clamp(min=1e-9)
     start, end = edges.gather(1, part), edges.gather(1, part + 1)
     return start + within.clamp(0, 1) * (end - start)
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from understudy.core.footage import LANDMARKS
-from understudy.decompose.body.pose_state import JOINT, Pose
+from understudy.decompose.body.pose_state import JOINT, PoseState
 from understudy.decompose.body.terms import State
 from understudy.decompose.body.window import BodyProblem
 from understudy.geometry.rotations import matrix_from_vector, quaternion_from_matrix
@@ -16,7 +16,7 @@ MOST_TOE_BEND = 1.0
 """Radians."""
 
 
-def bend_toes(problem: BodyProblem, state: State) -> Pose:
+def bend_toes(problem: BodyProblem, state: State) -> PoseState:
     """Toes bent up where their tips would be below the ground: when a heel lifts, the toes stay down."""
     placed = problem.place(state)
     body = problem.model.shaped(np.pad(state.shape, (0, problem.model.components - len(state.shape))))
@@ -33,10 +33,10 @@ def bend_toes(problem: BodyProblem, state: State) -> Pose:
         bend = bends[np.where((heights >= 0).any(1), (heights >= 0).argmax(1), heights.argmax(1))]
         bend = gaussian_filter1d(bend, 0.7, mode="nearest")
         R[:, toe] = matrix_from_vector(np.stack([-bend, 0 * bend, 0 * bend], 1))
-    return Pose(state.pose.root_m, R)
+    return PoseState(state.pose.root_m, R)
 
 
-def spread_twist(pose: Pose) -> Pose:
+def spread_twist(pose: PoseState) -> PoseState:
     """Half of each hand's turn about the arm given to the forearm: skin twists along it, not at the wrist alone."""
     R = pose.R_parent_joint.copy()
     for side in ("Left", "Right"):
@@ -46,4 +46,4 @@ def spread_twist(pose: Pose) -> Pose:
         turn = matrix_from_vector(np.stack([half, 0 * half, 0 * half], 1))
         R[:, fore] = R[:, fore] @ turn
         R[:, hand] = np.swapaxes(turn, 1, 2) @ R[:, hand]
-    return Pose(pose.root_m, R)
+    return PoseState(pose.root_m, R)

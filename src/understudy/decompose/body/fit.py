@@ -12,8 +12,8 @@ from understudy.core.character import Character
 from understudy.core.footage import CameraSolution, LandmarkTrack
 from understudy.core.motion import Motion
 from understudy.decompose.body.finish import bend_toes, spread_twist
-from understudy.decompose.body.outline import Surface
-from understudy.decompose.body.pose_state import Pose
+from understudy.decompose.body.outline import ClothedSurface
+from understudy.decompose.body.pose_state import PoseState
 from understudy.decompose.body.terms import State, project_landmarks
 from understudy.decompose.body.window import BodyFitConfig, BodyProblem, WindowFit, fit_window
 from understudy.decompose.body.world_frame import T_WORLD_CAMERA, camera_in_world, motion_in_world, world_from_solution
@@ -104,7 +104,7 @@ class _Whole:
     error_px: Float[np.ndarray, " time"]
     person_px: Float[np.ndarray, " time"]
     exchanged: int
-    surface: Surface | None
+    surface: ClothedSurface | None
 
 
 def _joined(problem: BodyProblem, fits: dict[int, WindowFit], time: int) -> _Whole:
@@ -127,7 +127,7 @@ def _joined(problem: BodyProblem, fits: dict[int, WindowFit], time: int) -> _Who
     nearest = np.flatnonzero(done)
     nearest = nearest[np.abs(np.arange(time)[:, None] - nearest).argmin(1)] if not done.all() else np.arange(time)
     first = next(iter(fits.values()))  # the one that all others share with
-    state = replace(first.state, pose=Pose(root[nearest], matrix_from_quaternion(q[nearest])))
+    state = replace(first.state, pose=PoseState(root[nearest], matrix_from_quaternion(q[nearest])))
     exchanged = sum(fit.exchanged for fit in fits.values())
     return _Whole(state, contact, error_px, person_px, exchanged, first.surface)
 

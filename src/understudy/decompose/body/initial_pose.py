@@ -9,14 +9,14 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import LANDMARKS, LandmarkTrack
 from understudy.core.motion import BODY_JOINTS
-from understudy.decompose.body.pose_state import JOINT, BodyPoints, Pose
+from understudy.decompose.body.pose_state import JOINT, BodyPoints, PoseState
 from understudy.decompose.body.terms import Observations
 from understudy.decompose.people.landmark_bias import BONE_MATRIX, BONES
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
 from understudy.geometry.vectors import unit
 from understudy.solvers.losses import cauchy
 
-__all__ = ["exchange_sides", "observe", "start_pose"]
+__all__ = ["exchange_sides", "initial_pose", "observe"]
 
 MARK = {name: index for index, name in enumerate(LANDMARKS)}
 TRUST = {"shoulder": 1.0, "elbow": 1.0, "wrist": 1.0, "hip": 0.6, "knee": 1.0, "ankle": 1.0, "heel": 0.5,
@@ -97,9 +97,9 @@ def _smooth(values: Float[np.ndarray, "time ..."], window: int) -> Float[np.ndar
     return gaussian_filter1d(median_filter(values, size, mode="nearest"), window / 4, axis=0, mode="nearest")
 
 
-def start_pose(
+def initial_pose(
     track: LandmarkTrack, seen: Observations, points: BodyPoints, shape: Float[np.ndarray, " component"]
-) -> Pose:
+) -> PoseState:
     """A pose per frame, in metres from where the camera is in that frame, turned into the world.
 
     Limbs point as the landmark model says in three dimensions, smoothed over a few frames; the root stands where the
@@ -121,7 +121,7 @@ def start_pose(
     R = R_world_camera @ rotation_between(np.array([0.0, 0.0, 1.0]), ray)
     world = marks @ np.swapaxes(R, 1, 2)
     root = np.einsum("tij,tj->ti", R_world_camera, root_camera)
-    return Pose(root, _joint_turns(world))
+    return PoseState(root, _joint_turns(world))
 
 
 def _steady_marks(track: LandmarkTrack, seen: Observations) -> Float[np.ndarray, "time 33 3"]:

@@ -27,7 +27,7 @@ from understudy.runtime.parallel import in_order
 from understudy.solvers.losses import cauchy
 from understudy.solvers.residuals import FrameResiduals
 
-__all__ = ["Outline", "OutlineConfig", "Surface", "find_outline", "fit_surface", "outline_rows", "read_masks"]
+__all__ = ["ClothedSurface", "Outline", "OutlineConfig", "find_outline", "fit_surface", "outline_rows", "read_masks"]
 
 CLOSED_PX = 5
 """Gaps between drawn vertices are smaller."""
@@ -101,7 +101,7 @@ class OutlineConfig:
 
 
 @dataclass(frozen=True)
-class Surface:
+class ClothedSurface:
     """The body with what it wears, in its rest pose."""
 
     vertices: Float[np.ndarray, "vertex 3"]
@@ -110,15 +110,15 @@ class Surface:
     joints: Float[np.ndarray, "22 3"]
 
     @staticmethod
-    def bare(model: BodyModel, shape: Float[np.ndarray, " component"]) -> "Surface":
+    def bare(model: BodyModel, shape: Float[np.ndarray, " component"]) -> "ClothedSurface":
         """The body of a shape without clothes."""
         full = np.pad(shape, (0, model.components - len(shape)))
         character = model.character(full)
-        return Surface(character.mesh.vertices, character.mesh.normals, model.shaped(full).joints)
+        return ClothedSurface(character.mesh.vertices, character.mesh.normals, model.shaped(full).joints)
 
-    def dressed(self, offset_m: Float[np.ndarray, " vertex"]) -> "Surface":
+    def dressed(self, offset_m: Float[np.ndarray, " vertex"]) -> "ClothedSurface":
         """The surface so much further out."""
-        return Surface(self.vertices + offset_m[:, None] * self.normals, self.normals, self.joints)
+        return ClothedSurface(self.vertices + offset_m[:, None] * self.normals, self.normals, self.joints)
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def _cut_out(inside: Bool[np.ndarray, "height width"], margin: int) -> SmallMask
 def fit_surface(
     model: BodyModel, state: State, placed: PlacedBody, seen: Observations, masks: Masks, picture: tuple[int, int],
     config: OutlineConfig,
-) -> Surface:  # fmt: skip
+) -> ClothedSurface:  # fmt: skip
     """The surface that fills the masks, left and right alike; `picture` is the shot's width and height."""
-    bare = Surface.bare(model, state.shape)
+    bare = ClothedSurface.bare(model, state.shape)
     frames = sorted(masks)
     if not frames:
         return bare
@@ -179,7 +179,7 @@ def fit_surface(
         wishes = np.full((len(frames), len(offset_m)), np.nan)
         dressed = bare.dressed(offset_m)
 
-        def look(frame: int, surface: Surface = dressed) -> _Sight:
+        def look(frame: int, surface: ClothedSurface = dressed) -> _Sight:
             return _look(surface, state, placed, seen, masks[frame], frame, picture, config)
 
         for row, sight in enumerate(in_order(look, frames)):
@@ -195,7 +195,7 @@ def fit_surface(
 
 
 def find_outline(
-    model: BodyModel, surface: Surface, state: State, placed: PlacedBody, seen: Observations, masks: Masks,
+    model: BodyModel, surface: ClothedSurface, state: State, placed: PlacedBody, seen: Observations, masks: Masks,
     picture: tuple[int, int], config: OutlineConfig,
 ) -> Outline:  # fmt: skip
     """The outline of every frame that has a mask, at a state."""
@@ -261,7 +261,7 @@ class _Sight:
 
 
 def _look(
-    surface: Surface, state: State, placed: PlacedBody, seen: Observations,
+    surface: ClothedSurface, state: State, placed: PlacedBody, seen: Observations,
     mask: SmallMask, frame: int, picture: tuple[int, int], config: OutlineConfig,
 ) -> _Sight:  # fmt: skip
     R, p = placed.R_world_joint[frame], placed.joints_m[frame]

@@ -25,7 +25,7 @@ __all__ = [
     "SOLES",
     "BodyPoints",
     "PlacedBody",
-    "Pose",
+    "PoseState",
     "freedom",
     "jacobian_along",
     "place",
@@ -102,7 +102,7 @@ _TURN_STARTS = np.flatnonzero(np.diff(_ENTRY_FREEDOM, prepend=-1))
 
 
 @dataclass(frozen=True)
-class Pose:
+class PoseState:
     """A body's pose over time."""
 
     root_m: Float[np.ndarray, "time 3"]
@@ -111,13 +111,13 @@ class Pose:
     def __len__(self) -> int:
         return len(self.root_m)
 
-    def moved(self, step: Float[np.ndarray, "time freedom"]) -> "Pose":
+    def moved(self, step: Float[np.ndarray, "time freedom"]) -> "PoseState":
         """This pose with every freedom changed by `step`: metres and radians, turns about the joint's own axes."""
         turn = np.zeros((len(self), len(BODY_JOINTS), 3))
         np.add.at(turn, (slice(None), _ENTRY_JOINT), step[:, _ENTRY_FREEDOM, None] * _ENTRY_AXIS)
-        return Pose(self.root_m + step[:, :3], self.R_parent_joint @ matrix_from_vector(turn))
+        return PoseState(self.root_m + step[:, :3], self.R_parent_joint @ matrix_from_vector(turn))
 
-    def frames(self, which: slice) -> "Pose":
+    def frames(self, which: slice) -> "PoseState":
         """The pose of some frames."""
         return replace(self, root_m=self.root_m[which], R_parent_joint=self.R_parent_joint[which])
 
@@ -178,7 +178,7 @@ class PlacedBody:
     points_m: Float[np.ndarray, "time point 3"]
 
 
-def place(points: BodyPoints, pose: Pose, shape: Float[np.ndarray, " component"]) -> PlacedBody:
+def place(points: BodyPoints, pose: PoseState, shape: Float[np.ndarray, " component"]) -> PlacedBody:
     """Forward kinematics of joints and points."""
     joint_offset, point_offset = points.offsets(shape)
     R = np.empty_like(pose.R_parent_joint)

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float
 
-from understudy.decompose.body.pose_state import FREEDOM_NAMES, FREEDOMS, JOINT, POINT, Pose, freedom
+from understudy.decompose.body.pose_state import FREEDOM_NAMES, FREEDOMS, JOINT, POINT, PoseState, freedom
 from understudy.decompose.body.terms import (
     FEET,
     Linearised,
@@ -142,13 +142,13 @@ HABITS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float],
 
 def _habits() -> tuple[np.ndarray, ...]:
     joints, R_mean, spread, low, high, columns = [], [], [], [], [], []
-    for name, mean, sigma, least, most in HABITS:
+    for name, mean, sigma, lower, upper in HABITS:
         for side in ("Left", "Right") if name.startswith("Left") else ("",):
             joint = name.replace("Left", side) if side else name
             # A mirror image turns about x alike, about y and z the other way.
             flip = np.array([1.0, -1.0, -1.0]) if side == "Right" else np.ones(3)
             turn = np.array(mean) * flip
-            bounds = np.sort(np.stack([np.array(least) * flip, np.array(most) * flip]) - turn, 0)
+            bounds = np.sort(np.stack([np.array(lower) * flip, np.array(upper) * flip]) - turn, 0)
             joints.append(JOINT[joint])
             R_mean.append(matrix_from_vector(turn))
             spread.append(sigma)
@@ -164,7 +164,7 @@ _LIMIT_SIGMA = 0.1
 _SHARED_BY = np.where(JOINT["Spine"] == _HABIT_JOINTS, 3.0, np.where(JOINT["Neck"] == _HABIT_JOINTS, 2.0, 1.0))
 
 
-def _habit_turns(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+def _habit_turns(pose: PoseState) -> tuple[np.ndarray, np.ndarray]:
     """Turns from the usual pose as rotation vectors, and their derivatives by turns about the joint's own axes."""
     R = np.swapaxes(_HABIT_MEAN, 1, 2) @ pose.R_parent_joint[:, _HABIT_JOINTS]
     v = vector_from_matrix(R)

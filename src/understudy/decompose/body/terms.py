@@ -16,7 +16,7 @@ from understudy.decompose.body.pose_state import (
     SOLES,
     BodyPoints,
     PlacedBody,
-    Pose,
+    PoseState,
     place,
     pose_jacobian,
     shape_jacobian,
@@ -153,7 +153,7 @@ class SetGround:
 class State:
     """Everything that is solved for."""
 
-    pose: Pose
+    pose: PoseState
     shape: Float[np.ndarray, " component"]
     log_scale: float
     """Logarithm of metres per unit of the camera's path."""

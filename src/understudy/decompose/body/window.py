@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from understudy.body.model import BodyModel
 from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution, LandmarkTrack
-from understudy.decompose.body.initial_pose import exchange_sides, observe, start_pose
+from understudy.decompose.body.initial_pose import exchange_sides, initial_pose, observe
 from understudy.decompose.body.outline import (
+    ClothedSurface,
     Outline,
     OutlineConfig,
-    Surface,
     find_outline,
     fit_surface,
     outline_rows,
@@ -136,7 +136,7 @@ class WindowFit:
     contact: Bool[np.ndarray, "time 2"]
     exchanged: int
     """In how many limbs and frames left and right were exchanged."""
-    surface: Surface | None
+    surface: ClothedSurface | None
     """The body with what it wears; None: no mask was given."""
 
 
@@ -208,7 +208,7 @@ def _start(
     known: State | None,
 ) -> State:
     """A first state, from the landmarks alone."""
-    pose = start_pose(track, seen, problem.points, problem.expected_shape)
+    pose = initial_pose(track, seen, problem.points, problem.expected_shape)
     if known is not None:
         # Where the camera is in each frame has still to be added, at its known scale.
         return replace(known, pose=pose, log_scale=-np.inf).scaled(known.log_scale, seen.camera_position)

@@ -15,7 +15,7 @@ from understudy.geometry.rotations import matrix_from_vector
 from understudy.solvers.independent import minimise_each
 from understudy.solvers.levenberg_marquardt import LevenbergMarquardt, minimise
 from understudy.solvers.losses import cauchy
-from understudy.solvers.residuals import FrameResiduals, PointResiduals, Residuals, Sightings
+from understudy.solvers.residuals import FrameResiduals, PointResiduals, Residuals, VisibilityGraph
 from understudy.solvers.unknowns import Step, Unknowns
 
 __all__ = [
@@ -99,10 +99,10 @@ def adjust(bundle: Bundle, config: BundleConfig) -> Bundle:
     config = replace(
         config, focal_prior_spread=config.focal_prior_spread / max(np.sqrt(config.focal_prior_gain * spread), 1e-9)
     )
-    sightings = Sightings(bundle.camera, bundle.point)
+    visible = VisibilityGraph(bundle.camera, bundle.point)
 
     def terms(bundle: Bundle) -> list[Residuals]:
-        return [_reprojections(bundle, sightings, config), *_focal_priors(bundle, config)]
+        return [_reprojections(bundle, visible, config), *_focal_priors(bundle, config)]
 
     rule = LevenbergMarquardt(config.iterations, tolerance=1e-5, damping=1e-4)
     return minimise(_unknowns(bundle, config), bundle, terms, _moved, rule).state
@@ -121,13 +121,13 @@ def _unknowns(bundle: Bundle, config: BundleConfig) -> Unknowns:
     )
 
 
-def _reprojections(bundle: Bundle, sightings: Sightings, config: BundleConfig) -> PointResiduals:
+def _reprojections(bundle: Bundle, visible: VisibilityGraph, config: BundleConfig) -> PointResiduals:
     """Points should stand where they were seen."""
     linear = _Linear.of(bundle)
     by = {"turn": linear.by_turn(), "point": linear.by_point(config.translate), "log_focal": linear.by_log_focal()}
     if config.translate:
         by["shift"] = linear.by_shift()
-    return PointResiduals(sightings, residuals(bundle), by, cauchy(config.scale_px))
+    return PointResiduals(visible, residuals(bundle), by, cauchy(config.scale_px))
 
 
 def _focal_priors(bundle: Bundle, config: BundleConfig) -> Sequence[FrameResiduals]:

@@ -22,7 +22,7 @@ __all__ = ["Fit", "fit_of", "pose_all_frames", "still_fit"]
 
 _MIN_POINTS = 8
 _MAX_SIGHTINGS = 2_000_000
-_OUTLIER = 1.5
+_OUTLIER_UNITS = 1.5
 """Tracking pixels from which on a point is not where it was seen."""
 
 
@@ -98,7 +98,7 @@ def fit_of(bundle: Bundle, unit_px: float, translate: bool) -> Fit:
     points, sightings = np.zeros((0, 3)), Sightings()
     if translate:
         good = _well_placed(bundle, missed, unit_px)
-        right = good[bundle.point] & (missed < _OUTLIER * unit_px)
+        right = good[bundle.point] & (missed < _OUTLIER_UNITS * unit_px)
         right &= bundle.camera % max(1, -(-int(right.sum()) // _MAX_SIGHTINGS)) == 0
         number = np.cumsum(good) - 1
         sightings = Sightings(number[bundle.point[right]], bundle.camera[right], bundle.xy_px[right])
@@ -139,7 +139,7 @@ def _well_placed(bundle: Bundle, missed: np.ndarray, unit_px: float) -> np.ndarr
     """Points that fit where they were seen, from directions at least half a degree apart."""
     count = len(bundle.points)
     seen = np.maximum(np.bincount(bundle.point, minlength=count), 1)
-    fits = np.bincount(bundle.point, missed < _OUTLIER * unit_px, count) > 0.7 * seen
+    fits = np.bincount(bundle.point, missed < _OUTLIER_UNITS * unit_px, count) > 0.7 * seen
     centre = -np.einsum("tji,tj->ti", bundle.R_camera_world, bundle.t_camera_world)
     rays = bundle.points[bundle.point, :3] - bundle.points[bundle.point, 3:] * centre[bundle.camera]
     rays /= np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-12)

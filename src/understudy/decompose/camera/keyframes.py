@@ -17,30 +17,30 @@ def between_frames(tracks: PointTracks, a: int, b: int) -> tuple[Float[np.ndarra
     return tracks.xy_px[in_a], tracks.xy_px[in_b]
 
 
-def choose_keyframes(tracks: PointTracks, most: int) -> Int[np.ndarray, " keyframe"]:
+def choose_keyframes(tracks: PointTracks, max_count: int) -> Int[np.ndarray, " keyframe"]:
     """A new keyframe when points have moved, or have been lost, or much time has passed; first and last always.
 
-    Steps grow until there are at most `most`, as long as neighbours still share half of their points.
+    Steps grow until there are at most `max_count`, as long as neighbours still share half of their points.
     """
     by_frame = _by_frame(tracks)
     move_px, keep = 0.015 * max(tracks.width, tracks.height), 0.8
-    longest_gap = max(4, tracks.frames // 24)
+    max_gap = max(4, tracks.frames // 24)
     while True:
-        chosen = _pass(tracks, by_frame, move_px, keep, longest_gap)
-        if len(chosen) <= most or (move_px > 0.15 * max(tracks.width, tracks.height) and keep < 0.5):
+        chosen = _pass(tracks, by_frame, move_px, keep, max_gap)
+        if len(chosen) <= max_count or (move_px > 0.15 * max(tracks.width, tracks.height) and keep < 0.5):
             return np.array(chosen)
-        move_px, keep, longest_gap = move_px * 1.3, max(keep * 0.93, 0.45), int(longest_gap * 1.3) + 1
+        move_px, keep, max_gap = move_px * 1.3, max(keep * 0.93, 0.45), int(max_gap * 1.3) + 1
 
 
 def keyframe_tracks(
-    tracks: PointTracks, keyframes: Int[np.ndarray, " keyframe"], shortest: int = 3
+    tracks: PointTracks, keyframes: Int[np.ndarray, " keyframe"], min_length: int = 3
 ) -> tuple[PointTracks, Int[np.ndarray, " track"]]:
     """The tracks as seen in the keyframes alone (`frame` then counts keyframes), and which tracks these were."""
     number = np.full(tracks.frames, -1)
     number[keyframes] = np.arange(len(keyframes))
     keep = number[tracks.frame] >= 0
-    which = np.flatnonzero(np.bincount(tracks.track[keep], minlength=tracks.count) >= shortest)
-    thinned = tracks.select(keep, shortest)
+    which = np.flatnonzero(np.bincount(tracks.track[keep], minlength=tracks.count) >= min_length)
+    thinned = tracks.select(keep, min_length)
     return replace(thinned, frame=number[thinned.frame], frames=len(keyframes)), which
 
 
@@ -52,7 +52,7 @@ def _by_frame(tracks: PointTracks) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _pass(
-    tracks: PointTracks, by_frame: list[tuple[np.ndarray, np.ndarray]], move_px: float, keep: float, longest_gap: int
+    tracks: PointTracks, by_frame: list[tuple[np.ndarray, np.ndarray]], move_px: float, keep: float, max_gap: int
 ) -> list[int]:
     chosen = [0]
     for frame in range(1, tracks.frames):
@@ -60,6 +60,6 @@ def _pass(
         _, in_old, in_new = np.intersect1d(old, new, assume_unique=True, return_indices=True)
         shared = len(in_old) / max(1, len(old))
         moved = np.median(np.linalg.norm(new_px[in_new] - old_px[in_old], axis=1)) if len(in_old) else np.inf
-        if moved > move_px or shared < keep or frame - chosen[-1] >= longest_gap or frame == tracks.frames - 1:
+        if moved > move_px or shared < keep or frame - chosen[-1] >= max_gap or frame == tracks.frames - 1:
             chosen.append(frame)
     return chosen

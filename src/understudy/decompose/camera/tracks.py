@@ -68,10 +68,10 @@ class PointTracks:
         """How many tracks."""
         return int(self.track[-1]) + 1 if len(self.track) else 0
 
-    def select(self, keep: Bool[np.ndarray, " observation"], shortest: int = 1) -> "PointTracks":
-        """Only the observations marked, of tracks that then have at least `shortest`; tracks are numbered anew."""
+    def select(self, keep: Bool[np.ndarray, " observation"], min_length: int = 1) -> "PointTracks":
+        """Only the observations marked, of tracks that then have at least `min_length`; tracks are numbered anew."""
         track = self.track[keep]
-        long_enough = np.bincount(track, minlength=self.count)[track] >= shortest
+        long_enough = np.bincount(track, minlength=self.count)[track] >= min_length
         keep = np.flatnonzero(keep)[long_enough]
         _, renumbered = np.unique(self.track[keep], return_inverse=True)
         return PointTracks(
@@ -226,8 +226,8 @@ class _Follower:
         strength[free == 0] = 0.0
         strength[:edge], strength[-edge:], strength[:, :edge], strength[:, -edge:] = 0, 0, 0, 0
         peaks = cv2.dilate(strength, np.ones((2 * spacing + 1, 2 * spacing + 1), np.uint8))
-        weakest = max(4e-6, 2e-3 * float(np.quantile(strength, 0.995)))
-        y, x = np.nonzero((strength == peaks) & (strength > weakest))
+        min_strength = max(4e-6, 2e-3 * float(np.quantile(strength, 0.995)))
+        y, x = np.nonzero((strength == peaks) & (strength > min_strength))
         order = np.argsort(-strength[y, x], kind="stable")
         x, y = x[order], y[order]
 
@@ -259,4 +259,4 @@ class _Follower:
         everything = PointTracks(
             frame[order], track[order], xy_px.astype(np.float64), count, width, height, float(scale.mean())
         )
-        return everything.select(np.ones(len(frame), bool), shortest=3)
+        return everything.select(np.ones(len(frame), bool), min_length=3)
