@@ -42,6 +42,15 @@ def test_a_file_does_not_depend_on_the_number_of_workers(kind, tmp_path):
     assert len(files) == 1
 
 
+def test_a_video_is_read_at_the_size_that_is_asked_for(tmp_path):
+    left_dark = np.repeat(np.repeat([[0, 200]], 160, 1), 180, 0).astype(np.uint8)
+    with VideoWriter(tmp_path / "film.mp4", 320, 180, Fraction(24), "film") as writer:
+        writer.write(np.dstack([left_dark] * 3))
+    (small,) = read_video(tmp_path / "film.mp4", max_side_px=64)
+    assert small.shape == (36, 64, 3)
+    assert small[:, :30].max() < 20 and small[:, 34:].min() > 180
+
+
 def test_a_film_takes_the_colour_of_four_pixels_from_these_four_alone(tmp_path):
     # Red and green of about the same luma, in columns of two pixels: only the stored colour tells them apart.
     picture = np.full((64, 96, 3), (180, 60, 60), np.uint8)

@@ -7,7 +7,7 @@ import pytest
 from understudy.core.environment import Light
 from understudy.core.passes import Layer
 from understudy.imaging.colour import linear_from_srgb_bytes
-from understudy.refine.look_matching import LookSample, RefineConfig, measure_look, shadow_share
+from understudy.refine.look_matching import LookSample, RefineConfig, _grain_samples, measure_look, shadow_share
 
 HEIGHT, WIDTH = 240, 320
 UP = np.array([0.0, 1.0, 0.0])
@@ -91,3 +91,8 @@ def test_each_part_can_be_switched_off():
 def test_without_samples_only_the_shadow_is_matched():
     look = measure_look([], LIGHT)
     assert look.shadow_share.any() and look.grain is None and look.blur_px == 0
+
+
+@pytest.mark.parametrize(("pixels", "frames"), [(640 * 360, 6), (1280 * 720, 6), (1920 * 1080, 2), (3840 * 2160, 1)])
+def test_grain_is_looked_at_in_as_many_pixels_of_large_pictures(pixels, frames):
+    assert _grain_samples(pixels) == frames
