@@ -17,7 +17,7 @@ coverage: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not browser" --cov --cov-report term --cov-report json:coverage.json
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
 
 # Pages that are made from the code and from what was measured; tests see that they are in step.
 docs: $(VENV)/installed-dev

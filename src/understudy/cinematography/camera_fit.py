@@ -179,7 +179,7 @@ def _descended(
         held={name: size for name, size in UNKNOWNS.items() if name not in own + common},
     )
     rule = LevenbergMarquardt(steps, _TOLERANCE)
-    found = minimise(unknowns, offsets, problem.residuals, Offsets.moved, rule, lambda done, _: tell(done))
+    found = minimise(unknowns, offsets, problem.residuals, Offsets.moved, rule, lambda done, total: tell(done))
     return found.state, found.steps
 
 

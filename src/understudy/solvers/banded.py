@@ -95,9 +95,10 @@ class _EliminatedPoints:
         point = equations.residuals.visible.point
         W = np.take(white.transpose(1, 2, 0), point, 2)
         P = equations.by_point.transpose(1, 2, 0)
-        J = sum(P[:, k, None] * W[:, k] for k in range(size))
+        first, *others = (P[:, k, None] * W[:, k] for k in range(size))
+        J = sum(others, first)
         by_frame, by_shared = (
-            sum(other[:, k, :, None] * J[k].T[:, None] for k in range(len(J)))
+            sum((other[:, k, :, None] * J[k].T[:, None] for k in range(len(J))), np.zeros(1))
             for other in (equations.by_frame, equations.by_shared)
         )
         summed = _summed(by_shared, point, count)

@@ -143,10 +143,11 @@ def _spread(
 
 def _places(rows: np.ndarray, across: np.ndarray) -> tuple[slice | np.ndarray, slice | np.ndarray]:
     """Rows and columns of a matrix as an index; as slices, which are quicker, where they follow one another."""
-    slices = []
+    slices: list[slice] = []
     for each in (rows, across):
         if len(each) and each[-1] - each[0] != len(each) - 1:
-            return np.ix_(rows, across)
+            down, right = np.ix_(rows, across)
+            return down, right
         slices.append(slice(int(each[0]), int(each[-1]) + 1) if len(each) else slice(0, 0))
     return slices[0], slices[1]
 

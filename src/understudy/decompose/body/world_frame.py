@@ -222,8 +222,8 @@ def standing_feet(planted: Float[np.ndarray, "time sole"], frame_rate: float) ->
     """Whether the left and the right foot stands: heel or ball is planted, for at least a twelfth of a second."""
     firm = np.stack([planted[:, :2].max(1), planted[:, 2:].max(1)], 1) > 0.5
     size = max(2, round(frame_rate / 12))
-    firm = binary_closing(np.pad(firm, ((size, size), (0, 0)), mode="edge"), np.ones((size, 1)))
-    return binary_opening(firm, np.ones((size, 1)))[size:-size]
+    firm = binary_closing(np.pad(firm, ((size, size), (0, 0)), mode="edge"), np.ones((size, 1), bool))
+    return binary_opening(firm, np.ones((size, 1), bool))[size:-size]
 
 
 def _world_from_solver(state: State) -> Float[np.ndarray, "4 4"]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, repeat
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -182,7 +183,7 @@ class _Follower:
         self.seen.append((self.ids.copy(), self.points.copy()))
 
     def _follow(self, grey: np.ndarray, free: np.ndarray) -> None:
-        options = dict(
+        options: dict[str, Any] = dict(
             winSize=self.window,
             maxLevel=self.levels,
             criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
@@ -193,6 +194,7 @@ class _Follower:
 
         def follow(some: slice) -> tuple[np.ndarray, np.ndarray]:
             """Where some of the points are now, and whether they were found there and back."""
+            assert before is not None  # there are points of the frame before
             points, velocity = self.points[some], self.velocity[some]
             # A steady pan moves points about as far as in the frame before: starting there survives fast moves.
             there, found, _ = cv2.calcOpticalFlowPyrLK(before, grey, points, points + velocity, **options)

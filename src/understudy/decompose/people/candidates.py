@@ -67,9 +67,11 @@ class PoseFinder(Protocol):
 
     def detect(self, picture: Picture, windows: Sequence[Crop]) -> list[list[Detection]]:
         """The people in each of several square windows of the picture."""
+        ...
 
     def estimate(self, picture: Picture, crops: Sequence[Crop]) -> list[PoseEstimate]:
         """The pose of the person in each of several crops."""
+        ...
 
 
 def candidates_in_crops(

@@ -70,7 +70,7 @@ def clothes_odds(
     second: Float[np.ndarray, "part bin"],
 ) -> Float[np.ndarray, "height width"]:
     """Per pixel the log of how much likelier its colour is in the first person's clothes than in the second's."""
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)
+    lab = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), np.uint8)
     lightness = lab[..., 0] // (256 // LIGHTNESS_BINS)
     low, high = CHROMA_RANGE
     a, b = (

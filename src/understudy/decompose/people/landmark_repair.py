@@ -104,13 +104,14 @@ def find_swaps(
     body = np.concatenate([points / size_px[:, None, None], 0.5 * points_m], axis=-1)
     # A state is (legs swapped) + 2 · (arms swapped); the costs of legs and arms add up.
     legs, arms = (np.arange(4) >> bit & 1 for bit in (0, 1))
-    bend = sum(
+    bend_legs, bend_arms = (
         _bends(frames, body, left)[:, part[:, None, None], part[None, :, None], part[None, None, :]]
         for part, left in ((legs, _LEGS), (arms, _ARMS))
     )
+    bend = bend_legs + bend_arms
     alone = SWAPPED_COST * (legs + arms) + _twists(points_m)[:, (legs != arms).astype(int)]
     changed = [(part[:, None] != part[None]).astype(int) for part in (legs, arms)]
-    change = SWAP_COST * sum(changed)
+    change = SWAP_COST * (changed[0] + changed[1])
     for part, turns in zip(changed, _turns(frames / frames_per_second, points_m), strict=True):
         change = change + turns[:, part]
     best = alone[0][:, None] + alone[1][None] + change[0]

@@ -124,7 +124,7 @@ def read_faces(document: GltfDocument, primitive: Primitive) -> Int[np.ndarray, 
     if primitive.indices is not None:
         corners = np.asarray(document.accessor(primitive.indices)[:, 0], np.int64)
     else:
-        corners = np.arange(source.count)
+        corners = np.arange(int(source.count))
     if len(corners) and not 0 <= corners.min() <= corners.max() < source.count:
         raise CharacterError(f"{document.path.name}: a face points at vertex {corners.max()} of {source.count}")
     if primitive.mode == TRIANGLES:

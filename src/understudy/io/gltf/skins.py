@@ -185,7 +185,7 @@ def chain_bound(
             continue
         default = np.linalg.pinv(world[order[parent]]) @ world[node]
         plain[joint] = bound.get(node, plain[parent] @ default)
-        local = np.asarray(np.linalg.pinv(plain[parent]) @ plain[joint])
+        local: Float[np.ndarray, "4 4"] = np.matmul(np.linalg.pinv(plain[parent]), plain[joint])
         ratio = np.linalg.norm(default[:3, :3], axis=0) / np.maximum(np.linalg.norm(local[:3, :3], axis=0), 1e-12)
         if np.abs(ratio - 1).max() > 0.01:
             local[:3, :3] *= ratio

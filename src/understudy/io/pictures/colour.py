@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import io
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -69,7 +69,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        described: Any = source.profile  # Pillow types it as the file that it was read from
+        described = cast(Any, source.profile)  # Pillow types it as the file that it was read from
         if _MODES.get(described.xcolor_space) != mode:
             return None
         transform = ImageCms.buildTransform(

@@ -226,7 +226,7 @@ def _tell_gaps(path: Path, pictures: Sequence[tuple[int, Path]], times: np.ndarr
     gaps = np.flatnonzero(np.diff(times) > 1)
     if not len(gaps):
         return
-    spans = [(pictures[at][0] + 1, pictures[at + 1][0] - 1) for at in gaps[:5].tolist()]
+    spans = [(pictures[at][0] + 1, pictures[at + 1][0] - 1) for at in (int(gap) for gap in gaps[:5])]
     told = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in spans)
     more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
     log.warning("%s lacks the frames %s%s; the picture before each gap stands for as long.", path, told, more)

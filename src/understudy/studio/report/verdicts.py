@@ -176,7 +176,7 @@ def _plate(report: PlateReport) -> Verdict:
 
 def _character(report: CharacterReport) -> Verdict:
     roles = report.roles
-    level = "good" if roles >= 18 else "fair" if roles >= 12 else "poor"
+    level: Level = "good" if roles >= 18 else "fair" if roles >= 12 else "poor"
     sentence = f"Made from a {report.made_from}: {report.vertices} vertices, {report.joints} joints."
     if level != "good":
         sentence += f" Only {roles} of 22 body joints were recognised; the others keep their rest pose."
