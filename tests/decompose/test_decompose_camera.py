@@ -94,7 +94,7 @@ def test_very_long_shots_keep_the_sightings_of_some_frames(monkeypatch) -> None:
     bundle = Bundle(R, -centre, focal, np.array([160.0, 90.0]), homogeneous, frame, point, xy_px)
     whole = fit_of(bundle, 1.0, True)
     assert len(whole.points) == 40 and len(whole.sightings) == 40 * frames
-    monkeypatch.setattr(camera_frames, "_MOST_SIGHTINGS", 200)
+    monkeypatch.setattr(camera_frames, "_MAX_SIGHTINGS", 200)
     some = fit_of(bundle, 1.0, True)
     assert set(some.sightings.frame) == {0, 3, 6, 9} and len(some.sightings) == 160 and len(some.points) == 40
 

@@ -6,7 +6,7 @@ import torch
 from understudy.diffusion.guidance import guided
 from understudy.diffusion.samplers import euler, heun
 from understudy.diffusion.schedule import (
-    LEAST_NOISE,
+    MIN_NOISE,
     TimeSampling,
     noised,
     sampling_times,
@@ -47,7 +47,7 @@ def test_errors_of_both_predictions_are_errors_of_velocity(ends, time):
 def test_the_weight_of_clean_errors_is_bounded(ends):
     clean, noise = ends
     error = velocity_error(clean + 1, clean, noise, torch.ones(4), "clean")
-    assert torch.allclose(error, torch.full_like(error, LEAST_NOISE**-2))
+    assert torch.allclose(error, torch.full_like(error, MIN_NOISE**-2))
 
 
 def test_sampling_times_run_from_noise_to_clean_and_shift_slows_the_start():

@@ -163,13 +163,13 @@ def test_somebody_else_may_say_when_the_actor_is_there(tmp_path):
     assert load_presence(path, 6).present.tolist() == [True, True, True, False, True, True]
 
 
-@pytest.mark.parametrize(("codec", "least_db"), [("prores4444", 18), ("exr", math.inf)])
-def test_the_film_is_written_as_it_is_wanted(film, codec, least_db):
+@pytest.mark.parametrize(("codec", "min_db"), [("prores4444", 18), ("exr", math.inf)])
+def test_the_film_is_written_as_it_is_wanted(film, codec, min_db):
     film = replace(film, config=RecastConfig(film_codec=codec))
     run(FILMING, film)
     path = film.path(film_name(codec))
     for done, back in zip(finished(film), read_film(path, range(FRAMES)), strict=True):
-        assert psnr_db(done, back) >= least_db  # white noise is the worst that a codec can be given
+        assert psnr_db(done, back) >= min_db  # white noise is the worst that a codec can be given
     assert path.is_dir() == (codec == "exr")
 
 

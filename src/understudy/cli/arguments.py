@@ -13,7 +13,7 @@ from understudy.runtime.errors import printable
 __all__ = ["parse"]
 
 Options = TypeVar("Options")
-_MOST_LINES = 60
+_MAX_LINES = 60
 
 
 def parse(kind: type[Options], prog: str, arguments: Sequence[str]) -> Options:
@@ -23,5 +23,5 @@ def parse(kind: type[Options], prog: str, arguments: Sequence[str]) -> Options:
         with redirect_stderr(said):
             return tyro.cli(kind, prog=prog, args=arguments)
     finally:
-        for line in said.getvalue().splitlines()[:_MOST_LINES]:
+        for line in said.getvalue().splitlines()[:_MAX_LINES]:
             print(printable(line), file=sys.stderr)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "LEAST_NOISE",
+    "MIN_NOISE",
     "Prediction",
     "TimeSampling",
     "noised",
@@ -25,7 +25,7 @@ __all__ = [
 Prediction = Literal["clean", "velocity"]
 """What a network's output means: the clean clip, or the velocity (plain rectified flow)."""
 
-LEAST_NOISE = 0.1
+MIN_NOISE = 0.1
 """Share of noise below which a clean clip's error counts no more than here: 1 / (1 − t)² has no bound."""
 
 
@@ -74,11 +74,11 @@ def velocity_error(
 ) -> Float[Tensor, "batch *shape"]:
     """Squared error of the velocity, number by number.
 
-    A clean clip's error e is one of e / (1 − t) in velocity; 1 − t is taken as LEAST_NOISE at least.
+    A clean clip's error e is one of e / (1 − t) in velocity; 1 − t is taken as MIN_NOISE at least.
     """
     if prediction == "velocity":
         return (output - (clean - noise)) ** 2
-    return ((output - clean) / (1 - _per_clip(time, clean)).clamp(min=LEAST_NOISE)) ** 2
+    return ((output - clean) / (1 - _per_clip(time, clean)).clamp(min=MIN_NOISE)) ** 2
 
 
 def sampling_times(steps: int, shift: float = 1.0) -> Float[Tensor, " steps_1"]:

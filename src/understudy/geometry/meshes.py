@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 
 __all__ = ["unit_normals", "vertex_normals"]
 
-LEAST_AREA = 1e-20
+MIN_AREA = 1e-20
 """In squared units of the mesh: less is rounding, and says nothing of a direction. Triangles of a millimetre in a model
 whose unit is the kilometre have 1e-12."""
 
@@ -34,5 +34,5 @@ def vertex_normals(
 def unit_normals(normals: Float[np.ndarray, "vertex 3"], otherwise: Axis) -> Float[np.ndarray, "vertex 3"]:
     """Normals brought to length one; `otherwise` where there is none, or no finite one."""
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    bad = ~((length > LEAST_AREA) & (length < np.inf))
+    bad = ~((length > MIN_AREA) & (length < np.inf))
     return np.where(bad, np.array(otherwise), normals / np.where(bad, 1.0, length))

@@ -22,7 +22,7 @@ MAX_FILE_BYTES = 256 << 20
 MAX_MEMORY_BYTES = 256 << 20
 MAX_ARRAYS = 1000
 MAX_INDEX_BYTES = 1 << 20
-_END_BYTES, _MOST_COMMENT_BYTES = 22, 65535
+_END_BYTES, _MAX_COMMENT_BYTES = 22, 65535
 
 
 def write_arrays(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -67,7 +67,7 @@ def _check_index(path: Path) -> None:
         ValueError: it is longer, or in the form for archives of over 4 GB.
     """
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _END_BYTES - _MOST_COMMENT_BYTES))
+        file.seek(max(0, path.stat().st_size - _END_BYTES - _MAX_COMMENT_BYTES))
         tail = file.read()
     at = len(tail) - _END_BYTES
     if tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":

@@ -16,7 +16,7 @@ from understudy.imaging.colour import (
 )
 
 __all__ = [
-    "MOST_LIGHT",
+    "MAX_LIGHT",
     "ColourSpace",
     "light_in_bt709",
     "needs_colour_management",
@@ -33,7 +33,7 @@ _XY_OF_PRIMARIES = {
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # P3, D65
 }
 
-MOST_LIGHT = 65504.0
+MAX_LIGHT = 65504.0
 """The largest half-float number; stands for infinite light, too."""
 _REFERENCE_WHITE_NITS = 203.0  # BT.2408: where white paper stands in an HDR picture.
 _PEAK_NITS = 1000.0
@@ -47,7 +47,7 @@ _DISPLAY_P3 = (0.680, 0.320, 0.265, 0.690, 0.150, 0.060, 0.3127, 0.3290)
 _CHROMATICITIES = {"display-p3": _DISPLAY_P3, "acescg": _AP1, "aces2065-1": _AP0}
 """x and y of red, green, blue and white. Sources: SMPTE ST 2065-1, Academy S-2014-004, SMPTE EG 432-1."""
 _BAND_ROWS = 128
-_MOST_CODE = 4.0
+_MAX_CODE = 4.0
 """Of a float file that stores codes: anything above is white in any space."""
 
 
@@ -94,9 +94,9 @@ def srgb_from_samples(
     for row in range(0, len(samples), _BAND_ROWS):
         band = samples[row : row + _BAND_ROWS]
         if space == "display-p3":
-            band[:] = linear_from_srgb(np.clip(np.nan_to_num(band), 0, _MOST_CODE))
+            band[:] = linear_from_srgb(np.clip(np.nan_to_num(band), 0, _MAX_CODE))
         elif space == "cineon":
-            band[:] = _light_of_density(np.clip(np.nan_to_num(band), 0, _MOST_CODE))
+            band[:] = _light_of_density(np.clip(np.nan_to_num(band), 0, _MAX_CODE))
     light = light_in_bt709(samples, chromaticities or _CHROMATICITIES.get(space))
     return srgb_bytes_from_linear(light)
 
@@ -105,7 +105,7 @@ def light_in_bt709(
     light: Float32[np.ndarray, "height width 3"], chromaticities: Sequence[float] | None
 ) -> Float32[np.ndarray, "height width 3"]:
     """Linear light, used up, from red, green, blue and white with these x and y to those of BT.709; None: these."""
-    np.nan_to_num(light, copy=False, nan=0.0, posinf=MOST_LIGHT, neginf=0.0)
+    np.nan_to_num(light, copy=False, nan=0.0, posinf=MAX_LIGHT, neginf=0.0)
     if chromaticities is None or np.allclose(chromaticities[:6], np.ravel(BT709_XY), atol=0.005):
         return light
     red, green, blue, white = ((chromaticities[at], chromaticities[at + 1]) for at in (0, 2, 4, 6))

@@ -16,7 +16,7 @@ from understudy.runtime.errors import FileFormatError, InputError, quoted
 
 __all__ = ["check_file", "claim_values", "is_link", "name_within", "natural_key", "read_bytes", "reading"]
 
-MOST_JSON_MEMORY = 288 << 20
+MAX_JSON_MEMORY = 288 << 20
 LIST_BYTES, VALUE_BYTES = 320, 32
 """What parsers of JSON take for a list or an object, however small, and for any other value."""
 _JUNCTION = 0xA0000003
@@ -28,7 +28,7 @@ MALFORMED = (
 """What parsers of malformed content raise, our own and libraries'."""
 
 
-def check_file(path: Path, what: str, most_bytes: int, error: type[InputError] = FileFormatError) -> int:
+def check_file(path: Path, what: str, max_bytes: int, error: type[InputError] = FileFormatError) -> int:
     """See that `path` is a regular file of no more than so many bytes, without opening it; returns its size.
 
     Pipes, sockets and devices are no files: to open one could wait for ever.
@@ -45,8 +45,8 @@ def check_file(path: Path, what: str, most_bytes: int, error: type[InputError] =
         raise error(f"{quoted(path)} is a folder; expected a {what}: give the file itself")
     if not stat.S_ISREG(status.st_mode):
         raise error(f"{quoted(path)} is a pipe or a device; expected a {what}: save it as a file first")
-    if status.st_size > most_bytes:
-        raise error(f"{quoted(path)} has {status.st_size >> 20} MiB; a {what} has up to {most_bytes >> 20}")
+    if status.st_size > max_bytes:
+        raise error(f"{quoted(path)} has {status.st_size >> 20} MiB; a {what} has up to {max_bytes >> 20}")
     return status.st_size
 
 
@@ -82,16 +82,16 @@ def reading(
         raise error(f"{quoted(path)} is no readable {what} ({quoted(reason)[1:-1]}); {advice}") from problem
 
 
-def read_bytes(path: Path, what: str, most_bytes: int, error: type[InputError] = FileFormatError) -> bytes:
+def read_bytes(path: Path, what: str, max_bytes: int, error: type[InputError] = FileFormatError) -> bytes:
     """A whole file, its kind and size checked before it is opened.
 
     Raises:
         InputError: of the kind `error`, as `check_file`; or it cannot be read.
     """
-    check_file(path, what, most_bytes, error)
+    check_file(path, what, max_bytes, error)
     with reading(path, what, error, "check the file"), path.open("rb") as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
         raise error(f"{quoted(path)} grew while it was read: wait until it is written, and try again")
     return content
 
@@ -100,9 +100,9 @@ def claim_values(path: Path, content: bytes, error: type[InputError] = FileForma
     """See what the values of a JSON file take before they are parsed: a small text becomes a hundred times as large.
 
     Raises:
-        InputError: of the kind `error`: more than MOST_JSON_MEMORY.
+        InputError: of the kind `error`: more than MAX_JSON_MEMORY.
     """
-    budget = Budget(quoted(path), MOST_JSON_MEMORY, error, "make it shorter")
+    budget = Budget(quoted(path), MAX_JSON_MEMORY, error, "make it shorter")
     budget.take("the lists in it", content.count(b"[") + content.count(b"{"), bytes_each=LIST_BYTES)
     budget.take("the values in it", content.count(b","), bytes_each=VALUE_BYTES)
 

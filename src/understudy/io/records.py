@@ -50,15 +50,15 @@ class Record(BaseModel):
 
 
 def read_record(
-    path: Path, kind: type[Kind], what: str, most_bytes: int, error: type[InputError] = FileFormatError
+    path: Path, kind: type[Kind], what: str, max_bytes: int, error: type[InputError] = FileFormatError
 ) -> Kind:
     """A JSON file as a record.
 
     Raises:
-        InputError: of the kind `error`: absent, no regular file, larger than `most_bytes`, no JSON, or a field is
+        InputError: of the kind `error`: absent, no regular file, larger than `max_bytes`, no JSON, or a field is
             missing or of the wrong type; the text calls the file a `what` and names the field.
     """
-    return parse_record(read_bytes(path, what, most_bytes, error), path, kind, what, error)
+    return parse_record(read_bytes(path, what, max_bytes, error), path, kind, what, error)
 
 
 def parse_record(

@@ -10,14 +10,14 @@ from understudy.io.temporary import whole_file
 __all__ = ["read_json", "replace_text"]
 
 
-def read_json(path: Path, what: str, most_bytes: int) -> Any:
+def read_json(path: Path, what: str, max_bytes: int) -> Any:
     """What a JSON file holds; its size is checked before it is read.
 
     Raises:
-        FileFormatError: the file is absent, larger than `most_bytes`, or no JSON; the text calls it a `what`.
+        FileFormatError: the file is absent, larger than `max_bytes`, or no JSON; the text calls it a `what`.
     """
     with reading(path, f"{what} in JSON"):
-        content = read_bytes(path, what, most_bytes)
+        content = read_bytes(path, what, max_bytes)
         claim_values(path, content)
         return json.loads(content)
 

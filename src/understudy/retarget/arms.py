@@ -27,7 +27,7 @@ LOWER_SHARES = (0.0, 0.33, 0.67, 1.0)
 HAND_SHARE = 0.35
 """The hand reaches beyond the wrist by this share of the forearm, where it has no joints to say so."""
 ROUNDS = 8
-MOST_TURNED = np.radians(60.0)
+MAX_TURNED = np.radians(60.0)
 SMOOTH_OVER_S = 0.08
 
 
@@ -90,7 +90,7 @@ def clearing_turn(
         R = matrix_from_vector(step) @ R
     turn = vector_from_matrix(R)
     angle = np.linalg.norm(turn, axis=1, keepdims=True)
-    return turn * np.minimum(1.0, MOST_TURNED / np.maximum(angle, 1e-12))
+    return turn * np.minimum(1.0, MAX_TURNED / np.maximum(angle, 1e-12))
 
 
 def arm_points(pose: Pose, side: str) -> Float[np.ndarray, "time point 3"]:

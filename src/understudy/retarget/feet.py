@@ -24,7 +24,7 @@ PLATFORM_SHARE = 0.12
 """A foot that stands higher than this share of the leg stands on something: its height is kept."""
 CARRY_OVER_S = 0.12
 """Time over which the body follows what its standing feet are moved by."""
-MOST_LOWERED_SHARE = 0.3
+MAX_LOWERED_SHARE = 0.3
 LOWER_OVER_S = 0.2
 EVEN_SOLE_M = 0.01
 EVEN_SPEED_M_S = 0.05
@@ -32,7 +32,7 @@ EVEN_SPEED_M_S = 0.05
 AHEAD = np.array([0.0, 0.0, 1.0])
 KNEE_SHARE = 0.08
 """A knee that stands out from the leg's line by less than this share of the leg says little about where it points."""
-LEAST_MOVE_SHARE = 0.003
+MIN_MOVE_SHARE = 0.003
 TOES_BEND_FROM = np.radians(10.0)
 """Toes that point down more steeply lie flat while the foot stands."""
 TOES_BEND_OVER_S = 0.05
@@ -214,7 +214,7 @@ def hips_lowering(
         # A difference that rounding makes is no reason to touch the pose.
         short = np.where(hip[:, 1] - highest > 1e-9, hip[:, 1] - highest, 0.0)
         needed = np.maximum(needed, np.where(stands[side], short, 0.0))
-    needed = np.minimum(needed, MOST_LOWERED_SHARE * pose.body.leg_m)
+    needed = np.minimum(needed, MAX_LOWERED_SHARE * pose.body.leg_m)
     if not needed.any():
         return needed
     sigma = LOWER_OVER_S * frame_rate / 2
@@ -272,7 +272,7 @@ def knee_side(
     """
     out = across(thigh, away)
     clearly = smooth_step(np.linalg.norm(out, axis=1) / (KNEE_SHARE * leg_m))
-    keep = 1 - (1 - clearly) * smooth_step(move / (LEAST_MOVE_SHARE * leg_m))
+    keep = 1 - (1 - clearly) * smooth_step(move / (MIN_MOVE_SHARE * leg_m))
     side = keep[:, None] * unit(out) + (1 - keep)[:, None] * unit(across(front, away))
     return np.where((np.linalg.norm(side, axis=1) > 1e-9)[:, None], unit(side), across_any(away))
 

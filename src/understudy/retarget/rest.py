@@ -21,7 +21,7 @@ SIDES = ("Left", "Right")
 ALIGNED = (("Arm", "ForeArm"), ("ForeArm", "Hand"), ("UpLeg", "Leg"), ("Leg", "Foot"))
 """Bones that must point as the actor's do, by the roles of their two ends."""
 
-LEAST_PALM_TWIST = np.radians(50.0)
+MIN_PALM_TWIST = np.radians(50.0)
 ABOVE = {"ForeArm": "Arm", "Leg": "UpLeg"}
 
 
@@ -201,4 +201,4 @@ def palm_twist(
         return np.zeros(3)
     ahead = np.array([0.0, 0.0, 1.0]) - axis[2] * axis
     angle = np.arctan2(np.cross(thumb, ahead) @ axis, thumb @ ahead)
-    return angle * axis if abs(angle) > LEAST_PALM_TWIST else np.zeros(3)
+    return angle * axis if abs(angle) > MIN_PALM_TWIST else np.zeros(3)

@@ -25,11 +25,11 @@ __all__ = [
     "quoted",
 ]
 
-MOST_GIVEN_CHARACTERS = 300
-MOST_CHARACTERS = 900
+MAX_GIVEN_CHARACTERS = 300
+MAX_CHARACTERS = 900
 
 
-def printable(text: object, most: int = MOST_CHARACTERS) -> str:
+def printable(text: object, most: int = MAX_CHARACTERS) -> str:
     """Text as one line that any terminal shows as it is: unprintables escaped, the middle of long text left out.
 
     Escaped are controls, formats (such as those that turn the writing direction), halves of surrogate pairs, private
@@ -47,7 +47,7 @@ def printable(text: object, most: int = MOST_CHARACTERS) -> str:
 
 def quoted(given: object) -> str:
     """What a user or a file gave, as it stands in a message: at most 300 characters, all of them printable."""
-    return f"'{printable(given, MOST_GIVEN_CHARACTERS)}'"
+    return f"'{printable(given, MAX_GIVEN_CHARACTERS)}'"
 
 
 class UnderstudyError(Exception):

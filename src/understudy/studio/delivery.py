@@ -17,7 +17,7 @@ __all__ = ["check_codec", "film_name", "read_film", "write_in_codec"]
 
 Frames = Iterator[UInt8[np.ndarray, "height width 3"]]
 
-LEAST_DNXHR_PX = (256, 120)
+MIN_DNXHR_PX = (256, 120)
 """Width and height (SMPTE ST 2019-1)."""
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def film_name(codec: FilmCodec) -> str:
 
 def check_codec(codec: FilmCodec, shot: Shot) -> None:
     """Raise InputError unless a shot of this size can be written in a codec."""
-    width, height = LEAST_DNXHR_PX
+    width, height = MIN_DNXHR_PX
     if codec == "dnxhr" and (shot.width < width or shot.height < height):
         raise InputError(
             f"--film-codec dnxhr needs pictures of {width}×{height} pixels at least, the shot has"

@@ -32,7 +32,7 @@ STRAIGHT = 0.02
 X, Y, _ = np.eye(3)
 
 
-def captured_motion(path: Path, body: Character, frame_rate: Fraction, most_frames: int) -> Motion:
+def captured_motion(path: Path, body: Character, frame_rate: Fraction, max_frames: int) -> Motion:
     """A BVH file done by a body of BODY_JOINTS in T-pose: from its first frame on, over the origin, facing +Z.
 
     Raises:
@@ -40,7 +40,7 @@ def captured_motion(path: Path, body: Character, frame_rate: Fraction, most_fram
         InputError: it is shorter than two frames.
     """
     # The unit is all one: what the performer does is scaled to the body.
-    motion = _resampled(read_bvh(path, unit_m=1.0), frame_rate, most_frames, path)
+    motion = _resampled(read_bvh(path, unit_m=1.0), frame_rate, max_frames, path)
     skeleton = motion.skeleton
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
     roles = find_roles(skeleton.names, skeleton.parents, rest, {})
@@ -54,8 +54,8 @@ def captured_motion(path: Path, body: Character, frame_rate: Fraction, most_fram
     return _begun_at_the_origin(retarget_motion(_on_the_ground(done), body, body, RetargetConfig(clear_arms=False)))
 
 
-def _resampled(motion: Motion, frame_rate: Fraction, most_frames: int, path: Path) -> Motion:
-    frames = min(int((len(motion) - 1) * frame_rate / motion.frame_rate) + 1, most_frames)
+def _resampled(motion: Motion, frame_rate: Fraction, max_frames: int, path: Path) -> Motion:
+    frames = min(int((len(motion) - 1) * frame_rate / motion.frame_rate) + 1, max_frames)
     if frames < 2:
         raise InputError(f"{path.name} has {len(motion)} frames: a motion needs two or more at {frame_rate} a second")
     return replace(motion_at(motion, np.arange(frames) * float(motion.frame_rate / frame_rate)), frame_rate=frame_rate)

@@ -42,8 +42,8 @@ MANIFEST = "manifest.json"
 FORMAT = 2
 """Of manifests. 1: stages had no typed reports, and had read other things."""
 _LOCK = ".lock"
-MOST_MANIFEST_BYTES = 64 << 20
-MOST_MANIFEST_VALUES = 500_000
+MAX_MANIFEST_BYTES = 64 << 20
+MAX_MANIFEST_VALUES = 500_000
 _LITTER = ("Thumbs.db", "desktop.ini")
 
 
@@ -74,7 +74,7 @@ def _lock(folder: Path) -> FileLock:
     """Hold the folder for this process; the system lets go when the process ends, however it ends."""
     path = folder / _LOCK
     if path.exists():
-        check_file(path, "lock of a film's folder", MOST_MANIFEST_BYTES)
+        check_file(path, "lock of a film's folder", MAX_MANIFEST_BYTES)
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -191,10 +191,10 @@ class Project:
     def _read(self, manifest: Path) -> None:
         if is_link(manifest):
             raise InputError(f"{quoted(manifest)} is a link; put the film's own manifest there")
-        text = read_bytes(manifest, "film's manifest", MOST_MANIFEST_BYTES)
+        text = read_bytes(manifest, "film's manifest", MAX_MANIFEST_BYTES)
         # Each is a value or two, and takes a hundred times as much memory as in the file.
         Budget(quoted(manifest), 0, advice="restore it").check_count(
-            "values", sum(text.count(sign) for sign in (b",", b"[", b"{")), MOST_MANIFEST_VALUES
+            "values", sum(text.count(sign) for sign in (b",", b"[", b"{")), MAX_MANIFEST_VALUES
         )
         content = parse_record(text, manifest, ManifestRecord, "film's manifest")
         if content.format < FORMAT and content.stages:

@@ -27,7 +27,7 @@ POINTS: tuple[str, ...] = (
 """What is known of a figure in 2D. `head` is the base of the skull (between the ears, at the jaw's height), `hips`
 the middle of the pelvis; left is the figure's own left, which is on the right of a picture that it faces."""
 
-MOST_JOINTS_BYTES = 1 << 20
+MAX_JOINTS_BYTES = 1 << 20
 FARTHEST_PX = 1e6
 _INDEX = {name: index for index, name in enumerate(POINTS)}
 _BONES = tuple(
@@ -94,7 +94,7 @@ def find_joints(
         if len(candidates) > 5 and max(c.score for c in candidates) > GOOD_SCORE:
             break
     standing = [candidate for candidate in candidates if candidate.score > 0.0]
-    return _most_agreed(standing, float(bottom - top)) if standing else None
+    return _max_agreed(standing, float(bottom - top)) if standing else None
 
 
 GOOD_SCORE = 0.85
@@ -103,7 +103,7 @@ AGREEMENT = 0.035
 """Candidates whose joints lie this near to those of five others on average (in heights of the figure) agree."""
 
 
-def _most_agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
+def _max_agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
     """The best candidate of those that agree; if none do, the best of all, marked as not sure.
 
     On figures that the landmark model understands its answers agree within a few percent; a single limb gone astray
@@ -275,7 +275,7 @@ def read_joints(path: Path) -> FigureJoints:
         CharacterError: the file is not such a list, or a joint is missing.
     """
     what = "list of joints"
-    content = read_bytes(path, what, MOST_JOINTS_BYTES, CharacterError)
+    content = read_bytes(path, what, MAX_JOINTS_BYTES, CharacterError)
     point: dict[str, np.ndarray] = {}
     with reading(path, f"{what} in JSON", CharacterError, 'expected {"left_elbow": [x, y], …} in pixels'):
         text = content.decode()

@@ -39,7 +39,7 @@ WORST_COST = 0.13
 """Fits that miss more of the silhouette are no figure that this model knows."""
 UNSEEN_SCORE = 0.1
 """Stands for the landmark model's visibility in the score."""
-MOST_SOLID = 0.9
+MAX_SOLID = 0.9
 """A silhouette that fills more of its convex hull shows no limbs."""
 
 
@@ -51,7 +51,7 @@ def fit_stick_figure(figure: Bool[np.ndarray, "height width"]) -> FigureJoints |
     Sphere-Meshes.
     """
     rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
-    if figure.sum() > MOST_SOLID * convex_hull_image(figure).sum():
+    if figure.sum() > MAX_SOLID * convex_hull_image(figure).sum():
         return None
     tall = float(rows[-1] + 1 - rows[0])
     centre = 0.5 * (columns[0] + columns[-1] + 1)

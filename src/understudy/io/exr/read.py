@@ -22,8 +22,8 @@ __all__ = ["ExrHeader", "read_exr", "read_exr_header"]
 
 _BAND_ROWS = 128
 _FLOAT = Imath.PixelType(Imath.PixelType.FLOAT)
-_MOST_CHANNELS, _MOST_CHANNEL_BYTES = 4096, 1 << 18
-_MOST_ATTRIBUTES = 8192
+_MAX_CHANNELS, _MAX_CHANNEL_BYTES = 4096, 1 << 18
+_MAX_ATTRIBUTES = 8192
 _LONGEST_NAMES = 600
 
 
@@ -75,7 +75,7 @@ def read_exr_header(path: Path, budget: Budget, error: type[InputError]) -> ExrH
     budget.take(f"a row of {data_width} pixels", data_width, bytes_each=12 * _BAND_ROWS)
     if 8 * _chunks(header, data_width, data_height) > path.stat().st_size:
         raise error(f"{name} is cut off: {data_width}×{data_height} pixels need more bytes; export it again")
-    budget.check_count("channels", len(header["channels"]), _MOST_CHANNELS)
+    budget.check_count("channels", len(header["channels"]), _MAX_CHANNELS)
     aspect = float(header.get("pixelAspectRatio", 1.0))
     rate = header.get("framesPerSecond")
     return ExrHeader(
@@ -123,7 +123,7 @@ def _check_attributes(path: Path, budget: Budget, error: type[InputError]) -> No
     with path.open("rb") as file:
         parts_follow = len(start := file.read(8)) == 8 and bool(start[5] & 0x10)
         for count in itertools.count():
-            budget.check_count("attributes", count, _MOST_ATTRIBUTES)
+            budget.check_count("attributes", count, _MAX_ATTRIBUTES)
             place = file.tell()
             name, _, rest = file.read(_LONGEST_NAMES).partition(b"\0")
             kind, _, rest = rest.partition(b"\0")
@@ -133,7 +133,7 @@ def _check_attributes(path: Path, budget: Budget, error: type[InputError]) -> No
             if not name or len(rest) < 4:
                 return
             (size,) = struct.unpack_from("<I", rest)
-            if kind == b"chlist" and size > _MOST_CHANNEL_BYTES:
+            if kind == b"chlist" and size > _MAX_CHANNEL_BYTES:
                 raise error(f"{quoted(path)} has a list of channels of {size} bytes; export its colours alone")
             file.seek(place + len(name) + len(kind) + 6 + size)
 

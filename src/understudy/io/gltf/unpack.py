@@ -30,7 +30,7 @@ __all__ = ["Piece", "can_unpack", "unpack"]
 PACKAGES = {"draco": "DracoPy", "meshopt": "meshopt"}
 MEMORY_BYTES = 1 << 30
 """For the process itself: its address space, not what it holds."""
-LEAST_S, BYTES_PER_S = 4.0, 2 << 20
+MIN_S, BYTES_PER_S = 4.0, 2 << 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def unpack(path: Path, pieces: Sequence[Piece], claimed: int) -> list[list[np.nd
     environment = {**os.environ, "PYTHONPATH": places, "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            command, input=content, capture_output=True, env=environment, timeout=LEAST_S + len(content) / BYTES_PER_S
+            command, input=content, capture_output=True, env=environment, timeout=MIN_S + len(content) / BYTES_PER_S
         )
     except subprocess.TimeoutExpired as error:
         raise refused(path, "its decoder does not come to an end") from error
@@ -124,13 +124,13 @@ def unpack_meshopt(data: bytes, wanted: dict[str, Any]) -> list[np.ndarray]:
 UNPACKERS = {"draco": unpack_draco, "meshopt": unpack_meshopt}
 
 
-def limit_memory(most_bytes: int) -> None:
+def limit_memory(max_bytes: int) -> None:
     """Let this process have no more, where the system can see to that."""
     try:
         import resource
     except ImportError:  # Windows.
         return
-    for kind, most in ((resource.RLIMIT_AS, most_bytes), (resource.RLIMIT_CORE, 0)):
+    for kind, most in ((resource.RLIMIT_AS, max_bytes), (resource.RLIMIT_CORE, 0)):
         with suppress(OSError, ValueError):  # macOS has the first in name only; the user's own limit may be lower.
             resource.setrlimit(kind, (most, most))
 

@@ -13,7 +13,7 @@ from understudy.imaging.colour import BT709_XY, linear_from_srgb, srgb_bytes_fro
 
 __all__ = ["in_srgb"]
 
-MOST_PROFILE_BYTES = 4 << 20
+MAX_PROFILE_BYTES = 4 << 20
 """Profiles of presses have up to 3 MB."""
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 """An ICC profile's colour space, and Pillow's name for pictures in it."""
@@ -65,7 +65,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From a profile to sRGB; None where nothing changes, or where the profile cannot serve."""
-    if len(profile) > MOST_PROFILE_BYTES:
+    if len(profile) > MAX_PROFILE_BYTES:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -27,11 +27,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 HEIF_READERS = ("pi_heif", "pillow_heif")
 """Packages that teach Pillow to read the photographs of telephones; either serves."""
 MIN_SIDE_PX = 64
-MOST_BYTES = 128 << 20
-MOST_MEMORY = 272 << 20
+MAX_BYTES = 128 << 20
+MAX_MEMORY = 272 << 20
 """For decoding alone: 57 million pixels, or 35 million (8192 × 4096) where a decoder holds them twice."""
-MOST_TAG_VALUES = 1 << 18
-MOST_EXIF_BYTES = 1 << 20
+MAX_TAG_VALUES = 1 << 18
+MAX_EXIF_BYTES = 1 << 20
 _SMALLER = "scale it to 4000 pixels or less a side"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -50,9 +50,9 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
 
     Raises:
         PictureError: no such file, none of FORMATS, animated, cut off, under 64 pixels a side, or too large to decode
-            in MOST_MEMORY.
+            in MAX_MEMORY.
     """
-    check_file(path, "picture", MOST_BYTES, PictureError)
+    check_file(path, "picture", MAX_BYTES, PictureError)
     with reading(path, "picture", PictureError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Our own limits follow.
         with _opened(path) as image:
@@ -63,7 +63,7 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
 
 def picture_size(path: Path) -> tuple[int, int]:
     """The width and height that `read_picture` will give, from the header alone; raises as it does."""
-    check_file(path, "picture", MOST_BYTES, PictureError)
+    check_file(path, "picture", MAX_BYTES, PictureError)
     with reading(path, "picture", PictureError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with _opened(path) as image:
@@ -142,7 +142,7 @@ def _check_tags(path: Path) -> None:
             tag, kind, values, _ = struct.unpack(entry_format, file.read(struct.calcsize(entry_format)))
             # Bytes, texts and the like stay as they are, unless they say where the pixels lie.
             if kind not in (1, 2, 6, 7) or tag in (273, 324):
-                budget.check_count(f"values of tag {tag}", values, MOST_TAG_VALUES)
+                budget.check_count(f"values of tag {tag}", values, MAX_TAG_VALUES)
 
 
 def _check(path: Path, image: Image.Image) -> None:
@@ -157,13 +157,13 @@ def _check(path: Path, image: Image.Image) -> None:
         )
     # Modern decoders hold a picture twice, in their own colours and in ours; progressive JPEGs all coefficients too.
     each = 8 if image.format in ("WEBP", "AVIF", "HEIF", "GIF") or "progressive" in image.info else 5
-    budget = Budget(quoted(path), MOST_MEMORY, PictureError, _SMALLER)
+    budget = Budget(quoted(path), MAX_MEMORY, PictureError, _SMALLER)
     budget.take(f"its {width}×{height} pixels", width, height, bytes_each=each)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """What sets a picture upright; an EXIF block that is damaged or absurdly large says nothing."""
-    if len(image.info.get("exif") or b"") > MOST_EXIF_BYTES:
+    if len(image.info.get("exif") or b"") > MAX_EXIF_BYTES:
         return None
     try:
         return _TURNS.get(image.getexif().get(0x0112, 1))

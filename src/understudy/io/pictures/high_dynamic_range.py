@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from understudy.io.colour import MOST_LIGHT, light_in_bt709
+from understudy.io.colour import MAX_LIGHT, light_in_bt709
 from understudy.io.exr.read import read_exr, read_exr_header
 from understudy.io.files import check_file, reading
 from understudy.runtime.budget import Budget
@@ -16,22 +16,22 @@ from understudy.runtime.errors import PictureError, quoted
 __all__ = ["LIGHT_SUFFIXES", "read_light"]
 
 LIGHT_SUFFIXES = (".hdr", ".exr")
-MOST_BYTES = 256 << 20
-MOST_MEMORY = 272 << 20
+MAX_BYTES = 256 << 20
+MAX_MEMORY = 272 << 20
 """For the pixels: 23 million as OpenEXR, 17 million (5900 × 2950) as Radiance, whose file lies beside them."""
-MOST_HEADER_BYTES = 64 << 10
+MAX_HEADER_BYTES = 64 << 10
 _SMALLER = "scale it to 4096×2048"
 
 
 def read_light(path: Path) -> Float32[np.ndarray, "height width 3"]:
-    """A picture as linear light, 0 … MOST_LIGHT, red, green and blue of BT.709; what kind it is, its content says.
+    """A picture as linear light, 0 … MAX_LIGHT, red, green and blue of BT.709; what kind it is, its content says.
 
     Its size is checked before memory is taken, and what the file must at least hold for it.
 
     Raises:
         PictureError: no such file, neither Radiance nor OpenEXR, cut off, too large, or without colours.
     """
-    check_file(path, "panorama", MOST_BYTES, PictureError)
+    check_file(path, "panorama", MAX_BYTES, PictureError)
     with reading(path, "panorama", PictureError):
         with path.open("rb") as file:
             magic = file.read(4)
@@ -41,14 +41,14 @@ def read_light(path: Path) -> Float32[np.ndarray, "height width 3"]:
             light = _open_exr(path)
         else:
             raise PictureError(f"{quoted(path)} is no Radiance (.hdr) and no OpenEXR picture (.exr); export it again")
-    return np.clip(np.nan_to_num(light, copy=False, nan=0.0), 0.0, MOST_LIGHT, out=light)
+    return np.clip(np.nan_to_num(light, copy=False, nan=0.0), 0.0, MAX_LIGHT, out=light)
 
 
 def _radiance(path: Path) -> Float32[np.ndarray, "height width 3"]:
     """Source: G. Ward, Real Pixels, and the Radiance file formats: a header, an empty line, one line with the size."""
     name, length = quoted(path), path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(MOST_HEADER_BYTES)
+        head = file.read(MAX_HEADER_BYTES)
         lines, empty, rest = head.partition(b"\n\n")
         size = re.match(rb"([-+])Y (\d{1,9}) ([-+])X (\d{1,9})\n", rest)
         if not empty or size is None:
@@ -58,7 +58,7 @@ def _radiance(path: Path) -> Float32[np.ndarray, "height width 3"]:
         (down, height, right, width) = (size[1], int(size[2]), size[3], int(size[4]))
         pixels_at = len(lines) + len(empty) + size.end()
         body = length - pixels_at
-        budget = Budget(name, MOST_MEMORY, PictureError, _SMALLER)
+        budget = Budget(name, MAX_MEMORY, PictureError, _SMALLER)
         budget.take(f"its {width}×{height} pixels", width, height, bytes_each=12)
         budget.take("its file", body)
         # Each row has a mark, and four channels in runs of up to 127; rows of odd widths are not packed.
@@ -86,5 +86,5 @@ def _radiance(path: Path) -> Float32[np.ndarray, "height width 3"]:
 
 
 def _open_exr(path: Path) -> Float32[np.ndarray, "height width 3"]:
-    header = read_exr_header(path, Budget(quoted(path), MOST_MEMORY, PictureError, _SMALLER), PictureError)
+    header = read_exr_header(path, Budget(quoted(path), MAX_MEMORY, PictureError, _SMALLER), PictureError)
     return light_in_bt709(read_exr(path, header, PictureError), header.chromaticities)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _QUICKTIME_SOUND = ("aac", "alac", "mp3", "ac3", "eac3")
 _FINE = 90_000
 """Ticks a second where the shot's own are too many."""
-_MOST_TICKS = 2**31 - 1
+_MAX_TICKS = 2**31 - 1
 """Of one frame's duration in MP4 (ISO/IEC 14496-12, 8.6.1.2)."""
 
 
@@ -114,7 +114,7 @@ def _mux_sound(output: OutputContainer, packet: AnyPacket) -> None:
 def _timeline(shot: Shot) -> tuple[Int[np.ndarray, " frame"], Fraction]:
     """When each frame is shown, from 0, and in which unit: the shot's own, or one that a film's file can hold."""
     times, time_base = shot.timestamps - shot.timestamps[0], shot.time_base
-    if time_base.denominator <= _MOST_TICKS and np.diff(times).max(initial=0) <= _MOST_TICKS:
+    if time_base.denominator <= _MAX_TICKS and np.diff(times).max(initial=0) <= _MAX_TICKS:
         return times, time_base
     return np.array([round(int(time) * time_base * _FINE) for time in times]), Fraction(1, _FINE)
 

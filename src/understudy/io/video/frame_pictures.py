@@ -21,7 +21,7 @@ __all__ = ["FRAME_SUFFIXES", "FrameHeader", "read_frame_header", "read_frame_pic
 
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dpx", ".exr")
 """What names of a sequence's pictures end with; what a file is, its content says."""
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 _DPX_HEADER_BYTES = 1664
 _DPX_CURVES: dict[int, ColourSpace] = {1: "cineon", 2: "linear", 3: "cineon"}
 """Transfer characteristics that are no display's: printing density, linear, logarithmic."""
@@ -48,7 +48,7 @@ def read_frame_header(path: Path) -> FrameHeader:
         InputError: no regular file, none of the kinds, too large, or damaged.
     """
     what = "picture of a sequence"
-    check_file(path, what, MOST_BYTES, FootageError)
+    check_file(path, what, MAX_BYTES, FootageError)
     with reading(path, what, FootageError):
         with path.open("rb") as file:
             head = file.read(_DPX_HEADER_BYTES)

@@ -15,7 +15,7 @@ _HOLDERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 _COUNT_AT = {b"stsz": 8, b"stz2": 8, b"trun": 4}
 """Boxes that number samples, and where in them the count stands."""
 _FREE_SAMPLES, _SAMPLES_A_BYTE = 2_000_000, 4
-_MOST_BOXES = 2_000_000
+_MAX_BOXES = 2_000_000
 
 
 def check_mp4_index(path: Path) -> None:
@@ -33,7 +33,7 @@ def check_mp4_index(path: Path) -> None:
         if file.read(8)[4:] not in _FIRST:
             return
         budget = Budget(quoted(path), length, FootageError)
-        boxes = budget.counted("boxes", _counts(file, 0, length), _MOST_BOXES)
+        boxes = budget.counted("boxes", _counts(file, 0, length), _MAX_BOXES)
         samples = sum(boxes)
     if samples > _FREE_SAMPLES + _SAMPLES_A_BYTE * length:
         raise FootageError(

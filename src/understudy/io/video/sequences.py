@@ -24,7 +24,7 @@ from understudy.runtime.errors import FootageError, quoted
 
 __all__ = ["find_pictures", "open_sequence", "sequence_frames"]
 
-MOST_PICTURES = 500_000
+MAX_PICTURES = 500_000
 USUAL_RATE = Fraction(24)
 """Where neither the user nor the pictures say."""
 _PATTERN = re.compile(r"%(?:0?(\d{1,2}))?d|(#+)")
@@ -144,7 +144,7 @@ def _pictures_in(folder: Path) -> list[Path]:
             names = [entry.name for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise FootageError(f"{quoted(folder)} cannot be looked into ({error.strerror}); check its rights.") from error
-    Budget(quoted(folder), 0, FootageError, "give a part of them").check_count("files", len(names), MOST_PICTURES)
+    Budget(quoted(folder), 0, FootageError, "give a part of them").check_count("files", len(names), MAX_PICTURES)
     return [folder / name for name in names if Path(name).suffix.lower() in FRAME_SUFFIXES]
 
 

@@ -16,8 +16,8 @@ from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["PhotographedSet", "read_set"]
 
-MOST_PICTURES = 32
-MOST_SIDE_PX = 1536
+MAX_PICTURES = 32
+MAX_SIDE_PX = 1536
 CROP_PX = 256
 """Crops of a panorama are made this large; a model scales them to its own size."""
 GREY = 0.18
@@ -47,7 +47,7 @@ def read_set(path: Path) -> PhotographedSet:
     one picture.
 
     Pictures that lie in a folder within, such as images/, are found too; hidden files are left alone. Of many pictures
-    MOST_PICTURES are taken, evenly, the start view among them. A panorama in Radiance or OpenEXR is exposed so that its
+    MAX_PICTURES are taken, evenly, the start view among them. A panorama in Radiance or OpenEXR is exposed so that its
     middle tone is middle grey.
 
     Raises:
@@ -55,8 +55,8 @@ def read_set(path: Path) -> PhotographedSet:
     """
     if path.is_dir():
         files = _pictures_in(path)
-        step = max(len(files) / MOST_PICTURES, 1.0)
-        chosen = [files[int(number * step)] for number in range(min(len(files), MOST_PICTURES))]
+        step = max(len(files) / MAX_PICTURES, 1.0)
+        chosen = [files[int(number * step)] for number in range(min(len(files), MAX_PICTURES))]
         return PhotographedSet(tuple(_small(_flat(file)) for file in chosen), left_out=len(files) - len(chosen))
     if path.suffix.lower() in LIGHT_SUFFIXES:
         light = read_light(path)
@@ -100,7 +100,7 @@ def _holds_pictures(folder: Path) -> bool:
 
 def _small(picture: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
     """A picture of no more pixels than any model looks at: many large ones would fill the memory."""
-    scale = MOST_SIDE_PX / max(picture.shape[:2])
+    scale = MAX_SIDE_PX / max(picture.shape[:2])
     if scale >= 1:
         return picture
     size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])

@@ -19,7 +19,7 @@ __all__ = [
     "camera_at", "circle_of_confusion", "defocused", "developed", "exposure_instants", "motion_at", "out_of_focus",
 ]  # fmt: skip
 
-MOST_INSTANTS = 17
+MAX_INSTANTS = 17
 INSTANT_PX = 1.5
 """How far anything may move in the picture from one instant of an exposure to the next."""
 NEAR_M = 0.3
@@ -50,7 +50,7 @@ def exposure_instants(person: Motion, camera: CameraPath, frame: int, shutter: f
     fastest_px = float(np.linalg.norm(moved, axis=1)[(local[..., 2] > NEAR_M).all(0)].max(initial=0.0))
     # An odd number, so that one of them is the frame's own.
     count = 2 * int(np.ceil(fastest_px / INSTANT_PX / 2)) + 1 if fastest_px > 1e-6 else 1
-    count = min(count, MOST_INSTANTS)
+    count = min(count, MAX_INSTANTS)
     return frame + shutter * ((np.arange(count) + 0.5) / count - 0.5)
 
 

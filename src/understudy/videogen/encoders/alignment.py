@@ -22,14 +22,14 @@ TURNS = 60
 """Places along the horizon where a picture may be put."""
 ROUGH = 0.02
 """Difference of a ray from its picture's mean colour from which it tells something."""
-LEAST_GAIN = 0.05
+MIN_GAIN = 0.05
 """By how much better (of 0 … 1) it must agree there."""
 UNKNOWN, UNKNOWN_RAYS = 0.6, 20.0
 """The disagreement that is expected where nothing overlaps, and as how many rays this counts."""
 DESIGN_PX = 48
 EDGE = 0.94
 """How far out, of half a picture's width, rays still count."""
-LEAST_OVERLAP = 0.06
+MIN_OVERLAP = 0.06
 """Share of a picture's rays below which a pair says nothing."""
 ROBUST = 0.15
 """Difference (of −1 … 1) from which a ray counts less and less: something stands in between, or is not there."""
@@ -100,7 +100,7 @@ def _put_where_they_agree(
         )
         least, where = errors.min(2)
         gain, one = (errors[..., 0] - least).max(1)
-        moved = gain > LEAST_GAIN
+        moved = gain > MIN_GAIN
         turn = turns[where.gather(1, one[:, None])[:, 0]][moved]
         sets, one = sets[moved], one[moved] + 1  # only where something moved can another picture gain now
         if not len(sets):
@@ -190,7 +190,7 @@ def _compared(
     batch, pairs = there.shape[:2]
     place = there[..., :2] / there[..., 2:].clamp(min=1e-3) / half_width
     inside = ((there[..., 2] > 1e-3) & (place.abs() < EDGE).all(-1)).float()
-    inside = inside * (inside.mean(-1, keepdim=True) > LEAST_OVERLAP)
+    inside = inside * (inside.mean(-1, keepdim=True) > MIN_OVERLAP)
     seen = _sampled(maps[:, j].flatten(0, 1), place.flatten(0, 1)).unflatten(0, (batch, pairs))
     own = (directions[:, :2] / directions[:, 2:] / half_width).expand(batch * maps.shape[1], -1, -1)
     mine = _sampled(maps[:, :, :3].flatten(0, 1), own).unflatten(0, (batch, -1))[:, i]

@@ -34,7 +34,7 @@ USUAL_DEPTH_M = 2.5
 """At which a sideways step in metres moves the picture by so many pixels."""
 DAMPINGS = (1e-4, 1e-2, 0.3)
 ROUNDS = 8
-LEAST_GAIN, CLOSER = 0.05, 0.4
+MIN_GAIN, CLOSER = 0.05, 0.4
 """Share of the error that a round must win, or the next differences are taken so much closer."""
 NOTHING = 1e-7
 """Error of a frame that is explained."""
@@ -184,7 +184,7 @@ def _refined(
         changed = active[better]
         T[changed], error[changed] = tried[place, best][better], after_error[better]
         residual[changed] = after.unflatten(0, (len(active), -1))[place, best][better]
-        reach_px[active] *= torch.where(gain > LEAST_GAIN * after_error, 1.0, CLOSER)
+        reach_px[active] *= torch.where(gain > MIN_GAIN * after_error, 1.0, CLOSER)
     return T, error
 
 
