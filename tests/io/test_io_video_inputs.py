@@ -20,6 +20,7 @@ from PIL import Image
 from understudy.io.video import decoding, film
 from understudy.io.video import streams as video
 from understudy.io.video.decoding import sought
+from understudy.io.video.frame_rates import frame_rate_from_decimal
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, write_film
 from understudy.runtime.errors import FootageError
 
@@ -337,3 +338,11 @@ def test_real_clips_that_were_trimmed_or_have_two_tracks(shared_data, tmp_path, 
     assert tones_hz(tmp_path / "new.mp4")[1] == pytest.approx(880, abs=5)
     with av.open(str(tmp_path / "new.mp4")) as new:
         assert [int(track.disposition) & 1 for track in new.streams.audio] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "rate"),
+    [(23.976, "24000/1001"), (23.98, "24000/1001"), (24.0, "24"), (29.97, "30000/1001"), (30.0, "30"), (12.5, "25/2")],
+)
+def test_a_decimal_means_an_ntsc_rate_only_where_it_is_one(decimal, rate):
+    assert frame_rate_from_decimal(decimal) == Fraction(rate)

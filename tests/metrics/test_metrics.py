@@ -82,6 +82,18 @@ def test_structural_similarity_by_its_formula():
         image.ssim(grey[:10], grey[:10])
 
 
+def test_a_path_s_error_is_a_share_of_the_true_length_whatever_the_predicted_one_s_size():
+    true = np.tile(np.eye(4), (3, 1, 1))
+    true[:, :3, 3] = [[0, 0, 0], [4, 0, 0], [4, 4, 0]]
+    predicted = true.copy()
+    predicted[:, :3, 3] *= 5.0
+    assert camera.relative_trajectory_error(predicted, true) == pytest.approx(0, abs=1e-9)
+    predicted[1, :3, 3] += [0, 0, 3.0]
+    expected = camera.trajectory_error_m(predicted, true).mean() / 8.0
+    assert camera.relative_trajectory_error(predicted, true) == pytest.approx(expected)
+    assert camera.relative_trajectory_error(predicted, np.tile(np.eye(4), (3, 1, 1))) == 0.0
+
+
 def test_equal_to_the_reference_motion_metrics(shared_data):
     folder = shared_data / "conformance/pose_metrics"
     with np.load(folder / "sequence.npz") as file:
