@@ -35,7 +35,7 @@ def inside_picture(
 
 def _channels(picture: Float[np.ndarray, "height width 3"]) -> tuple[Float[np.ndarray, "height width"], ...]:
     # OpenCV has no pictures without pixels.
-    return cv2.split(picture) if picture.size else (picture[..., 0], picture[..., 1], picture[..., 2])
+    return tuple(cv2.split(picture)) if picture.size else (picture[..., 0], picture[..., 1], picture[..., 2])
 
 
 def median(values: Float[np.ndarray, " n"]) -> float:

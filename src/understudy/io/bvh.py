@@ -11,7 +11,7 @@ Source: Meredith and Maddock 2001, Motion capture file formats explained, sectio
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -291,10 +291,10 @@ def continuous_euler_deg(R: Float[np.ndarray, "time 3 3"], order: EulerOrder) ->
     """
     if not len(R):
         return np.zeros((0, 3))
-    angles = Rotation.from_matrix(R).as_euler(order, degrees=True)
+    angles = cast(np.ndarray, Rotation.from_matrix(R).as_euler(order, degrees=True))
     for frame in range(1, len(angles)):
         a, b, c = (float(angle) for angle in angles[frame])
         both = np.array([[a, b, c], [a + 180.0, 180.0 - b, c + 180.0]])
-        both -= 360.0 * np.round((both - angles[frame - 1]) / 360.0)
+        both = both - 360.0 * np.round((both - angles[frame - 1]) / 360.0)
         angles[frame] = both[np.abs(both - angles[frame - 1]).sum(1).argmin()]
     return angles

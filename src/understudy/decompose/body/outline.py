@@ -350,7 +350,9 @@ def _smoother(
     adjacent = ((adjacent + adjacent.T) > 0).astype(np.float64)
     laplacian = diags_array(adjacent.sum(0)) - adjacent
     # Bending keeps the surface round, stretching carries what is known to where nothing is.
-    bending = smoothness * (0.02 * laplacian.T @ laplacian + 0.05 * laplacian) + 1e-4 * eye_array(vertices)
+    bending = smoothness * (0.02 * laplacian.T @ laplacian + 0.05 * laplacian) + 1e-4 * eye_array(
+        vertices, dtype=np.float64
+    )
 
     def solve(
         weight: Float[np.ndarray, " vertex"], wanted: Float[np.ndarray, " vertex"]

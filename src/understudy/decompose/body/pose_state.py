@@ -6,6 +6,7 @@ a moves a point p of what hangs on it by δ · a × (p − joint): all Jacobians
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -114,7 +115,8 @@ class PoseState:
     def moved(self, step: Float[np.ndarray, "time freedom"]) -> "PoseState":
         """This pose with every freedom changed by `step`: metres and radians, turns about the joint's own axes."""
         turn = np.zeros((len(self), len(BODY_JOINTS), 3))
-        np.add.at(turn, (slice(None), _ENTRY_JOINT), step[:, _ENTRY_FREEDOM, None] * _ENTRY_AXIS)
+        where: Any = (slice(None), _ENTRY_JOINT)  # NumPy's types know only one axis.
+        np.add.at(turn, where, step[:, _ENTRY_FREEDOM, None] * _ENTRY_AXIS)
         return PoseState(self.root_m + step[:, :3], self.R_parent_joint @ matrix_from_vector(turn))
 
     def frames(self, which: slice) -> "PoseState":

@@ -183,6 +183,7 @@ def fit_window(
             placed = problem.place(state)
             if shared:
                 surface = fit_surface(problem.model, state, placed, seen, masks, picture, config.outline)
+            assert surface is not None  # of this window, or known from all of them
             outline = find_outline(problem.model, surface, state, placed, seen, masks, picture, config.outline)
             support = find_support(placed, state, seen)
             state = _solve(

@@ -415,7 +415,8 @@ def _with_partial_cover(view: _View, belief: Float32[np.ndarray, "h w"]) -> Floa
 
 def _connected(belief: Float32[np.ndarray, "h w"], view: _View) -> Bool[np.ndarray, "h w"]:
     """Where the matte is kept: what hangs together with the rough mask, and a pixel around it."""
-    count, labels = cv2.connectedComponents((belief > _CONNECTED_BELIEF).astype(np.uint8))
+    count, found = cv2.connectedComponents((belief > _CONNECTED_BELIEF).astype(np.uint8))
+    labels = np.asarray(found, np.int32)
     touching = np.zeros(count, bool)
     touching[np.unique(labels[view.person])] = True
     touching[0] = False

@@ -7,6 +7,7 @@ Source: Khronos glTF 2.0 specification, section 3.7.3.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -185,7 +186,7 @@ def chain_bound(
             continue
         default = np.linalg.pinv(world[order[parent]]) @ world[node]
         plain[joint] = bound.get(node, plain[parent] @ default)
-        local: Float[np.ndarray, "4 4"] = np.matmul(np.linalg.pinv(plain[parent]), plain[joint])
+        local = cast(np.ndarray, np.linalg.pinv(plain[parent]) @ plain[joint])
         ratio = np.linalg.norm(default[:3, :3], axis=0) / np.maximum(np.linalg.norm(local[:3, :3], axis=0), 1e-12)
         if np.abs(ratio - 1).max() > 0.01:
             local[:3, :3] *= ratio

@@ -117,7 +117,8 @@ class Stage(Generic[Reads, Makes, Settings, Report]):
     def report_in(self, record: StageRecord) -> Report | None:
         """Its report as the manifest has it; None where that is no report of this stage."""
         try:
-            return TypeAdapter[Report](self.report_type).validate_json(json.dumps(record.report))
+            reports: TypeAdapter[Any] = TypeAdapter(self.report_type)
+            return reports.validate_json(json.dumps(record.report))
         except ValidationError:
             return None
 
