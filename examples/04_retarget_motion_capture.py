@@ -15,7 +15,7 @@ def main(bvh: Path, rig: Path, out: Path, /, performer_height_m: float = 1.75, f
     """From a performer in a BVH file, through a body of the performer's height, to a rig (GLB, glTF, VRM)."""
     model = understudy.BodyModel.load()
     performer = model.character(model.shape_for_height(performer_height_m))
-    motion = understudy.captured_motion(bvh, performer, Fraction(frame_rate), most_frames=10_000)
+    motion = understudy.captured_motion(bvh, performer, Fraction(frame_rate), max_frames=10_000)
 
     character = understudy.character_from_rig(rig)
     performed = understudy.retarget_motion(motion, performer, character)

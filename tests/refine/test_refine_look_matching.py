@@ -53,7 +53,7 @@ def test_clean_film_gets_hardly_any_grain():
 
 @pytest.mark.parametrize(("filmed", "missing"), [(0.6, 0.0), (1.6, 1.48), (2.2, 2.12)])
 def test_blur_that_the_render_lacks(filmed, missing):
-    config = RefineConfig(most_blur_px=9.0)
+    config = RefineConfig(max_blur_px=9.0)
     look = measure_look([sample(filmed_blur=filmed, seed=seed) for seed in range(3)], LIGHT, config)
     assert abs(look.blur_px - missing) < 0.45
 
@@ -63,7 +63,7 @@ def test_exposure_moves_part_of_the_way_and_not_beyond_the_limit():
     dark = measure_look([sample(gain=0.5)], LIGHT, config).gain
     bright = measure_look([sample(gain=1.6)], LIGHT, config).gain
     same = measure_look([sample(gain=1.0)], LIGHT, config).gain
-    assert 1.15 < dark.mean() <= 1.07 * config.most_gain and 0.75 < bright.mean() < 0.9
+    assert 1.15 < dark.mean() <= 1.07 * config.max_gain and 0.75 < bright.mean() < 0.9
     assert np.allclose(same, 1, atol=0.06)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from understudy.core.camera import CameraMoveKind, UnscaledCameraPath
 from understudy.runtime.checks import check_shape
 
-__all__ = ["LANDMARKS", "CameraSolution", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
+__all__ = ["LANDMARKS", "CameraSolution", "ColourSpace", "LandmarkTrack", "SetPoints", "Shot", "Sightings"]
 
 LANDMARKS: tuple[str, ...] = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",

@@ -24,7 +24,7 @@ _GROUND_ALBEDO = 0.2
 _SHADOW_RATIO = 0.88
 _SHADOW_REACH = 2.5
 """How long a shadow is looked for, in heights of the actor."""
-_LEAST_SHADED_FILL = 0.35
+_MIN_SHADED_FILL = 0.35
 _KEY_ANGLE_RAD = {"shadow": math.radians(3), "shading": math.radians(8), "prior": math.radians(20)}
 """By what told its direction: the less sure that is, the softer the key."""
 
@@ -85,7 +85,7 @@ def estimate_light(samples: Sequence[LightSample], believe_shadow: bool = True) 
         # The body's normals are those of a fit, and clothes have folds and patterns: the prior keeps its say.
         share = shading.confidence
         direction = share * shading.direction + (1 - share) * prior.direction
-        fill = np.maximum(share * shading.fill_share + (1 - share) * prior.fill_share, _LEAST_SHADED_FILL)
+        fill = np.maximum(share * shading.fill_share + (1 - share) * prior.fill_share, _MIN_SHADED_FILL)
         mixed = _Key(direction / np.linalg.norm(direction), fill, share)
         return LightEstimate(_light(mixed, samples, _KEY_ANGLE_RAD["shading"]), "shading", share)
     return LightEstimate(_light(prior, samples, _KEY_ANGLE_RAD["prior"]), "prior", 0.0)

@@ -31,17 +31,17 @@ class RefineConfig:
     """The shot's grain on the character."""
     light_wrap: bool = True
     """Light from behind over the character's edges."""
-    most_gain: float = 1.3
+    max_gain: float = 1.3
     """How far the colour match may brighten or darken, as a factor."""
     gain_share: float = 0.25
     """How much of the measured difference in brightness is made up for: costumes may well differ from each other."""
-    most_blur_px: float = 2.5
+    max_blur_px: float = 2.5
     """Most blur, for a picture 720 pixels high."""
-    least_shadow: float = 0.3
+    min_shadow: float = 0.3
     """What a full shadow takes at least, where the light is all fill: feet touch the ground in any weather."""
 
     def __post_init__(self) -> None:
-        check_options(self, most_gain=(1, 100), gain_share=(0, 1), most_blur_px=(0, 100), least_shadow=(0, 1))
+        check_options(self, max_gain=(1, 100), gain_share=(0, 1), max_blur_px=(0, 100), min_shadow=(0, 1))
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def measure_look(samples: Sequence[LookSample], light: Light, config: RefineConf
     gain = _gain(samples, config) if config.colour_match and samples else np.ones(3)
     lens = config.lens_match and bool(samples)
     return Look(
-        shadow_share=shadow_share(light, config.least_shadow) if config.shadow else np.zeros(3),
+        shadow_share=shadow_share(light, config.min_shadow) if config.shadow else np.zeros(3),
         gain=gain,
         black=_black(samples) if lens else np.zeros(3),
-        blur_px=_missing_blur(samples, config.most_blur_px * height / 720) if lens else 0.0,
+        blur_px=_missing_blur(samples, config.max_blur_px * height / 720) if lens else 0.0,
         grain=_grain(samples) if config.grain and samples else None,
         light_wrap=0.2 if config.light_wrap else 0.0,
         wrap_px=0.004 * height,
@@ -100,7 +100,7 @@ def _gain(samples: Sequence[LookSample], config: RefineConfig) -> Float[np.ndarr
     # White balance: what actor and set have in common is the light's tint; a share of it, for clothes are no grey card.
     tint = 0.5 * (actor_mean + around_mean)
     tint = tint - tint @ LUMA - (own - own @ LUMA)
-    log_gain = np.clip(config.gain_share * brightness, -np.log(config.most_gain), np.log(config.most_gain))
+    log_gain = np.clip(config.gain_share * brightness, -np.log(config.max_gain), np.log(config.max_gain))
     return np.exp(log_gain + np.clip(0.12 * tint, -0.06, 0.06))
 
 
@@ -116,7 +116,7 @@ def _black(samples: Sequence[LookSample]) -> Float[np.ndarray, "3"]:
     return np.clip(np.median(lows, 0), 0.0, 0.02)
 
 
-def _missing_blur(samples: Sequence[LookSample], most_px: float) -> float:
+def _missing_blur(samples: Sequence[LookSample], max_px: float) -> float:
     """The blur that the render lacks: the actor's sharpest edges against the character's."""
     filmed, rendered = [], []
     for sample in samples:
@@ -131,7 +131,7 @@ def _missing_blur(samples: Sequence[LookSample], most_px: float) -> float:
     # A plain character may have no edges of its own; a render's are about half a pixel wide.
     own = float(np.median(rendered)) if rendered else 0.5
     missing = float(np.median(filmed)) ** 2 - own**2
-    return float(np.clip(np.sqrt(max(missing, 0.0)), 0.0, most_px))
+    return float(np.clip(np.sqrt(max(missing, 0.0)), 0.0, max_px))
 
 
 def _grey(picture: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:

@@ -25,7 +25,7 @@ OUTLIER = 0.5
 """Difference in darkness that counts like any larger one: the set may darken for other reasons."""
 ABOUT_AS_WELL = 1.1
 """Up to so many times the least error."""
-LEAST_EXPLAINED = 0.4
+MIN_EXPLAINED = 0.4
 """Of the darkness on the ground, as squares: a shadow must explain so much, or the ground is dark for other reasons."""
 DARK = 0.12
 """Darkness from which the ground counts for how dark a full shadow is."""
@@ -74,7 +74,7 @@ def match_shadow(
     errors = [error(candidate) for candidate in softer]
     best = next(found for found in zip(errors, softer, strict=True) if found[0] <= ABOUT_AS_WELL * min(errors))
     best = best_of(best, _turned(best[1], STEPS_RAD[-1]))
-    return best[1] if best[0] < (1 - LEAST_EXPLAINED) * error(None) else None
+    return best[1] if best[0] < (1 - MIN_EXPLAINED) * error(None) else None
 
 
 def _turned(light: Light, step_rad: float) -> list[Light]:
