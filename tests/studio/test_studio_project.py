@@ -150,14 +150,12 @@ project.run("first", {{}}, {{}}, ["first.txt"], first)
 project.run("second", {{}}, {{}}, ["second.txt"], second)
 print(project.executed)
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", script.replace("{pause}", "0.01")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-c", script.replace("{pause}", "0.01")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "film/second.txt").exists()
     out = subprocess.run([sys.executable, "-c", script.replace("{pause}", "0")], capture_output=True, text=True).stdout
     assert out.endswith("['second']\n")

@@ -295,6 +295,6 @@ def continuous_euler_deg(R: Float[np.ndarray, "time 3 3"], order: EulerOrder) ->
     for frame in range(1, len(angles)):
         a, b, c = (float(angle) for angle in angles[frame])
         both = np.array([[a, b, c], [a + 180.0, 180.0 - b, c + 180.0]])
-        both = both - 360.0 * np.round((both - angles[frame - 1]) / 360.0)
+        both = cast(np.ndarray, both - 360.0 * np.round((both - angles[frame - 1]) / 360.0))
         angles[frame] = both[np.abs(both - angles[frame - 1]).sum(1).argmin()]
     return angles

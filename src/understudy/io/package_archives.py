@@ -127,7 +127,8 @@ def _session(settings: dict[str, str]) -> "Session":
     """A client that trusts what this machine trusts: the certificates of companies are in the system's store alone."""
     import truststore
     from requests import Session
-    from requests.adapters import HTTPAdapter, Retry
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -118,7 +118,7 @@ def load_solution(path: Path) -> CameraSolution:
             raise ValueError(f"its move is {quoted(move)}; expected {', '.join(get_args(CameraMoveKind))}")
         camera = UnscaledCameraPath(T, K, int(width), int(height), Fraction(int(numerator), int(denominator)))
         seen = sightings_from(arrays, len(points), len(camera))
-        return CameraSolution(camera, move, points, residual_px, notes, seen)
+        return CameraSolution(camera, cast(CameraMoveKind, move), points, residual_px, notes, seen)
 
 
 def sightings_from(arrays: dict[str, np.ndarray], points: int, frames: int) -> Sightings:
@@ -322,5 +322,5 @@ def load_light(path: Path) -> Light:
     length = float(np.linalg.norm(direction))
     if not 0 < length < math.inf:
         raise FileFormatError(f"{quoted(path)} is no light that can be used (key_direction says no direction)")
-    colours = (np.array(colour) for colour in (light.key_colour, light.fill_sky, light.fill_ground))
-    return Light(direction / length, *colours, math.radians(light.key_angle_deg))
+    key, sky, ground = (np.array(colour) for colour in (light.key_colour, light.fill_sky, light.fill_ground))
+    return Light(direction / length, key, sky, ground, math.radians(light.key_angle_deg))

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array, csr_array, diags_array, eye_array
+from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
 
 from understudy.body.model import SEGMENTS, BodyModel
@@ -350,9 +350,7 @@ def _smoother(
     adjacent = ((adjacent + adjacent.T) > 0).astype(np.float64)
     laplacian = diags_array(adjacent.sum(0)) - adjacent
     # Bending keeps the surface round, stretching carries what is known to where nothing is.
-    bending = smoothness * (0.02 * laplacian.T @ laplacian + 0.05 * laplacian) + 1e-4 * eye_array(
-        vertices, dtype=np.float64
-    )
+    bending = smoothness * (0.02 * laplacian.T @ laplacian + 0.05 * laplacian) + diags_array(np.full(vertices, 1e-4))
 
     def solve(
         weight: Float[np.ndarray, " vertex"], wanted: Float[np.ndarray, " vertex"]
