@@ -48,12 +48,10 @@ def main() -> None:
     clips = [clip for seed in seeds if (clip := observe(seed, options.out, options.network)) is not None]
     print(f"{len(clips)} of {options.clips} people were found")
     shift = landmark_shift(clips)
-    print("_SHIFT = {")
     for name, value in shift.items():
-        print(f'    "{name}": ({", ".join(f"{1000 * v:.0f}" for v in value)}),')
-    print("}")
+        print(f'"{name}": ({", ".join(f"{1000 * v:.0f}" for v in value)}),')
     for name, (spread, gain, offset) in bone_depths(clips, shift).items():
-        print(f'("{name}", {spread:.2f}, {gain:.2f}, {offset:.2f}),')
+        print(f'"{name}": ({spread:.2f}, {gain:.2f}, {offset:.2f}),')
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,10 @@ def bone_depths(clips: list[Clip], shift: dict[str, np.ndarray]) -> dict[str, tu
                 if value
             ]
             good = clip.track.seen & (np.min(ends, 0) > 0.5)
-            samples.setdefault(kind(bone.name), []).append(np.stack([said[good, row], true[good, row]], 1))
+            sample = np.stack([said[good, row], true[good, row]], 1)
+            # What lies across the body points the other way in a mirror, where the network sees as well.
+            across = bone.name in ("hips", "shoulders", "ears")
+            samples.setdefault(kind(bone.name), []).append(np.concatenate([sample, -sample]) if across else sample)
     result = {}
     for name, parts in samples.items():
         said, true = np.concatenate(parts).T

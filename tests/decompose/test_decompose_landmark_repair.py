@@ -66,6 +66,17 @@ def test_legs_that_the_network_confused_are_put_right(first, last):
     np.testing.assert_array_equal(track.landmarks_m, points_m)
 
 
+def test_knees_and_feet_alone_are_put_right():
+    points, points_m = walk(90, yaw=0.3)
+    wrong, wrong_m = points.copy(), points_m.copy()
+    for values in (wrong, wrong_m):
+        values[30:36, LEFT_LEG[1:] + RIGHT_LEG[1:]] = values[30:36, RIGHT_LEG[1:] + LEFT_LEG[1:]]
+    track, report = repair_track(observations(wrong, wrong_m), 90, RATE)
+    assert report.swapped_legs == 6
+    np.testing.assert_array_equal(track.landmarks_px, points)
+    np.testing.assert_array_equal(track.landmarks_m, points_m)
+
+
 def test_somebody_who_leaps_round_while_entering_the_picture_is_turned_back():
     # Widths (right to left) and headings as the landmark model gave them for a woman who walks in from the left, seen
     # from behind: at first, half outside, as if from the front. The widths alone show no leap.

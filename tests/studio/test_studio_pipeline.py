@@ -9,6 +9,7 @@ import pytest
 from productions import a_shot, production
 
 from understudy.core.passes import Passes
+from understudy.decompose.people.find import PeopleConfig
 from understudy.runtime.errors import InputError
 from understudy.studio.pipeline.artifact import Role, Scope
 from understudy.studio.pipeline.artifacts import CAMERA, CHARACTER, MATTE, PERFORMANCE
@@ -177,3 +178,12 @@ def moved(value: float) -> float:
 
 def plain_settings(stage: Stage, config: RecastConfig) -> str:
     return repr(stage.settings(config))
+
+
+def test_a_draft_and_people_who_stay_do_without_the_heavy_network():
+    settings = FIND_PEOPLE.settings
+    assert settings(RecastConfig()).network == "heavy" and settings(RecastConfig(actor=2)).actor == 2
+    draft = settings(RecastConfig(quality="draft"))
+    assert draft.network == "full" and draft == settings(RecastConfig(quality="draft", actor=2))
+    chosen = RecastConfig(quality="draft", people=PeopleConfig(network="heavy"))
+    assert settings(chosen).network == "heavy"

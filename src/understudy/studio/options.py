@@ -42,7 +42,7 @@ class RecastOptions:
     figure: int | None = None
     """For a rig: which of the file's figures is the character, counted from 1 (default: the largest)."""
     quality: Literal["draft", "standard"] = "standard"
-    """Draft renders without supersampling and is about twice as fast."""
+    """Draft renders without supersampling, takes landmarks from the smaller network, and is about twice as fast."""
     renderer: Literal["opengl", "reference"] = "opengl"
     """What renders: OpenGL, or plain NumPy, which is very slow and needs no graphics driver."""
     camera_fit: bool = True

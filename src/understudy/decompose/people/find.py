@@ -44,9 +44,9 @@ class PeopleConfig:
     """How many people get a track and a mask of their own."""
     min_seconds: float = 0.4
     """People seen for a shorter time are no actors (unless nobody is seen for longer)."""
-    network: Literal["full", "heavy"] = "full"
-    """Which of BlazePose's landmark networks the actor's landmarks come from. The full one follows everybody; the heavy
-    one, more exact and three times as slow, then looks at the actor once more."""
+    network: Literal["full", "heavy"] | None = None
+    """Which of BlazePose's landmark networks the actor's landmarks come from (default: heavy, or full in a draft). The
+    full one follows everybody; the heavy one, more exact and three times as slow, then looks at the actor once more."""
     actor: int = 1
     """Who the actor is; 1 is the main actor."""
 
@@ -75,7 +75,7 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
     """
     config = config or PeopleConfig()
     model = PoseModel(ensure_weights("blazepose"), worker_count())
-    heavy = _heavy_network() if config.network == "heavy" else None
+    heavy = None if config.network == "full" else _heavy_network()
     out_masks.mkdir(parents=True, exist_ok=True)
     time = len(shot)
     with MaskStore(out_masks) as store:
@@ -100,7 +100,6 @@ def find_people(shot: Shot, out_masks: Path, config: PeopleConfig | None = None,
                 shot,
                 actors[config.actor - 1],
                 heavy.estimate,
-                keep_mask,
                 config.tracker,
                 lambda done, total: progress(time + done * time // total, 3 * time),
             )

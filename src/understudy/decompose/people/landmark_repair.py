@@ -18,11 +18,19 @@ _LEFT = [i for i, name in enumerate(LANDMARKS) if "left" in name]
 _RIGHT = [LANDMARKS.index(LANDMARKS[i].replace("left", "right")) for i in _LEFT]
 _LEG_WORDS = ("hip", "knee", "ankle", "heel", "foot")
 _LEGS = [i for i in _LEFT if any(word in LANDMARKS[i] for word in _LEG_WORDS)]
+_HIPS, _SHANKS = [i for i in _LEGS if "hip" in LANDMARKS[i]], [i for i in _LEGS if "hip" not in LANDMARKS[i]]
 _ARMS = [i for i in _LEFT if i not in _LEGS]
+_PARTS = (_HIPS, _SHANKS, _ARMS)
+"""What is exchanged as a whole: the left landmarks of each part. A network often knows which hip is which and, where
+legs cross, not which knee and foot."""
+_STATES = np.arange(1 << len(_PARTS))[None] >> np.arange(len(_PARTS))[:, None] & 1
+"""Of each part (row) whether it is exchanged, in each combination (column)."""
 _RIGHT_OF = dict(zip(_LEFT, _RIGHT, strict=True))
 
 SWAP_COST = 0.03
 """Of each change between straight and swapped, in body sizes of mean landmark acceleration."""
+HIPS_SHARE = 0.2
+"""Of hips in the acceleration of legs: two of ten landmarks."""
 SWAPPED_COST = 0.006
 """Of each swapped frame: the network is right unless a lot speaks against it."""
 TWIST_COST = 0.1
@@ -62,8 +70,8 @@ def repair_track(
     visibility = np.stack([s.visibility for s in found])
     size_px = np.array([s.next_crop.size_px for s in found])
 
-    swapped_legs, swapped_arms = find_swaps(frames, points, points_m, size_px, frames_per_second)
-    for swapped, left in ((swapped_legs, _LEGS), (swapped_arms, _ARMS)):
+    hips, shanks, arms = swaps = find_swaps(frames, points, points_m, size_px, frames_per_second)
+    for swapped, left in zip(swaps, _PARTS, strict=True):
         for values in (points, points_m, visibility):
             swap_sides(values, swapped, left)
     spikes = find_spikes(frames, points, size_px, SPIKE_SPEED / frames_per_second)
@@ -82,7 +90,7 @@ def repair_track(
         landmarks_m=_interpolate(every, frames, points_m),
         seen=seen,
     )
-    return track, RepairReport(int(swapped_legs.sum()), int(swapped_arms.sum()), int(spikes.sum()))
+    return track, RepairReport(int((hips | shanks).sum()), int(arms.sum()), int(spikes.sum()))
 
 
 def find_swaps(
@@ -91,8 +99,8 @@ def find_swaps(
     points_m: Float[np.ndarray, "observation 33 3"],
     size_px: Float[np.ndarray, " observation"],
     frames_per_second: float,
-) -> tuple[Bool[np.ndarray, " observation"], Bool[np.ndarray, " observation"]]:
-    """In which observations left and right are exchanged in the legs, and in arms and head.
+) -> Bool[np.ndarray, "3 observation"]:
+    """In which observations left and right are exchanged: of the hips, of what is below, and of arms and head.
 
     The labels with the least acceleration along time, in the picture and in metres, with hips and shoulders turned the
     same way and no faster than a body can turn, found by dynamic programming over pairs of consecutive observations;
@@ -100,22 +108,19 @@ def find_swaps(
     """
     count = len(points)
     if count < 3:
-        return np.zeros(count, bool), np.zeros(count, bool)
+        return np.zeros((len(_PARTS), count), bool)
     body = np.concatenate([points / size_px[:, None, None], 0.5 * points_m], axis=-1)
-    # A state is (legs swapped) + 2 · (arms swapped); the costs of legs and arms add up.
-    legs, arms = (np.arange(4) >> bit & 1 for bit in (0, 1))
-    bend_legs, bend_arms = (
-        _bends(frames, body, left)[:, part[:, None, None], part[None, :, None], part[None, None, :]]
-        for part, left in ((legs, _LEGS), (arms, _ARMS))
-    )
-    bend = bend_legs + bend_arms
-    alone = SWAPPED_COST * (legs + arms) + _twists(points_m)[:, (legs != arms).astype(int)]
-    changed = [(part[:, None] != part[None]).astype(int) for part in (legs, arms)]
-    change = SWAP_COST * (changed[0] + changed[1])
-    for part, turns in zip(changed, _turns(frames / frames_per_second, points_m), strict=True):
-        change = change + turns[:, part]
+    hips, shanks, arms = _STATES
+    bend = np.zeros((count - 2, len(hips), len(hips), len(hips)))
+    for part, left, share in zip(_STATES, _PARTS, (HIPS_SHARE, 1.0 - HIPS_SHARE, 1.0), strict=True):
+        bend += share * _bends(frames, body, left)[:, part[:, None, None], part[None, :, None], part[None, None, :]]
+    alone = SWAPPED_COST * ((hips | shanks) + arms) + _twists(points_m)[:, (hips != arms).astype(int)]
+    hips_changed, shanks_changed, arms_changed = (_STATES[:, :, None] != _STATES[:, None, :]).astype(int)
+    change = SWAP_COST * ((hips_changed | shanks_changed) + arms_changed)
+    hip_turns, shoulder_turns = _turns(frames / frames_per_second, points_m)
+    change = change + hip_turns[:, hips_changed] + shoulder_turns[:, arms_changed]
     best = alone[0][:, None] + alone[1][None] + change[0]
-    origin = np.zeros((count, 4, 4), int)
+    origin = np.zeros((count, len(hips), len(hips)), int)
     for t in range(2, count):
         total = best[:, :, None] + bend[t - 2] + (change[t - 1] + alone[t][None])[None]
         origin[t], best = total.argmin(0), total.min(0)
@@ -123,7 +128,7 @@ def find_swaps(
     states[-2], states[-1] = np.unravel_index(best.argmin(), best.shape)
     for t in range(count - 1, 1, -1):
         states[t - 2] = origin[t, states[t - 1], states[t]]
-    return legs[states].astype(bool), arms[states].astype(bool)
+    return _STATES[:, states].astype(bool)
 
 
 def _bends(

@@ -25,7 +25,6 @@ __all__ = [
     "is_them",
     "may_return",
     "observations_in",
-    "observed",
     "predict",
     "resolve_conflicts",
     "with_candidate",
@@ -205,19 +204,7 @@ def with_candidate(
     estimate = candidate.estimate
     alone = not any(is_near(estimate.next_crop, other.next_crop) for other in others)
     latest = frame >= track.last_frame
-    return replace(
-        track,
-        # Beside somebody else the colours may be theirs.
-        colours=_mixed_colours(track, candidate) if alone else track.colours,
-        observations={**track.observations, frame: observed(estimate, keep_mask)},
-        last_frame=frame if latest else track.last_frame,
-        last_estimate=estimate if latest else track.last_estimate,
-    )
-
-
-def observed(estimate: PoseEstimate, keep_mask: Callable[[PoseEstimate], int]) -> Observation:
-    """An estimate without its pictures; `keep_mask` gives the mask's key."""
-    return Observation(
+    observation = Observation(
         landmarks_px=estimate.landmarks_px,
         visibility=estimate.visibility,
         landmarks_m=estimate.landmarks_m,
@@ -225,6 +212,14 @@ def observed(estimate: PoseEstimate, keep_mask: Callable[[PoseEstimate], int]) -
         next_crop=estimate.next_crop,
         presence=estimate.presence,
         mask_key=keep_mask(estimate),
+    )
+    return replace(
+        track,
+        # Beside somebody else the colours may be theirs.
+        colours=_mixed_colours(track, candidate) if alone else track.colours,
+        observations={**track.observations, frame: observation},
+        last_frame=frame if latest else track.last_frame,
+        last_estimate=estimate if latest else track.last_estimate,
     )
 
 

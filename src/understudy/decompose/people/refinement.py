@@ -1,4 +1,4 @@
-"""An actor's landmarks and mask once more, by the larger landmark network.
+"""An actor's landmarks once more, by the larger landmark network.
 
 People are followed by the smaller network, frame after frame. When it is known who the actor is and where they are in
 each frame, the larger network looks there: the frames are independent of each other, and several are looked at at once.
@@ -11,7 +11,7 @@ from understudy.core.footage import Shot
 from understudy.decompose.people.candidates import Picture
 from understudy.decompose.people.landmarks import Crop, PoseEstimate
 from understudy.decompose.people.network import MAX_COPIES
-from understudy.decompose.people.person_tracks import Observation, Track, is_same, observed
+from understudy.decompose.people.person_tracks import Observation, Track, is_same
 from understudy.decompose.people.tracker import TrackerConfig
 from understudy.io.video.streams import read_frames
 from understudy.runtime.parallel import in_order, prefetch, worker_count
@@ -24,15 +24,14 @@ def refine_track(
     shot: Shot,
     track: Track,
     estimate: Callable[[Picture, Sequence[Crop]], list[PoseEstimate]],
-    keep_mask: Callable[[PoseEstimate], int],
     config: TrackerConfig,
     progress: Progress = silent,
 ) -> Track:
-    """A track with the landmarks and masks of a larger network, in the frames in which it sees the same person.
+    """A track with the landmarks of a larger network, in the frames in which it sees the same person. Masks stay: those
+    of the larger network are no better (intersection over union with the truth 0.956, not 0.958).
 
     Args:
         estimate: `LandmarkNetwork.estimate` of the larger network; called by several threads.
-        keep_mask: keeps the mask of an estimate, and gives a key to get it by.
         config: how sure the network must be, and when two estimates are of one person.
     """
 
@@ -45,9 +44,10 @@ def refine_track(
     items = zip(known, prefetch(read_frames(shot, frames)), strict=True)
     estimates = in_order(look, items, min(worker_count(), MAX_COPIES))
     refined = dict(track.observations)
-    for done, (frame, seen) in enumerate(zip(frames, estimates, strict=True), 1):
-        sure = seen.presence >= config.presence.min_presence
-        if sure and is_same(seen, track.observations[frame], config.match):
-            refined[frame] = observed(seen, keep_mask)
+    for done, (frame, before, seen) in enumerate(zip(frames, known, estimates, strict=True), 1):
+        if seen.presence >= config.presence.min_presence and is_same(seen, before, config.match):
+            refined[frame] = replace(
+                before, landmarks_px=seen.landmarks_px, visibility=seen.visibility, landmarks_m=seen.landmarks_m
+            )
         progress(done, len(frames))
     return replace(track, observations=refined)

@@ -290,8 +290,9 @@ def fit_the_body(reads: BodyReads, makes: BodyMakes, settings: BodySettings, run
 
 
 def people_settings(config: RecastConfig) -> PeopleConfig:
-    """Only the heavy network looks at one of the people in particular."""
-    return replace(config.people, actor=config.actor if config.people.network == "heavy" else 1)
+    """A draft does without the heavy network, which alone looks at one of the people in particular."""
+    network = config.people.network or ("full" if config.quality == "draft" else "heavy")
+    return replace(config.people, network=network, actor=config.actor if network == "heavy" else 1)
 
 
 FIND_CUTS = Stage("cuts", find_all_cuts, lambda config: CutsSettings(config.cuts, config.first_frame))
