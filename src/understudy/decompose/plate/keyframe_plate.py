@@ -20,7 +20,7 @@ from understudy.decompose.plate.holes import foot_row, grown_by_what_moved, redu
 from understudy.decompose.plate.plane_sweep import SweepConfig, background_inverse_depth
 from understudy.decompose.plate.sources import Source, SourceConfig, SourceWindow, scale_of
 from understudy.decompose.plate.votes import Target, VoteConfig, count_votes, reference_of, warp_sources
-from understudy.decompose.plate.warp_fit import full_size_map
+from understudy.decompose.plate.warp_fit import WarpFit, full_size_map
 from understudy.imaging.channels import channel_max, inside_picture
 from understudy.imaging.inpaint import InpaintConfig, inpaint, spread_inwards
 from understudy.runtime.errors import FootageError
@@ -168,10 +168,11 @@ def _filled(
     scale = scale_of(source.picture.shape[0])
     picture, made_up = source.picture.copy(), np.zeros(source.clearance.shape, np.uint8)
     target = Target(source, swept.box, scale, camera, swept.inverse_depth)
-    fill = _voted(target, swept.window.nearest_first, config, blend) if source.hole.any() else None
+    before = None if previous is None else target.warp(previous.time, previous.small)
+    fill = _voted(target, swept.window.nearest_first, before, config, blend) if source.hole.any() else None
     if fill is not None:
-        if fill.missing.any() and previous is not None:
-            fill = _carried_over(fill, target, previous)
+        if fill.missing.any() and previous is not None and before is not None:
+            fill = _carried_over(fill, target, previous, before)
         if fill.missing.any():
             fill = _inpainted(fill, source, config.sources.min_clearance_px(picture.shape[0]), inpaint_config)
         picture[fill.box.slices] = np.clip(np.rint(fill.picture), 0, 255).astype(np.uint8)
@@ -180,14 +181,16 @@ def _filled(
     return Keyframe(source.time, picture, small, made_up, swept.box, swept.inverse_depth)
 
 
-def _voted(target: Target, sources: Sequence[Source], config: ParallaxConfig, blend: BlendConfig) -> _Fill | None:
-    """The hole and what the sources say of it; None if it lies outside the box."""
+def _voted(
+    target: Target, sources: Sequence[Source], before: WarpFit | None, config: ParallaxConfig, blend: BlendConfig
+) -> _Fill | None:
+    """The hole and what the sources say of it; None if it lies outside the box. `before`: the keyframe before."""
     source, box, scale = target.source, target.box, target.scale
     reference = reference_of(target, sources)
     small_hole = reduced(source.hole.astype(np.float32), scale)[small_part(box, scale)] > 0
     # Shadows are looked for on the ground: elsewhere, what is darker in some frames may be another thing.
-    lit = reference.lit.copy()
-    lit[: foot_row(small_hole)] = 0.0
+    lit, ground = reference.lit.copy(), foot_row(small_hole)
+    lit[:ground] = 0.0
     known_lit = channel_max(lit) > 0
     clean, sure = np.where(known_lit[..., None], lit, reference.clean), reference.sure | known_lit
     hole, others = source.hole[box.slices], source.others[box.slices]
@@ -196,6 +199,11 @@ def _voted(target: Target, sources: Sequence[Source], config: ParallaxConfig, bl
     if inner is None:
         return None
     hole = hole[inner.slices]
+    if before is not None:
+        # Where sources in light and in shadow are at odds, the cleaned keyframe before tells which are in shadow.
+        unknown = ~known_lit & before.small_inside
+        unknown[:ground] = False
+        lit[unknown] = before.small[unknown]
     least = config.sources.min_clearance_px(source.hole.shape[0])
     voters = warp_sources(target, sources, hole, inner, lit, reference.warps, blend, least)
     colour, seen = count_votes(hole, inner, voters, scale, config.votes, least)
@@ -204,9 +212,8 @@ def _voted(target: Target, sources: Sequence[Source], config: ParallaxConfig, bl
     return _Fill(place, hole, result, hole & ~seen, np.zeros_like(hole))
 
 
-def _carried_over(fill: _Fill, target: Target, previous: Keyframe) -> _Fill:
+def _carried_over(fill: _Fill, target: Target, previous: Keyframe, warp: WarpFit) -> _Fill:
     """The keyframe before, brought in along the depth where no source saw the set."""
-    warp = target.warp(previous.time, previous.small)
     inner = fill.box.seen_from(target.box)
     at = full_size_map(warp, inner, target.scale)
     inside = inside_picture(at, *previous.made_up.shape, rim=1)
