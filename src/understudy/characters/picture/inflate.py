@@ -17,6 +17,14 @@ from understudy.runtime.checks import check_options
 __all__ = ["InflateConfig", "PartVolume", "inflate_parts", "stylisation"]
 
 SIDES = ("left", "right")
+JOINT_DEPTHS = {
+    "neck": -0.012, "head": 0.006, "head_top": 0.006,
+    "elbow": -0.010, "wrist": 0.008, "hand": 0.014, "ankle": -0.018, "toe": -0.018,
+}  # fmt: skip
+"""z of a person's joints before (+) or behind the figure's middle plane, in its heights: arms that hang at ease bend
+forward below the elbow, and heels stand behind the hips. Stylised figures have less of it."""
+HALF_WIDTH_QUANTILE = 0.995
+"""Of the distances from the outline: the half width of a part, which one spike of the outline cannot widen."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float
     neck_width = 0.30 * np.linalg.norm(grid["left_shoulder"] - grid["right_shoulder"])
     column = _line_distance(cells, np.stack([grid["neck"], 0.6 * grid["head"] + 0.4 * grid["head_top"]]))
     domain |= (labels == PARTS.index("head")) & (column < max(neck_width * 0.55, 2.0))
-    half_width = float(np.quantile(ndimage.distance_transform_edt(own), 0.995))
+    half_width = float(np.quantile(ndimage.distance_transform_edt(own), HALF_WIDTH_QUANTILE))
     ratio = (0.72 + 0.18 * style) * config.depth_scale
     away = ndimage.distance_transform_edt(~_hull(grid, 0.97))
     # Wings, tails and wide gowns are thin: the farther from the trunk, the flatter.
@@ -197,20 +205,15 @@ def _joint_depths(
     """z of each joint: near the middle plane; an arm that lies over the trunk is brought before it."""
     tall, human = grid.height, 1 - style
     depth: dict[str, float] = dict.fromkeys(POINTS, 0.0)
-    depth["neck"] = -0.012 * tall * human
-    depth["head"] = 0.006 * tall * human
-    depth["head_top"] = 0.006 * tall * human
+    for name, share in JOINT_DEPTHS.items():
+        for joint in (name,) if name in depth else (f"{side}_{name}" for side in SIDES):
+            depth[joint] = share * tall * human
     trunk = _hull(grid, 1.0)
     for side in SIDES:
         trunk |= _thigh_root(grid, labels, side)
     inside = ndimage.distance_transform_edt(trunk)
     surface = torso.centre + torso.front * np.sqrt(np.maximum(torso.square, 0))
     for side in SIDES:
-        depth[f"{side}_elbow"] = -0.010 * tall * human
-        depth[f"{side}_wrist"] = 0.008 * tall * human
-        depth[f"{side}_hand"] = 0.014 * tall * human
-        depth[f"{side}_ankle"] = -0.018 * tall * human
-        depth[f"{side}_toe"] = depth[f"{side}_ankle"]
         radius = limb_radius(grid, labels, f"{side}_arm")
         for name in ("elbow", "wrist", "hand"):
             column, row = np.floor(grid[f"{side}_{name}"]).astype(int)
@@ -233,7 +236,7 @@ def _head(
     line = bone_line(grid, "head")
     reach = max(float(np.linalg.norm(line[0] - line[1])), 4.0)
     domain = own | (grid.mask & (np.linalg.norm(cells - grid["head"], axis=-1) < 0.25 * reach))
-    width = float(np.quantile(ndimage.distance_transform_edt(own), 0.995)) if own.any() else 0.5 * reach
+    width = float(np.quantile(ndimage.distance_transform_edt(own), HALF_WIDTH_QUANTILE)) if own.any() else 0.5 * reach
     ratio = (1.12 - 0.17 * style) * config.depth_scale
     away = np.maximum(_line_distance(cells, line) - 1.15 * width, 0)
     cap = width * ratio * (0.3 + 1.4 * np.exp(-((away / (0.6 * width)) ** 2)))
