@@ -132,4 +132,4 @@ def _texture(context: moderngl.Context, material: Material) -> moderngl.Texture 
 def _set(program: moderngl.Program, name: str, value: object) -> None:
     """Set a uniform that some programs do not have."""
     if name in program:
-        program[name].value = value
+        program[name] = value

@@ -55,7 +55,7 @@ class OpenGLRenderer:
     def _program(self, vertex: str, fragment: str, *defines: str, **units: int) -> moderngl.Program:
         program = self._context.program(load_shader(vertex, *defines), load_shader(fragment, *defines))
         for name, unit in units.items():
-            program[name].value = unit
+            program[name] = unit
         return program
 
     def _make_targets(self) -> None:
@@ -71,7 +71,7 @@ class OpenGLRenderer:
         self._contact_map = context.texture(contact_size, 1, dtype="f2")
         self._contact_map.repeat_x = self._contact_map.repeat_y = False
         self._contact_target = context.framebuffer([self._contact_map], context.depth_renderbuffer(contact_size))
-        tile, samples = (TILE_PX, TILE_PX), (TILE_PX * self.config.supersampling,) * 2
+        tile, samples = (TILE_PX, TILE_PX), (TILE_PX * self.config.supersampling, TILE_PX * self.config.supersampling)
         self._bases = context.texture(samples, 4, dtype="f1")
         self._geometries = context.texture(samples, 4, dtype="f4")
         of_samples = [self._bases, self._geometries]
@@ -88,7 +88,7 @@ class OpenGLRenderer:
     def _make_motion_target(self, tile: tuple[int, int]) -> None:
         context = self._context
         self._motion_mean = self._program("screen.vert", "motion_mean.frag", geometries=GEOMETRIES, motions=MOTIONS)
-        self._motion_mean["factor"].value = self.config.supersampling
+        self._motion_mean["factor"] = self.config.supersampling
         self._motion_mean_screen = context.vertex_array(self._motion_mean, [])
         self._motion_target = context.framebuffer([context.texture(tile, 4, dtype="f4")])
 
@@ -162,7 +162,7 @@ class OpenGLRenderer:
         self._light_drawn = drawn
         self._context.enable(moderngl.DEPTH_TEST)
         _write(self._light, "clip_from_world", view.clip_from_world)
-        self._light["to_key"].value = tuple(light.key_direction / np.linalg.norm(light.key_direction))
+        self._light["to_key"] = tuple(light.key_direction / np.linalg.norm(light.key_direction))
         if still:
             # What stands still, such as a set, is kept: only what moves is drawn anew each frame.
             kept = (drawn[0], *(mesh.posed for mesh in still))
@@ -203,22 +203,22 @@ class OpenGLRenderer:
         light, program = take.light, self._shade
         T_world_camera = take.camera.T_world_camera[frame]
         _write(program, "ray_from_pixel", T_world_camera[:3, :3] @ np.linalg.inv(take.camera.K[frame]))
-        program["camera_position"].value = tuple(T_world_camera[:3, 3])
-        program["to_key"].value = tuple(light.key_direction / np.linalg.norm(light.key_direction))
-        program["key_colour"].value = tuple(light.key_colour)
-        program["fill_sky"].value = tuple(light.fill_sky)
-        program["fill_ground"].value = tuple(light.fill_ground)
-        program["key_radius"].value = light.key_angle_rad
-        program["factor"].value = self.config.supersampling
-        program["key_blocked"].value = view is not None
+        program["camera_position"] = tuple(T_world_camera[:3, 3])
+        program["to_key"] = tuple(light.key_direction / np.linalg.norm(light.key_direction))
+        program["key_colour"] = tuple(light.key_colour)
+        program["fill_sky"] = tuple(light.fill_sky)
+        program["fill_ground"] = tuple(light.fill_ground)
+        program["key_radius"] = light.key_angle_rad
+        program["factor"] = self.config.supersampling
+        program["key_blocked"] = view is not None
         if view is None:
             return
         _write(program, "shadow_from_world", view.texture_from_world)
         texel_m = view.side_m / self.config.shadow_map_px
         # Blockers on the same body are a few decimetres away.
         blur_m = np.clip(0.25 * np.tan(light.key_angle_rad), texel_m, 6.0 * texel_m)
-        program["shadow_offset_m"].value = float(blur_m + 2.0 * texel_m)
-        program["shadow_blur"].value = float(blur_m / view.side_m)
+        program["shadow_offset_m"] = float(blur_m + 2.0 * texel_m)
+        program["shadow_blur"] = float(blur_m / view.side_m)
 
     def _draw_characters(
         self, meshes: list[DeviceMesh], clip_from_world: Float[np.ndarray, "4 4"], tile: Box, passes: Passes
@@ -243,7 +243,7 @@ class OpenGLRenderer:
         self._geometries.use(location=GEOMETRIES)
         self._surfaces.use(location=SURFACES)
         self._shadow_map.use(location=SHADOW)
-        self._shade["corner_px"].value = (float(tile.left), float(tile.top))
+        self._shade["corner_px"] = (float(tile.left), float(tile.top))
         self._shade_screen.render(vertices=3)
 
         part = np.s_[tile.top : tile.bottom, tile.left : tile.right]
@@ -305,14 +305,14 @@ class OpenGLRenderer:
         T_world_camera = camera.T_world_camera[frame]
         touched_camera = (touched - T_world_camera[:3, 3]) @ T_world_camera[:3, :3]
         _write(program, "ray_from_pixel", T_world_camera[:3, :3] @ np.linalg.inv(K))
-        program["camera_position"].value = tuple(T_world_camera[:3, 3])
+        program["camera_position"] = tuple(T_world_camera[:3, 3])
         _write(program, "shadow_from_world", view.texture_from_world)
-        program["blocker_texel_m"].value = view.side_m / config.shadow_map_px
-        program["key_tangent"].value = tangent
-        program["widest_blocker_m"].value = float(travel_m.max(initial=0.0))
-        program["key_shines"].value = shines
-        program["contact_strength"].value = config.contact_strength if len(low) else 0.0
-        program["contact_reach_m"].value = reach
+        program["blocker_texel_m"] = view.side_m / config.shadow_map_px
+        program["key_tangent"] = tangent
+        program["widest_blocker_m"] = float(travel_m.max(initial=0.0))
+        program["key_shines"] = shines
+        program["contact_strength"] = config.contact_strength if len(low) else 0.0
+        program["contact_reach_m"] = reach
         self._blockers.use(location=BLOCKERS)
         self._contact_map.use(location=CONTACT)
         self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
@@ -320,7 +320,7 @@ class OpenGLRenderer:
         for tile in pixel_box(K, touched_camera, radius_m, camera.width, camera.height, NEAR_M).tiles(TILE_PX):
             self._ground_target.viewport = (0, 0, tile.width, tile.height)
             self._ground_target.clear(viewport=self._ground_target.viewport)
-            program["corner_px"].value = (float(tile.left), float(tile.top))
+            program["corner_px"] = (float(tile.left), float(tile.top))
             self._catcher_screen.render(vertices=3)
             shadow = _read(self._ground_target, tile, 0, 1, np.float32)
             passes.shadow[tile.top : tile.bottom, tile.left : tile.right] = shadow[..., 0]
@@ -341,13 +341,13 @@ class OpenGLRenderer:
         self._context.enable(moderngl.DEPTH_TEST)
         self._contact_target.clear(0.0, depth=1.0)
         _write(self._contact, "clip_from_world", clip)
-        self._contact["reach_m"].value = reach
+        self._contact["reach_m"] = reach
         for mesh in meshes:
             mesh.draw(self._context, "contact", self._contact, shadows=True)
         self._contact_map.build_mipmaps()
         self._contact_map.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
-        self._catcher["contact_box"].value = (*corner, *size)
-        self._catcher["contact_texel_m"].value = float(size.max() / CONTACT_MAP_PX)
+        self._catcher["contact_box"] = (*corner, *size)
+        self._catcher["contact_texel_m"] = float(size.max() / CONTACT_MAP_PX)
 
     def close(self) -> None:
         """Release the context and all that lies on it."""
@@ -381,7 +381,9 @@ def _same(a: Drawn, b: Drawn) -> bool:
 
 def _write(program: moderngl.Program, name: str, matrix: Float[np.ndarray, "rows columns"]) -> None:
     """Set a matrix uniform; OpenGL stores columns first."""
-    program[name].write(np.ascontiguousarray(matrix.T, np.float32).tobytes())
+    uniform = program[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    uniform.write(np.ascontiguousarray(matrix.T, np.float32).tobytes())
 
 
 def _read(
