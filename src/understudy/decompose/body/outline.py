@@ -348,7 +348,7 @@ def _smoother(
     i = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
     adjacent = coo_array((np.ones(i.shape[1]), (i[0], i[1])), shape=(vertices, vertices)).tocsr()
     adjacent = ((adjacent + adjacent.T) > 0).astype(np.float64)
-    laplacian = diags_array(adjacent.sum(0)) - adjacent
+    laplacian = csr_array(diags_array(np.ones(vertices) @ adjacent) - adjacent)
     # Bending keeps the surface round, stretching carries what is known to where nothing is.
     bending = smoothness * (0.02 * laplacian.T @ laplacian + 0.05 * laplacian) + diags_array(np.full(vertices, 1e-4))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 
@@ -181,7 +180,8 @@ def _character(report: CharacterReport) -> Verdict:
     sentence = f"Made from a {report.made_from}: {report.vertices} vertices, {report.joints} joints."
     if level != "good":
         sentence += f" Only {roles} of 22 body joints were recognised; the others keep their rest pose."
-    level = _worse(level, *(cast(Level, doubt.level) for doubt in report.doubts))
+    doubted: list[Level] = [doubt.level for doubt in report.doubts]
+    level = _worse(level, *doubted)
     sentence = " ".join([sentence, *(doubt.sentence for doubt in report.doubts)])
     return Verdict("character", level, sentence, {"height": f"{report.height_m:.2f} m"})
 
