@@ -1,8 +1,8 @@
-"""Take synthetic shots apart and compare with what is known of them: camera branch, path, and the body.
+"""Take synthetic shots apart as `understudy recast` does, and compare with the truth: camera branch and path, body.
 
     python -m benchmarks.films.truth [--out build/truth] [--frames 72]
 
-The fit knows nothing of the generator's body, motion or set. Writes `results/truth.json`.
+The stages know nothing of the generator's body, motion or set. Writes `results/truth.json`.
 """
 
 import argparse
@@ -10,13 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.record import save, table
-from understudy.core.film import Performance
-from understudy.decompose.body.fit import fit_actor
-from understudy.decompose.camera.solve import solve_camera
-from understudy.decompose.people.find import find_people
 from understudy.evaluation.scoring import score_body
+from understudy.evaluation.transfer_shots import Recasting
 from understudy.evaluation.truth import write_truth
-from understudy.io.video.streams import open_shot
+from understudy.io.motions import read_landmarks_npz
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action
@@ -50,17 +47,15 @@ def measure(name: str, seed: int, frames: int, out: Path) -> dict:
         width=960, height=540, frames=frames, frame_rate=Fraction(24), camera=CameraMove(name), action=action, seed=seed
     )
     truth = film_synthetic_shot(config, out)
-    shot = open_shot(truth.path)
-    people = find_people(shot, out / "people")
-    solution = solve_camera(shot, people.masks)
-    fit = fit_actor(people.tracks[0], solution, mask=people.masks[0])
-    score = score_body(Performance(fit.body, fit.motion), fit.camera, write_truth(out, truth))
+    found = Recasting(out, truth.path).found(truth.scene.body.height_m)
+    score = score_body(found.actor, found.camera, write_truth(out, truth))
+    seen = read_landmarks_npz(out / "film/people/landmarks_1.npz").seen
     return {
         "move": name,
         "action": action.kind,
-        "branch": solution.move,
-        "branch_right": solution.move == MOVES[name],
-        "seen": round(float(people.tracks[0].seen.mean()), 3),
+        "branch": found.kind,
+        "branch_right": found.kind == MOVES[name],
+        "seen": round(float(seen.mean()), 3),
         **score.rounded(),
     }
 
