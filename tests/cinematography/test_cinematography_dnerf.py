@@ -15,8 +15,8 @@ from understudy.cinematography.dnerf.config import (
     PAPER,
     DNeRFConfig,
     FieldConfig,
+    FieldTrainingConfig,
     InversionConfig,
-    TrainingConfig,
 )
 from understudy.cinematography.dnerf.pictures import (
     KEYPOINTS,
@@ -73,7 +73,7 @@ SMALL = FieldConfig(32, 3, 4, 2, 1, 10, 10)
 TINY = DNeRFConfig(
     key_frames=3,
     radiance_field=SMALL,
-    training=TrainingConfig(views=14, picture_px=28, rays=320, steps=460, first_rate=5e-3, last_rate=1e-3),
+    training=FieldTrainingConfig(views=14, picture_px=28, rays=320, steps=460, first_rate=5e-3, last_rate=1e-3),
     inversion=InversionConfig(picture_px=30, stride=2, steps=80, first_rate=0.015, last_rate=0.003),
 )
 PERSON = box_person()

@@ -8,7 +8,7 @@ from gltf_files import add_view, parts_of, write_glb
 from understudy.io.gltf import compression as gltf_compression
 from understudy.io.gltf.document import COMPONENT_TYPES, COMPONENTS
 from understudy.io.gltf.read import read_gltf
-from understudy.io.gltf.unpack import Piece, limit_memory, unpack
+from understudy.io.gltf.unpack import PackedPiece, limit_memory, unpack
 from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import CharacterError
 
@@ -174,6 +174,6 @@ def test_one_stretch_of_bytes_in_many_packed_views_is_counted_each_time(plain, t
 def test_a_decoder_that_takes_too_much_ends_alone(tmp_path):
     """A hundred million rows where little was claimed: the process has a limit of its own."""
     packed = bytes(meshopt.encode_gltf_buffer(np.zeros((256, 4), "u1"), "ATTRIBUTES"))
-    piece = Piece("meshopt", packed, {"count": 10**9, "stride": 4, "mode": "ATTRIBUTES", "filter": "NONE"})
+    piece = PackedPiece("meshopt", packed, {"count": 10**9, "stride": 4, "mode": "ATTRIBUTES", "filter": "NONE"})
     with pytest.raises(CharacterError, match="cannot be unpacked"):
         unpack(tmp_path / "hero.glb", [piece], 0)

@@ -21,7 +21,7 @@ from understudy.videogen.evaluation.contestants import (
     BestContextCrop,
     CopyFirstCrop,
     PointCloud,
-    Truth,
+    TrueClips,
     covered,
     find_models,
     reordered,
@@ -46,7 +46,7 @@ def clips(move: str, amount_deg: float, count: int = 4):
 @pytest.mark.parametrize("move", MEASURED_MOVES)
 def test_the_truth_is_perfect_on_every_measure(move):
     lpips = Lpips(trunk_weights(), linear_weights())
-    figures, take = measure(Truth(), SIZES, MEASURED_MOVES[move], FEW, lpips=lpips)
+    figures, take = measure(TrueClips(), SIZES, MEASURED_MOVES[move], FEW, lpips=lpips)
     assert figures.psnr_db.shape == (6, 3) and (figures.psnr_db > 90).all()
     assert (figures.ssim > 0.999).all()
     assert figures.lpips.shape == (6, 3) and figures.lpips.max() < 1e-4

@@ -13,7 +13,7 @@ from understudy.videogen.training.optimisers import build_optimisers
 from understudy.videogen.training.presets import PRESETS, VARIANTS, varied
 from understudy.videogen.training.train import training_loss
 from understudy.videogen.transformer.checkpoints import GeometryOrigin, load_model, save_model
-from understudy.videogen.transformer.conditioning import Geometry, OracleGeometry, joined, mapped
+from understudy.videogen.transformer.conditioning import OracleGeometry, SetGeometry, joined, mapped
 from understudy.videogen.transformer.layers import Attention, Nearness, attend
 from understudy.videogen.transformer.layers import _fused as fused
 from understudy.videogen.transformer.model import VideoTransformer
@@ -200,7 +200,7 @@ def test_what_is_absent_has_no_influence(name):
     conditions = clips.conditions
     other = {
         "words": replace(conditions, word_ids=conditions.word_ids.flip(1)),
-        "set": replace(conditions, pictures=-conditions.pictures, geometry=Geometry(-conditions.geometry.features)),
+        "set": replace(conditions, pictures=-conditions.pictures, geometry=SetGeometry(-conditions.geometry.features)),
         "camera": replace(conditions, T_start_camera=conditions.T_start_camera.flip(1)),
     }[name]
     assert not torch.allclose(look(model, clips, conditions), look(model, clips, other), atol=1e-3)

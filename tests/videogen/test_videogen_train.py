@@ -28,7 +28,7 @@ from understudy.videogen.training.optimisers import learning_rate_share
 from understudy.videogen.training.presets import PRESETS
 from understudy.videogen.training.train import train
 from understudy.videogen.transformer.checkpoints import GeometryOrigin, latest_checkpoint, load_model
-from understudy.videogen.transformer.conditioning import Geometry, OracleGeometry
+from understudy.videogen.transformer.conditioning import OracleGeometry, SetGeometry
 from understudy.videogen.transformer.model import VideoTransformer
 from understudy.videogen.transformer.text_encoder import FILM_VOCABULARY
 
@@ -209,7 +209,7 @@ class FlatGeometry:
     channels = TINY.model.geometry_channels
 
     def __call__(self, pictures, rows, columns):
-        return Geometry(torch.zeros(*pictures.shape[:2], rows * columns, self.channels))
+        return SetGeometry(torch.zeros(*pictures.shape[:2], rows * columns, self.channels))
 
 
 @pytest.fixture

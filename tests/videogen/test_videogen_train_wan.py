@@ -14,7 +14,7 @@ from understudy.runtime.errors import InputError, UnderstudyError
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.videogen.training.curves import read_curves
 from understudy.videogen.transformer.checkpoints import latest_checkpoint
-from understudy.videogen.transformer.conditioning import Geometry
+from understudy.videogen.transformer.conditioning import SetGeometry
 from understudy.videogen.wan.conditions import conditions_of, fitted
 from understudy.videogen.wan.model import CineSceneWan, load_wan
 from understudy.videogen.wan.sample import load_trained_wan
@@ -36,7 +36,7 @@ class MeanColours:
     def __call__(self, pictures, rows, columns):
         means = F.adaptive_avg_pool2d(pictures.flatten(0, 1), (rows, columns)).flatten(2).mT
         means = means.unflatten(0, pictures.shape[:2])
-        return Geometry(torch.cat([means, means.mean(1, keepdim=True).expand_as(means)], -1))
+        return SetGeometry(torch.cat([means, means.mean(1, keepdim=True).expand_as(means)], -1))
 
 
 class SameClips:

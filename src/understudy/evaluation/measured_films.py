@@ -15,8 +15,8 @@ from understudy import __version__
 from understudy.io.arrays import read_arrays, write_arrays
 from understudy.io.files import reading
 from understudy.runtime.errors import FileFormatError
-from understudy.videogen.evaluation.contestants import Film, TrainedModel
-from understudy.videogen.evaluation.evaluate import CameraFigures, ClipFigures, SubjectFigures, Take
+from understudy.videogen.evaluation.contestants import ClipMaker, TrainedModel
+from understudy.videogen.evaluation.evaluate import CameraFigures, ClipFigures, EvaluatedClips, SubjectFigures
 
 __all__ = ["MeasuredFilms"]
 
@@ -36,8 +36,8 @@ class MeasuredFilms:
         folder.mkdir(exist_ok=True)
 
     def figures(
-        self, name: str, film: Film, measure: Callable[[], tuple[ClipFigures, Take]]
-    ) -> tuple[ClipFigures, Take]:
+        self, name: str, film: ClipMaker, measure: Callable[[], tuple[ClipFigures, EvaluatedClips]]
+    ) -> tuple[ClipFigures, EvaluatedClips]:
         """A film's figures on one move and clips to look at; `name` says which of both."""
 
         def arrays() -> dict[str, np.ndarray]:
@@ -46,10 +46,10 @@ class MeasuredFilms:
 
         found = self._once(name, film, arrays)
         with reading(self.folder, "folder of measured films", advice="delete it"):
-            return _from_arrays(found), Take(found["take.words"].tolist(), found["take.frames"])
+            return _from_arrays(found), EvaluatedClips(found["take.words"].tolist(), found["take.frames"])
 
     def psnr_db(
-        self, name: str, film: Film, measure: Callable[[], Float[np.ndarray, "clip frame"]]
+        self, name: str, film: ClipMaker, measure: Callable[[], Float[np.ndarray, "clip frame"]]
     ) -> Float[np.ndarray, "clip frame"]:
         """PSNR of the background alone."""
         return self._once(name, film, lambda: {"psnr_db": measure()})["psnr_db"]
@@ -58,7 +58,7 @@ class MeasuredFilms:
         """Remove the files, once the evaluation is whole."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _once(self, name: str, film: Film, measure: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    def _once(self, name: str, film: ClipMaker, measure: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         description = json.dumps([__version__, name, _weights_hash(film), self.settings], default=str)
         path = self.folder / f"{hashlib.sha256(description.encode()).hexdigest()[:16]}.npz"
         try:
@@ -68,7 +68,7 @@ class MeasuredFilms:
         return read_arrays(path, KIND)
 
 
-def _weights_hash(film: Film) -> str:
+def _weights_hash(film: ClipMaker) -> str:
     """Of a model: two trainings may lie under one name."""
     if not isinstance(film, TrainedModel):
         return ""

@@ -20,13 +20,20 @@ from understudy.runtime.errors import InputError
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import scratch_folder, writable_folder
 from understudy.studio.project import file_hash
-from understudy.videogen.evaluation.contestants import REFERENCES, Film, TrainedModel, Truth, find_models, reordered
+from understudy.videogen.evaluation.contestants import (
+    REFERENCES,
+    ClipMaker,
+    TrainedModel,
+    TrueClips,
+    find_models,
+    reordered,
+)
 from understudy.videogen.evaluation.evaluate import (
     MEASURED_MOVES,
     CameraFigures,
     ClipFigures,
+    EvaluatedClips,
     Evaluation,
-    Take,
     background_psnr,
     measure,
 )
@@ -116,8 +123,8 @@ def evaluate_scene(
     _check_pictures(models, config.pictures)
     writable_folder(out)
     lpips = _lpips(device)
-    references = REFERENCES if config.ablations else {"truth": Truth()}
-    films: dict[str, Film] = {**models, **references}
+    references = REFERENCES if config.ablations else {"truth": TrueClips()}
+    films: dict[str, ClipMaker] = {**models, **references}
     configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
     sizes = {name: clip_sizes(config_of, config.pictures) for name, config_of in configs.items()}
     evaluation = Evaluation(config.clips, tuple(range(config.seeds)), config.posed_clips)
@@ -129,7 +136,7 @@ def evaluate_scene(
     kept = MeasuredFilms(scratch_folder(out), settings)
 
     measured: dict[str, dict[str, ClipFigures]] = {}
-    takes: dict[str, dict[str, Take]] = {}
+    takes: dict[str, dict[str, EvaluatedClips]] = {}
     for move, mix in MEASURED_MOVES.items():
         measured[move], takes[move] = {}, {}
         for name, film in films.items():
@@ -185,7 +192,7 @@ def _asides(
     narrator: Narrator,
 ) -> list[dict[str, str]]:
     """What happens with other pictures of the set than the model was trained with."""
-    cases: dict[str, tuple[Film, int]] = {f"{count} pictures": (model, count) for count in (3, 4, 8, 12)}
+    cases: dict[str, tuple[ClipMaker, int]] = {f"{count} pictures": (model, count) for count in (3, 4, 8, 12)}
     cases |= {name: (film, config.pictures) for name, film in reordered(model, config.pictures).items()}
     numbered = model.saved.model.config.numbered_pictures
     rows = []
@@ -306,7 +313,7 @@ def _training_plots(run: Path, models: Mapping[str, TrainedModel]) -> list[Plot]
     return [Plot("Loss of training, smoothed", "hours", "", lines)] if lines else []
 
 
-def _clips(move: str, takes: Mapping[str, Take]) -> Clips:
+def _clips(move: str, takes: Mapping[str, EvaluatedClips]) -> Clips:
     names = ["truth", *(name for name in takes if name != "truth")]
     side = takes["truth"].frames.shape[2]
     rows = {name: takes[name].frames[:SHOWN_CLIPS] for name in names if takes[name].frames.shape[2] == side}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["Box", "LightView", "camera_clip_from_world", "light_view", "pixel_box"]
+__all__ = ["LightView", "PixelBounds", "camera_clip_from_world", "light_view", "pixel_box"]
 
 
 @dataclass(frozen=True)
-class Box:
+class PixelBounds:
     """A rectangle of whole pixels: left ≤ x < right, top ≤ y < bottom."""
 
     left: int
@@ -27,17 +27,17 @@ class Box:
         """In pixels; 0 for an empty box."""
         return max(self.bottom - self.top, 0)
 
-    def tiles(self, side_px: int) -> list["Box"]:
+    def tiles(self, side_px: int) -> list["PixelBounds"]:
         """The box cut into pieces of at most `side_px` × `side_px`."""
         return [
-            Box(left, top, min(left + side_px, self.right), min(top + side_px, self.bottom))
+            PixelBounds(left, top, min(left + side_px, self.right), min(top + side_px, self.bottom))
             for top in range(self.top, self.bottom, side_px)
             for left in range(self.left, self.right, side_px)
         ]
 
 
 def camera_clip_from_world(
-    K: Float[np.ndarray, "3 3"], T_camera_world: Float[np.ndarray, "4 4"], box: Box, near_m: float, far_m: float
+    K: Float[np.ndarray, "3 3"], T_camera_world: Float[np.ndarray, "4 4"], box: PixelBounds, near_m: float, far_m: float
 ) -> Float[np.ndarray, "4 4"]:
     """Clip space of a pinhole camera that fills the viewport with `box`; clip w is the depth along +Z.
 
@@ -62,18 +62,18 @@ def pixel_box(
     width: int,
     height: int,
     near_m: float,
-) -> Box:
+) -> PixelBounds:
     """The part of the picture that balls around points may touch; all of it if one is nearer than `near_m`."""
     z = points_camera[:, 2]
     if not len(z) or z.max() <= near_m:
-        return Box(0, 0, 0, 0)
+        return PixelBounds(0, 0, 0, 0)
     if z.min() <= near_m:
-        return Box(0, 0, width, height)
+        return PixelBounds(0, 0, width, height)
     u, v = K[:2] @ points_camera.T / z
     reach_u, reach_v = np.abs(K[0, 0]) * radius_m / z + 1.0, np.abs(K[1, 1]) * radius_m / z + 1.0
     left, right = np.clip([(u - reach_u).min(), (u + reach_u).max()], 0, width)
     top, bottom = np.clip([(v - reach_v).min(), (v + reach_v).max()], 0, height)
-    return Box(int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom)))
+    return PixelBounds(int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from understudy.core.character import Character
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
-from understudy.retarget.pose import Pose
+from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import SIDES, Body, moved_by
 
 __all__ = ["Trunk", "clear_trunk", "measure_trunk"]
@@ -51,7 +51,9 @@ class Trunk:
     arm_radius_m: dict[str, float]
 
 
-def clear_trunk(pose: Pose, character: Character, actor_pose: Pose, actor_body: Character, frame_rate: float) -> Pose:
+def clear_trunk(
+    pose: CharacterPose, character: Character, actor_pose: CharacterPose, actor_body: Character, frame_rate: float
+) -> CharacterPose:
     """The pose with arms turned outwards at the shoulder where they are deeper in the body than the actor's are."""
     mine, theirs = measure_trunk(character, pose.body), measure_trunk(actor_body, actor_pose.body)
     size = pose.body.leg_m / actor_pose.body.leg_m
@@ -71,7 +73,7 @@ def clear_trunk(pose: Pose, character: Character, actor_pose: Pose, actor_body: 
 
 
 def clearing_turn(
-    pose: Pose, trunk: Trunk, side: str, allowed_m: Float[np.ndarray, "time point"]
+    pose: CharacterPose, trunk: Trunk, side: str, allowed_m: Float[np.ndarray, "time point"]
 ) -> Float[np.ndarray, "time 3"]:
     """The small turn about the shoulder, as a rotation vector, that brings an arm's points out of the body."""
     shoulder = pose.at(f"{side}Arm")[:, None]
@@ -93,7 +95,7 @@ def clearing_turn(
     return turn * np.minimum(1.0, MAX_TURNED / np.maximum(angle, 1e-12))
 
 
-def arm_points(pose: Pose, side: str) -> Float[np.ndarray, "time point 3"]:
+def arm_points(pose: CharacterPose, side: str) -> Float[np.ndarray, "time point 3"]:
     """Places along an arm, from the middle of the upper arm to the hand."""
     shoulder, elbow = pose.at(f"{side}Arm"), pose.at(f"{side}ForeArm")
     if f"{side}Hand" in pose.body.roles:
@@ -107,7 +109,7 @@ def arm_points(pose: Pose, side: str) -> Float[np.ndarray, "time point 3"]:
 
 
 def depth_of(
-    pose: Pose, trunk: Trunk, side: str, points: Float[np.ndarray, "time point 3"]
+    pose: CharacterPose, trunk: Trunk, side: str, points: Float[np.ndarray, "time point 3"]
 ) -> tuple[Float[np.ndarray, "time point"], Float[np.ndarray, "time point 3"]]:
     """How deep points of an arm are in the body, and which way is out (unit, in the world)."""
     depth = np.zeros(points.shape[:2])

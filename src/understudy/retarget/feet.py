@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
 from understudy.geometry.vectors import smooth_step, unit
-from understudy.retarget.pose import Pose
+from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import SIDES
 
 __all__ = ["plant_feet"]
@@ -52,7 +52,7 @@ class FootPath:
         return np.minimum(np.minimum(self.heel[:, 1], self.ball[:, 1]), self.tip[:, 1])
 
 
-def plant_feet(pose: Pose, standing: Bool[np.ndarray, "time 2"], frame_rate: float) -> Pose:
+def plant_feet(pose: CharacterPose, standing: Bool[np.ndarray, "time 2"], frame_rate: float) -> CharacterPose:
     """The pose with standing feet held on the ground; hips come down where legs do not reach.
 
     Feet keep their rotation: a heel that rises turns about the ball, which stays.
@@ -84,7 +84,7 @@ def plant_feet(pose: Pose, standing: Bool[np.ndarray, "time 2"], frame_rate: flo
     return pose.changed(turns, hips_m)
 
 
-def foot_path(pose: Pose, side: str) -> FootPath:
+def foot_path(pose: CharacterPose, side: str) -> FootPath:
     """Where the three points under a foot go."""
     sole = pose.body.soles[side]
     front = f"{side}ToeBase" if f"{side}ToeBase" in pose.body.roles else f"{side}Foot"
@@ -94,7 +94,7 @@ def foot_path(pose: Pose, side: str) -> FootPath:
 
 
 def flat_toes(
-    pose: Pose, side: str, standing: Bool[np.ndarray, " time"], frame_rate: float
+    pose: CharacterPose, side: str, standing: Bool[np.ndarray, " time"], frame_rate: float
 ) -> dict[str, Float[np.ndarray, "time 3 3"]]:
     """Turns of the toes that keep them on the ground while a standing foot's heel rises, as toes do."""
     role = f"{side}ToeBase"
@@ -199,7 +199,7 @@ def blended(
 
 
 def hips_lowering(
-    pose: Pose,
+    pose: CharacterPose,
     targets: dict[str, Float[np.ndarray, "time 3"]],
     stands: dict[str, Bool[np.ndarray, " time"]],
     frame_rate: float,
@@ -222,13 +222,15 @@ def hips_lowering(
     return np.maximum(gaussian_filter1d(envelope, sigma, mode="nearest", truncate=2.0), needed)
 
 
-def leg_reach(pose: Pose, side: str) -> float:
+def leg_reach(pose: CharacterPose, side: str) -> float:
     """From hip to ankle along a stretched leg."""
     hip, knee, ankle = (pose.body.at(f"{side}{part}") for part in ("UpLeg", "Leg", "Foot"))
     return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))
 
 
-def bent_leg(pose: Pose, side: str, target: Float[np.ndarray, "time 3"]) -> dict[str, Float[np.ndarray, "time 3 3"]]:
+def bent_leg(
+    pose: CharacterPose, side: str, target: Float[np.ndarray, "time 3"]
+) -> dict[str, Float[np.ndarray, "time 3 3"]]:
     """Turns of thigh and shin that bring the ankle to `target`; the knee stays on the side where it was.
 
     Where a leg is all but straight, its knee goes the way that knees go: to the thigh's front.

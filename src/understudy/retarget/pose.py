@@ -8,11 +8,11 @@ from jaxtyping import Float
 
 from understudy.retarget.rest import Body
 
-__all__ = ["Pose"]
+__all__ = ["CharacterPose"]
 
 
 @dataclass(frozen=True)
-class Pose:
+class CharacterPose:
     """Turns and places of all joints over time."""
 
     body: Body
@@ -26,7 +26,7 @@ class Pose:
     @staticmethod
     def build(
         body: Body, turns: Mapping[str, Float[np.ndarray, "time 3 3"]], hips_m: Float[np.ndarray, "time 3"]
-    ) -> "Pose":
+    ) -> "CharacterPose":
         """A pose from the turns of its roles and the path of its hips."""
         turns = dict(turns)
         by_joint = {body.roles[role]: turn for role, turn in turns.items()}
@@ -41,13 +41,13 @@ class Pose:
                 p[:, joint] = p[:, parent] + D[:, parent] @ (body.positions[joint] - body.positions[parent])
             else:
                 p[:, joint] = D[:, joint] @ (body.positions[joint] - body.at("Hips"))
-        return Pose(body, turns, D, p + (hips_m - p[:, body.roles["Hips"]])[:, None])
+        return CharacterPose(body, turns, D, p + (hips_m - p[:, body.roles["Hips"]])[:, None])
 
     def changed(
         self, turns: Mapping[str, Float[np.ndarray, "time 3 3"]], hips_m: Float[np.ndarray, "time 3"]
-    ) -> "Pose":
+    ) -> "CharacterPose":
         """The pose with some roles turned otherwise and the hips elsewhere."""
-        return Pose.build(self.body, {**self.turns, **turns}, hips_m)
+        return CharacterPose.build(self.body, {**self.turns, **turns}, hips_m)
 
     def at(self, role: str) -> Float[np.ndarray, "time 3"]:
         """World positions of a role's joint."""

@@ -22,7 +22,7 @@ from understudy.geometry.rotations import (
 from understudy.retarget.arms import clear_trunk
 from understudy.retarget.contacts import detect_contacts
 from understudy.retarget.feet import plant_feet
-from understudy.retarget.pose import Pose
+from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
 
 __all__ = ["RetargetConfig", "retarget_motion"]
@@ -75,10 +75,10 @@ def retarget_motion(
     T_actor = motion.T_world_joint()
     turns = role_turns(T_actor[..., :3, :3], actor, body, config.adapt)
     hips_m = hips_path(T_actor, actor, body, turns["Hips"]) if config.adapt else motion.root_position_m
-    pose = Pose.build(body, turns, hips_m)
+    pose = CharacterPose.build(body, turns, hips_m)
     if config.adapt and config.clear_arms:
         theirs = {role: T_actor[:, joint, :3, :3] for joint, role in enumerate(BODY_JOINTS)}
-        actor_pose = Pose.build(actor, theirs, motion.root_position_m)
+        actor_pose = CharacterPose.build(actor, theirs, motion.root_position_m)
         pose = clear_trunk(pose, character, actor_pose, actor_body, float(motion.frame_rate))
     if config.adapt and config.feet == "auto":
         if ground_contact is None:
@@ -140,7 +140,7 @@ def hips_path(
     return np.array([size, legs, size]) * (centre - theirs) + mine - hips_turns @ (body.hip_centre - body.at("Hips"))
 
 
-def motion_of(pose: Pose, character: Character, source: Motion) -> Motion:
+def motion_of(pose: CharacterPose, character: Character, source: Motion) -> Motion:
     """A pose in the world as rotations of the character's joints within their parents."""
     R = pose.D @ pose.body.R_model_joint
     local = R.copy()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from understudy.runtime.checks import check_options
 
-__all__ = ["CPU", "PAPER", "DNeRFConfig", "FieldConfig", "InversionConfig", "TrainingConfig"]
+__all__ = ["CPU", "PAPER", "DNeRFConfig", "FieldConfig", "FieldTrainingConfig", "InversionConfig"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FieldConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class FieldTrainingConfig:
     """The pictures that the field learns from, and how long it learns."""
 
     views: int = 8
@@ -114,7 +114,7 @@ class DNeRFConfig:
     key_frames: int = 12
     """At most; they are spread evenly over the shot, and the camera's offsets are interpolated between them."""
     radiance_field: FieldConfig = field(default_factory=FieldConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: FieldTrainingConfig = field(default_factory=FieldTrainingConfig)
     inversion: InversionConfig = field(default_factory=InversionConfig)
 
     def __post_init__(self) -> None:
@@ -135,7 +135,7 @@ PAPER = DNeRFConfig(
         coarse_samples=64,
         fine_samples=128,
     ),
-    training=TrainingConfig(
+    training=FieldTrainingConfig(
         views=4, picture_px=400, rays=4096, steps=800_000, first_rate=5e-4, last_rate=5e-5, curriculum=0.25
     ),
     inversion=InversionConfig(picture_px=400, stride=8, steps=300, first_rate=0.01, last_rate=0.001),

@@ -16,8 +16,8 @@ from understudy.cinematography.dnerf.pictures import BodyPictures
 from understudy.cinematography.dnerf.rays import BoxSpace, as_tensor, camera_rays
 from understudy.cinematography.dnerf.terms import (
     Cameras,
+    SeenSurface,
     Shown,
-    Surface,
     instance_loss,
     motion_loss,
     semantic_loss,
@@ -36,7 +36,7 @@ __all__ = ["ActorShown", "Inversion", "TermValues", "invert_field", "moved_camer
 class ActorShown:
     """What the actor shows at the key frames, in square crops of the source's picture."""
 
-    surface: Surface
+    surface: SeenSurface
     pixels: Float[Tensor, "moment pixel 2"]
     """Centres of the crops' pixels in the whole picture."""
     cameras: Cameras
@@ -54,7 +54,7 @@ class ActorShown:
         pixels = (pixel_grid(side) - centre) / focal * whole_focal + whole_centre
         rows = (pictures.alpha > 0.5).any(2).sum(1)
         height_px = np.where(rows > 0, rows, side) * (whole_focal / focal)[:, 0, 1]
-        surface = Surface(
+        surface = SeenSurface(
             *(
                 as_tensor(part.reshape(moments, side * side, *part.shape[3:]), device)
                 for part in (pictures.alpha, pictures.keypoints, pictures.movement, pictures.points)
@@ -68,7 +68,7 @@ class ActorShown:
         """What some of the pixels show, and where they are."""
         s = self.surface
         pixels = self.pixels[:, chosen]
-        part = Surface(s.alpha[:, chosen], s.keypoints[:, chosen], s.movement[:, chosen], s.points[:, chosen])
+        part = SeenSurface(s.alpha[:, chosen], s.keypoints[:, chosen], s.movement[:, chosen], s.points[:, chosen])
         return shown(part, pixels, self.cameras), pixels
 
 
@@ -181,7 +181,7 @@ def _seen(
     cameras: Cameras,
     pixels: Float[Tensor, "moment pixel 2"],
     generator: torch.Generator,
-) -> Surface:
+) -> SeenSurface:
     """What the field shows in pixels, in the world's units; rays that miss its box see nothing."""
     moments, count, _ = pixels.shape
     rays = camera_rays(space, cameras.R_world_camera, cameras.position, cameras.K, pixels)
@@ -194,7 +194,7 @@ def _seen(
         return whole.index_copy(0, hit, values).view(moments, count, values.shape[1])
 
     alpha = spread(picture.alpha[:, None])
-    return Surface(
+    return SeenSurface(
         alpha=alpha[..., 0],
         keypoints=spread(picture.keypoints),
         movement=spread(picture.movement) * space.radius_m,

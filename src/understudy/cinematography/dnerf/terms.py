@@ -9,7 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Cameras", "Shown", "Surface", "instance_loss", "motion_loss", "semantic_loss", "shown", "smoothness_loss"]
+__all__ = [
+    "Cameras",
+    "SeenSurface",
+    "Shown",
+    "instance_loss",
+    "motion_loss",
+    "semantic_loss",
+    "shown",
+    "smoothness_loss",
+]
 
 _KNEE = 2.0
 """Errors of more tolerances than this cost their length, no longer their square."""
@@ -25,7 +34,7 @@ class Cameras:
 
 
 @dataclass(frozen=True)
-class Surface:
+class SeenSurface:
     """What some pixels of each moment's picture see, premultiplied by `alpha`; see `BodyPictures`."""
 
     alpha: Float[Tensor, "moment pixel"]
@@ -47,7 +56,7 @@ class Shown:
     """How it moves to the next moment's picture, camera and body together."""
 
 
-def shown(surface: Surface, pixels: Float[Tensor, "moment pixel 2"], cameras: Cameras) -> Shown:
+def shown(surface: SeenSurface, pixels: Float[Tensor, "moment pixel 2"], cameras: Cameras) -> Shown:
     """Reduce what pixels see to a mask, keypoints and their flow."""
     # Once more by alpha: a faint haze must not draw the keypoints to the middle of the field's box.
     presence = surface.keypoints * surface.alpha[..., None]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from understudy.cinematography.dnerf.config import FieldConfig, TrainingConfig
+from understudy.cinematography.dnerf.config import FieldConfig, FieldTrainingConfig
 from understudy.cinematography.dnerf.field import RadianceField
 from understudy.cinematography.dnerf.pictures import BodyPictures
 from understudy.cinematography.dnerf.rays import BoxSpace, as_tensor, camera_rays
@@ -27,7 +27,7 @@ def train_field(
     cameras: Sequence[CameraPath],
     space: BoxSpace,
     field_config: FieldConfig,
-    config: TrainingConfig,
+    config: FieldTrainingConfig,
     progress: Progress = silent,
 ) -> RadianceField:
     """A field that shows what the pictures show, at their moments and from their cameras.

@@ -19,7 +19,7 @@ from understudy.decompose.plate.depth import carry_inverse_depth, look_into, sma
 from understudy.decompose.plate.holes import foot_row, grown_by_what_moved, reduced
 from understudy.decompose.plate.plane_sweep import SweepConfig, background_inverse_depth
 from understudy.decompose.plate.sources import Source, SourceConfig, SourceWindow, scale_of
-from understudy.decompose.plate.votes import Target, VoteConfig, count_votes, reference_of, warp_sources
+from understudy.decompose.plate.votes import TargetKeyframe, VoteConfig, count_votes, reference_of, warp_sources
 from understudy.decompose.plate.warp_fit import WarpFit, full_size_map
 from understudy.imaging.channels import channel_max, inside_picture
 from understudy.imaging.inpaint import InpaintConfig, inpaint, spread_inwards
@@ -167,7 +167,7 @@ def _filled(
     source = swept.window.target
     scale = scale_of(source.picture.shape[0])
     picture, made_up = source.picture.copy(), np.zeros(source.clearance.shape, np.uint8)
-    target = Target(source, swept.box, scale, camera, swept.inverse_depth)
+    target = TargetKeyframe(source, swept.box, scale, camera, swept.inverse_depth)
     before = None if previous is None else target.warp(previous.time, previous.small)
     fill = _voted(target, swept.window.nearest_first, before, config, blend) if source.hole.any() else None
     if fill is not None:
@@ -182,7 +182,11 @@ def _filled(
 
 
 def _voted(
-    target: Target, sources: Sequence[Source], before: WarpFit | None, config: ParallaxConfig, blend: BlendConfig
+    target: TargetKeyframe,
+    sources: Sequence[Source],
+    before: WarpFit | None,
+    config: ParallaxConfig,
+    blend: BlendConfig,
 ) -> _Fill | None:
     """The hole and what the sources say of it; None if it lies outside the box. `before`: the keyframe before."""
     source, box, scale = target.source, target.box, target.scale
@@ -212,7 +216,7 @@ def _voted(
     return _Fill(place, hole, result, hole & ~seen, np.zeros_like(hole))
 
 
-def _carried_over(fill: _Fill, target: Target, previous: Keyframe, warp: WarpFit) -> _Fill:
+def _carried_over(fill: _Fill, target: TargetKeyframe, previous: Keyframe, warp: WarpFit) -> _Fill:
     """The keyframe before, brought in along the depth where no source saw the set."""
     inner = fill.box.seen_from(target.box)
     at = full_size_map(warp, inner, target.scale)

@@ -16,7 +16,7 @@ from understudy.imaging.channels import channel_max, inside_picture
 from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
 
-__all__ = ["Reference", "Target", "VoteConfig", "Voter", "count_votes", "reference_of", "warp_sources"]
+__all__ = ["ReferencePicture", "TargetKeyframe", "VoteConfig", "Voter", "count_votes", "reference_of", "warp_sources"]
 
 _SAMPLES = 12
 """Sources that tell what the clean set looks like."""
@@ -53,7 +53,7 @@ class VoteConfig:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetKeyframe:
     """A keyframe into which sources are brought."""
 
     source: Source
@@ -82,7 +82,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferencePicture:
     """The set in the target's box at reduced size, as far as a few sources agree on it."""
 
     clean: Float[np.ndarray, "rows columns 3"]
@@ -105,7 +105,7 @@ class Voter:
     """Where it shows the set in shadow, in the small box."""
 
 
-def reference_of(target: Target, sources: Sequence[Source]) -> Reference:
+def reference_of(target: TargetKeyframe, sources: Sequence[Source]) -> ReferencePicture:
     """What the set looks like, by a few of the sources."""
     asked = sources[:: max(1, len(sources) // _SAMPLES)]
     warps = list(in_order(lambda source: target.warp(source.time, source.small), asked))
@@ -128,11 +128,11 @@ def reference_of(target: Target, sources: Sequence[Source]) -> Reference:
         spread, brighter = (channel_max(quantile(a) - quantile(b)) for a, b in ((0.8, 0.2), (0.85, 0.55)))
         lit = np.where((enough & (brighter < 2 * _AGREED))[..., None], quantile(0.7), 0.0)
     by_time = {source.time: warp for source, warp in zip(asked, warps, strict=True)}
-    return Reference(middle, enough & (spread < _AGREED), lit.astype(np.float32), by_time)
+    return ReferencePicture(middle, enough & (spread < _AGREED), lit.astype(np.float32), by_time)
 
 
 def warp_sources(
-    target: Target,
+    target: TargetKeyframe,
     sources: Sequence[Source],
     hole: Bool[np.ndarray, "height width"],
     inner: Box,

@@ -6,7 +6,7 @@ Sources: KHR_draco_mesh_compression, EXT_meshopt_compression, KHR_meshopt_compre
 from understudy.io.gltf.animation import NodeTree
 from understudy.io.gltf.document import COMPONENTS, UNPACKABLE, GltfDocument
 from understudy.io.gltf.records import DracoPrimitive, MeshoptView, Primitive
-from understudy.io.gltf.unpack import Piece, can_unpack, unpack
+from understudy.io.gltf.unpack import PackedPiece, can_unpack, unpack
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["unpack_surfaces"]
@@ -69,20 +69,20 @@ def draco_accessors(primitive: Primitive) -> dict[int, int]:
     return {number: primitive.attributes[name] for name, number in packed.items() if name in primitive.attributes}
 
 
-def draco_piece(document: GltfDocument, primitive: Primitive, draco: DracoPrimitive) -> Piece:
+def draco_piece(document: GltfDocument, primitive: Primitive, draco: DracoPrimitive) -> PackedPiece:
     """A surface's compressed bytes, and what they hold."""
     vertices = document.entry("accessors", primitive.attributes["POSITION"]).count
     corners = vertices if primitive.indices is None else document.entry("accessors", primitive.indices).count
     data = document.buffer_view(draco.buffer_view)
     document.budget.take("compressed surfaces", len(data), bytes_each=COPIES)  # Many may name one stretch of bytes.
-    return Piece(
+    return PackedPiece(
         "draco", bytes(data), {"vertices": vertices, "corners": corners, "attributes": list(draco_accessors(primitive))}
     )
 
 
-def meshopt_piece(document: GltfDocument, view: MeshoptView) -> Piece:
+def meshopt_piece(document: GltfDocument, view: MeshoptView) -> PackedPiece:
     """A buffer view's compressed bytes, and how they are packed."""
     data = document.stretch(view.buffer, view.byte_offset, view.byte_length, "compressed buffer view")
     document.budget.take("compressed buffer views", len(data), bytes_each=COPIES)
     how = {"count": view.count, "stride": view.byte_stride, "mode": view.mode, "filter": view.filter}
-    return Piece("meshopt", bytes(data), how)
+    return PackedPiece("meshopt", bytes(data), how)

@@ -198,7 +198,7 @@ class TextureSlot(Entry):
     extensions: SlotExtensions = SlotExtensions()
 
 
-class Surface(Entry):
+class MetallicRoughness(Entry):
     """pbrMetallicRoughness."""
 
     base_color_factor: Vector4 = (1.0, 1.0, 1.0, 1.0)
@@ -234,7 +234,7 @@ class MaterialEntry(Entry):
     """How a surface looks."""
 
     name: str | None = None
-    pbr_metallic_roughness: Surface = Surface()
+    pbr_metallic_roughness: MetallicRoughness = MetallicRoughness()
     emissive_factor: Vector3 = (0.0, 0.0, 0.0)
     emissive_texture: TextureSlot | None = None
     alpha_mode: Literal["OPAQUE", "MASK", "BLEND"] = "OPAQUE"
@@ -327,7 +327,7 @@ class Gltf(Entry):
     extensions: Extensions = Extensions()
 
 
-class Target(Entry):
+class ChannelTarget(Entry):
     """What a channel moves."""
 
     node: Count | None = None
@@ -338,7 +338,7 @@ class Channel(Entry):
     """Which sampler moves what."""
 
     sampler: Count
-    target: Target
+    target: ChannelTarget
 
 
 class Sampler(Entry):

@@ -1,8 +1,8 @@
 """Compressed pieces of glTF files, unpacked in a process of their own.
 
 The decoders of Draco and meshoptimizer are C++ and read files from anywhere: what damages or fills a process there
-ends that process alone. It is run as a module, takes `Piece`s on its standard input and gives arrays on its standard
-output. Sources: KHR_draco_mesh_compression, EXT_meshopt_compression, KHR_meshopt_compression.
+ends that process alone. It is run as a module, takes `PackedPiece`s on its standard input and gives arrays on its
+standard output. Sources: KHR_draco_mesh_compression, EXT_meshopt_compression, KHR_meshopt_compression.
 """
 
 # DracoPy and meshopt have no types.
@@ -25,7 +25,7 @@ import numpy as np
 
 from understudy.runtime.errors import CharacterError, quoted
 
-__all__ = ["Piece", "can_unpack", "unpack"]
+__all__ = ["PackedPiece", "can_unpack", "unpack"]
 
 PACKAGES = {"draco": "DracoPy", "meshopt": "meshopt"}
 MEMORY_BYTES = 1 << 30
@@ -34,7 +34,7 @@ MIN_S, BYTES_PER_S = 4.0, 2 << 20
 
 
 @dataclass(frozen=True)
-class Piece:
+class PackedPiece:
     """Something compressed, and what it is to become."""
 
     kind: str
@@ -49,7 +49,7 @@ def can_unpack(kind: str) -> bool:
     return find_spec(PACKAGES[kind]) is not None
 
 
-def unpack(path: Path, pieces: Sequence[Piece], claimed: int) -> list[list[np.ndarray]]:
+def unpack(path: Path, pieces: Sequence[PackedPiece], claimed: int) -> list[list[np.ndarray]]:
     """The arrays of each piece of the file `path`; of draco first the indices `3 × face`, then each attribute's rows.
 
     `claimed` is how many bytes they have together.

@@ -14,7 +14,7 @@ from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.opengl_context import load_shader
 from understudy.render.backends.opengl_meshes import DeviceMesh, surface_table
 from understudy.render.posing import PosedMesh, neighbours
-from understudy.render.views import Box, LightView, camera_clip_from_world, light_view, pixel_box
+from understudy.render.views import LightView, PixelBounds, camera_clip_from_world, light_view, pixel_box
 
 __all__ = ["OpenGLRenderer"]
 
@@ -221,7 +221,7 @@ class OpenGLRenderer:
         program["shadow_blur"] = float(blur_m / view.side_m)
 
     def _draw_characters(
-        self, meshes: list[DeviceMesh], clip_from_world: Float[np.ndarray, "4 4"], tile: Box, passes: Passes
+        self, meshes: list[DeviceMesh], clip_from_world: Float[np.ndarray, "4 4"], tile: PixelBounds, passes: Passes
     ) -> None:
         """Render one tile and write it into the passes."""
         context, factor = self._context, self.config.supersampling
@@ -265,7 +265,7 @@ class OpenGLRenderer:
             pixel_from_world[:3] = take.camera.K[number] @ pixel_from_world[:3]
             _write(self._surface, f"{name}_from_world", pixel_from_world)
 
-    def _draw_motion(self, tile: Box, motion_px: Float[np.ndarray, "height width 4"]) -> None:
+    def _draw_motion(self, tile: PixelBounds, motion_px: Float[np.ndarray, "height width 4"]) -> None:
         """The mean motion of the samples that `_draw_characters` has left, of one tile."""
         self._motion_target.use()
         self._motion_target.viewport = (0, 0, tile.width, tile.height)
@@ -387,7 +387,11 @@ def _write(program: moderngl.Program, name: str, matrix: Float[np.ndarray, "rows
 
 
 def _read(
-    target: moderngl.Framebuffer, tile: Box, attachment: int, components: int, kind: type[np.float32] | type[np.uint8]
+    target: moderngl.Framebuffer,
+    tile: PixelBounds,
+    attachment: int,
+    components: int,
+    kind: type[np.float32] | type[np.uint8],
 ) -> np.ndarray:
     data = target.read(
         viewport=(0, 0, tile.width, tile.height),

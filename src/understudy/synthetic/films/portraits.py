@@ -27,7 +27,7 @@ from understudy.synthetic.people.actors import ACTORS, ActorName, shape_for_buil
 from understudy.synthetic.people.people import Colour, Outfit, dressed
 from understudy.synthetic.textures import noise
 
-__all__ = ["PORTRAITS", "Backdrop", "Portrait", "PortraitConfig", "take_portrait"]
+__all__ = ["PORTRAITS", "Portrait", "PortraitConfig", "StudioBackdrop", "take_portrait"]
 
 _LARGE = 2
 """Figures are drawn this much larger and made smaller, for clean edges."""
@@ -46,7 +46,7 @@ _STANCES: dict[Stance, dict[str, tuple[float, float, float]]] = {
 
 
 @dataclass(frozen=True)
-class Backdrop:
+class StudioBackdrop:
     """What stands behind the figure, and how it is lit."""
 
     wall: Colour = (0.92, 0.92, 0.92)
@@ -91,7 +91,7 @@ class PortraitConfig:
     skirt_m: float = 0.5
     long_hair_m: float = 0.0
     """How far below the chin the hair falls; 0: short."""
-    backdrop: Backdrop = field(default_factory=Backdrop)
+    backdrop: StudioBackdrop = field(default_factory=StudioBackdrop)
     exposure: float = 1.0
     """Of the figure's light."""
     noise: float = 0.0
@@ -333,102 +333,103 @@ _LOW_KEY = (0.7, 0.6, 1.0)
 _SIDE_KEY = (-1.3, 0.9, 0.5)
 
 PORTRAITS: tuple[PortraitConfig, ...] = (
-    PortraitConfig("white studio", "woman", _RED, backdrop=Backdrop(_STUDIO_WHITE, sweep_m=0.6)),
+    PortraitConfig("white studio", "woman", _RED, backdrop=StudioBackdrop(_STUDIO_WHITE, sweep_m=0.6)),
     PortraitConfig(
-        "contact shadow", "man", _RED, backdrop=Backdrop(_STUDIO_WHITE, sweep_m=0.6, pool=0.6), seed=1
+        "contact shadow", "man", _RED, backdrop=StudioBackdrop(_STUDIO_WHITE, sweep_m=0.6, pool=0.6), seed=1
     ),
     PortraitConfig(
         "soft cast shadow", "athlete", _STRIPES, "arms_down",
-        backdrop=Backdrop((0.85, 0.85, 0.86), sweep_m=0.8, cast=0.35, contact=0.5, softness_deg=14.0), seed=2,
+        backdrop=StudioBackdrop((0.85, 0.85, 0.86), sweep_m=0.8, cast=0.35, contact=0.5, softness_deg=14.0), seed=2,
     ),
     PortraitConfig(
         "hard cast shadow", "teenager", _STRIPES, "a_pose",
-        backdrop=Backdrop((0.86, 0.84, 0.80), sweep_m=0.8, cast=0.6, contact=0.4, softness_deg=2.0,
+        backdrop=StudioBackdrop((0.86, 0.84, 0.80), sweep_m=0.8, cast=0.6, contact=0.4, softness_deg=2.0,
                           key=_SIDE_KEY), seed=3,
     ),
     PortraitConfig(
         "shadow behind on grey", "man", _DARK_SUIT, "a_pose",
-        backdrop=Backdrop(_STUDIO_GREY, sweep_m=0.7, cast=0.55, contact=0.7, softness_deg=5.0, key=_LOW_KEY), seed=4,
+        backdrop=StudioBackdrop(_STUDIO_GREY, sweep_m=0.7, cast=0.55, contact=0.7, softness_deg=5.0, key=_LOW_KEY),
+        seed=4,
     ),
     PortraitConfig(
         "floor line", "woman", _BLOUSE, "arms_down", skirt=(0.25, 0.20, 0.45), skirt_m=0.5,
-        backdrop=Backdrop((0.90, 0.89, 0.86), floor=(0.66, 0.60, 0.52), contact=0.5), seed=5,
+        backdrop=StudioBackdrop((0.90, 0.89, 0.86), floor=(0.66, 0.60, 0.52), contact=0.5), seed=5,
     ),
     PortraitConfig(
         "floor line, cast shadow", "heavy_man", _RED, "arms_down",
-        backdrop=Backdrop((0.82, 0.85, 0.88), floor=(0.52, 0.50, 0.49), cast=0.5, contact=0.6,
+        backdrop=StudioBackdrop((0.82, 0.85, 0.88), floor=(0.52, 0.50, 0.49), cast=0.5, contact=0.6,
                           softness_deg=5.0), seed=6,
     ),
     PortraitConfig(
         "skirting board", "old_man", _GREY_SUIT, "arms_down",
-        backdrop=Backdrop((0.88, 0.83, 0.72), floor=(0.55, 0.42, 0.30), skirting=(0.96, 0.96, 0.95),
+        backdrop=StudioBackdrop((0.88, 0.83, 0.72), floor=(0.55, 0.42, 0.30), skirting=(0.96, 0.96, 0.95),
                           contact=0.5), seed=7,
     ),
     PortraitConfig(
         "strip of wall", "child", _STRIPES, "a_pose",
-        backdrop=Backdrop((0.93, 0.93, 0.92), floor=(0.80, 0.80, 0.79), wall_behind_m=0.5, cast=0.35, contact=0.6,
+        backdrop=StudioBackdrop((0.93, 0.93, 0.92), floor=(0.80, 0.80, 0.79), wall_behind_m=0.5, cast=0.35, contact=0.6,
                           key=_SIDE_KEY), seed=8,
     ),
     PortraitConfig(
         "vignette", "small_woman", _RED, "hip", long_hair_m=0.12,
-        backdrop=Backdrop((0.80, 0.80, 0.82), sweep_m=0.8, vignette=0.45, contact=0.6), seed=9,
+        backdrop=StudioBackdrop((0.80, 0.80, 0.82), sweep_m=0.8, vignette=0.45, contact=0.6), seed=9,
     ),
     PortraitConfig(
         "white suit on white", "man", _WHITE_SUIT, "a_pose", exposure=0.85,
-        backdrop=Backdrop((1.0, 1.0, 1.0), sweep_m=0.8), seed=10,
+        backdrop=StudioBackdrop((1.0, 1.0, 1.0), sweep_m=0.8), seed=10,
     ),
     PortraitConfig(
         "white suit on white, shadow", "woman", _WHITE_SUIT, "hip", exposure=0.85, long_hair_m=0.08,
-        backdrop=Backdrop((0.99, 0.99, 0.99), sweep_m=0.8, cast=0.25, contact=0.5, softness_deg=10.0), seed=11,
+        backdrop=StudioBackdrop((0.99, 0.99, 0.99), sweep_m=0.8, cast=0.25, contact=0.5, softness_deg=10.0), seed=11,
     ),
     PortraitConfig(
         "black suit on black", "man", _BLACK_SUIT, "a_pose", exposure=1.3,
-        backdrop=Backdrop((0.03, 0.03, 0.035), sweep_m=0.8), seed=12,
+        backdrop=StudioBackdrop((0.03, 0.03, 0.035), sweep_m=0.8), seed=12,
     ),
     PortraitConfig(
         "dark suit on dark grey", "thin_tall_man", _DARK_SUIT, "stride", exposure=1.2,
-        backdrop=Backdrop((0.32, 0.32, 0.34), sweep_m=0.8, gradient=0.4, cast=0.4, contact=0.5), seed=13,
+        backdrop=StudioBackdrop((0.32, 0.32, 0.34), sweep_m=0.8, gradient=0.4, cast=0.4, contact=0.5), seed=13,
     ),
     PortraitConfig(
         "grey suit on grey", "man", _GREY_SUIT, "stride",
-        backdrop=Backdrop((0.58, 0.58, 0.59), sweep_m=0.8, gradient=0.3, cast=0.4, contact=0.5), seed=14,
+        backdrop=StudioBackdrop((0.58, 0.58, 0.59), sweep_m=0.8, gradient=0.3, cast=0.4, contact=0.5), seed=14,
     ),
     PortraitConfig(
         "coloured gradient", "girl", _BLOUSE, "hands_up", skirt=(0.75, 0.30, 0.40), skirt_m=0.4, long_hair_m=0.10,
-        backdrop=Backdrop((0.45, 0.62, 0.80), sweep_m=1.0, gradient=0.6, contact=0.5, cast=0.3), seed=15,
+        backdrop=StudioBackdrop((0.45, 0.62, 0.80), sweep_m=1.0, gradient=0.6, contact=0.5, cast=0.3), seed=15,
     ),
     PortraitConfig(
         "noise and JPEG", "woman", _STRIPES, "arms_down", noise=0.025, jpeg=45,
-        backdrop=Backdrop((0.78, 0.78, 0.80), sweep_m=0.7, cast=0.4, contact=0.6), seed=16,
+        backdrop=StudioBackdrop((0.78, 0.78, 0.80), sweep_m=0.7, cast=0.4, contact=0.6), seed=16,
     ),
     PortraitConfig(
         "small JPEG", "athlete", _RED, "a_pose", jpeg=30, width=300, height=420,
-        backdrop=Backdrop((0.90, 0.90, 0.92), sweep_m=0.7, cast=0.4, contact=0.6), seed=17,
+        backdrop=StudioBackdrop((0.90, 0.90, 0.92), sweep_m=0.7, cast=0.4, contact=0.6), seed=17,
     ),
     PortraitConfig(
-        "busy", "man", _RED, "a_pose", backdrop=Backdrop(busy=0.9, floor=(0.4, 0.35, 0.3), contact=0.5), seed=18,
+        "busy", "man", _RED, "a_pose", backdrop=StudioBackdrop(busy=0.9, floor=(0.4, 0.35, 0.3), contact=0.5), seed=18,
     ),
     PortraitConfig(
         "shadow on the wall", "woman", _BLOUSE, "arms_down", skirt=(0.15, 0.15, 0.18), skirt_m=0.75, long_hair_m=0.2,
-        backdrop=Backdrop((0.85, 0.80, 0.74), floor=(0.70, 0.64, 0.58), wall_behind_m=0.6, on_wall=0.35, contact=0.6,
-                          cast=0.3), seed=19,
+        backdrop=StudioBackdrop((0.85, 0.80, 0.74), floor=(0.70, 0.64, 0.58), wall_behind_m=0.6, on_wall=0.35,
+                                contact=0.6, cast=0.3), seed=19,
     ),
     PortraitConfig(
         "long shadow to the side", "heavy_woman", _STRIPES, "hip",
-        backdrop=Backdrop((0.88, 0.88, 0.88), sweep_m=0.8, cast=0.55, contact=0.5, softness_deg=3.0,
+        backdrop=StudioBackdrop((0.88, 0.88, 0.88), sweep_m=0.8, cast=0.55, contact=0.5, softness_deg=3.0,
                           key=(-1.6, 0.5, 0.4)), seed=20,
     ),
     PortraitConfig(
         "turned, shadow forwards", "man", _GREY_SUIT, "stride", turn_rad=0.5,
-        backdrop=Backdrop((0.90, 0.90, 0.91), sweep_m=0.8, cast=0.5, contact=0.5, key=(0.6, 1.0, -0.9)), seed=21,
+        backdrop=StudioBackdrop((0.90, 0.90, 0.91), sweep_m=0.8, cast=0.5, contact=0.5, key=(0.6, 1.0, -0.9)), seed=21,
     ),
     PortraitConfig(
         "white blouse, floor line", "woman", _BLOUSE, "hip", skirt=(0.92, 0.92, 0.90), skirt_m=0.55, exposure=0.85,
-        backdrop=Backdrop((0.97, 0.97, 0.97), floor=(0.86, 0.85, 0.84), contact=0.6), seed=22,
+        backdrop=StudioBackdrop((0.97, 0.97, 0.97), floor=(0.86, 0.85, 0.84), contact=0.6), seed=22,
     ),
     PortraitConfig(
         "large, spotlit", "athlete", _DARK_SUIT, "hands_up", width=1200, height=1600, noise=0.01, jpeg=80,
-        backdrop=Backdrop((0.70, 0.66, 0.60), sweep_m=0.8, vignette=0.7, cast=0.5, contact=0.7), seed=23,
+        backdrop=StudioBackdrop((0.70, 0.66, 0.60), sweep_m=0.8, vignette=0.7, cast=0.5, contact=0.7), seed=23,
     ),
 )  # fmt: skip
 """24 figures: clothes near and far from their backdrop's colour, every kind of shadow, lines and strips behind them."""

@@ -20,14 +20,14 @@ from understudy.runtime.progress import Progress, silent
 from understudy.synthetic.films.camera_moves import CameraMove, camera_path
 from understudy.synthetic.films.lens import camera_at, developed, exposure_instants, motion_at
 from understudy.synthetic.films.sets import SETS, SetKind
-from understudy.synthetic.films.stage import PERSON, SHADOW_MAP_PX, Sight, Stage
+from understudy.synthetic.films.stage import PERSON, SHADOW_MAP_PX, FilmStage, LensPicture
 from understudy.synthetic.people.actors import ACTORS, ActorName, actor_outfit, shape_for_build
 from understudy.synthetic.people.motions import Action, act, ground_contact
 from understudy.synthetic.people.people import Outfit, dressed, random_outfit
 from understudy.synthetic.textures import Texture
 
 __all__ = [
-    "PERSON", "SHADOW_MAP_PX", "Exposure", "SyntheticScene", "SyntheticShot", "SyntheticShotConfig", "expose",
+    "PERSON", "SHADOW_MAP_PX", "ShotFrame", "SyntheticScene", "SyntheticShot", "SyntheticShotConfig", "expose",
     "film_synthetic_shot", "set_up",
 ]  # fmt: skip
 
@@ -197,7 +197,7 @@ def film_synthetic_shot(config: SyntheticShotConfig, out: Path, progress: Progre
 
 
 @dataclass(frozen=True)
-class Exposure:
+class ShotFrame:
     """One frame of a synthetic shot."""
 
     picture: UInt8[np.ndarray, "height width 3"]
@@ -206,19 +206,19 @@ class Exposure:
     depth_m: Float[np.ndarray, "height width"]
 
 
-def expose(scene: SyntheticScene, config: SyntheticShotConfig) -> Iterator[Exposure]:
+def expose(scene: SyntheticScene, config: SyntheticShotConfig) -> Iterator[ShotFrame]:
     """Every frame of a scene, in order.
 
     With an open shutter, picture, clean plate and mask are means over it; depth is that of the frame's own instant.
     """
     whole = Take((scene.scenery, scene.person), scene.camera, scene.light)
-    with Stage(scene.sky, config.aperture_m, config.shadow_map_px) as stage:
+    with FilmStage(scene.sky, config.aperture_m, config.shadow_map_px) as stage:
         for frame in range(len(whole)):
             seen = _exposed(stage, whole, frame, config.shutter)
             grain = np.random.default_rng([config.seed, 11, frame]).normal(
                 0, config.grain, (config.height, config.width, 1)
             )
-            yield Exposure(
+            yield ShotFrame(
                 developed(seen.picture, grain),
                 developed(seen.background, grain),
                 (seen.share * 255 + 0.5).astype(np.uint8),
@@ -226,7 +226,7 @@ def expose(scene: SyntheticScene, config: SyntheticShotConfig) -> Iterator[Expos
             )
 
 
-def _exposed(stage: Stage, whole: Take, frame: int, shutter: float) -> Sight:
+def _exposed(stage: FilmStage, whole: Take, frame: int, shutter: float) -> LensPicture:
     """What falls on the film while the shutter is open."""
     instants = exposure_instants(whole.performances[1].motion, whole.camera, frame, shutter)
     if len(instants) == 1:
@@ -234,7 +234,7 @@ def _exposed(stage: Stage, whole: Take, frame: int, shutter: float) -> Sight:
     performances = tuple(Performance(one.character, motion_at(one.motion, instants)) for one in whole.performances)
     take = Take(performances, camera_at(whole.camera, instants), whole.light)
     seen = [stage.see(take, number) for number in range(len(instants))]
-    return Sight(
+    return LensPicture(
         np.mean([one.picture for one in seen], 0),
         np.mean([one.background for one in seen], 0),
         np.mean([one.share for one in seen], 0),

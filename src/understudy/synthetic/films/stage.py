@@ -15,7 +15,7 @@ from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.films.lens import circle_of_confusion, defocused, out_of_focus
 from understudy.synthetic.textures import Texture
 
-__all__ = ["PERSON", "SHADOW_MAP_PX", "Sight", "Stage"]
+__all__ = ["PERSON", "SHADOW_MAP_PX", "FilmStage", "LensPicture"]
 
 SHADOW_MAP_PX = 2048
 PERSON = 2
@@ -24,7 +24,7 @@ NEAREST_FOCUS_M = 0.3
 
 
 @dataclass(frozen=True)
-class Sight:
+class LensPicture:
     """What the lens shows at one instant, or in the mean of several."""
 
     picture: Float[np.ndarray, "height width 3"]
@@ -36,7 +36,7 @@ class Sight:
     depth_m: Float[np.ndarray, "height width"]
 
 
-class Stage:
+class FilmStage:
     """Shows takes of one set and one person; use it as a context manager.
 
     `aperture_m` is the diameter of the lens's opening, focused on the person's root joint; with 0 everything is sharp.
@@ -48,7 +48,7 @@ class Stage:
         self._plate: tuple[bytes, Passes, Float[np.ndarray, "*size"], Float[np.ndarray, "height width 3"]] | None = None
         self._stack = ExitStack()
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "FilmStage":
         # One renderer each, so that what stands still stays on the device.
         self._with_person, self._without = (
             self._stack.enter_context(OpenGL(shadow_map_px=self._shadow_map_px, ground_shadow=False).build())
@@ -61,7 +61,7 @@ class Stage:
     ) -> None:
         self._stack.close()
 
-    def see(self, take: Take, frame: int) -> Sight:
+    def see(self, take: Take, frame: int) -> LensPicture:
         """A frame of a take whose performances are the set and the person, in this order."""
         scenery, person = take.performances
         plate, sky, background = self._empty(replace(take, performances=(scenery,)), frame)
@@ -77,7 +77,7 @@ class Stage:
             )
             picture, share = out_of_focus(picture, background, share, person_px, set_px)
             background = defocused(background, set_px)
-        return Sight(picture, background, share, whole.depth_m)
+        return LensPicture(picture, background, share, whole.depth_m)
 
     def _empty(
         self, empty: Take, frame: int

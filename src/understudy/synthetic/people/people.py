@@ -14,7 +14,7 @@ from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.meshes import vertex_normals
 from understudy.synthetic.people.faces import eye_texture, face_paint
-from understudy.synthetic.people.wardrobe import Piece, garment, joined, shoe, skin_piece, smoothed
+from understudy.synthetic.people.wardrobe import ClothingPart, garment, joined, shoe, skin_piece, smoothed
 from understudy.synthetic.textures import Texture, noise, to_texture
 
 __all__ = ["Colour", "Outfit", "dressed", "random_outfit"]
@@ -146,7 +146,7 @@ def _in_segments(model: BodyModel, *names: str) -> np.ndarray:
     return np.isin(model.vertex_segment, [SEGMENTS.index(name) for name in names])
 
 
-def _pieces(model: BodyModel, body: ShapedBody, outfit: Outfit) -> list[tuple[str, Piece]]:
+def _pieces(model: BodyModel, body: ShapedBody, outfit: Outfit) -> list[tuple[str, ClothingPart]]:
     """Everything that a person wears and shows, by name."""
     v = body.vertices
     x, y, z = np.abs(v[:, 0]), v[:, 1], v[:, 2]
@@ -208,7 +208,7 @@ def _pieces(model: BodyModel, body: ShapedBody, outfit: Outfit) -> list[tuple[st
     return pieces
 
 
-def _eye(model: BodyModel, body: ShapedBody, side: str) -> Piece:
+def _eye(model: BodyModel, body: ShapedBody, side: str) -> ClothingPart:
     left = body.vertices[:, 0] > 0
     wanted = _in_segments(model, "eyes") & (left if side == "left" else ~left)
     nowhere = np.full(len(left), -1.0)
@@ -247,7 +247,7 @@ Painter = Callable[[np.ndarray, np.ndarray, bool], Float[np.ndarray, "height wid
 """sRGB colours of places (x, y in metres) on the front or the back."""
 
 
-def _painted(piece: Piece, painter: Painter, pixels_per_m: float) -> Texture:
+def _painted(piece: ClothingPart, painter: Painter, pixels_per_m: float) -> Texture:
     """A piece's texture, as `wardrobe.joined` lays it out."""
     low, size = piece.vertices[:, :2].min(0), np.ptp(piece.vertices[:, :2], axis=0)
     width, height = (int(np.clip(pixels_per_m * length, 16, 1536)) for length in size)

@@ -18,14 +18,14 @@ from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.vectors import smooth_step
 
-__all__ = ["Piece", "garment", "joined", "shoe", "skin_piece", "smoothed"]
+__all__ = ["ClothingPart", "garment", "joined", "shoe", "skin_piece", "smoothed"]
 
 RIM_M = 0.004
 """How deep below the skin the rim of a hem ends."""
 
 
 @dataclass(frozen=True)
-class Piece:
+class ClothingPart:
     """Part of a dressed person, in the T-pose: metres; each vertex moves with two of the body's, by shares."""
 
     vertices: Float[np.ndarray, "vertex 3"]
@@ -44,7 +44,7 @@ def garment(
     thickness_m: Float[np.ndarray, " vertex"] | float,
     material: Material,
     drape: Float[np.ndarray, "vertex 3"] | None = None,
-) -> Piece:
+) -> ClothingPart:
     """A shell over the body where `field_m` (distance inside the outline) is positive.
 
     `drape` is the body as the cloth lies over it, such as `smoothed` gives; None: the body itself.
@@ -71,7 +71,7 @@ def garment(
     a, b = hem.T
     strip = np.concatenate([np.stack([b, a, below[a]], 1), np.stack([b, below[a], below[b]], 1)])
     vertices = np.concatenate([mixed(outer), mixed(skin - RIM_M * vertex_normals(skin, model.faces))[rim]])
-    return Piece(
+    return ClothingPart(
         vertices,
         np.concatenate([faces, strip]),
         np.concatenate([carriers, carriers[rim]]),
@@ -123,12 +123,12 @@ def skin_piece(
     wanted: Bool[np.ndarray, " vertex"],
     covered_m: Float[np.ndarray, " vertex"],
     material: Material,
-) -> Piece:
+) -> ClothingPart:
     """The skin of some vertices, without what lies deeper than 5 cm under clothes (`covered_m`)."""
     keep = wanted[model.faces].any(1) & ~(covered_m[model.faces] > 0.05).all(1)
     used, renumbered = np.unique(model.faces[keep], return_inverse=True)
     faces = renumbered.reshape(-1, 3)
-    return Piece(body.vertices[used], faces, np.stack([used, used], 1), np.zeros(len(used)), material)
+    return ClothingPart(body.vertices[used], faces, np.stack([used, used], 1), np.zeros(len(used)), material)
 
 
 def smoothed(model: BodyModel, body: ShapedBody, rounds: int) -> Float[np.ndarray, "vertex 3"]:
@@ -139,7 +139,7 @@ def smoothed(model: BodyModel, body: ShapedBody, rounds: int) -> Float[np.ndarra
     return vertices
 
 
-def shoe(model: BodyModel, body: ShapedBody, side: str, ankle_m: float, material: Material) -> Piece:
+def shoe(model: BodyModel, body: ShapedBody, side: str, ankle_m: float, material: Material) -> ClothingPart:
     """A shoe or boot that reaches up to `ankle_m` over the ground: around the convex outline of the foot per level."""
     own = np.isin(model.vertex_segment, [SEGMENTS.index(f"{side}_{part}") for part in ("foot", "shin")])
     foot = np.flatnonzero(own & (body.vertices[:, 1] < ankle_m + 0.1))
@@ -172,7 +172,9 @@ def shoe(model: BodyModel, body: ShapedBody, side: str, ankle_m: float, material
     ends = np.array([[middle[0], 0.0, middle[1]], [middle[0], levels[-1], middle[1]]])
     vertices = np.concatenate([grid, ends])
     carrier = foot[cKDTree(body.vertices[foot]).query(vertices)[1]]
-    return Piece(vertices, np.concatenate(faces), np.stack([carrier, carrier], 1), np.zeros(len(vertices)), material)
+    return ClothingPart(
+        vertices, np.concatenate(faces), np.stack([carrier, carrier], 1), np.zeros(len(vertices)), material
+    )
 
 
 def _outline_reach(
@@ -188,7 +190,7 @@ def _outline_reach(
     return np.where(speed > 1e-6, np.maximum(gap, 0.0) / np.maximum(speed, 1e-6), np.inf).min(1)
 
 
-def joined(pieces: list[Piece]) -> tuple[Piece, Int[np.ndarray, " face"], Float[np.ndarray, "vertex 2"]]:
+def joined(pieces: list[ClothingPart]) -> tuple[ClothingPart, Int[np.ndarray, " face"], Float[np.ndarray, "vertex 2"]]:
     """All pieces as one, which piece each face is from, and texture coordinates.
 
     Each piece is projected from the front to its texture's left half and from behind to the right half, where x and y
@@ -211,7 +213,7 @@ def joined(pieces: list[Piece]) -> tuple[Piece, Int[np.ndarray, " face"], Float[
         faces.append(piece.faces + count + np.where(ahead, 0, len(piece.vertices))[:, None])
         number.append(np.full(len(piece.faces), index))
         count += len(both)
-    merged = Piece(
+    merged = ClothingPart(
         np.concatenate(vertices),
         np.concatenate(faces),
         np.concatenate(carriers),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from understudy.synthetic.worlds.camera_paths import MoveMix, SceneMoves, sample_moves
 from understudy.synthetic.worlds.clip_batch import ClipBatch
-from understudy.synthetic.worlds.raycast.caster import Exposure, expose
+from understudy.synthetic.worlds.raycast.caster import RaycastFrames, expose
 from understudy.synthetic.worlds.raycast.views import View, panorama_view, pinhole_view
 from understudy.synthetic.worlds.seeded_random import Dice, Split
 from understudy.synthetic.worlds.subject import Subject, sample_subject, subject_capsules
@@ -175,7 +175,7 @@ class EndlessClips:
         scene: SceneDescription,
         T_start_camera: Float[Tensor, "batch frame 4 4"],
         share: Float[Tensor, "batch frame"],
-    ) -> Exposure:
+    ) -> RaycastFrames:
         """Frames with and without the subject from any cameras, at shares 0 … 1 of the clip's time, in one row."""
         sizes, (batch, frames) = self.sizes, share.shape
         view = pinhole_view(sizes.width, sizes.height, sizes.focal_px, self._device)
@@ -185,7 +185,9 @@ class EndlessClips:
         T = (scene.T_world_start[:, None] @ T_start_camera).flatten(0, 1)
         return expose(scene.world, clip, T, view, capsules, moment)
 
-    def _seen(self, scene: SceneDescription, T_start_camera: Float[Tensor, "batch view 4 4"], view: View) -> Exposure:
+    def _seen(
+        self, scene: SceneDescription, T_start_camera: Float[Tensor, "batch view 4 4"], view: View
+    ) -> RaycastFrames:
         clip = torch.arange(len(scene), device=self._device).repeat_interleave(T_start_camera.shape[1])
         return expose(scene.world, clip, (scene.T_world_start[:, None] @ T_start_camera).flatten(0, 1), view)
 

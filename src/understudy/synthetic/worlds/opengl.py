@@ -22,7 +22,7 @@ from understudy.geometry.projection import intrinsics
 from understudy.imaging.colour import srgb_bytes_from_linear
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.protocol import Renderer
-from understudy.synthetic.films.shots import PERSON, SHADOW_MAP_PX, Exposure
+from understudy.synthetic.films.shots import PERSON, SHADOW_MAP_PX, ShotFrame
 from understudy.synthetic.worlds.endless import SceneDescription
 from understudy.synthetic.worlds.meshes import capsule_mesh, sky_light, world_light, world_mesh
 from understudy.synthetic.worlds.subject import subject_capsules
@@ -32,7 +32,7 @@ __all__ = ["film_with_opengl", "panorama_with_opengl"]
 
 def film_with_opengl(
     scene: SceneDescription, clip: int, camera: CameraPath, share: Float[np.ndarray, " time"]
-) -> Iterator[Exposure]:
+) -> Iterator[ShotFrame]:
     """Frames of a scene's clip number `clip` in the world, at shares 0 … 1 of the clip's time.
 
     Raises:
@@ -53,12 +53,12 @@ def film_with_opengl(
             empty = _developed(plate, sky)
             subject = capsule_mesh(capsules, clip, frame)
             if subject is None:
-                yield Exposure(empty, empty, np.zeros(empty.shape[:2], np.uint8), plate.depth_m)
+                yield ShotFrame(empty, empty, np.zeros(empty.shape[:2], np.uint8), plate.depth_m)
                 continue
             person = _still(subject)
             whole = with_person(Take((scenery, person), now, light), 0)
             mask = (whole.matte(PERSON) * 255 + 0.5).astype(np.uint8)
-            yield Exposure(_developed(whole, sky), empty, mask, plate.depth_m)
+            yield ShotFrame(_developed(whole, sky), empty, mask, plate.depth_m)
 
 
 def panorama_with_opengl(scene: SceneDescription, clip: int, columns: int) -> UInt8[np.ndarray, "rows columns 3"]:

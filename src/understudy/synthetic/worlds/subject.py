@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.synthetic.worlds.actions import ACTIONS, Angle, Pose, pose
+from understudy.synthetic.worlds.actions import ACTIONS, Angle, BodyAngles, pose
 from understudy.synthetic.worlds.colours import linear
 from understudy.synthetic.worlds.seeded_random import Dice
 
@@ -195,7 +195,7 @@ def _direction(forward: Angle, out: Angle) -> Float[Tensor, "*shape 3"]:
     return torch.stack([out.sin(), -forward.cos() * out.cos(), forward.sin() * out.cos()], -1)
 
 
-def _skeleton(subject: Subject, own: Pose) -> tuple[Tensor, Tensor, Tensor]:
+def _skeleton(subject: Subject, own: BodyAngles) -> tuple[Tensor, Tensor, Tensor]:
     """Ends and radii of all limbs, hips' middle at the origin. Shares of the height follow common body tables."""
     H = subject.height_m[:, None, None]
     child = (subject.person >= 2)[:, None, None].to(H.dtype)

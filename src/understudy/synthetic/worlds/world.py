@@ -15,7 +15,7 @@ from understudy.synthetic.worlds.colours import Materials, sample_materials
 from understudy.synthetic.worlds.placing import Bodies, place_bodies
 from understudy.synthetic.worlds.seeded_random import Dice
 
-__all__ = ["COURTYARD", "ROOM", "STREET", "WORLD_KINDS", "Light", "Walls", "World", "sample_walls", "sample_world"]
+__all__ = ["COURTYARD", "ROOM", "STREET", "WORLD_KINDS", "Walls", "World", "WorldLight", "sample_walls", "sample_world"]
 
 WORLD_KINDS: tuple[str, ...] = ("room", "courtyard", "street")
 ROOM, COURTYARD, STREET = range(len(WORLD_KINDS))
@@ -34,7 +34,7 @@ class Walls:
 
 
 @dataclass(frozen=True)
-class Light:
+class WorldLight:
     """A sun, shining over the walls or through a window, and light from all around."""
 
     to_sun: Float[Tensor, "batch 3"]
@@ -58,7 +58,7 @@ class World:
     walls: Walls
     bodies: Bodies
     materials: Materials
-    light: Light
+    light: WorldLight
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -110,7 +110,7 @@ def sample_world(
     return World(kind, walls, bodies, materials, light)
 
 
-def _light(dice: Dice, room: Bool[Tensor, " batch"], walls: Walls, bodies: Bodies) -> Light:
+def _light(dice: Dice, room: Bool[Tensor, " batch"], walls: Walls, bodies: Bodies) -> WorldLight:
     """The sun comes through a room's first window, or over a yard's walls from anywhere."""
     out = bodies.window_out
     turn = dice.uniform(low=-0.9, high=0.9)
@@ -129,7 +129,7 @@ def _light(dice: Dice, room: Bool[Tensor, " batch"], walls: Walls, bodies: Bodie
     sun = (sun_colour * (1 - 0.12 * warm * (1 - sun_colour))) * dice.uniform(1, low=0.55, high=0.95)
     ambient = torch.where(room[:, None], cream, blue) * dice.uniform(1, low=0.95, high=1.3)
     fill = torch.where(room[:, None], 0.75 * out + 0.65 * up, 0.35 * flat + 0.9 * up)
-    return Light(
+    return WorldLight(
         to_sun, sun, ambient, fill / fill.norm(dim=1, keepdim=True),
         bodies.window_m, bodies.window_half_m * room[:, None].to(sun.dtype),
     )  # fmt: skip

@@ -32,8 +32,8 @@ from understudy.videogen.transformer.checkpoints import read_tensors, write_tens
 
 __all__ = [
     "CorrelationEncoder",
+    "EncodedSet",
     "EncoderConfig",
-    "Sight",
     "load_correlation_encoder",
     "save_correlation_encoder",
 ]
@@ -110,7 +110,7 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
-class Sight:
+class EncodedSet:
     """What the encoder sees in the pictures of a set."""
 
     patch_tokens: Float[Tensor, "batch picture token channel"]
@@ -179,7 +179,7 @@ class CorrelationEncoder(nn.Module):
     def _block(self) -> Block:
         return Block(self.config.channels, self.config.heads, norm_queries=True, scale_start=0.3)
 
-    def forward(self, pictures: Float[Tensor, "batch picture 3 size size"]) -> Sight:
+    def forward(self, pictures: Float[Tensor, "batch picture 3 size size"]) -> EncodedSet:
         """See pictures of the configured size together (sRGB, −1 … 1, square, one place, first is the start view).
 
         After training, the rotations are refined on the pictures themselves.
@@ -200,7 +200,7 @@ class CorrelationEncoder(nn.Module):
             R_start_picture = R_start_picture @ rotation_about(turn)
             if not self.training:
                 R_start_picture = align_rotations(pictures, R_start_picture, config.half_width)
-        return Sight(patches, camera, R_start_picture, depth_m, matches, held)
+        return EncodedSet(patches, camera, R_start_picture, depth_m, matches, held)
 
     def correlate(self, pictures: Float[Tensor, "batch picture 3 size size"]) -> Matches:
         """Only what correlation says, at a third of the cost."""

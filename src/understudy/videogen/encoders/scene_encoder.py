@@ -1,7 +1,7 @@
 """From pictures of a set to the geometry tokens F_t that the video model is given (CineScene, section 3.2).
 
-A scene encoder turns pictures taken from one place into `Geometry`. There are two: VGGT (Wang et al., CVPR 2025), whose
-last layer CineScene takes, and a small one of the same class, trained on our own scenes, for the small presets.
+A scene encoder turns pictures taken from one place into `SetGeometry`. There are two: VGGT (Wang et al., CVPR 2025),
+whose last layer CineScene takes, and a small one of the same class, trained on our own scenes, for the small presets.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.videogen.encoders.correlation import CorrelationEncoder, load_correlation_encoder
 from understudy.videogen.encoders.vggt.model import VGGT, VggtConfig, load_vggt
 from understudy.videogen.transformer.checkpoints import GeometryOrigin
-from understudy.videogen.transformer.conditioning import Geometry, GeometryPart, GeometrySource, OracleGeometry
+from understudy.videogen.transformer.conditioning import GeometryPart, GeometrySource, OracleGeometry, SetGeometry
 from understudy.videogen.transformer.rays import patch_points, plucker_rays
 
 __all__ = [
@@ -48,7 +48,7 @@ class SceneEncoder(Protocol):
         """Of its tokens."""
         ...
 
-    def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> Geometry:
+    def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> SetGeometry:
         """Tokens on a grid of rows × columns per picture, row by row, with the camera token in them.
 
         Args:
@@ -69,7 +69,7 @@ class EncodedGeometry:
         """Of its features."""
         return self.encoder.channels
 
-    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> Geometry:
+    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> SetGeometry:
         """F_t of the batch's context: of its pictures alone, not of their cameras or depth."""
         return self.encoder(batch.context, rows, columns)
 
@@ -128,7 +128,7 @@ class VggtEncoder:
         return 2 * self.model.config.channels
 
     @torch.no_grad()
-    def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> Geometry:
+    def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> SetGeometry:
         """Tokens of the last layer; VGGT does not say where its patches look, so there are no rays."""
         config = self.model.config
         height, width = pictures.shape[-2:]
@@ -138,7 +138,7 @@ class VggtEncoder:
         sized = (resized.clamp(-1, 1) / 2 + 0.5).unflatten(0, pictures.shape[:2])
         tokens = self.model.last_tokens(sized)
         fused = fuse(tokens[:, :, config.special :], tokens[:, :, 0], self.part)
-        return Geometry(resample(fused, grid, rows, columns))
+        return SetGeometry(resample(fused, grid, rows, columns))
 
 
 @dataclass(frozen=True)
@@ -185,14 +185,14 @@ class SmallEncoder:
         return 2 * self.model.config.channels
 
     @torch.no_grad()
-    def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> Geometry:
+    def __call__(self, pictures: Float[Tensor, "batch picture 3 height width"], rows: int, columns: int) -> SetGeometry:
         """Tokens of the last layer, and where the patches look and lie by the encoder's own rotations and depth."""
         config = self.model.config
         seen = self.model(config.resized(pictures))
         tokens = fuse(seen.patch_tokens, seen.camera_tokens, self.part)
         features = resample(tokens, (config.side, config.side), rows, columns)
         if not self.tells_rays:
-            return Geometry(features)
+            return SetGeometry(features)
         R = seen.R_start_picture
         T = torch.eye(4, device=R.device).repeat(*R.shape[:2], 1, 1)
         if self.part != "patches":
@@ -201,9 +201,9 @@ class SmallEncoder:
         rays = plucker_rays(T, K, rows, columns, 1)
         if self.part == "camera":
             rays = torch.cat([T[..., None, :3, 2].expand_as(rays[..., :3]), torch.zeros_like(rays[..., 3:])], -1)
-            return Geometry(features, rays)
+            return SetGeometry(features, rays)
         K = config.intrinsics(*seen.depth_m.shape[-2:]).to(R.device).expand(len(R), 3, 3)
-        return Geometry(features, rays, patch_points(seen.depth_m, K, T, rows, columns))
+        return SetGeometry(features, rays, patch_points(seen.depth_m, K, T, rows, columns))
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from understudy.videogen.transformer.rays import centres
 __all__ = [
     "REFERENCES",
     "BestContextCrop",
+    "ClipMaker",
     "Clips",
     "CopyFirstCrop",
-    "Film",
     "PointCloud",
     "Reordered",
     "TrainedModel",
-    "Truth",
+    "TrueClips",
     "covered",
     "find_models",
     "reordered",
@@ -41,7 +41,7 @@ Clips = Float[Tensor, "batch frame 3 height width"]
 
 
 @runtime_checkable
-class Film(Protocol):
+class ClipMaker(Protocol):
     """Makes clips of what a batch describes."""
 
     def __call__(self, batch: ClipBatch, seed: int) -> Clips:
@@ -65,7 +65,7 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class Truth:
+class TrueClips:
     """The clips as they are: every measure of them must be perfect, or it does not measure."""
 
     def __call__(self, batch: ClipBatch, seed: int) -> Clips:
@@ -117,7 +117,7 @@ class PointCloud:
 class Reordered:
     """A film that is given the pictures of the set in another order."""
 
-    film: Film
+    film: ClipMaker
     order: tuple[int, ...]
 
     def __call__(self, batch: ClipBatch, seed: int) -> Clips:
@@ -126,7 +126,7 @@ class Reordered:
         return self.film(replace(batch, **parts), seed)
 
 
-def reordered(film: Film, pictures: int) -> dict[str, Film]:
+def reordered(film: ClipMaker, pictures: int) -> dict[str, ClipMaker]:
     """A film given pictures of the set, which stand evenly around, as they were not meant to be given."""
     every_other = (0, *range(2, pictures, 2), *range(1, pictures, 2))
     return {
@@ -135,8 +135,8 @@ def reordered(film: Film, pictures: int) -> dict[str, Film]:
     }
 
 
-REFERENCES: dict[str, Film] = {
-    "truth": Truth(),
+REFERENCES: dict[str, ClipMaker] = {
+    "truth": TrueClips(),
     "copy of the first crop": CopyFirstCrop(),
     "best context crop": BestContextCrop(),
     "point cloud, true depth": PointCloud(),

@@ -22,12 +22,12 @@ from understudy.runtime.progress import Progress, silent
 from understudy.synthetic.worlds.camera_paths import MoveMix
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.endless import ClipMix, ClipSizes, EndlessClips, SceneDescription
-from understudy.videogen.evaluation.contestants import Clips, Film, TrainedModel, covered
+from understudy.videogen.evaluation.contestants import ClipMaker, Clips, TrainedModel, covered
 from understudy.videogen.evaluation.glomap_cameras import glomap_poses
 from understudy.videogen.evaluation.pose_search import candidate_poses, find_poses
 from understudy.videogen.evaluation.subject_check import (
     MOVES,
-    Silhouettes,
+    FoundSubjects,
     colour_agreement,
     find_silhouettes,
     movement,
@@ -39,9 +39,9 @@ __all__ = [
     "MEASURED_MOVES",
     "CameraFigures",
     "ClipFigures",
+    "EvaluatedClips",
     "Evaluation",
     "SubjectFigures",
-    "Take",
     "background_psnr",
     "camera_figures",
     "measure",
@@ -116,7 +116,7 @@ class ClipFigures:
 
 
 @dataclass(frozen=True)
-class Take:
+class EvaluatedClips:
     """Some clips to look at: what they should show, and the film."""
 
     words: list[str]
@@ -124,14 +124,14 @@ class Take:
 
 
 def measure(
-    film: Film,
+    film: ClipMaker,
     sizes: ClipSizes,
     move: MoveMix,
     evaluation: Evaluation = Evaluation(),
     search_cameras: bool = True,
     progress: Progress = silent,
     lpips: Lpips | None = None,
-) -> tuple[ClipFigures, Take]:
+) -> tuple[ClipFigures, EvaluatedClips]:
     """A film's figures on one move, and the first seed's clips. The same held-out clips for every film."""
     parts, takes = [], []
     for number, seed in enumerate(evaluation.seeds):
@@ -143,7 +143,7 @@ def measure(
 
 
 def background_psnr(
-    film: Film, sizes: ClipSizes, move: MoveMix, evaluation: Evaluation = Evaluation(), progress: Progress = silent
+    film: ClipMaker, sizes: ClipSizes, move: MoveMix, evaluation: Evaluation = Evaluation(), progress: Progress = silent
 ) -> Float[np.ndarray, "clip frame"]:
     """`ClipFigures.psnr_db` alone, in a third of the time."""
     parts = []
@@ -159,14 +159,14 @@ def _held_out(seed: int, sizes: ClipSizes, move: MoveMix, empty_share: float = 0
 
 
 def _measure_seed(
-    film: Film,
+    film: ClipMaker,
     sizes: ClipSizes,
     move: MoveMix,
     evaluation: Evaluation,
     seed: int,
     search_cameras: bool,
     lpips: Lpips | None,
-) -> tuple[ClipFigures, Take]:
+) -> tuple[ClipFigures, EvaluatedClips]:
     held_out = _held_out(seed, sizes, move)
     every, posed = range(evaluation.clips), range(evaluation.posed_clips)
     scene, batch = held_out.describe(every), held_out.clips(every)
@@ -198,7 +198,7 @@ def _measure_seed(
         camera=camera,
         subject=_subject(film, batch, made, scene, silhouettes, nobody, seed),
     )
-    return figures, Take(batch.words, frames_of(made))
+    return figures, EvaluatedClips(batch.words, frames_of(made))
 
 
 def _mapped_poses(
@@ -268,11 +268,11 @@ def camera_figures(
 
 
 def _subject(
-    film: Film,
+    film: ClipMaker,
     batch: ClipBatch,
     made: Float[Tensor, "batch frame 3 height width"],
     scene: SceneDescription,
-    silhouettes: Silhouettes,
+    silhouettes: FoundSubjects,
     nobody: list[str],
     seed: int,
 ) -> SubjectFigures:

@@ -21,7 +21,7 @@ from understudy.synthetic.worlds.endless import SceneDescription
 from understudy.synthetic.worlds.raycast.shading import AMBIENT
 from understudy.synthetic.worlds.subject import COLOURS
 
-__all__ = ["Silhouettes", "colour_agreement", "find_silhouettes", "movement", "placed_as_said"]
+__all__ = ["FoundSubjects", "colour_agreement", "find_silhouettes", "movement", "placed_as_said"]
 
 DIFFERENT = 0.24
 """Distance of two colours (−1 … 1 per channel, root of the mean square) from which they differ."""
@@ -44,7 +44,7 @@ LIGHTNESS_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
-class Silhouettes:
+class FoundSubjects:
     """What was found in clips."""
 
     body: Bool[Tensor, "batch frame height width"]
@@ -67,7 +67,7 @@ def find_silhouettes(
     clips: Float[Tensor, "batch frame 3 height width"],
     empty: Float[Tensor, "batch frame 3 height width"],
     true_coverage: Float[Tensor, "batch frame height width"],
-) -> Silhouettes:
+) -> FoundSubjects:
     """Find the subject of clips.
 
     `true_coverage` is that of the clips with their subject, also for clips that were asked for without one: it says how
@@ -83,10 +83,10 @@ def find_silhouettes(
         if low <= blob.sum() <= high:
             body[clip, frame] = blob
     device = clips.device
-    return Silhouettes(torch.from_numpy(body).to(device), torch.from_numpy(asked).to(device))
+    return FoundSubjects(torch.from_numpy(body).to(device), torch.from_numpy(asked).to(device))
 
 
-def movement(silhouettes: Silhouettes) -> Float[Tensor, " batch"]:
+def movement(silhouettes: FoundSubjects) -> Float[Tensor, " batch"]:
     """How much of the silhouette changes from frame to frame: 1 − intersection over union of neighbours, at best.
 
     Neighbours are shifted over each other first, so that neither the camera nor walking alone counts. NaN: fewer than
@@ -102,7 +102,7 @@ def movement(silhouettes: Silhouettes) -> Float[Tensor, " batch"]:
 
 
 def placed_as_said(
-    silhouettes: Silhouettes, scene: SceneDescription, K: Float[Tensor, "batch 3 3"]
+    silhouettes: FoundSubjects, scene: SceneDescription, K: Float[Tensor, "batch 3 3"]
 ) -> Float[Tensor, " batch"]:
     """1 where the subject stands on the side of the first frame that its words name, 0 where not; NaN: not found."""
     body, there = silhouettes.body[:, 0].float(), silhouettes.found[:, 0]
@@ -117,7 +117,7 @@ def placed_as_said(
 
 
 def colour_agreement(
-    clips: Float[Tensor, "batch frame 3 height width"], silhouettes: Silhouettes, scene: SceneDescription
+    clips: Float[Tensor, "batch frame 3 height width"], silhouettes: FoundSubjects, scene: SceneDescription
 ) -> Float[Tensor, " batch"]:
     """How well the colours of top and bottom are those that the words name: the share of other colours that fit worse.
 

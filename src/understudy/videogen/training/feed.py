@@ -24,8 +24,8 @@ from understudy.videogen.encoders.point_cloud import render_point_cloud
 from understudy.videogen.transformer.conditioning import (
     CONDITIONS,
     Conditions,
-    Geometry,
     GeometrySource,
+    SetGeometry,
     at_size,
     joined,
     mapped,
@@ -97,7 +97,7 @@ def prepared(batch: ClipBatch, config: ModelConfig, geometry: GeometrySource | N
     size = tuple(batch.video.shape[-2:]) + tuple(batch.context.shape[-2:])
     if size != (config.picture_px, config.picture_px, config.set_px, config.set_px):
         raise ValueError(f"the model takes clips of {config.picture_px} px, pictures of {config.set_px} px; got {size}")
-    known: Geometry | None = None
+    known: SetGeometry | None = None
     if config.geometry != "none":
         if geometry is None or geometry.channels != config.geometry_channels:
             got = "none" if geometry is None else f"one of {geometry.channels} channels"

@@ -25,8 +25,8 @@ from understudy.runtime.progress import Progress, silent
 from understudy.videogen.encoders.correlation import (
     DEEPEST_M,
     CorrelationEncoder,
+    EncodedSet,
     EncoderConfig,
-    Sight,
     save_correlation_encoder,
 )
 from understudy.videogen.encoders.matching import Matches, matching_loss, pairs_of
@@ -140,7 +140,7 @@ def train_scene_encoder(
 
 
 def encoder_loss(
-    sight: Sight, truth: SetPictures, config: EncoderConfig, training: EncoderTraining
+    sight: EncodedSet, truth: SetPictures, config: EncoderConfig, training: EncoderTraining
 ) -> Float[Tensor, ""]:
     """Cross-entropies of correlation, the angle of rotations (radians) and the logarithm of depth, weighted."""
     # The root of 2 − 2 cos is the angle for small errors and does not blow up where it is zero.

@@ -21,11 +21,11 @@ __all__ = [
     "CameraMode",
     "Conditions",
     "ContextMode",
-    "Geometry",
     "GeometryPart",
     "GeometrySource",
     "GeometryUse",
     "OracleGeometry",
+    "SetGeometry",
     "at_size",
     "camera_numbers",
     "joined",
@@ -54,7 +54,7 @@ Noun = TypeVar("Noun", bound="Dataclass")
 
 
 @dataclass(frozen=True)
-class Geometry:
+class SetGeometry:
     """F_t: what is known of the shape of the set, patch by patch of its pictures."""
 
     features: Float[Tensor, "batch picture token channel"]
@@ -74,7 +74,7 @@ class GeometrySource(Protocol):
         """Of its features."""
         ...
 
-    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> Geometry:
+    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> SetGeometry:
         """F_t on a grid of patches."""
         ...
 
@@ -93,7 +93,7 @@ class Conditions:
     word_ids: Int[Tensor, "batch word"]
     absent: Bool[Tensor, "batch 3"]
     """Which of CONDITIONS is not told."""
-    geometry: Geometry | None = None
+    geometry: SetGeometry | None = None
     guide: Float[Tensor, "batch frame 4 height width"] | None = None
     """Explicit 3D: the pictures' point cloud seen along the path (sRGB −1 … 1) and where it has points (1) or none."""
 
@@ -205,7 +205,7 @@ class OracleGeometry:
         """The ray's six, logarithm of depth, inverse depth, share of sky."""
         return 9
 
-    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> Geometry:
+    def __call__(self, batch: ClipBatch, rows: int, columns: int) -> SetGeometry:
         """Rays of the patches, and means over them of what depth says."""
         height = batch.context.shape[-2]
         T_start_crop = batch.T_start_crop
@@ -221,6 +221,6 @@ class OracleGeometry:
         pooled = F.adaptive_avg_pool2d(known.flatten(0, 1), (rows, columns))
         depths = pooled.reshape(*known.shape[:3], rows * columns).mT
         if self.part == "camera":
-            return Geometry(torch.cat([rays, torch.zeros_like(depths)], -1), rays)
+            return SetGeometry(torch.cat([rays, torch.zeros_like(depths)], -1), rays)
         points = patch_points(depth_m, batch.K_crop, T_start_crop, rows, columns)
-        return Geometry(torch.cat([rays, depths], -1), rays, points)
+        return SetGeometry(torch.cat([rays, depths], -1), rays, points)

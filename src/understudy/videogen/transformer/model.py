@@ -18,8 +18,8 @@ from understudy.videogen.transformer.conditioning import (
     CameraMode,
     Conditions,
     ContextMode,
-    Geometry,
     GeometryUse,
+    SetGeometry,
     camera_numbers,
 )
 from understudy.videogen.transformer.layers import Attention, Linear, Nearness, SwiGLU, rms_norm
@@ -275,7 +275,9 @@ class VideoTransformer(nn.Module):
         embedded = rms_norm(self.ray_out(F.silu(self.ray_in(ray_features(rays).to(dtype)))))
         return embedded * self.ray_gain.to(dtype)
 
-    def geometry_tokens(self, geometry: Geometry, dtype: torch.dtype) -> Float[Tensor, "batch picture token feature"]:
+    def geometry_tokens(
+        self, geometry: SetGeometry, dtype: torch.dtype
+    ) -> Float[Tensor, "batch picture token feature"]:
         """F_t at the model's width; rays that the source knows enter as the video's do."""
         tokens = self.geometry_in(rms_norm(geometry.features.to(dtype)))
         if geometry.rays is not None and self.config.camera == "rays":

@@ -18,14 +18,14 @@ from understudy.synthetic.worlds.raycast.views import SAMPLES, View
 from understudy.synthetic.worlds.subject import Capsules
 from understudy.synthetic.worlds.world import World
 
-__all__ = ["Exposure", "expose"]
+__all__ = ["RaycastFrames", "expose"]
 
 RAYS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 23}
 """How many rays are cast together: on a CPU as many as its cache holds."""
 
 
 @dataclass(frozen=True)
-class Exposure:
+class RaycastFrames:
     """Frames of worlds; colours are sRGB, −1 … 1."""
 
     empty: Float[Tensor, "frame 3 height width"]
@@ -45,7 +45,7 @@ def expose(
     view: View,
     capsules: Capsules | None = None,
     moment: Int[Tensor, " frame"] | None = None,
-) -> Exposure:
+) -> RaycastFrames:
     """Film frames of worlds number `clip`; with `capsules`, the subject as it is at time number `moment`.
 
     Without `capsules` the video is the empty set, and the mask is 0.
@@ -73,7 +73,7 @@ def expose(
         channels[layer.pixel] = _developed(layer.light).T
         video[some] = channels.view(-1, view.pixels, 3).transpose(1, 2).unflatten(-1, size)
         mask[some].view(-1)[layer.pixel] = layer.coverage
-    return Exposure(empty, depth.masked_fill_(depth > 0.1 * FAR_M, torch.inf), video, mask)
+    return RaycastFrames(empty, depth.masked_fill_(depth > 0.1 * FAR_M, torch.inf), video, mask)
 
 
 def _expose_set(

@@ -133,7 +133,7 @@ def shade(
     width = (hits.t * hits.t).mul_(view.lengths).div_(slant)
     nook = _nook(q, half, y).mul_(1 / (1 - CORNER))
     sunward, fillward = _of(tables.sunward, hits.surface), _of(tables.fillward, hits.surface)
-    ray = Rays(hits.surface, u, v, width, sunward, fillward, nook)
+    ray = ShadedRays(hits.surface, u, v, width, sunward, fillward, nook)
     _draw_sky(tables, clip, view, hits, ray)
     _draw_bodies(world, tables, clip, view, hits, bodies, q, ray)
     light = _light(world, tables, clip[:, None], q, ray)
@@ -141,7 +141,7 @@ def shade(
 
 
 @dataclass(frozen=True)
-class Rays:
+class ShadedRays:
     """What decides the colour of a ray."""
 
     surface: Int[Tensor, "*ray"]
@@ -176,7 +176,7 @@ def _nook(
     return nook.mul_(1 - CORNER * CORNER_M / (half[2] - q[2].abs()).abs_().add_(CORNER_M))
 
 
-def _draw_sky(tables: Shading, clip: Int[Tensor, " frame"], view: View, hits: Hits, rays: Rays) -> None:
+def _draw_sky(tables: Shading, clip: Int[Tensor, " frame"], view: View, hits: Hits, rays: ShadedRays) -> None:
     """Give rays into the sky its surface, lit as it is drawn."""
     ray = (hits.t.view(-1) >= FAR_M).nonzero()[:, 0]
     dx, dy, dz = (axis.reshape(-1).index_select(0, ray) for axis in hits.directions)
@@ -196,7 +196,7 @@ def _draw_bodies(
     hits: Hits,
     found: BodyHits,
     q: Float[Tensor, "3 frame ray"],
-    rays: Rays,
+    rays: ShadedRays,
 ) -> None:
     """Give rays that end on a body its surface."""
     bodies = world.bodies
@@ -271,7 +271,7 @@ def sunlit(
 
 
 def _light(
-    world: World, tables: Shading, clip: Int[Tensor, "*#ray"], q: Float[Tensor, "3 *ray"], rays: Rays
+    world: World, tables: Shading, clip: Int[Tensor, "*#ray"], q: Float[Tensor, "3 *ray"], rays: ShadedRays
 ) -> Float[Tensor, "3 *ray"]:
     """Linear RGB of the light on each ray's end."""
     sun = sunlit(world, tables, clip, q).mul_(rays.sunward)
@@ -281,7 +281,7 @@ def _light(
     ])  # fmt: skip
 
 
-def _colour(tables: Shading, view: View, rays: Rays) -> Float[Tensor, "3 *ray"]:
+def _colour(tables: Shading, view: View, rays: ShadedRays) -> Float[Tensor, "3 *ray"]:
     """Linear RGB of what each ray hits, before light."""
 
     def own(table: Tensor) -> Tensor:

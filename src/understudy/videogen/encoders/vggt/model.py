@@ -20,7 +20,7 @@ from understudy.videogen.encoders.vggt.blocks import Block, PictureEncoder, grid
 from understudy.videogen.encoders.vggt.heads import CameraHead, DenseHead, DenseHeadConfig, depth_from, points_from
 from understudy.videogen.encoders.vggt.pose_encoding import cameras_from_encoding
 
-__all__ = ["VGGT", "Aggregator", "Geometry", "VggtConfig", "load_vggt"]
+__all__ = ["VGGT", "Aggregator", "SceneGeometry", "VggtConfig", "load_vggt"]
 
 PICTURE_MEAN = (0.485, 0.456, 0.406)
 PICTURE_STD = (0.229, 0.224, 0.225)
@@ -53,7 +53,7 @@ class VggtConfig:
 
 
 @dataclass(frozen=True)
-class Geometry:
+class SceneGeometry:
     """What the heads say of a scene, in its own unit; the world is the first picture's camera (OpenCV axes)."""
 
     pose_encoding: Float[Tensor, "batch picture 9"]
@@ -145,7 +145,7 @@ class VGGT(nn.Module):
         self.point_head = DenseHead(width, 4, config.dense, config.patch_px)
         self.depth_head = DenseHead(width, 2, config.dense, config.patch_px)
 
-    def forward(self, pictures: Float[Tensor, "batch picture 3 height width"]) -> Geometry:
+    def forward(self, pictures: Float[Tensor, "batch picture 3 height width"]) -> SceneGeometry:
         """Everything that the heads say of pictures (sRGB, 0 … 1; sides multiples of the patch's)."""
         height, width = pictures.shape[-2:]
         config = self.config
@@ -158,7 +158,7 @@ class VGGT(nn.Module):
         del tokens
         depth, depth_confidence = depth_from(self.depth_head(levels, grid))
         points, points_confidence = points_from(self.point_head(levels, grid))
-        return Geometry(encoding, T_camera_world, K, depth, depth_confidence, points, points_confidence)
+        return SceneGeometry(encoding, T_camera_world, K, depth, depth_confidence, points, points_confidence)
 
     def last_tokens(
         self, pictures: Float[Tensor, "batch picture 3 height width"]
