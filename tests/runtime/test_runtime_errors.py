@@ -52,7 +52,7 @@ def test_steps_are_counted_while_they_come():
 
 @pytest.mark.parametrize("value", [0, 11, -1, 10**400, float("nan"), float("inf")])
 def test_a_number_that_a_user_gives_has_both_bounds(value):
-    with pytest.raises(InputError, match=r"--most-clips is .*; give 1 to 10") as caught:
+    with pytest.raises(InputError, match=r"--max-clips is .*; give 1 to 10") as caught:
         check_option("max_clips", value, 1, 10)
     assert len(str(caught.value)) < 400
     check_option("max_clips", 10, 1, 10)
