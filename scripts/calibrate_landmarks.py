@@ -2,8 +2,8 @@
 
     python scripts/calibrate_landmarks.py [--clips 64] [--network heavy] [--out build/calibration]
 
-People of all sizes in poses by dice (joints within what joints can do), from all sides and heights, none of which is in
-a benchmark. Prints the constants of decompose/landmark_bias.py. Films that are there already are not made again.
+People of all sizes in random poses (joints within what joints can do), from all sides and heights, none of which is in
+a benchmark. Prints the constants of decompose/people/landmark_bias.py. Films that are there already are not made again.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def observe(seed: int, out: Path, network: Literal["full", "heavy"]) -> Clip | N
         action=Action("wave"), camera=camera, height_m=rng.uniform(1.2, 1.95), seed=seed,
     )  # fmt: skip
     scene = set_up(config)
-    motion = dice(scene.body.skeleton, rng)
+    motion = rng(scene.body.skeleton, rng)
     scene = replace(scene, person=replace(scene.person, motion=motion))
     folder = out / str(seed)
     film = folder / "shot.mp4"
@@ -102,8 +102,8 @@ def observe(seed: int, out: Path, network: Literal["full", "heavy"]) -> Clip | N
     return Clip(track, scene.camera, landmarks, R, motion.root_position_m, body.height_m)
 
 
-def dice(skeleton: Skeleton, rng: np.random.Generator) -> Motion:
-    """A smooth motion through poses by dice: the lowest point glides on the ground, arms stay out of the body."""
+def rng(skeleton: Skeleton, rng: np.random.Generator) -> Motion:
+    """A smooth motion through poses at random: the lowest point glides on the ground, arms stay out of the body."""
     while True:
         q = quaternion_from_matrix(matrix_from_vector(wandering_turns(rng)))
         T = forward_kinematics(skeleton.parents, skeleton.T_parent_joint[:, :3, 3], q, np.zeros((FRAMES, 3)))

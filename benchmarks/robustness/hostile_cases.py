@@ -38,10 +38,10 @@ def all_cases(material: Path, count: int, seed: int) -> list[Case]:
         (_surroundings, 0.04),
     )
     prepare_material(material)
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     cases = []
     for maker, share in makers:
-        cases += maker(material, round(count * share) + 1, dice)
+        cases += maker(material, round(count * share) + 1, rng)
     return cases
 
 
@@ -110,14 +110,14 @@ def _plain(arguments: list[str], work: Path) -> list[str]:
     return arguments
 
 
-def _damaged(group: str, arguments: list[str], path: Path, count: int, dice: random.Random) -> list[Case]:
+def _damaged(group: str, arguments: list[str], path: Path, count: int, rng: random.Random) -> list[Case]:
     """Cases in which "@" is a damaged copy of a file."""
     content = path.read_bytes()
     return [
         Case(
             group,
             f"{path.name} damaged {number}",
-            partial(_with_file, arguments, mutated(content, random.Random(dice.random())), path.name),
+            partial(_with_file, arguments, mutated(content, random.Random(rng.random())), path.name),
         )
         for number in range(count)
     ]
@@ -131,25 +131,25 @@ def _odd(group: str, arguments: list[str], suffix: str) -> list[Case]:
     ]
 
 
-def _shots(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _shots(material: Path, count: int, rng: random.Random) -> list[Case]:
     arguments = ["recast", "@", "--character", str(material / "rig.glb"), "-o", "film"]
     cases = _odd("shots", arguments, ".mp4") + _odd("shots", arguments, "")
-    return cases + _damaged("shots", arguments, material / "nobody.mp4", count - len(cases), dice)
+    return cases + _damaged("shots", arguments, material / "nobody.mp4", count - len(cases), rng)
 
 
-def _characters(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _characters(material: Path, count: int, rng: random.Random) -> list[Case]:
     arguments = ["recast", str(material / "nobody.mp4"), "--character", "@", "-o", "film"]
     cases = [case for suffix in (".png", ".glb", ".vrm", ".jpg") for case in _odd("characters", arguments, suffix)]
     joints = [*arguments, "--joints", "@"]
     joints[4] = str(material / "hero.png")
     document = json.dumps(some_joints()).encode()
     for number in range(20):
-        changed = mutated(document, random.Random(dice.random()))
+        changed = mutated(document, random.Random(rng.random()))
         cases.append(Case("characters", f"joints {number}", partial(_with_file, joints, changed, "joints.json")))
     cases += [Case("characters", f"bomb {name}", partial(_bomb, arguments, name)) for name in BOMBS]
     left = max(count - len(cases), 10)
     for name, share in (("rig.glb", 0.5), ("hero.png", 0.2), ("hero.jpg", 0.1), ("hero.webp", 0.1), ("hero.tif", 0.1)):
-        cases += _damaged("characters", arguments, material / name, round(left * share) + 1, dice)
+        cases += _damaged("characters", arguments, material / name, round(left * share) + 1, rng)
     return cases
 
 
@@ -159,7 +159,7 @@ def _bomb(arguments: list[str], name: str, work: Path) -> list[str]:
     return [name if argument == "@" else argument for argument in arguments]
 
 
-def _recast_options(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _recast_options(material: Path, count: int, rng: random.Random) -> list[Case]:
     start = ["recast", str(material / "nobody.mp4"), "--character", str(material / "rig.glb"), "-o", "film"]
     values = [
         "nan",
@@ -195,7 +195,7 @@ def _recast_options(material: Path, count: int, dice: random.Random) -> list[Cas
         "--colour-space",
     ]
     pairs = [(option, value) for option in options for value in values]
-    dice.shuffle(pairs)
+    rng.shuffle(pairs)
     cases = [
         Case("options", f"{option} {value[:20]!r}", partial(_plain, [*start, option, value]))
         for option, value in pairs[:count]
@@ -278,7 +278,7 @@ def _manifest_people(value: object, film: Path) -> None:
     (film / "manifest.json").write_text(json.dumps(manifest))
 
 
-def _film_folders(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _film_folders(material: Path, count: int, rng: random.Random) -> list[Case]:
     film = material / "film"
     files = sorted(file.relative_to(film).as_posix() for file in film.rglob("*") if file.is_file())
     changes: dict[str, Callable[[Path], object]] = {}
@@ -295,14 +295,14 @@ def _film_folders(material: Path, count: int, dice: random.Random) -> list[Case]
         changes[f"folder {name}"] = partial(_make_folder, name)
         changes[f"empty {name}"] = partial(_change_file, name, b"")
     some = list(changes.items())
-    dice.shuffle(some)
+    rng.shuffle(some)
     first = [pair for pair in some if pair[0].split()[0] in ("names", "people", "link")]
     rest = [pair for pair in some if pair not in first]
     chosen = first + rest[: max(count // 3, 10)]
     readable = [name for name in files if Path(name).suffix in (".json", ".npz", ".bvh", ".glb", ".mkv", ".mp4")]
     for number in range(max(count - len(chosen), 10)):
-        name = "manifest.json" if number % 3 == 0 else dice.choice(readable)
-        content = mutated((film / name).read_bytes(), random.Random(dice.random()))
+        name = "manifest.json" if number % 3 == 0 else rng.choice(readable)
+        content = mutated((film / name).read_bytes(), random.Random(rng.random()))
         chosen.append((f"damaged {name} {number}", partial(_change_file, name, content)))
     return [Case("film folders", name, partial(_film_folder, material, change)) for name, change in chosen]
 
@@ -316,7 +316,7 @@ def _set_folder(arguments: list[str], fill: Callable[[Path], object], work: Path
     return arguments
 
 
-def _sets(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _sets(material: Path, count: int, rng: random.Random) -> list[Case]:
     arguments = ["shoot", "--set", "@", "--prompt", "a man walks", "-o", "clip.mp4", "--steps", "1"]
     cases = _odd("sets", arguments, ".png") + _odd("sets", arguments, ".hdr")
     folder = ["shoot", "--set", "set", "-o", "clip.mp4", "--steps", "1"]
@@ -324,11 +324,11 @@ def _sets(material: Path, count: int, dice: random.Random) -> list[Case]:
     decoy = ["shoot", "--set", "set/a.hdr", "-o", "clip.mp4", "--steps", "1"]
     cases.append(Case("sets", "decoy", partial(_set_folder, decoy, decoy_panorama)))
     left = max(count - len(cases), 8)
-    cases += _damaged("sets", arguments, material / "hero.png", left // 2, dice)
-    return cases + _damaged("sets", arguments, material / "set.hdr", left - left // 2, dice)
+    cases += _damaged("sets", arguments, material / "hero.png", left // 2, rng)
+    return cases + _damaged("sets", arguments, material / "set.hdr", left - left // 2, rng)
 
 
-def _shoot_options(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _shoot_options(material: Path, count: int, rng: random.Random) -> list[Case]:
     start = ["shoot", "--set", str(material / "set"), "-o", "clip.mp4", "--steps", "1"]
     cameras = [
         f"{move}:{value}"
@@ -345,13 +345,13 @@ def _shoot_options(material: Path, count: int, dice: random.Random) -> list[Case
     pairs += [
         ("-o", value) for value in ("clip", "/dev/null", "/dev/full", "x" * 300 + ".mp4", "a/b/clip.mp4", ".", "")
     ]
-    dice.shuffle(pairs)
+    rng.shuffle(pairs)
     cases = [
         Case("shoot", f"{option} {value[:20]!r}", partial(_plain, [*start, option, value]), outputs=_ANY_CLIP)
         for option, value in pairs[: count * 2 // 3]
     ]
     camera = [*start, "--camera", "@"]
-    return cases + _damaged("shoot", camera, material / "source.json", max(count - len(cases), 5), dice)
+    return cases + _damaged("shoot", camera, material / "source.json", max(count - len(cases), 5), rng)
 
 
 _ANY_CLIP = ("film", "clip", "clip.mp4", "clip.camera.json", "clip.preview.png", "a", "run", "data")
@@ -364,13 +364,13 @@ def _model_folder(material: Path, name: str, content: bytes, work: Path) -> list
     return ["shoot", "--set", str(material / "set"), "--model", "model", "-o", "clip.mp4", "--steps", "1"]
 
 
-def _models(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _models(material: Path, count: int, rng: random.Random) -> list[Case]:
     checkpoint = next(path.parent for path in sorted((material / "run").rglob("model.json")))
     cases = []
     for number in range(count):
         name = ("model.json", "model.json", "model.safetensors", "wan.json")[number % 4]
         source = checkpoint / (name if (checkpoint / name).exists() else "model.json")
-        content = mutated(source.read_bytes(), random.Random(dice.random()))
+        content = mutated(source.read_bytes(), random.Random(rng.random()))
         cases.append(Case("models", f"{name} {number}", partial(_model_folder, material, name, content)))
     return cases
 
@@ -384,7 +384,7 @@ def _run_folder(source: Path, name: str, content: bytes, arguments: list[str], f
     return arguments
 
 
-def _scene(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _scene(material: Path, count: int, rng: random.Random) -> list[Case]:
     cases = []
     train = ["scene", "train", "--preset", "tiny", "--steps", "2", "-o", "run"]
     for option in ("--preset", "--variant", "--geometry", "--data", "--minutes", "--steps", "--seed", "--wan"):
@@ -394,7 +394,7 @@ def _scene(material: Path, count: int, dice: random.Random) -> list[Case]:
         for value in ("nan", "-1", "0", "9" * 30, "1e9"):
             arguments = ["scene", "render-dataset", "-o", "data", option, value]
             cases.append(Case("scene", f"render-dataset {option} {value[:9]}", partial(_plain, arguments)))
-    dice.shuffle(cases)
+    rng.shuffle(cases)
     cases = cases[: count // 2]
     for source, arguments, folder in (
         (material / "run", ["scene", "evaluate", "run", "--clips", "1", "--steps", "1"], "run"),
@@ -407,14 +407,14 @@ def _scene(material: Path, count: int, dice: random.Random) -> list[Case]:
     ):
         files = sorted(file.relative_to(source).as_posix() for file in source.rglob("*") if file.is_file())
         for number in range(max((count - count // 2) // 3, 2)):
-            name = dice.choice(files)
-            content = mutated((source / name).read_bytes(), random.Random(dice.random()))
+            name = rng.choice(files)
+            content = mutated((source / name).read_bytes(), random.Random(rng.random()))
             make = partial(_run_folder, source, name, content, arguments, folder)
             cases.append(Case("scene", f"{arguments[1]} {name} {number}", make))
     return cases
 
 
-def _others(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _others(material: Path, count: int, rng: random.Random) -> list[Case]:
     words = [
         [],
         ["--help"],
@@ -437,10 +437,10 @@ def _others(material: Path, count: int, dice: random.Random) -> list[Case]:
     cases = [Case("others", f"words {number}", partial(_plain, line)) for number, line in enumerate(words)]
     motions = ["evaluate", "transfer", "--motions", "@", "--shots", "1", "--frames", "8", "-o", "run"]
     cases += _odd("others", motions, ".bvh")[: count // 3]
-    return cases + _damaged("others", motions, material / "motion.bvh", max(count - len(cases), 5), dice)
+    return cases + _damaged("others", motions, material / "motion.bvh", max(count - len(cases), 5), rng)
 
 
-def _surroundings(material: Path, count: int, dice: random.Random) -> list[Case]:
+def _surroundings(material: Path, count: int, rng: random.Random) -> list[Case]:
     recast = ["recast", str(material / "nobody.mp4"), "--character", str(material / "rig.glb"), "-o", "film"]
     shoot = ["shoot", "--set", str(material / "set"), "-o", "clip.mp4", "--steps", "1"]
     surroundings = {

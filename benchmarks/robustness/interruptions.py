@@ -2,7 +2,7 @@
 
     python -m benchmarks.robustness.interruptions --out build/interruptions [--kills 20] [--places 20] [--only recast]
 
-Each job is run once undisturbed. Then it is killed (SIGKILL) at moments by dice, or its disk is full at amounts spread
+Each job is run once undisturbed. Then it is killed (SIGKILL) at random moments, or its disk is full at amounts spread
 evenly up to what it needs at most; after each the same command is given again, and must give the same files, byte for
 byte, but for the seconds that stages took. In between, no file under its final name may be another than the undisturbed
 run's. A full disk must end the command with one sentence and exit code 1. Small shots and models: what is tested are
@@ -168,7 +168,7 @@ def run_undisturbed(job: Job, disk: Path) -> Undisturbed:
 
 
 def killed(job: Job, undisturbed: Undisturbed, out: Path, number: int) -> bool:
-    """Kill a job at a moment by dice and give its command again; whether nothing was lost and all is the same."""
+    """Kill a job at a moment at random and give its command again; whether nothing was lost and all is the same."""
     chance = np.random.default_rng([number, len(job.name)])
     while True:
         moment_s = float(chance.uniform(0.02, 1.0)) * undisturbed.seconds

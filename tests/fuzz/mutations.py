@@ -22,83 +22,83 @@ INTEGERS = (0, 1, 2, 3, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
-def mutated(content: bytes, dice: random.Random) -> bytes:
+def mutated(content: bytes, rng: random.Random) -> bytes:
     """A damaged copy: one to four changes, of which the first may be within the format."""
     within = _WITHIN.get(_magic(content))
-    if within is not None and dice.random() < 0.5:
+    if within is not None and rng.random() < 0.5:
         with suppress(ValueError, IndexError, KeyError, struct.error, zlib.error):  # It may be damaged before.
-            content = within(content, dice)
-        if dice.random() < 0.7:
+            content = within(content, rng)
+        if rng.random() < 0.7:
             return content
     textual = content[:1] in b"{[" or not any(byte < 9 for byte in content[:200])
     changes = _TEXT_CHANGES if textual else _BYTE_CHANGES
-    for _ in range(dice.choice((1, 1, 1, 2, 4))):
-        content = dice.choice(changes)(content, dice)
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        content = rng.choice(changes)(content, rng)
     return content
 
 
-def _flip(content: bytes, dice: random.Random) -> bytes:
+def _flip(content: bytes, rng: random.Random) -> bytes:
     changed = bytearray(content)
-    for _ in range(dice.choice((1, 2, 8, 64))):
+    for _ in range(rng.choice((1, 2, 8, 64))):
         if changed:
             # Headers stand in front: half of the flips go there.
-            most = len(changed) if dice.random() < 0.5 else min(len(changed), 512)
-            changed[dice.randrange(most)] = dice.randrange(256)
+            most = len(changed) if rng.random() < 0.5 else min(len(changed), 512)
+            changed[rng.randrange(most)] = rng.randrange(256)
     return bytes(changed)
 
 
-def _integer(content: bytes, dice: random.Random) -> bytes:
+def _integer(content: bytes, rng: random.Random) -> bytes:
     if len(content) < 8:
         return content
-    at = dice.randrange(min(len(content), 4096) - 3 if dice.random() < 0.7 else len(content) - 3)
-    code = dice.choice(("<I", ">I", "<H", ">H", "B"))
-    value = dice.choice(INTEGERS) & ((1 << 8 * struct.calcsize(code)) - 1)
+    at = rng.randrange(min(len(content), 4096) - 3 if rng.random() < 0.7 else len(content) - 3)
+    code = rng.choice(("<I", ">I", "<H", ">H", "B"))
+    value = rng.choice(INTEGERS) & ((1 << 8 * struct.calcsize(code)) - 1)
     return content[:at] + struct.pack(code, value) + content[at + struct.calcsize(code) :]
 
 
-def _cut(content: bytes, dice: random.Random) -> bytes:
-    return content[: dice.randrange(len(content) + 1)]
+def _cut(content: bytes, rng: random.Random) -> bytes:
+    return content[: rng.randrange(len(content) + 1)]
 
 
-def _remove(content: bytes, dice: random.Random) -> bytes:
-    at = dice.randrange(len(content) + 1)
-    return content[:at] + content[at + dice.choice((1, 2, 4, 17, 300)) :]
+def _remove(content: bytes, rng: random.Random) -> bytes:
+    at = rng.randrange(len(content) + 1)
+    return content[:at] + content[at + rng.choice((1, 2, 4, 17, 300)) :]
 
 
-def _repeat(content: bytes, dice: random.Random) -> bytes:
-    at = dice.randrange(len(content) + 1)
-    piece = content[at : at + dice.choice((1, 4, 40, 1000))]
-    return content[:at] + piece * dice.choice((2, 5, 50)) + content[at:]
+def _repeat(content: bytes, rng: random.Random) -> bytes:
+    at = rng.randrange(len(content) + 1)
+    piece = content[at : at + rng.choice((1, 4, 40, 1000))]
+    return content[:at] + piece * rng.choice((2, 5, 50)) + content[at:]
 
 
-def _insert(content: bytes, dice: random.Random) -> bytes:
-    at = dice.randrange(len(content) + 1)
-    return content[:at] + dice.randbytes(dice.choice((1, 4, 100))) + content[at:]
+def _insert(content: bytes, rng: random.Random) -> bytes:
+    at = rng.randrange(len(content) + 1)
+    return content[:at] + rng.randbytes(rng.choice((1, 4, 100))) + content[at:]
 
 
-def _number(content: bytes, dice: random.Random) -> bytes:
+def _number(content: bytes, rng: random.Random) -> bytes:
     places = list(NUMBER.finditer(content))
     if not places:
-        return _flip(content, dice)
-    place = dice.choice(places)
-    return content[: place.start()] + dice.choice(NUMBERS).encode() + content[place.end() :]
+        return _flip(content, rng)
+    place = rng.choice(places)
+    return content[: place.start()] + rng.choice(NUMBERS).encode() + content[place.end() :]
 
 
-def _line(content: bytes, dice: random.Random) -> bytes:
+def _line(content: bytes, rng: random.Random) -> bytes:
     lines = content.split(b"\n")
-    here, there = dice.randrange(len(lines)), dice.randrange(len(lines))
-    if dice.random() < 0.5:
+    here, there = rng.randrange(len(lines)), rng.randrange(len(lines))
+    if rng.random() < 0.5:
         lines[here], lines[there] = lines[there], lines[here]
     else:
         del lines[here]
     return b"\n".join(lines)
 
 
-def _nest(content: bytes, dice: random.Random) -> bytes:
+def _nest(content: bytes, rng: random.Random) -> bytes:
     places = list(NUMBER.finditer(content))
-    at, end = dice.choice([place.span() for place in places]) if places else (0, 0)
-    deep = dice.choice((10, 500, 100_000))
-    return content[:at] + b"[" * deep + content[at:end] + (b"]" * deep if dice.random() < 0.5 else b"") + content[end:]
+    at, end = rng.choice([place.span() for place in places]) if places else (0, 0)
+    deep = rng.choice((10, 500, 100_000))
+    return content[:at] + b"[" * deep + content[at:end] + (b"]" * deep if rng.random() < 0.5 else b"") + content[end:]
 
 
 _BYTE_CHANGES = (_flip, _flip, _integer, _integer, _integer, _cut, _remove, _repeat, _insert)
@@ -109,7 +109,7 @@ def _magic(content: bytes) -> bytes:
     return next((magic for magic in _WITHIN if content.startswith(magic)), b"")
 
 
-def _json_value(content: bytes, dice: random.Random) -> bytes:
+def _json_value(content: bytes, rng: random.Random) -> bytes:
     """JSON of which one value is another's, gone, or something else."""
     document = json.loads(content)
     places = []
@@ -121,15 +121,15 @@ def _json_value(content: bytes, dice: random.Random) -> bytes:
                 visit(parent[key])
 
     visit(document)
-    parent, key = dice.choice(places)
-    kind = dice.randrange(4)
+    parent, key = rng.choice(places)
+    kind = rng.randrange(4)
     if kind == 0:
         del parent[key]
     elif kind == 1:
-        other, other_key = dice.choice(places)
+        other, other_key = rng.choice(places)
         parent[key] = json.loads(json.dumps(other.get(other_key) if isinstance(other, dict) else other[:1]))
     else:
-        return json.dumps(_replaced(document, parent, key)).replace('"@@"', dice.choice(NUMBERS)).encode()
+        return json.dumps(_replaced(document, parent, key)).replace('"@@"', rng.choice(NUMBERS)).encode()
     return json.dumps(document).encode()
 
 
@@ -138,46 +138,46 @@ def _replaced(document: dict | list, parent: dict | list, key: str | int) -> dic
     return document
 
 
-def _glb(content: bytes, dice: random.Random) -> bytes:
+def _glb(content: bytes, rng: random.Random) -> bytes:
     """A GLB whose JSON is damaged, its lengths right."""
     (length,) = struct.unpack_from("<I", content, 12)
     text, rest = content[20 : 20 + length], content[20 + length :]
-    changed = _json_value(text, dice) if dice.random() < 0.7 else _number(text, dice)
+    changed = _json_value(text, rng) if rng.random() < 0.7 else _number(text, rng)
     changed += b" " * (-len(changed) % 4)
     return struct.pack("<4sIIII", b"glTF", 2, 20 + len(changed) + len(rest), len(changed), 0x4E4F534A) + changed + rest
 
 
-def _png(content: bytes, dice: random.Random) -> bytes:
+def _png(content: bytes, rng: random.Random) -> bytes:
     """A PNG of which one chunk is damaged, its checksum right."""
     at, chunks = 8, []
     while at + 12 <= len(content):
         (length,) = struct.unpack_from(">I", content, at)
         chunks.append((content[at + 4 : at + 8], content[at + 8 : at + 8 + length]))
         at += 12 + length
-    place = dice.randrange(len(chunks))
+    place = rng.randrange(len(chunks))
     name, data = chunks[place]
-    chunks[place] = (name, dice.choice((_flip, _integer, _cut, _repeat))(data, dice))
-    if dice.random() < 0.2:
-        chunks.insert(dice.randrange(len(chunks)), dice.choice(chunks))
+    chunks[place] = (name, rng.choice((_flip, _integer, _cut, _repeat))(data, rng))
+    if rng.random() < 0.2:
+        chunks.insert(rng.randrange(len(chunks)), rng.choice(chunks))
     packed = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks]
     return content[:8] + b"".join(packed)
 
 
-def _zip(content: bytes, dice: random.Random) -> bytes:
+def _zip(content: bytes, rng: random.Random) -> bytes:
     """A ZIP archive of which one member is damaged, its checksum right."""
     import io
     import zipfile
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    name = dice.choice(list(members))
-    kind = dice.randrange(4)
+    name = rng.choice(list(members))
+    kind = rng.randrange(4)
     if kind == 0:
-        members[name] = dice.choice(list(members.values()))
+        members[name] = rng.choice(list(members.values()))
     elif kind == 1:
         del members[name]
     else:
-        members[name] = dice.choice((_flip, _integer, _cut, _repeat))(members[name], dice)
+        members[name] = rng.choice((_flip, _integer, _cut, _repeat))(members[name], rng)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, data in members.items():

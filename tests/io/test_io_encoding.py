@@ -13,9 +13,9 @@ from understudy.runtime.parallel import limit_workers
 
 @pytest.mark.parametrize("kind", ["film", "plate"])
 def test_equal_pictures_are_equal_files(tmp_path, kind):
-    dice = np.random.default_rng(0)
-    set_picture = dice.integers(60, 200, (17, 31, 3)).repeat(16, 0).repeat(16, 1)
-    frames = [np.roll(set_picture, 3 * t, 1)[:192, :320] + dice.integers(0, 9, (192, 320, 3)) for t in range(30)]
+    rng = np.random.default_rng(0)
+    set_picture = rng.integers(60, 200, (17, 31, 3)).repeat(16, 0).repeat(16, 1)
+    frames = [np.roll(set_picture, 3 * t, 1)[:192, :320] + rng.integers(0, 9, (192, 320, 3)) for t in range(30)]
     files = set()
     for attempt in range(8):
         # What an encoder does not initialise is not the same in every attempt.

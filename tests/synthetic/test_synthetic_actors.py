@@ -1,4 +1,4 @@
-"""Actors: bodies by their measurements, in clothes by dice."""
+"""Actors: bodies by their measurements, in clothes at random."""
 
 from dataclasses import replace
 

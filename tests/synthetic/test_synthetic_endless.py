@@ -1,4 +1,4 @@
-"""Endless clips: what must hold for every clip, whatever the dice say."""
+"""Endless clips: what must hold for every clip, whatever was drawn."""
 
 import math
 

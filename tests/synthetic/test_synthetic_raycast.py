@@ -14,7 +14,7 @@ from understudy.synthetic.worlds.patterns import PATTERNS, SIDE, texture_bank
 from understudy.synthetic.worlds.raycast.bodies import INTERVALS
 from understudy.synthetic.worlds.raycast.caster import expose
 from understudy.synthetic.worlds.raycast.views import View, pinhole_view
-from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.seeded_random import SeededRandom
 from understudy.synthetic.worlds.subject import Capsules, subject_capsules
 
 SIDE_PX, FOCAL_PX = 40, 30.0
@@ -166,17 +166,19 @@ def test_things_in_front_hide_the_subject(scene: SceneDescription) -> None:
 
 
 def test_dice_are_fair_and_of_their_clip_alone() -> None:
-    dice = Dice.of_clips(1, torch.arange(4000))
-    share = dice.uniform(2)
+    rng = SeededRandom.of_clips(1, torch.arange(4000))
+    share = rng.uniform(2)
     assert share.min() >= 0 and share.max() < 1
     assert share.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.02)
     assert abs(float(torch.corrcoef(share.T)[0, 1])) < 0.05
     assert abs(float(torch.corrcoef(torch.stack([share[1:, 0], share[:-1, 0]]))[0, 1])) < 0.05
-    again = Dice.of_clips(1, torch.tensor([17]))
+    again = SeededRandom.of_clips(1, torch.tensor([17]))
     assert torch.equal(again.uniform(2)[0], share[17])
-    counts = Dice.of_clips(1, torch.arange(4000)).stream("a").choice([1.0, 0.0, 3.0]).bincount(minlength=3) / 4000
+    counts = (
+        SeededRandom.of_clips(1, torch.arange(4000)).stream("a").choice([1.0, 0.0, 3.0]).bincount(minlength=3) / 4000
+    )
     assert counts.tolist() == pytest.approx([0.25, 0.0, 0.75], abs=0.03)
-    assert not torch.equal(dice.stream("a").uniform(), dice.stream("b").uniform())
+    assert not torch.equal(rng.stream("a").uniform(), rng.stream("b").uniform())
 
 
 def test_coarser_patterns_are_means_of_finer_ones() -> None:

@@ -134,7 +134,7 @@ def transfer_shot(config: TransferConfig, move: CameraMoveName, number: int) -> 
 
 
 def _action(config: TransferConfig, seed: int, kind: ActionKind) -> Action:
-    """What is done, in a direction by dice; who walks is over the origin, which cameras watch, half way."""
+    """What is done, in a direction at random; who walks is over the origin, which cameras watch, half way."""
     action = Action(kind)
     heading_rad = float(np.random.default_rng([seed, 31]).uniform(-np.pi, np.pi))
     half_m = 0.5 * action.speed_m_s * config.frames / float(FRAME_RATE) if action.kind in WALKS else 0.0
@@ -166,7 +166,7 @@ class Found:
     kind: CameraMoveKind
     height_m: float
     """Of the actor, as it was guessed."""
-    told: ActorFit
+    height_given: ActorFit
     """With the actor's height given, without which no single camera knows the scale; all else is measured without."""
 
 
@@ -183,11 +183,11 @@ class Recasting:
             scope = film.scopes("actor")[0]
             report = BODY.report_in(film.project.stages[BODY.key(scope, film)])
             reads = BODY.load(film, scope)
-            told = fit_actor(reads.landmarks, reads.solution, height_m, reads.matte)
+            height_given = fit_actor(reads.landmarks, reads.solution, height_m, reads.matte)
             body, motion = read(ACTOR_BODY, film, scope), read(ACTOR_MOTION, film, scope)
             camera = read(CAMERA, film, replace(scope, camera="source"))
             assert report is not None
-            return Found(Performance(body, motion), camera, reads.solution.move, report.height_m, told)
+            return Found(Performance(body, motion), camera, reads.solution.move, report.height_m, height_given)
 
     def with_body(self, character: Character, config: RecastConfig) -> tuple[Performance, CameraPath]:
         """A new body in the actor's place, and the camera that films it."""
@@ -250,8 +250,8 @@ class _Scorer:
         figures |= joint_errors(performance, camera, self.truth, stature or 1.0)
         if stature is None and noise_mm is None:
             figures |= asdict(score_body(performance, camera, self.truth))
-            told = Performance(self.found.told.body, self.found.told.motion)
-            figures["told_mpjpe_mm"] = score_body(told, self.found.told.camera, self.truth).mpjpe_mm
+            height_given = Performance(self.found.height_given.body, self.found.height_given.motion)
+            figures["told_mpjpe_mm"] = score_body(height_given, self.found.height_given.camera, self.truth).mpjpe_mm
         rounded = {name: round(value, 3) for name, value in figures.items()}
         return TransferRow(self.move, self.number, stature, noise_mm, adapt, camera_fit, rounded)
 

@@ -126,9 +126,9 @@ def prefetch(items: Iterable[Item], count: int = 3) -> Iterator[Item]:
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(take) for _ in range(count))
         try:
-            while items := waiting.popleft().result():
+            while taken := waiting.popleft().result():
                 waiting.append(pool.submit(take))
-                yield items[0]
+                yield taken[0]
         finally:
             for future in waiting:
                 future.cancel()

@@ -1,4 +1,4 @@
-"""Textures by formula and dice: sRGB bytes with full alpha, made to be repeated unless said otherwise."""
+"""Textures by formula and at random: sRGB bytes with full alpha, made to be repeated unless said otherwise."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """What is likely of any body and any film camera: how people hold their joints, gravity, balance, size.
 
-Residuals as in body_terms: a residual of one is one standard deviation.
+Residuals as in `terms`: a residual of one is one standard deviation.
 """
 
 from itertools import product

@@ -1,4 +1,4 @@
-"""How BlazePose sees people, against the truth on rendered people in poses by dice.
+"""How BlazePose sees people, against the truth on rendered people in random poses.
 
 All constants are what scripts/calibrate_landmarks.py printed for the full network and 96 people, none of whom is in a
 test or benchmark. They serve the heavy network too: it puts landmarks 20 % nearer to where these say (0.92 % of the

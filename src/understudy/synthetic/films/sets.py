@@ -1,4 +1,4 @@
-"""Film sets by formula and dice: a courtyard and a room, open towards +Z, where the camera stands.
+"""Film sets by formula and at random: a courtyard and a room, open towards +Z, where the camera stands.
 
 The middle, some 4 m × 3 m around the origin, is free for the actor; nothing stands between it and the camera.
 """

@@ -46,13 +46,13 @@ class SyntheticShotConfig:
     """Done instead of the action: of these frames and this rate, on the skeleton of the body that the shot has."""
     camera: CameraMove = field(default_factory=CameraMove)
     actor: ActorName | None = None
-    """Who: gives shape and, by dice, outfit."""
+    """Who: gives shape and, at random, outfit."""
     height_m: float | None = None
-    """How tall the person is; None: by dice, 1.60 … 1.85 m."""
+    """How tall the person is; None: at random, 1.60 … 1.85 m."""
     shape: tuple[float, ...] | None = None
-    """The person's components in `BodyModel`; None: by dice, for `height_m`."""
+    """The person's components in `BodyModel`; None: at random, for `height_m`."""
     outfit: Outfit | None = None
-    """None: by dice."""
+    """None: at random."""
     grain: float = 0.006
     """Standard deviation of the camera's noise in sRGB shares; different in every frame."""
     seed: int = 0
@@ -153,7 +153,7 @@ def _given(motion: Motion, body: Character, config: SyntheticShotConfig) -> Moti
 def _person(
     model: BodyModel, config: SyntheticShotConfig, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, " component"], Outfit]:
-    """Shape and clothes, as told or by dice."""
+    """Shape and clothes, as told or at random."""
     if config.actor is not None:
         return shape_for_build(model, ACTORS[config.actor]), config.outfit or actor_outfit(config.actor, rng)
     shape = _shape(model, config.height_m, rng) if config.shape is None else np.array(config.shape)

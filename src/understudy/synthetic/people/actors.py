@@ -77,7 +77,7 @@ def shape_for_build(model: BodyModel, build: Build) -> Float[np.ndarray, " compo
 
 
 def actor_outfit(name: ActorName, rng: np.random.Generator) -> Outfit:
-    """Clothes and hair by dice, in more colours than `random_outfit` has; the old have grey hair."""
+    """Clothes and hair at random, in more colours than `random_outfit` has; the old have grey hair."""
     outfit = random_outfit(rng)
     top, trousers = _any_colour(rng, 0.55, 0.85), _any_colour(rng, 0.30, 0.45)
     return replace(

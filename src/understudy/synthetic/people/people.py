@@ -57,7 +57,7 @@ class Outfit:
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
-    """Everyday clothes by dice; shirt and trousers always differ clearly."""
+    """Everyday clothes at random; shirt and trousers always differ clearly."""
     skins = ((0.93, 0.76, 0.66), (0.86, 0.65, 0.53), (0.72, 0.51, 0.38), (0.52, 0.35, 0.25), (0.38, 0.25, 0.18))
     hairs = ((0.10, 0.08, 0.07), (0.22, 0.14, 0.09), (0.42, 0.27, 0.15), (0.72, 0.56, 0.33), (0.55, 0.24, 0.12))
     tops = ((0.72, 0.20, 0.17), (0.20, 0.36, 0.62), (0.85, 0.62, 0.18), (0.22, 0.47, 0.33), (0.88, 0.86, 0.80))

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from understudy.core.camera_moves import SCENE_MOVES
-from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.seeded_random import SeededRandom
 
 __all__ = ["MOVES", "MoveMix", "SceneMoves", "sample_moves"]
 
@@ -43,7 +43,7 @@ class MoveMix:
     )  # fmt: skip
     """How often each of `MOVES` is chosen; those not named never are."""
     amount: float | None = None
-    """Every move by exactly this much, to either side, in radians or metres, whatever the set; None: by dice."""
+    """Every move by exactly this much, to either side, in radians or metres, whatever the set; None: at random."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.weights) - set(MOVES))
@@ -92,7 +92,7 @@ class SceneMoves:
 
 
 def sample_moves(
-    dice: Dice,
+    rng: SeededRandom,
     mix: MoveMix,
     subject_camera_m: Float[Tensor, "batch 3"],
     nearest_m: Float[Tensor, " batch"],
@@ -100,17 +100,17 @@ def sample_moves(
     ceiling_m: Float[Tensor, " batch"],
     indoors: Bool[Tensor, " batch"],
 ) -> SceneMoves:
-    """Moves by dice.
+    """Moves at random.
 
     `subject_camera_m` is where the subject stands, in the level start view's camera frame; `nearest_m` is how near it
     ever comes to the start view.
     """
     distance = subject_camera_m[:, [0, 2]].norm(dim=1)
     room_up = (ceiling_m - 0.35 - camera_height_m).clamp(min=0.05)
-    kind = dice.choice([mix.weights.get(name, 0.0) for name in MOVES])
-    share = dice.uniform(low=MIN_SHARE, high=1.0)
-    share = torch.where(dice.chance(FULL_SHARE), torch.ones_like(share), share)
-    side = torch.where(dice.chance(0.5) | (kind == ARC_UP), 1.0, -1.0)
+    kind = rng.choice([mix.weights.get(name, 0.0) for name in MOVES])
+    share = rng.uniform(low=MIN_SHARE, high=1.0)
+    share = torch.where(rng.chance(FULL_SHARE), torch.ones_like(share), share)
+    side = torch.where(rng.chance(0.5) | (kind == ARC_UP), 1.0, -1.0)
     reach = torch.where(indoors, 3.0, 6.0)
     sideways, back = torch.minimum(2 * distance, reach), torch.minimum(2 * distance, reach)
     # To both sides: how far each kind can go when its side is positive, and when it is negative.
@@ -125,8 +125,8 @@ def sample_moves(
     amount = share * torch.where(side > 0, forward, backward)[kind, clip]
     if mix.amount is not None:
         amount = torch.where(kind == STATIC, still, side * mix.amount)
-    eased = dice.uniform(low=0.5, high=1.0)
-    ease = torch.where(dice.chance(0.5), eased, torch.zeros_like(eased))
+    eased = rng.uniform(low=0.5, high=1.0)
+    ease = torch.where(rng.chance(0.5), eased, torch.zeros_like(eased))
     return SceneMoves(kind, amount, ease, subject_camera_m)
 
 

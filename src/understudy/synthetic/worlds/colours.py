@@ -8,7 +8,7 @@ from torch import Tensor
 
 from understudy.synthetic.worlds.patterns import PATTERNS
 from understudy.synthetic.worlds.placing import Bodies
-from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.seeded_random import SeededRandom
 
 __all__ = ["BODIES_START", "FLOOR", "SKY", "Materials", "linear", "sample_materials"]
 
@@ -60,20 +60,20 @@ def linear(srgb: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def sample_materials(
-    dice: Dice, kind: Int[Tensor, " batch"], bodies: Bodies, ambient: Float[Tensor, "batch 3"]
+    rng: SeededRandom, kind: Int[Tensor, " batch"], bodies: Bodies, ambient: Float[Tensor, "batch 3"]
 ) -> Materials:
-    """Patterns and colours by dice; the sky is as bright as it is drawn whatever the ambient light."""
+    """Patterns and colours at random; the sky is as bright as it is drawn whatever the ambient light."""
     batch, device = len(kind), kind.device
     names = list(PATTERNS)
     period = torch.tensor([PERIOD_M[name] for name in names], device=device)
-    side_pattern, side_first, side_second, side_third = _sides(dice.stream("sides"), kind)
-    body_first, body_second, body_third = _bodies(dice.stream("bodies"), bodies)
+    side_pattern, side_first, side_second, side_third = _sides(rng.stream("sides"), kind)
+    body_first, body_second, body_third = _bodies(rng.stream("bodies"), bodies)
     sky = torch.full((batch, 1), names.index("sky"), device=device)
-    sky_first, sky_second = _sky(dice.stream("sky"), ambient)
+    sky_first, sky_second = _sky(rng.stream("sky"), ambient)
     pattern = torch.cat([side_pattern, sky, bodies.pattern], 1)
-    stretch = dice.uniform(pattern.shape[1], 1, low=0.8, high=1.25)
+    stretch = rng.uniform(pattern.shape[1], 1, low=0.8, high=1.25)
     per_m = (1.0 / period[pattern])[..., None].expand(-1, -1, 2) / stretch
-    offset = dice.uniform(pattern.shape[1], 2)
+    offset = rng.uniform(pattern.shape[1], 2)
     # The sky goes once around and once up; fitted patterns fill their face, from its middle.
     per_m[:, SKY] = 1.0
     offset[:, SKY, 1] = 0.0
@@ -96,60 +96,62 @@ def _hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Float[Tensor, "*shap
     return linear(value[..., None] * (1 - saturation[..., None] * torch.minimum(k, 4 - k).clamp(0, 1)))
 
 
-def _pattern(dice: Dice, tables: tuple[dict[str, float], ...], kind: Tensor, count: int) -> Int[Tensor, "batch n"]:
+def _pattern(
+    rng: SeededRandom, tables: tuple[dict[str, float], ...], kind: Tensor, count: int
+) -> Int[Tensor, "batch n"]:
     """Patterns by the weights of each clip's kind of world."""
     weights = torch.tensor([[table.get(name, 0.0) for name in PATTERNS] for table in tables], device=kind.device)
     edges = weights.cumsum(1)[kind]
-    chosen = torch.searchsorted(edges, dice.uniform(count) * edges[:, -1:], right=True)
+    chosen = torch.searchsorted(edges, rng.uniform(count) * edges[:, -1:], right=True)
     return chosen.clamp(max=len(PATTERNS) - 1)
 
 
-def _sides(dice: Dice, kind: Int[Tensor, " batch"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _sides(rng: SeededRandom, kind: Int[Tensor, " batch"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Pattern and three colours of the six sides: walls alike or each its own, a calm floor, a pale ceiling."""
-    walls = _pattern(dice, WALL_PATTERNS, kind, 6)
-    floor = _pattern(dice, FLOOR_PATTERNS, kind, 1)
+    walls = _pattern(rng, WALL_PATTERNS, kind, 6)
+    floor = _pattern(rng, FLOOR_PATTERNS, kind, 1)
     ceiling = torch.zeros_like(floor)
     pattern = torch.cat([walls[:, :2], floor, ceiling, walls[:, 4:]], 1)
-    own = dice.chance(0.55, 6)
-    hue = torch.where(own, dice.uniform(6), dice.uniform(1)) % 1.0
+    own = rng.chance(0.55, 6)
+    hue = torch.where(own, rng.uniform(6), rng.uniform(1)) % 1.0
     outdoors = (kind > 0)[:, None]
-    saturation = dice.uniform(6, low=0.12, high=0.62) * torch.where(outdoors, 0.75, 1.0)
-    value = dice.uniform(6, low=0.45, high=0.95)
+    saturation = rng.uniform(6, low=0.12, high=0.62) * torch.where(outdoors, 0.75, 1.0)
+    value = rng.uniform(6, low=0.45, high=0.95)
     # Floors are wood, stone or carpet.
-    warm = 0.04 + 0.08 * dice.uniform()
-    carpet = dice.chance(0.3)
+    warm = 0.04 + 0.08 * rng.uniform()
+    carpet = rng.chance(0.3)
     hue[:, 2] = torch.where(carpet, hue[:, 2], warm)
     saturation[:, 2] = torch.where(carpet, 0.45 * saturation[:, 2] + 0.1, torch.where(kind > 0, 0.12, 0.4))
-    value[:, 2] = dice.uniform(low=0.4, high=0.75)
-    saturation[:, 3], value[:, 3] = 0.06, dice.uniform(low=0.8, high=0.95)
-    contrast = dice.uniform(6, low=0.45, high=0.8)
+    value[:, 2] = rng.uniform(low=0.4, high=0.75)
+    saturation[:, 3], value[:, 3] = 0.06, rng.uniform(low=0.8, high=0.95)
+    contrast = rng.uniform(6, low=0.45, high=0.8)
     darker = torch.where(value > 0.6, value * contrast, (value / contrast).clamp(max=0.97))
     second = _hsv(hue, saturation * 0.6, torch.where(pattern == list(PATTERNS).index("facade"), 0.9, darker))
     # Panes of facades are bluish and dark; the third colour is otherwise near the first.
-    pane = _hsv(torch.full_like(hue, 0.58), 0.35 + 0 * hue, 0.25 + 0.25 * dice.uniform(6))
+    pane = _hsv(torch.full_like(hue, 0.58), 0.35 + 0 * hue, 0.25 + 0.25 * rng.uniform(6))
     near = _hsv((hue + 0.05) % 1.0, saturation, value * 0.72)
     third = torch.where((pattern == list(PATTERNS).index("facade"))[..., None], pane, near)
     return pattern, _hsv(hue, saturation, value), second, third
 
 
-def _sky(dice: Dice, ambient: Float[Tensor, "batch 3"]) -> tuple[Tensor, Tensor]:
+def _sky(rng: SeededRandom, ambient: Float[Tensor, "batch 3"]) -> tuple[Tensor, Tensor]:
     """Blue to grey, and its clouds, divided by the ambient light by which it will be lit."""
-    hue = dice.uniform(1, low=0.53, high=0.63)
-    blue = _hsv(hue, dice.uniform(1, low=0.2, high=0.65), dice.uniform(1, low=0.7, high=0.92))
+    hue = rng.uniform(1, low=0.53, high=0.63)
+    blue = _hsv(hue, rng.uniform(1, low=0.2, high=0.65), rng.uniform(1, low=0.7, high=0.92))
     cloud = torch.full_like(blue, 0.88)
     return blue / ambient[:, None], cloud / ambient[:, None]
 
 
-def _bodies(dice: Dice, bodies: Bodies) -> tuple[Tensor, Tensor, Tensor]:
+def _bodies(rng: SeededRandom, bodies: Bodies) -> tuple[Tensor, Tensor, Tensor]:
     """Three colours of every body: by its thing, unless its tone says what it is made of."""
     things = int(bodies.thing.max()) + 1
-    hue, second_hue = dice.uniform(things), dice.uniform(things)
-    main = _hsv(hue, dice.uniform(things, low=0.35, high=0.85), dice.uniform(things, low=0.35, high=0.92))
-    other = _hsv(second_hue, dice.uniform(things, low=0.1, high=0.5), dice.uniform(things, low=0.5, high=0.95))
+    hue, second_hue = rng.uniform(things), rng.uniform(things)
+    main = _hsv(hue, rng.uniform(things, low=0.35, high=0.85), rng.uniform(things, low=0.35, high=0.92))
+    other = _hsv(second_hue, rng.uniform(things, low=0.1, high=0.5), rng.uniform(things, low=0.5, high=0.95))
     index = bodies.thing[..., None].expand(-1, -1, 3)
     main, other = main.gather(1, index), other.gather(1, index)
     count = bodies.tone.shape[1]
-    shade = dice.uniform(count, low=0.7, high=1.2)
+    shade = rng.uniform(count, low=0.7, high=1.2)
     tones = [
         (main, other, 0.55 * main),
         (other, main, 0.4 * other),

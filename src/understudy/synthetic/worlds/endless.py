@@ -12,7 +12,7 @@ from understudy.synthetic.worlds.camera_paths import MoveMix, SceneMoves, sample
 from understudy.synthetic.worlds.clip_batch import ClipBatch
 from understudy.synthetic.worlds.raycast.caster import RaycastFrames, expose
 from understudy.synthetic.worlds.raycast.views import View, panorama_view, pinhole_view
-from understudy.synthetic.worlds.seeded_random import Dice, Split
+from understudy.synthetic.worlds.seeded_random import SeededRandom, Split
 from understudy.synthetic.worlds.subject import Subject, sample_subject, subject_capsules
 from understudy.synthetic.worlds.words import sentences
 from understudy.synthetic.worlds.world import ROOM, World, sample_walls, sample_world
@@ -96,8 +96,8 @@ class EndlessClips:
     def describe(self, index: Sequence[int] | Tensor, mirrored: bool = False) -> SceneDescription:
         """The clips of some numbers; `mirrored`: the same sets and subjects, filmed on the path to the other side."""
         number = torch.as_tensor(index, dtype=torch.long).to(self._device)
-        dice = Dice.of_clips(self._seed, number, self._split)
-        return describe(dice, self.mix, mirrored)
+        rng = SeededRandom.of_clips(self._seed, number, self._split)
+        return describe(rng, self.mix, mirrored)
 
     def film(
         self, scene: SceneDescription, frames: Sequence[int] | Int[Tensor, "batch chosen"] | None = None
@@ -199,12 +199,12 @@ def endless(
     return EndlessClips(seed, sizes, device).batches(batch_size, first)
 
 
-def describe(dice: Dice, mix: ClipMix, mirrored: bool = False) -> SceneDescription:
-    """Clips by dice: first who stands where and how the camera goes, then a set around that, for both mirror images."""
-    kind = dice.stream("world kind").choice(mix.worlds)
+def describe(rng: SeededRandom, mix: ClipMix, mirrored: bool = False) -> SceneDescription:
+    """Random clips: first who stands where and how the camera goes, then a set around that, for both mirror images."""
+    kind = rng.stream("world kind").choice(mix.worlds)
     indoors = kind == ROOM
-    stage = dice.stream("stage")
-    subject = sample_subject(dice.stream("subject"), indoors, mix.empty_share)
+    stage = rng.stream("stage")
+    subject = sample_subject(rng.stream("subject"), indoors, mix.empty_share)
     camera_height = stage.uniform(low=0.85, high=1.65)
     ceiling = stage.uniform(low=2.5, high=3.3)
     ends = torch.tensor([0.0, 0.5, 1.0], device=kind.device).expand(len(kind), 3)
@@ -213,16 +213,16 @@ def describe(dice: Dice, mix: ClipMix, mirrored: bool = False) -> SceneDescripti
     pivot = torch.stack([ground[:, 1, 0], middle, ground[:, 1, 1]], 1)
     roof = torch.where(indoors, ceiling, torch.full_like(ceiling, 6.0))
     nearest = ground.norm(dim=-1).amin(1)
-    moves = sample_moves(dice.stream("moves"), mix.moves, pivot, nearest, camera_height, roof, indoors)
+    moves = sample_moves(rng.stream("moves"), mix.moves, pivot, nearest, camera_height, roof, indoors)
     T_world_start = _start_view(stage.uniform(high=2 * math.pi), camera_height)
     share = torch.linspace(0, 1, PATH_SHARES, device=kind.device).expand(len(kind), PATH_SHARES)
     paths = torch.cat([moves.T_start_camera(share)[..., :3, 3], moves.mirrored().T_start_camera(share)[..., :3, 3]], 1)
     places = torch.stack([ground[..., 0], camera_height[:, None].expand(-1, 3), ground[..., 1]], -1)
     R, eye = T_world_start[:, :3, :3].transpose(1, 2), T_world_start[:, None, :3, 3]
     path_m, subject_m = paths @ R + eye, places @ R + eye
-    walls = sample_walls(dice.stream("walls"), kind, ceiling, torch.cat([path_m, subject_m], 1))
-    world = sample_world(dice.stream("set"), kind, walls, path_m, subject_m)
-    words = sentences(dice.stream("words"), subject, kind)
+    walls = sample_walls(rng.stream("walls"), kind, ceiling, torch.cat([path_m, subject_m], 1))
+    world = sample_world(rng.stream("set"), kind, walls, path_m, subject_m)
+    words = sentences(rng.stream("words"), subject, kind)
     return SceneDescription(world, subject, moves.mirrored() if mirrored else moves, T_world_start, words)
 
 

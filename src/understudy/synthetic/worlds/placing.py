@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from understudy.synthetic.worlds.furniture import NONE, PARTS, THINGS, Catalogue, catalogue
-from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.seeded_random import SeededRandom
 
 __all__ = ["STANDING", "WALL_HUNG", "Bodies", "place_bodies"]
 
@@ -57,17 +57,17 @@ class _Placed:
 
 
 def place_bodies(
-    dice: Dice,
+    rng: SeededRandom,
     kind: Int[Tensor, " batch"],
     low_m: Float[Tensor, "batch 3"],
     high_m: Float[Tensor, "batch 3"],
     path_m: Float[Tensor, "batch point 3"],
     subject_m: Float[Tensor, "batch place 3"],
 ) -> Bodies:
-    """Things by dice in the box `low_m` … `high_m` of a world of each `kind`."""
+    """Things at random in the box `low_m` … `high_m` of a world of each `kind`."""
     table = catalogue(low_m.device)
-    hung = _hang(dice.stream("hung"), table, kind, low_m, high_m)
-    stood = _stand(dice.stream("stood"), table, kind, low_m, high_m, path_m, subject_m)
+    hung = _hang(rng.stream("hung"), table, kind, low_m, high_m)
+    stood = _stand(rng.stream("stood"), table, kind, low_m, high_m, path_m, subject_m)
     parts = [_bodies(table, stood, PARTS), _bodies(table, hung, 1)]
     shape, centre, half, yaw, pattern, fitted, tone = (torch.cat(pair, 1) for pair in zip(*parts, strict=True))
     number = torch.arange(STANDING + WALL_HUNG, device=low_m.device)
@@ -86,22 +86,22 @@ def place_bodies(
 
 
 def _drawn(
-    dice: Dice, table: Catalogue, weights: Float[Tensor, "world thing"], kind: Int[Tensor, " batch"], slots: int
+    rng: SeededRandom, table: Catalogue, weights: Float[Tensor, "world thing"], kind: Int[Tensor, " batch"], slots: int
 ) -> tuple[Int[Tensor, "batch slot"], Float[Tensor, "batch slot 3"]]:
     """Which things, and how large."""
     edges = weights[kind].cumsum(1)
-    share = dice.uniform(slots) * edges[:, -1:]
+    share = rng.uniform(slots) * edges[:, -1:]
     thing = torch.searchsorted(edges.contiguous(), share, right=True).clamp(max=weights.shape[1] - 1)
     low, high = table.size_low_m[thing], table.size_high_m[thing]
-    return thing, low + (high - low) * dice.uniform(slots, 3)
+    return thing, low + (high - low) * rng.uniform(slots, 3)
 
 
 def _at_wall(
-    dice: Dice, slots: int, size_m: Float[Tensor, "batch slot 3"], low_m: Tensor, high_m: Tensor
+    rng: SeededRandom, slots: int, size_m: Float[Tensor, "batch slot 3"], low_m: Tensor, high_m: Tensor
 ) -> tuple[Float[Tensor, "batch slot try 3"], Float[Tensor, "batch slot try"]]:
     """Places with the back to a wall, and the yaw that faces away from it."""
-    side = dice.integer(4, slots, TRIES)  # −X, +X, −Z, +Z.
-    share = dice.uniform(slots, TRIES)
+    side = rng.integer(4, slots, TRIES)  # −X, +X, −Z, +Z.
+    share = rng.uniform(slots, TRIES)
     width, depth = size_m[:, :, None, 0], size_m[:, :, None, 2]
     low, high = low_m[:, None, None], high_m[:, None, None]
 
@@ -140,21 +140,21 @@ def _first_free(
     return torch.stack(feet, 1), torch.stack(turns, 1), torch.stack(there, 1)
 
 
-def _hang(dice: Dice, table: Catalogue, kind: Int[Tensor, " batch"], low_m: Tensor, high_m: Tensor) -> _Placed:
+def _hang(rng: SeededRandom, table: Catalogue, kind: Int[Tensor, " batch"], low_m: Tensor, high_m: Tensor) -> _Placed:
     """Doors, windows, pictures; the first is always a window."""
-    thing, size = _drawn(dice, table, table.wall_weights, kind, WALL_HUNG)
+    thing, size = _drawn(rng, table, table.wall_weights, kind, WALL_HUNG)
     window = list(THINGS).index("window")
     thing[:, 0] = window
     size[:, 0] = torch.minimum(torch.maximum(size[:, 0], table.size_low_m[window]), table.size_high_m[window])
-    place, yaw = _at_wall(dice, WALL_HUNG, size, low_m, high_m)
+    place, yaw = _at_wall(rng, WALL_HUNG, size, low_m, high_m)
     foot, turn, there = _first_free(place, yaw, torch.ones_like(yaw, dtype=torch.bool), 0.5 * size[..., 0], 1.1)
-    there = there & (torch.arange(WALL_HUNG, device=foot.device) < 3 + dice.integer(WALL_HUNG - 2)[:, None])
+    there = there & (torch.arange(WALL_HUNG, device=foot.device) < 3 + rng.integer(WALL_HUNG - 2)[:, None])
     height = table.start_height_m[thing]
     return _Placed(thing, size, torch.stack([foot[..., 0], height, foot[..., 2]], -1), turn, there)
 
 
 def _stand(
-    dice: Dice,
+    rng: SeededRandom,
     table: Catalogue,
     kind: Int[Tensor, " batch"],
     low_m: Tensor,
@@ -163,14 +163,14 @@ def _stand(
     subject_m: Float[Tensor, "batch place 3"],
 ) -> _Placed:
     """Furniture, plants, cars: four to eight that leave the camera and the subject alone."""
-    thing, size = _drawn(dice, table, table.weights, kind, STANDING)
-    wall_place, wall_yaw = _at_wall(dice, STANDING, size, low_m, high_m)
+    thing, size = _drawn(rng, table, table.weights, kind, STANDING)
+    wall_place, wall_yaw = _at_wall(rng, STANDING, size, low_m, high_m)
     radius = 0.5 * size[..., [0, 2]].norm(dim=-1)
     margin = (radius + 0.05)[:, :, None, None]
     low, high = low_m[:, None, None], high_m[:, None, None]
-    free_place = low + margin + (high - low - 2 * margin).clamp(min=0) * dice.uniform(STANDING, TRIES, 3)
-    free_yaw = dice.uniform(STANDING, TRIES, high=2 * torch.pi)
-    at_wall = (dice.uniform(STANDING) < table.at_wall[thing])[:, :, None]
+    free_place = low + margin + (high - low - 2 * margin).clamp(min=0) * rng.uniform(STANDING, TRIES, 3)
+    free_yaw = rng.uniform(STANDING, TRIES, high=2 * torch.pi)
+    at_wall = (rng.uniform(STANDING) < table.at_wall[thing])[:, :, None]
     place = torch.where(at_wall[..., None], wall_place, free_place) * torch.tensor([1.0, 0, 1], device=low.device)
     yaw = torch.where(at_wall, wall_yaw, free_yaw)
     flat = place[..., [0, 2]]
@@ -180,7 +180,7 @@ def _stand(
     for end in range(subject.shape[1]):
         free &= _beside(flat, path[:, :1], subject[:, end : end + 1], radius + BESIDE_VIEW_M)
     foot, turn, there = _first_free(place, yaw, free, radius, 0.85)
-    there = there & (torch.arange(STANDING, device=foot.device) < 4 + dice.integer(STANDING - 3)[:, None])
+    there = there & (torch.arange(STANDING, device=foot.device) < 4 + rng.integer(STANDING - 3)[:, None])
     return _Placed(thing, size, foot, turn, there)
 
 

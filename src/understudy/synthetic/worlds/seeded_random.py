@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["Dice", "Split"]
+__all__ = ["SeededRandom", "Split"]
 
 Split = Literal["train", "held_out"]
 """Two endless sets of clips that share no clip."""
 
 
-class Dice:
+class SeededRandom:
     """A stream of random numbers for every clip of a batch; the same calls give a clip the same numbers anywhere.
 
     Counter-based: number k of a clip is a hash of (seed, split, clip, stream, k).
@@ -25,15 +25,15 @@ class Dice:
         self._drawn = 0
 
     @classmethod
-    def of_clips(cls, seed: int, index: Int[Tensor, " batch"], split: Split = "train") -> "Dice":
-        """Dice for clips number `index` (up to 2⁵³) of an endless set."""
+    def of_clips(cls, seed: int, index: Int[Tensor, " batch"], split: Split = "train") -> "SeededRandom":
+        """Numbers for clips number `index` (up to 2⁵³) of an endless set."""
         start = _hash(torch.tensor([seed & 0xFFFFFFFF], device=index.device) ^ _name(split))
         low = _hash(start + (index & 0xFFFFFFFF))
         return cls(_hash(low + 0x9E3779B9 * (1 + (index >> 32))))
 
-    def stream(self, name: str) -> "Dice":
-        """Independent dice of the same clips: what one part draws does not shift what another gets."""
-        return Dice(_hash(self._key ^ _name(name)))
+    def stream(self, name: str) -> "SeededRandom":
+        """Independent numbers of the same clips: what one part draws does not shift what another gets."""
+        return SeededRandom(_hash(self._key ^ _name(name)))
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Float[Tensor, "batch ..."]:
         """Numbers from low (included) to high, `shape` for every clip."""

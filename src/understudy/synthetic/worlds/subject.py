@@ -1,4 +1,4 @@
-"""The moving subject of ray-cast clips: a person of capsules, by dice.
+"""The moving subject of ray-cast clips: a person of capsules, at random.
 
 A subject at rest faces +Z of its own frame, stands on y = 0, and has its left on +X.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from understudy.synthetic.worlds.actions import ACTIONS, Angle, BodyAngles, pose
 from understudy.synthetic.worlds.colours import linear
-from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.seeded_random import SeededRandom
 
 __all__ = ["BOTTOMS", "COLOURS", "PEOPLE", "TOPS", "Capsules", "Subject", "sample_subject", "subject_capsules"]
 
@@ -105,41 +105,41 @@ class Subject:
         return self.bearing_rad + torch.pi - self.heading_rad
 
 
-def sample_subject(dice: Dice, indoors: Bool[Tensor, " batch"], empty_share: float) -> Subject:
-    """People by dice; in `empty_share` of the clips there is nobody."""
-    person = dice.choice([1.0, 1.0, 0.25, 0.25])
+def sample_subject(rng: SeededRandom, indoors: Bool[Tensor, " batch"], empty_share: float) -> Subject:
+    """People at random; in `empty_share` of the clips there is nobody."""
+    person = rng.choice([1.0, 1.0, 0.25, 0.25])
     child, female = person >= 2, person % 2 == 1
-    grown = torch.where(female, dice.uniform(low=1.52, high=1.80), dice.uniform(low=1.62, high=1.95))
-    height = torch.where(child, dice.uniform(low=1.2, high=1.45), grown)
-    bottom = dice.choice([0.72, 0.28, 0.0])
-    bottom = torch.where(female & dice.chance(0.4), 2, bottom)
-    top_colour = dice.integer(len(COLOURS))
+    grown = torch.where(female, rng.uniform(low=1.52, high=1.80), rng.uniform(low=1.62, high=1.95))
+    height = torch.where(child, rng.uniform(low=1.2, high=1.45), grown)
+    bottom = rng.choice([0.72, 0.28, 0.0])
+    bottom = torch.where(female & rng.chance(0.4), 2, bottom)
+    top_colour = rng.integer(len(COLOURS))
     # Top and bottom never share a colour.
-    bottom_colour = (top_colour + 1 + dice.integer(len(COLOURS) - 1)) % len(COLOURS)
+    bottom_colour = (top_colour + 1 + rng.integer(len(COLOURS) - 1)) % len(COLOURS)
     far = torch.where(indoors, 2.7, 3.3)
     skins, hairs = (linear(torch.tensor(table, device=height.device)) for table in (SKINS, HAIRS))
-    heading = dice.uniform(low=-torch.pi / 4, high=torch.pi / 4)
-    action, cycles = dice.integer(len(ACTIONS)), dice.uniform(low=1.0, high=2.2)
+    heading = rng.uniform(low=-torch.pi / 4, high=torch.pi / 4)
+    action, cycles = rng.integer(len(ACTIONS)), rng.uniform(low=1.0, high=2.2)
     travel = (0.55 * height * cycles).clamp(max=1.5) * (action == list(ACTIONS).index("walk"))
     return Subject(
-        there=~dice.chance(empty_share),
+        there=~rng.chance(empty_share),
         person=person,
         height_m=height,
-        girth=dice.uniform(low=0.85, high=1.3),
-        skin=skins[dice.integer(len(SKINS))],
-        hair=hairs[dice.integer(len(HAIRS))],
-        long_hair=torch.where(female, dice.uniform() < 0.75, dice.uniform() < 0.06),
-        top=dice.integer(len(TOPS)),
+        girth=rng.uniform(low=0.85, high=1.3),
+        skin=skins[rng.integer(len(SKINS))],
+        hair=hairs[rng.integer(len(HAIRS))],
+        long_hair=torch.where(female, rng.uniform() < 0.75, rng.uniform() < 0.06),
+        top=rng.integer(len(TOPS)),
         top_colour=top_colour,
         bottom=bottom,
         bottom_colour=bottom_colour,
-        shade=dice.uniform(2, low=0.8, high=1.15),
+        shade=rng.uniform(2, low=0.8, high=1.15),
         action=action,
         cycles=cycles,
-        phase=dice.uniform(),
-        vigour=dice.uniform(low=0.8, high=1.15),
-        distance_m=height + dice.uniform() * (far - height) + 0.5 * travel,
-        bearing_rad=dice.uniform(low=-0.40, high=0.40),
+        phase=rng.uniform(),
+        vigour=rng.uniform(low=0.8, high=1.15),
+        distance_m=height + rng.uniform() * (far - height) + 0.5 * travel,
+        bearing_rad=rng.uniform(low=-0.40, high=0.40),
         heading_rad=heading,
         travel_m=travel,
     )

@@ -3,7 +3,7 @@
 import torch
 
 from understudy.synthetic.worlds.actions import ACTIONS
-from understudy.synthetic.worlds.seeded_random import Dice
+from understudy.synthetic.worlds.seeded_random import SeededRandom
 from understudy.synthetic.worlds.subject import BOTTOMS, COLOURS, PEOPLE, TOPS, Subject
 
 __all__ = ["action_words", "sentences"]
@@ -42,8 +42,8 @@ SIDE_RAD, TURNED_RAD = 0.16, 0.30
 """From where on somebody stands at a side, and looks to a side."""
 
 
-def sentences(dice: Dice, subject: Subject, world_kind: torch.Tensor) -> list[str]:
-    """One per clip; the wording varies by dice."""
+def sentences(rng: SeededRandom, subject: Subject, world_kind: torch.Tensor) -> list[str]:
+    """One per clip; the wording varies at random."""
     colours = list(COLOURS)
     place = 1 + (subject.bearing_rad > SIDE_RAD).long() - (subject.bearing_rad < -SIDE_RAD).long()
     heading = 1 + (subject.heading_rad > TURNED_RAD).long() - (subject.heading_rad < -TURNED_RAD).long()
@@ -52,7 +52,7 @@ def sentences(dice: Dice, subject: Subject, world_kind: torch.Tensor) -> list[st
          subject.bottom_colour, subject.action, place, heading], 1
     ).tolist()  # fmt: skip
     words = []
-    for row, wording in zip(rows, dice.integer(1 << 16, 9).tolist(), strict=True):
+    for row, wording in zip(rows, rng.integer(1 << 16, 9).tolist(), strict=True):
         there, kind, person, top, top_colour, bottom, bottom_colour, action, at, facing = row
 
         def one(choices: tuple[str, ...], number: int, wording: list[int] = wording) -> str:

@@ -35,7 +35,7 @@ class RaycastFrames:
     video: Float[Tensor, "frame 3 height width"]
     """With the subject."""
     mask: Float[Tensor, "frame height width"]
-    """Coverage of the subject; below `raycast_subject.SHADOW` also the opacity of its shadow on the ground."""
+    """Coverage of the subject; below `subject.SHADOW` also the opacity of its shadow on the ground."""
 
 
 def expose(
