@@ -1,7 +1,7 @@
 """Between stored sRGB bytes and linear light."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 __all__ = [
     "BT709_XY",
@@ -11,6 +11,7 @@ __all__ = [
     "linear_from_srgb_bytes",
     "srgb_bytes_from_linear",
     "srgb_from_linear",
+    "srgb_levels_from_linear",
     "xyz_from_rgb",
 ]
 
@@ -38,8 +39,8 @@ def srgb_from_linear(value: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*
 
 _LINEAR = linear_from_srgb(np.arange(256) / 255).astype(np.float32)
 # Indexed by the square root of linear light, where sRGB is nearly straight: off by less than 1/20 of a byte.
-_SRGB = srgb_from_linear(np.linspace(0, 1, _CODES) ** 2)
-_SRGB_BYTES = np.round(255 * _SRGB).astype(np.uint8)
+_SRGB_LEVELS = (255 * srgb_from_linear(np.linspace(0, 1, _CODES) ** 2)).astype(np.float32)
+_SRGB_BYTES = np.round(_SRGB_LEVELS).astype(np.uint8)
 
 
 def linear_from_srgb_bytes(picture: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -49,8 +50,17 @@ def linear_from_srgb_bytes(picture: UInt8[np.ndarray, "*shape"]) -> Float[np.nda
 
 def srgb_bytes_from_linear(light: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     """Linear light as bytes, by table; light outside 0 … 1 is clipped."""
+    return _SRGB_BYTES[_code(light)]
+
+
+def srgb_levels_from_linear(light: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Linear light as levels 0 … 255, float32, by table, before they are rounded; light outside 0 … 1 is clipped."""
+    return _SRGB_LEVELS[_code(light)]
+
+
+def _code(light: Float[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
     root = np.sqrt(np.clip(light, 0.0, 1.0))
-    return _SRGB_BYTES[np.round(root * (_CODES - 1)).astype(np.int16)]
+    return np.round(root * (_CODES - 1)).astype(np.int16)
 
 
 def xyz_from_rgb(

@@ -42,8 +42,10 @@ def flat_areas(luminance: Float[np.ndarray, "height width"], most: float = 1.2) 
 
     `most` is the steepest slope that counts as flat, in levels per pixel.
     """
-    smooth = gaussian_filter(luminance, 1.0)
-    rows, columns = np.gradient(smooth)
+    smooth = cv2.GaussianBlur(luminance.astype(np.float32, copy=False), (0, 0), 1.0)
+    difference, none = np.array([-0.5, 0.0, 0.5], np.float32), np.ones(1, np.float32)
+    columns = cv2.sepFilter2D(smooth, cv2.CV_32F, difference, none, borderType=cv2.BORDER_REPLICATE)
+    rows = cv2.sepFilter2D(smooth, cv2.CV_32F, none, difference, borderType=cv2.BORDER_REPLICATE)
     return (np.abs(rows) < most) & (np.abs(columns) < most)
 
 

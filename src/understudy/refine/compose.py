@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.core.passes import Layer, covered_box
-from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_from_linear
+from understudy.imaging.colour import LUMA, linear_from_srgb_bytes, srgb_bytes_from_linear, srgb_levels_from_linear
 from understudy.imaging.grain import Grain, grain_field
 
 __all__ = ["Look", "compose"]
@@ -42,34 +42,43 @@ def compose(
 
     Source of the over operator: Porter and Duff 1984, Compositing digital images.
     """
-    box = _touched(layer, 3 * max(look.blur_px, 0.0))
     result = plate.copy()
+    _darken(result, layer, look)
+    box = _around(layer.alpha, 3 * max(look.blur_px, 0.0))
     if box is None:
         return result
-    alpha, colour = layer.alpha[box].astype(np.float32), layer.colour[box].astype(np.float32)
+    colour, alpha = _through_the_lens(layer.colour[box], layer.alpha[box], look)
     set_light = linear_from_srgb_bytes(plate[box])
-    shadow = layer.shadow[box].astype(np.float32)
-    ground = set_light * (1 - shadow[..., None] * look.shadow_share.astype(np.float32))
-    colour, alpha = _through_the_lens(colour, alpha, look)
     if look.light_wrap > 0:
         colour = _wrapped(colour, alpha, set_light, look)
-    touched = (alpha > 0) | (shadow > 0)
-    light = (colour + (1 - alpha[..., None]) * ground)[touched]
+    ground = set_light * (1 - layer.shadow[box][..., None] * look.shadow_share.astype(np.float32))
+    covered = alpha > 0
+    share = alpha[covered][:, None]
+    light = colour[covered] + (1 - share) * ground[covered]
     if look.grain is None:
-        done = srgb_bytes_from_linear(light)
-    else:
-        coded = 255.0 * srgb_from_linear(np.minimum(light, 1.0)).astype(np.float32)
-        luminance = np.zeros(alpha.shape, np.float32)
-        luminance[touched] = cv2.transform(coded[None], LUMA[None])[0]
-        coded += alpha[touched][:, None] * grain_field(look.grain, luminance, frame)[touched]
-        done = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
-    result[box][touched] = done
+        result[box][covered] = srgb_bytes_from_linear(light)
+        return result
+    luminance = np.zeros(alpha.shape, np.float32)
+    coded = srgb_levels_from_linear(light)
+    luminance[covered] = cv2.transform(coded[None], LUMA[None])[0]
+    coded += share * grain_field(look.grain, luminance, frame)[covered]
+    result[box][covered] = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
     return result
 
 
-def _touched(layer: Layer, margin: float) -> tuple[slice, slice] | None:
-    """Rows and columns that the character or its shadow touches, with room for the blur."""
-    rows, columns = covered_box((layer.alpha > 0) | (layer.shadow > 0))
+def _darken(picture: UInt8[np.ndarray, "height width 3"], layer: Layer, look: Look) -> None:
+    """Take the key light from the ground where the shadow falls, in place."""
+    box = covered_box(layer.shadow)
+    shadow = layer.shadow[box]
+    dark = shadow > 0
+    ground = linear_from_srgb_bytes(picture[box][dark])
+    lit = 1 - shadow[dark][:, None] * look.shadow_share.astype(np.float32)
+    picture[box][dark] = srgb_bytes_from_linear(ground * lit)
+
+
+def _around(alpha: Float[np.ndarray, "height width"], margin: float) -> tuple[slice, slice] | None:
+    """Rows and columns that the character touches, with room for the blur."""
+    rows, columns = covered_box(alpha)
     if rows.stop == 0:
         return None
     room = int(np.ceil(margin))
