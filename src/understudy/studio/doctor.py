@@ -63,7 +63,7 @@ BACKENDS = (
         ("blazepose",),
     ),
     Backend("render", "OpenGL", "Apache-2.0; moderngl MIT", ("moderngl",), opengl=True),
-    Backend("passes", "OpenEXR", "BSD-3-Clause", ("OpenEXR",)),
+    Backend("passes", "OpenEXR", "BSD-3-Clause; ISA-L BSD-3-Clause, python-isal PSF-2.0", ("OpenEXR", "isal")),
 )
 """Every backend of films; all may be used commercially."""
 

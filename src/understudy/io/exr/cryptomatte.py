@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.core.passes import covered_box
+from understudy.io.exr.scan_lines import Channel
 
 __all__ = ["cryptomatte_channels", "cryptomatte_header", "name_id"]
 
@@ -54,29 +55,26 @@ def cryptomatte_header(layer: str, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def cryptomatte_channels(
-    layer: str, mattes: Mapping[str, Float[np.ndarray, "height width"]]
-) -> dict[str, Float[np.ndarray, "height width"]]:
+def cryptomatte_channels(layer: str, mattes: Mapping[str, Float[np.ndarray, "height width"]]) -> dict[str, Channel]:
     """The channels of a layer: per pixel the ids of the names that cover it, by falling coverage; float32.
 
     Args:
         mattes: how much of each pixel a name covers, 0 … 1; where they add up to more than one, each gets its share.
     """
     ids = np.array([name_id(name) for name in mattes], np.uint32).view(np.float32)
-    shape = next(iter(mattes.values())).shape
-    rows, columns = covered_box(np.logical_or.reduce([matte != 0 for matte in mattes.values()]))
-    stacked = np.stack([np.asarray(matte[rows, columns], np.float32) for matte in mattes.values()])
+    box = covered_box(np.logical_or.reduce([matte != 0 for matte in mattes.values()]))
+    stacked = np.stack([np.asarray(matte[box], np.float32) for matte in mattes.values()])
     where = stacked.any(0)
     coverage = stacked[:, where]
     coverage /= np.maximum(coverage.sum(0), np.float32(1))
     order = np.argsort(-coverage, axis=0, kind="stable")
     coverage = np.take_along_axis(coverage, order, 0)
     found = np.where(coverage > 0, ids[order], np.float32(0))
-    channels: dict[str, np.ndarray] = {}
+    channels: dict[str, Channel] = {}
     for rank in range(len(ids) + len(ids) % RANKS_OF_LEVEL):
         for letter, values in zip(("rg", "ba")[rank % RANKS_OF_LEVEL], (found, coverage), strict=True):
-            plane = np.zeros(shape, np.float32)
+            plane = np.zeros(where.shape, np.float32)
             if rank < len(ids):
-                plane[rows, columns][where] = values[rank]
-            channels[f"{layer}{rank // RANKS_OF_LEVEL:02d}.{letter}"] = plane
+                plane[where] = values[rank]
+            channels[f"{layer}{rank // RANKS_OF_LEVEL:02d}.{letter}"] = Channel(plane, box)
     return channels

@@ -3,8 +3,7 @@
 # OpenEXR has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes, covered_box
 from understudy.io.cameras import SENSOR_WIDTH_MM
 from understudy.io.exr.cryptomatte import cryptomatte_channels, cryptomatte_header
-from understudy.io.temporary import whole_file
+from understudy.io.exr.scan_lines import Box, Channel, half_planes, write_channels
 
-__all__ = ["EXR_LAYERS", "picture_header", "write_channels", "write_exr"]
+__all__ = ["EXR_LAYERS", "picture_header", "write_exr"]
 
 EXR_LAYERS = {
     "R, G, B, A": "the character in linear light (Rec. 709 primaries), premultiplied",
@@ -58,45 +57,28 @@ def write_exr(
         objects, people: coverage, 0 … 1, by name: of what was rendered, and of who was filmed.
     """
     box = covered_box(passes.alpha)
-    inside = {
-        **{name: np.minimum(passes.colour[box][..., i], MAX_LIGHT) for i, name in enumerate("RGB")},
-        "A": passes.alpha[box],
-        **{f"N.{name}": passes.normals[box][..., i] for i, name in enumerate("xyz")},
-    }
+    channels = _channels("RGB", np.minimum(passes.colour[box], MAX_LIGHT), box) | _channels("A", passes.alpha[box], box)
+    channels |= _channels(("N.x", "N.y", "N.z"), passes.normals[box], box)
     if passes.motion_px is not None:
-        for i, name in enumerate(("forward.u", "forward.v", "backward.u", "backward.v")):
-            # Compositors count rows from below.
-            inside[name] = -passes.motion_px[box][..., i] if i % 2 else passes.motion_px[box][..., i]
-    channels: dict[str, np.ndarray] = {name: _half(values, passes.alpha.shape, box) for name, values in inside.items()}
+        # Compositors count rows from below.
+        motion = passes.motion_px[box] * np.array([1, -1, 1, -1], np.float32)
+        channels |= _channels(("forward.u", "forward.v", "backward.u", "backward.v"), motion, box)
     box = covered_box(passes.shadow)
-    channels["shadow.Y"] = _half(passes.shadow[box], passes.alpha.shape, box)
-    channels["Z"] = np.full(passes.alpha.shape, NOTHING_M, np.float32)
+    channels |= _channels(("shadow.Y",), passes.shadow[box], box)
     box = covered_box(np.isfinite(passes.depth_m))
-    channels["Z"][box] = np.where(np.isfinite(passes.depth_m[box]), passes.depth_m[box], np.float32(NOTHING_M))
+    depth_m = np.where(np.isfinite(passes.depth_m[box]), passes.depth_m[box], np.float32(NOTHING_M))
+    channels["Z"] = Channel(depth_m, box, outside=NOTHING_M)
     header = camera_header(camera, frame, number)
     for layer, mattes in (("CryptoObject", objects), ("CryptoPerson", people)):
         if mattes:
             header |= cryptomatte_header(layer, list(mattes))
             channels |= cryptomatte_channels(layer, mattes)
-    write_channels(path, header, channels)
+    write_channels(path, header, camera.height, camera.width, channels)
 
 
-def _half(
-    values: Float[np.ndarray, "rows columns"], shape: tuple[int, ...], box: tuple[slice, slice]
-) -> Float[np.ndarray, "height width"]:
-    """A channel of half floats that is zero outside a box."""
-    channel = np.zeros(shape, np.float16)
-    channel[box] = values
-    return channel
-
-
-def write_channels(path: Path, header: Mapping[str, Any], channels: Mapping[str, Float[np.ndarray, "_ _"]]) -> None:
-    """Write channels of one size, half or float as their arrays are, whole or not at all."""
-    content = io.BytesIO()  # OpenEXR itself takes no path that is no text, as a folder's may be
-    whole = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, **header}
-    OpenEXR.File(whole, dict(channels), num_threads=0).write(content)  # in the caller's thread
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+def _channels(names: Iterable[str], values: Float[np.ndarray, "rows columns *n"], box: Box) -> dict[str, Channel]:
+    """Half floats within a box, zero around it."""
+    return {name: Channel(plane, box) for name, plane in zip(names, half_planes(values), strict=True)}
 
 
 def camera_header(camera: CameraPath, frame: int, number: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.imaging.colour import linear_from_srgb_bytes
-from understudy.io.exr.write import picture_header, write_channels
+from understudy.io.exr.scan_lines import Channel, half_planes, write_channels
+from understudy.io.exr.write import picture_header
 from understudy.runtime.parallel import in_order
 
 __all__ = ["write_sequence"]
@@ -26,9 +27,11 @@ def write_sequence(
 
     def write(job: tuple[int, UInt8[np.ndarray, "height width 3"]]) -> None:
         number, frame = job
-        light = linear_from_srgb_bytes(frame).astype(np.float16)
-        channels = {name: np.ascontiguousarray(light[..., i]) for i, name in enumerate("RGB")}
-        write_channels(folder / f"film.{number:04d}.exr", picture_header(frame_rate, number), channels)
+        height, width = frame.shape[:2]
+        planes = half_planes(linear_from_srgb_bytes(frame))
+        channels = {name: Channel(plane, np.s_[0:height, 0:width]) for name, plane in zip("RGB", planes, strict=True)}
+        header = picture_header(frame_rate, number)
+        write_channels(folder / f"film.{number:04d}.exr", header, height, width, channels)
 
     for _ in in_order(write, enumerate(frames, first)):
         pass
