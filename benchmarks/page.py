@@ -272,8 +272,51 @@ def speeds(found: Results) -> str:
     return facts_table(facts)
 
 
+def time_and_memory(found: Results) -> str:
+    """Of a recast: by number of workers, by stage and by function, and with large pictures."""
+    workers, profile, large = found["workers"], found["profile"], found["profile_3840"]
+    runs = [
+        {
+            "Workers": str(run["workers"]),
+            "Seconds a frame": f"{run['s_per_frame']:.2f}",
+            "× transcoding": f"{run['times_transcoding']:.0f}",
+            "CPU seconds a frame": f"{run['cpu_s_per_frame']:.2f}",
+            "Efficiency": f"{run['efficiency']:.2f}",
+            "Peak memory": f"{run['peak_mb'] / 1000:.1f} GB",
+        }
+        for run in workers["runs"]
+    ]
+    of_large = {row["stage"]: row for row in large["stages"]}
+    stages = [
+        {
+            "Stage": row["stage"],
+            "CPU seconds a frame": f"{row['cpu_s'] / profile['frames']:.3f}",
+            "Peak memory": f"{row['peak_mb'] / 1000:.1f} GB",
+            f"{large['width']} pixels: CPU seconds a frame": f"{huge['cpu_s'] / large['frames']:.2f}",
+            f"{large['width']} pixels: peak memory": f"{huge['peak_mb'] / 1000:.1f} GB",
+        }
+        for row, huge in ((row, of_large[row["stage"]]) for row in profile["stages"])
+    ]  # fmt: skip
+    functions = [
+        {"Function": f"`{row['function']}`", "CPU seconds a frame": f"{row['cpu_s'] / profile['frames']:.3f}"}
+        for row in profile["functions"][:15]
+    ]
+    return (
+        f"`{workers['shot']}`, {workers['frames']} frames, all stages with a rig, by the number of workers"
+        " (`python -m benchmarks.films.workers`); the film is "
+        + ("the same file" if workers["same_film"] else "**not** the same file")
+        + f" whatever the number.\n\n{table(runs)}\n"
+        f"Where it goes with {profile['workers']} workers (`python -m benchmarks.films.profile`), and on the same shot"
+        f" enlarged to {large['width']} pixels (`--width {large['width']}`): {profile['cpu_s_per_frame']:.2f} and"
+        f" {large['cpu_s_per_frame']:.1f} CPU seconds a frame in all, at most {profile['peak_mb'] / 1000:.1f} and"
+        f" {large['peak_mb'] / 1000:.1f} GB.\n\n{table(stages)}\nThe same by function, with what each calls in"
+        f" libraries:\n\n{table(functions)}"
+    )
+
+
 SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     "Real shots": (("recast",), real_shots),
+    "Time and memory": (("workers", "profile", "profile_3840"), time_and_memory),
     "Shots with known truth": (("truth",), known_truth),
     "Motion and camera transfer": (("transfer",), transfer),
     "Camera fitting": (("camera_fit",), camera_fitting),

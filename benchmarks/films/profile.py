@@ -1,11 +1,13 @@
-"""Where the CPU seconds of a recast go: by stage, and by function.
+"""Where the CPU seconds of a recast go, by stage and by function, and how much memory each stage takes.
 
     python -m benchmarks.films.profile --data ../shared/data --out build/profile [--shot pullout_boy_path] [--end 1.0]
+    python -m benchmarks.films.profile --data ../shared/data --out build/profile_3840 --width 3840
 
-Recasts one shot with the knight in this process. A sampler looks at every Python thread a few hundred times a second,
-and counts the CPU time that the thread has taken since for the function in which it is, with what that calls in
-libraries. What threads of libraries take (x264, FFmpeg, OpenGL in software) is counted together. Writes
-`results/profile.json`, unless a part of a shot is profiled.
+Recasts one shot with the knight in this process; with `--width` the shot is enlarged first, and encoded as films are.
+A sampler looks at every Python thread a few hundred times a second, and counts the CPU time that the thread has taken
+since for the function in which it is, with what that calls in libraries. What threads of libraries take (x264,
+FFmpeg, OpenGL in software) is counted together. Writes `results/profile.json` (`results/profile_WIDTH.json`), unless
+a part of a shot is profiled.
 """
 
 import argparse
@@ -19,7 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import cv2
+
+from benchmarks.films.recast import peak_mb
 from benchmarks.record import save, table
+from understudy.io.video.encoding import VideoWriter
+from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.parallel import worker_count
 from understudy.runtime.progress import Progress, silent
 from understudy.studio.pipeline.config import RecastConfig
@@ -27,6 +34,8 @@ from understudy.studio.recast import recast_with
 
 INTERVAL_S = 0.004
 MAX_FUNCTIONS = 40
+STATUS, CLEAR_REFS, FORGET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs"), "5"
+"""Where Linux tells a process's peak memory, and what makes it start again. Source: Linux man-pages, proc(5)."""
 OWN = "understudy"
 
 
@@ -73,7 +82,7 @@ def _function(frame: FrameType | None) -> str:
 
 
 class StageClock:
-    """A narrator who notes the time and the CPU seconds of each stage."""
+    """A narrator who notes the time, the CPU seconds and the peak memory of each stage."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, str | float]] = []
@@ -86,9 +95,12 @@ class StageClock:
     def stage(self, title: str) -> Iterator[Progress]:
         """Measure a stage."""
         started, cpu = time.perf_counter(), time.process_time()
+        CLEAR_REFS.write_text(FORGET_PEAK)
         yield silent
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-        self.rows.append({"stage": title, "cpu_s": round(cpu_seconds, 2), "s": round(seconds, 2)})
+        row = {"stage": title, "cpu_s": round(cpu_seconds, 2), "s": round(seconds, 2), "peak_mb": peak_mb(STATUS)}
+        self.rows.append(row)
+        print(table([row]), flush=True)
 
 
 def main() -> None:
@@ -98,9 +110,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shot", default="pullout_boy_path")
     parser.add_argument("--end", type=float)
+    parser.add_argument("--width", type=int)
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
     shot, character = options.data / f"shots/{options.shot}.mp4", options.data / "rigs/knight.glb"
+    if options.width:
+        shot = enlarged(shot, options.out.with_suffix(".mp4"), options.width)
+    frames = len(open_shot(shot, None, options.end))
     clock, started, cpu = StageClock(), time.perf_counter(), time.process_time()
     with Sampler() as sampler:
         recast_with(shot, character, options.out, RecastConfig(end=options.end), clock)
@@ -116,6 +132,10 @@ def main() -> None:
     print(table(functions))
     figures = {
         "shot": options.shot,
+        "frames": frames,
+        "width": open_shot(shot).width,
+        "cpu_s_per_frame": round(cpu_seconds / frames, 3),
+        "peak_mb": max(row["peak_mb"] for row in clock.rows),
         "workers": worker_count(),
         "cpu_s": round(cpu_seconds, 1),
         "s": round(seconds, 1),
@@ -123,7 +143,18 @@ def main() -> None:
         "functions": functions,
     }
     if options.end is None:
-        print(save("profile", figures))
+        print(save(f"profile_{options.width}" if options.width else "profile", figures))
+
+
+def enlarged(path: Path, target: Path, width: int) -> Path:
+    """A shot with larger pictures."""
+    shot = open_shot(path)
+    size = (width, round(width * shot.height / shot.width / 2) * 2)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(target, *size, shot.frame_rate, "film") as writer:
+        for frame in read_frames(shot):
+            writer.write(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC))
+    return target
 
 
 if __name__ == "__main__":

@@ -128,8 +128,14 @@ def run_understudy(shot: Path, character: Path, folder: Path, *options: str) -> 
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     seconds, cpu_seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-    peak_mb = round(int(re.search(r"VmHWM:\s+(\d+)", peak.read_text())[1]) / 1024) if peak.exists() else None
-    return seconds, cpu_seconds, peak_mb, os.waitstatus_to_exitcode(status)
+    return seconds, cpu_seconds, peak_mb(peak) if peak.exists() else None, os.waitstatus_to_exitcode(status)
+
+
+def peak_mb(status: Path) -> int:
+    """A process's peak memory, from its status as Linux tells it. Source: Linux man-pages, proc(5)."""
+    found = re.search(r"VmHWM:\s+(\d+)", status.read_text())
+    assert found is not None
+    return round(int(found[1]) / 1024)
 
 
 def same_clip(source: Path, film: Path) -> bool:

@@ -30,7 +30,7 @@ from understudy.synthetic.people.motions import Action
 FIGURES = dict.fromkeys((
     "pixel_agreement", "iou", "mpjpe_mm", "placed_mm", "pa_mpjpe_mm", "w_mpjpe_mm", "wa_mpjpe_mm", "jitter",
     "root_error_percent", "camera_rotation_deg", "foot_slide_mm", "true_jitter", "wrist_swing_percent",
-    "box_centre_percent", "box_height_percent", "told_mpjpe_mm",
+    "box_centre_percent", "box_height_percent", "height_given_mpjpe_mm",
 ), 0.5)  # fmt: skip
 
 

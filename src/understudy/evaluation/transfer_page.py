@@ -21,7 +21,7 @@ PAPER = {
 """DreamCinema, table I: PA %, IoU %, MPJPE mm."""
 NOTE = (
     "DreamCinema's own PA, IoU and MPJPE beside ours, from its table I. One camera does not tell how tall anybody is:"
-    " the fit takes 1.7 m, for a child too. Beside it, MPJPE with the height told, as users may."
+    " the fit takes 1.7 m, for a child too. Beside it, MPJPE with the height given, as users may."
     " W-MPJPE is aligned by the first two frames, in which an actor who walks in is a guess; WA-MPJPE by all."
 )
 CASES = {"full": (True, True), "without adapt": (False, True), "without camera": (True, False)}
@@ -86,7 +86,7 @@ def _reference(rows: Sequence[TransferRow]) -> Table:
             "PA %": f"{100 * mean('pixel_agreement'):.1f}",
             "IoU %": f"{100 * mean('iou'):.1f}",
             "MPJPE mm": f"{mean('mpjpe_mm'):.1f}",
-            "height told": f"{mean('told_mpjpe_mm'):.1f}",
+            "height given": f"{mean('height_given_mpjpe_mm'):.1f}",
             "DreamCinema": " / ".join(f"{value:g}" for value in paper) if paper else "–",
             "PA-MPJPE mm": f"{mean('pa_mpjpe_mm'):.1f}",
             "W-MPJPE mm": f"{mean('w_mpjpe_mm'):.0f}",
