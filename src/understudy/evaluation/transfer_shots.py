@@ -251,7 +251,9 @@ class _Scorer:
         if stature is None and noise_mm is None:
             figures |= asdict(score_body(performance, camera, self.truth))
             height_given = Performance(self.found.height_given.body, self.found.height_given.motion)
-            figures["height_given_mpjpe_mm"] = score_body(height_given, self.found.height_given.camera, self.truth).mpjpe_mm
+            figures["height_given_mpjpe_mm"] = score_body(
+                height_given, self.found.height_given.camera, self.truth
+            ).mpjpe_mm
         rounded = {name: round(value, 3) for name, value in figures.items()}
         return TransferRow(self.move, self.number, stature, noise_mm, adapt, camera_fit, rounded)
 
