@@ -10,13 +10,10 @@ from jaxtyping import Float, UInt8
 
 from understudy.body.model import LANDMARK_JOINTS, BodyModel, ShapedBody
 from understudy.core.camera import CameraPath
-from understudy.core.character import Character, Material, Mesh
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
-from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
 from understudy.geometry.kinematics import forward_kinematics
-from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.projection import intrinsics, project
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
@@ -25,6 +22,7 @@ from understudy.imaging.colour import srgb_from_linear
 from understudy.render.backends.opengl import OpenGL
 from understudy.synthetic.people.actors import ACTORS, ActorName, shape_for_build
 from understudy.synthetic.people.people import Colour, Outfit, dressed
+from understudy.synthetic.people.worn import long_hair_surface, skirt_surface, worn
 from understudy.synthetic.textures import noise
 
 __all__ = ["PORTRAITS", "Portrait", "PortraitConfig", "StudioBackdrop", "take_portrait"]
@@ -122,9 +120,12 @@ def take_portrait(config: PortraitConfig) -> Portrait:
     motion, T_world_joint = _pose(person.skeleton, config)
     performances = [Performance(person, motion)]
     if config.skirt is not None:
-        performances.append(_worn(_skirt(body, config), body, "Hips", person.skeleton, motion, config.skirt))
+        skirt = worn(skirt_surface(body, config.skirt_m), body, "Hips", person.skeleton, config.skirt)
+        performances.append(Performance(skirt, motion))
     if config.long_hair_m > 0:
-        performances.append(_worn(_long_hair(body, config), body, "Head", person.skeleton, motion, config.outfit.hair))
+        surface = long_hair_surface(body, config.long_hair_m)
+        hair = worn(surface, body, "Head", person.skeleton, config.outfit.hair)
+        performances.append(Performance(hair, motion))
     backdrop = config.backdrop
     to_key = np.array(backdrop.key) / np.linalg.norm(backdrop.key)
     light = Light(
@@ -186,63 +187,6 @@ def _camera(config: PortraitConfig, height_m: float) -> CameraPath:
     focal_px = 0.84 * size[1] / reach_m * _DISTANCE_M
     T = look_at(np.array([0.0, 0.75 * height_m, _DISTANCE_M]), np.array([0.0, 0.49 * reach_m, 0.0]))
     return CameraPath(T[None], intrinsics(focal_px, *size)[None], *size, Fraction(24))
-
-
-def _worn(
-    surface: tuple[np.ndarray, np.ndarray],
-    body: ShapedBody,
-    joint: str,
-    skeleton: Skeleton,
-    motion: Motion,
-    colour: Colour,
-) -> Performance:
-    """Something stiff that hangs on one joint."""
-    vertices, faces = surface
-    count = len(vertices)
-    linear = tuple(float(c) ** 2.2 for c in colour)
-    mesh = Mesh(
-        vertices, faces, vertex_normals(vertices, faces), np.zeros((count, 2)), np.zeros(len(faces), np.int64),
-        (Material("cloth", base_colour=(*linear, 1.0), roughness=0.9, double_sided=True),),
-    )  # fmt: skip
-    T_joint_mesh = np.tile(np.eye(4), (len(BODY_JOINTS), 1, 1))
-    T_joint_mesh[:, :3, 3] = -body.joints
-    index = np.full((count, 1), BODY_JOINTS.index(joint))
-    return Performance(Character(joint, mesh, skeleton, T_joint_mesh, index, np.ones((count, 1))), motion)
-
-
-def _sheet(points: Float[np.ndarray, "row column 3"]) -> tuple[np.ndarray, np.ndarray]:
-    """A grid of points as a surface."""
-    rows, columns = points.shape[:2]
-    index = np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    faces = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    return points.reshape(-1, 3), faces
-
-
-def _skirt(body: ShapedBody, config: PortraitConfig) -> tuple[np.ndarray, np.ndarray]:
-    """A flared skirt from the waist down, with folds."""
-    hips = body.joints[BODY_JOINTS.index("Hips")]
-    near = np.abs(body.vertices[:, 1] - hips[1]) < 0.03
-    near &= np.abs(body.vertices[:, 0]) < 0.3
-    half, deep = np.abs(body.vertices[near, 0]).max(), 0.5 * np.ptp(body.vertices[near, 2])
-    down, angle = np.linspace(0, 1, 24)[:, None], np.linspace(0, 2 * np.pi, 97)[None]
-    flare = 1.0 + 0.12 * np.minimum(down / 0.2, 1) + (0.35 + 0.06 * np.sin(9 * angle)) * down * config.skirt_m
-    x, z = half * flare * np.cos(angle), deep * (flare + 0.15) * np.sin(angle) + hips[2]
-    y = np.broadcast_to(hips[1] + 0.13 - down * config.skirt_m, x.shape)
-    return _sheet(np.stack([x, y, z], -1)[:, ::-1])
-
-
-def _long_hair(body: ShapedBody, config: PortraitConfig) -> tuple[np.ndarray, np.ndarray]:
-    """A curtain of hair about the sides and the back of the head, down to the shoulders or below."""
-    ear, mouth = body.landmarks[LANDMARKS.index("left_ear")], body.landmarks[LANDMARKS.index("mouth_left")]
-    crown = body.vertices[:, 1].max()
-    down, angle = np.linspace(0, 1, 30)[:, None], np.linspace(-0.25, np.pi + 0.25, 60)[None]
-    top, bottom = crown - 0.03, mouth[1] - config.long_hair_m
-    y = top + (bottom - top) * down
-    round_ = np.sqrt(np.clip(1 - np.clip((y - ear[1]) / (crown + 0.02 - ear[1]), 0, 1) ** 2, 0.02, 1))
-    wide = (abs(ear[0]) + 0.028) * round_ * (1 + 0.35 * down**2 + 0.03 * np.sin(11 * angle))
-    x, z = wide * np.cos(angle), ear[2] - 0.01 - 1.25 * wide * np.sin(angle)
-    return _sheet(np.stack([x, np.broadcast_to(y, x.shape), z], -1))
 
 
 def _behind(

@@ -1,0 +1,111 @@
+"""The benchmark of characters measures what it says, on bodies whose answers are known."""
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy.core.character import Character, Material, Mesh
+from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))
+measures = importlib.import_module("benchmarks.characters.measures")
+
+
+def ellipsoid(
+    half_m: tuple[float, float, float], middle_m: tuple[float, float, float] = (0.0, 0.0, 0.0), colour: float = 0.5
+) -> Character:
+    """An ellipsoid whose joints all stand in its middle, but for the left hand, at its outermost +X."""
+    u, v = np.linspace(0, np.pi, 65)[:, None], np.linspace(0, 2 * np.pi, 129)[None]
+    unit = np.stack([np.sin(u) * np.sin(v), np.broadcast_to(np.cos(u), (65, 129)), np.sin(u) * np.cos(v)], -1)
+    vertices = unit.reshape(-1, 3) * half_m + middle_m
+    index = np.arange(65 * 129).reshape(65, 129)
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
+    faces = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
+    at = np.tile(middle_m, (22, 1)).astype(float)
+    at[BODY_JOINTS.index("LeftHand"), 0] += half_m[0]
+    T, bind = np.tile(np.eye(4), (22, 1, 1)), np.tile(np.eye(4), (22, 1, 1))
+    parents = np.array(BODY_PARENTS)
+    T[:, :3, 3] = np.where(parents[:, None] >= 0, at - at[parents], at)
+    bind[:, :3, 3] = -at
+    mesh = Mesh(
+        vertices, faces, unit.reshape(-1, 3), np.zeros((len(vertices), 2)), np.zeros(len(faces), int),
+        (Material("hair", base_colour=(colour, colour, colour, 1.0)),),
+    )  # fmt: skip
+    head = np.full((len(vertices), 1), BODY_JOINTS.index("Head"))
+    roles = {name: number for number, name in enumerate(BODY_JOINTS)}
+    return Character("ball", mesh, Skeleton(BODY_JOINTS, BODY_PARENTS, T), bind, head, np.ones(head.shape), roles)
+
+
+BALL = ellipsoid((0.5, 0.5, 0.5), (0.0, 0.5, 0.0))
+
+
+def test_a_figure_of_another_size_and_place_is_aligned_to_itself():
+    seen = measures.see(BALL, ellipsoid((1.0, 1.0, 1.0), (3.0, -2.0, 1.0)))
+    figures = measures.outline_figures(seen)
+    assert figures["front_iou"] > 0.995 and figures["unseen_iou"] > 0.995 and figures["side_iou"] > 0.995
+    assert measures.joint_figures(seen.truth, seen.guess)["joints_worst_percent"] < 0.3
+
+
+def test_half_the_depth_is_half_the_outline_at_the_side_and_all_of_it_in_front():
+    seen = measures.see(BALL, ellipsoid((0.5, 0.5, 0.25)))
+    figures = measures.outline_figures(seen)
+    assert figures["front_iou"] > 0.99
+    assert figures["side_iou"] == pytest.approx(0.5, abs=0.01)
+    # An ellipse of half axes cos²a + sin²a/4 under the root, beside a circle.
+    angles = np.radians(measures.AZIMUTHS_DEG[1:8])
+    expected = np.sqrt(np.cos(angles) ** 2 + 0.25 * np.sin(angles) ** 2).mean()
+    assert figures["unseen_iou"] == pytest.approx(expected, abs=0.01)
+
+
+def test_the_shift_in_depth_is_found_whatever_the_bounds_say():
+    long_nose = replace(BALL.mesh, vertices=BALL.mesh.vertices.copy())
+    tip = long_nose.vertices[:, 2].argmax()
+    long_nose.vertices[tip, 2] += 0.2
+    seen = measures.see(BALL, replace(BALL, mesh=long_nose))
+    assert seen.shift == pytest.approx(0.1, abs=0.006)
+
+
+def test_colours_are_compared_as_albedo_without_light():
+    seen = measures.see(BALL, ellipsoid((0.5, 0.5, 0.5), colour=0.25))
+    coded = [255 * (1.055 * value ** (1 / 2.4) - 0.055) for value in (0.5, 0.25)]
+    expected = 20 * np.log10(255 / (coded[0] - coded[1]))
+    figures = measures.colour_figures(seen)
+    assert figures["unseen_albedo_db"] == pytest.approx(expected, abs=0.1)
+    assert figures["back_albedo_db"] == pytest.approx(expected, abs=0.1)
+
+
+def test_joints_are_off_by_shares_of_the_height():
+    skeleton = BALL.skeleton.T_parent_joint.copy()
+    skeleton[BODY_JOINTS.index("LeftHand"), :3, 3] += (0.0, 0.03, 0.04)
+    moved = replace(BALL, skeleton=replace(BALL.skeleton, T_parent_joint=skeleton))
+    figures = measures.joint_figures(BALL, moved)
+    assert figures["joints"]["LeftHand"] == pytest.approx(5.0) and figures["joints"]["RightHand"] == 0.0
+    assert figures["joints_percent"] == pytest.approx(5.0 / 15, abs=0.01)
+    assert figures["joints_in_picture_percent"] == pytest.approx(3.0 / 15, abs=0.01)
+
+
+def test_depth_over_width_is_read_at_the_head():
+    assert measures.proportions(ellipsoid((0.5, 0.5, 0.3)))["head"] == pytest.approx(0.6, abs=0.005)
+
+
+def test_hair_that_hangs_on_an_arm_is_counted():
+    joints = BALL.skin_joints.copy()
+    joints[BALL.mesh.vertices[:, 0] > 0] = BODY_JOINTS.index("LeftForeArm")
+    figures = measures.loose_parts(measures.see(BALL, replace(BALL, skin_joints=joints)))
+    assert figures["loose_follow_limbs_percent"] == pytest.approx(50, abs=3)
+    assert measures.loose_parts(measures.see(BALL, BALL))["loose_follow_limbs_percent"] == 0.0
+
+
+def test_a_character_is_moved_with_its_skin():
+    moved = measures.moved(BALL, 2.0, np.array([1.0, 0.0, -1.0]))
+    rest = np.tile(np.eye(4), (22, 1, 1))
+    rest[:, :3, 3] = [place for _, place in sorted(measures.joints_m(moved).items(), key=lambda x: moved.roles[x[0]])]
+    one = np.append(moved.mesh.vertices[7], 1.0)
+    head = BODY_JOINTS.index("Head")
+    assert np.allclose((rest[head] @ moved.T_joint_mesh[head] @ one)[:3], moved.mesh.vertices[7])
