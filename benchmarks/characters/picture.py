@@ -32,8 +32,9 @@ from benchmarks.characters.measures import (
     proportions,
     see,
 )
+from benchmarks.characters.moving import posed_figures, skinning_figures
 from benchmarks.characters.sheets import character_sheet, comparison_sheet
-from benchmarks.characters.studio import cut_out_bytes, matt_picture
+from benchmarks.characters.studio import cut_out_bytes, matt_picture, relit_figures
 from benchmarks.record import save, table
 from understudy.characters.picture.character import PictureConfig, character_from_picture
 from understudy.core.character import Character
@@ -61,6 +62,8 @@ def main() -> None:
     rows = [bench.row(name, lambda name=name: bench.known(name)) for name in known]
     made = [bench.row(name, lambda name=name: bench.free(name, pictures[name])) for name in free]
     summary = summarise(rows, made)
+    if not (options.quick or options.figures or options.only):
+        summary["our body skinned anew"] = bench.row("skinning", lambda: skinning_figures(options.data))
     print(json.dumps(summary, indent=1, ensure_ascii=False))
     if not (options.only or options.figures or options.quick):
         print(save("characters", {"summary": summary, "known": rows, "pictures": made}))
@@ -123,21 +126,25 @@ class Bench:
         """Photograph a known figure, make it anew, compare."""
         figure = load_figure(name, self.data)
         picture = self.out / f"{name}_picture.png"
-        write_png(picture, cut_out_bytes(matt_picture(figure.character, PICTURE_PX)))
+        photograph = matt_picture(figure.character, PICTURE_PX)
+        write_png(picture, cut_out_bytes(photograph))
         character, effort = self.make(picture, figure.character.height_m)
         seen = see(figure.character, character)
         write_png(self.out / f"{name}.png", comparison_sheet(seen))
         row = {"figure": name, "kind": figure.kind, "held_out": name in HELD_OUT}
         row |= outline_figures(seen) | colour_figures(seen) | joint_figures(seen.truth, seen.guess)
+        row |= relit_figures(photograph, seen.guess, seen.truth)
         if figure.kind == "cast":
             row |= loose_parts(seen)
+        if not self.quick:
+            row |= posed_figures(character, self.data)
         return row | proportion_figures(figure, character) | effort
 
     def free(self, name: str, picture: Path) -> dict:
         """Make a character of a picture whose truth nobody knows."""
         character, effort = self.make(picture)
         write_png(self.out / f"{name}.png", character_sheet(character, picture, self.data))
-        return {"figure": name} | effort
+        return {"figure": name} | effort | ({} if self.quick else posed_figures(character, self.data))
 
 
 def proportion_figures(figure: KnownFigure, character: Character) -> dict:

@@ -7,7 +7,9 @@ from fractions import Fraction
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+from scipy import ndimage
 
+from benchmarks.characters.measures import moved
 from understudy.core.camera import CameraPath
 from understudy.core.character import Character
 from understudy.core.environment import Light
@@ -15,10 +17,11 @@ from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion
 from understudy.geometry.projection import intrinsics
 from understudy.geometry.rotations import look_at, quaternion_from_matrix
-from understudy.imaging.colour import srgb_bytes_from_linear
+from understudy.imaging.colour import LUMA, srgb_bytes_from_linear
+from understudy.metrics.image import psnr_db
 from understudy.render.backends.opengl import OpenGL
 
-__all__ = ["PLAIN_LIGHT", "Lit", "at_rest", "cut_out_bytes", "lit", "matt_picture", "on_ground"]
+__all__ = ["PLAIN_LIGHT", "Lit", "at_rest", "cut_out_bytes", "matt_picture", "on_ground", "relit_figures"]
 
 PLAIN_LIGHT = Light(
     np.array([-0.40, 0.65, 1.0]) / np.linalg.norm([-0.40, 0.65, 1.0]),
@@ -26,7 +29,12 @@ PLAIN_LIGHT = Light(
 )  # fmt: skip
 """White light from the front, above the camera's left: a surface that faces the camera gets 0.98 of full light."""
 _DISTANCE = 4.5
-"""Of the camera from the figure, in heights of the figure: a portrait lens."""
+"""Of the sheets' camera from the figure, in heights of the figure: a portrait lens."""
+_FAR = 40.0
+"""The same where pictures are compared: so long a lens that perspective is not what is measured."""
+_MODEL_M = 0.2
+"""How tall figures are made for so long a lens: depth buffers are fine near the camera only."""
+DARKEST_PERCENT = 2.0
 _GROUND = 0.42
 """Linear light of the sheets' grey ground and wall."""
 
@@ -46,12 +54,20 @@ def at_rest(character: Character) -> Motion:
     return Motion(character.skeleton, quaternion_from_matrix(T[:, :3, :3])[None], T[:1, :3, 3], Fraction(24))
 
 
-def camera_for(height_m: float, size_px: tuple[int, int], azimuth_rad: float, wide_m: float = 0.0) -> CameraPath:
-    """A camera at the height of the chest that sees a figure of some height, or width, from head to toe."""
-    distance = _DISTANCE * height_m
-    at = np.array([np.sin(azimuth_rad) * distance, 0.6 * height_m, np.cos(azimuth_rad) * distance])
+def camera_for(
+    height_m: float,
+    size_px: tuple[int, int],
+    azimuth_rad: float,
+    wide_m: float = 0.0,
+    distance: float = _DISTANCE,
+    rise: float = 0.6,
+) -> CameraPath:
+    """A camera that sees a figure of some height, or width, from head to toe; it stands `distance` heights away and as
+    high as `rise` of the figure's height."""
+    away = distance * height_m
+    at = np.array([np.sin(azimuth_rad) * away, rise * height_m, np.cos(azimuth_rad) * away])
     T = look_at(at, np.array([0.0, 0.5 * height_m, 0.0]))
-    focal = 0.88 * distance * min(size_px[1] / height_m, size_px[0] / max(wide_m, 1e-6))
+    focal = 0.88 * away * min(size_px[1] / height_m, size_px[0] / max(wide_m, 1e-6))
     return CameraPath(T[None], intrinsics(focal, *size_px)[None], *size_px, Fraction(24))
 
 
@@ -61,11 +77,13 @@ def width_m(character: Character) -> float:
 
 
 def lit(character: Character, size_px: tuple[int, int], framed: Character | None = None) -> Lit:
-    """The rest pose from the front under PLAIN_LIGHT; `framed`: whose camera is taken."""
+    """The rest pose straight from the front under PLAIN_LIGHT; `framed`: whose camera is taken, None: its own."""
     framed = character if framed is None else framed
-    camera = camera_for(framed.height_m, size_px, 0.0, width_m(framed))
+    scale = _MODEL_M / framed.height_m
+    small = moved(character, scale, np.zeros(3))
+    camera = camera_for(_MODEL_M, size_px, 0.0, scale * width_m(framed), _FAR, 0.5)
     with OpenGL(shadow_map_px=2048, ground_shadow=False, supersampling=3).build() as renderer:
-        passes = renderer(Take((Performance(character, at_rest(character)),), camera, PLAIN_LIGHT), 0)
+        passes = renderer(Take((Performance(small, at_rest(small)),), camera, PLAIN_LIGHT), 0)
     alpha = passes.alpha
     colour = np.where(alpha[..., None] > 0, passes.colour / np.maximum(alpha, 1e-6)[..., None], 0.0)
     return Lit(colour, alpha)
@@ -116,3 +134,22 @@ def on_ground(
 def _turned(direction: Float[np.ndarray, "3"], azimuth_rad: float) -> Float[np.ndarray, "3"]:
     c, s = np.cos(azimuth_rad), np.sin(azimuth_rad)
     return np.array([c * direction[0] + s * direction[2], direction[1], c * direction[2] - s * direction[0]])
+
+
+def relit_figures(picture: Lit, character: Character, truth: Character) -> dict[str, float]:
+    """The picture, and the character made of it under the same light from the same camera.
+
+    PSNR of the sRGB pictures where both figures are; how much lighter (linear luminance) the picture's darkest 2 % of
+    places have become.
+    """
+    size = picture.alpha.shape[1], picture.alpha.shape[0]
+    again = lit(character, size, truth)
+    both = ndimage.binary_erosion((picture.alpha > 0.99) & (again.alpha > 0.99), iterations=2)
+    theirs, ours = (srgb_bytes_from_linear(view.colour) for view in (picture, again))
+    before, after = (view.colour @ LUMA for view in (picture, again))
+    dark = both & (before <= np.percentile(before[both], DARKEST_PERCENT))
+    return {
+        "front_relit_db": round(psnr_db(ours, theirs, both), 2),
+        "black_before": round(float(before[dark].mean()), 4),
+        "black_lift": round(float((after[dark] - before[dark]).mean()), 4),
+    }
