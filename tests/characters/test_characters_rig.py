@@ -117,7 +117,13 @@ def check_anatomy(character):
 
 @pytest.mark.parametrize(
     "name, height_m",
-    [("knight.glb", 2.4666), ("mage.glb", 2.7157), ("robot_expressive.glb", 1.75), ("cryptovoxels.vrm", 1.4902)],
+    [
+        ("knight.glb", 2.4666),
+        ("mage.glb", 2.7157),
+        ("robot_expressive.glb", 1.75),
+        ("cryptovoxels.vrm", 1.4902),
+        ("godotman.glb", 1.9709),
+    ],
 )
 def test_real_rigs(shared_data, name, height_m):
     character = character_from_rig(shared_data / "rigs" / name)
@@ -191,8 +197,9 @@ def test_sides_named_from_the_viewers_seat_change_places(tmp_path):
 
 def test_a_rig_that_is_no_body(tmp_path):
     person = box_person()
-    skeleton = replace(person.skeleton, names=tuple(f"wheel_{n}" for n in range(22)),
-                       parents=tuple([-1] + [0] * 21))  # fmt: skip
+    local = person.skeleton.T_parent_joint.copy()
+    local[1:, :3, 3] = [(x, 0.3, z) for z in range(7) for x in (-1, 0, 1)]
+    skeleton = Skeleton(tuple(f"wheel_{n}" for n in range(22)), tuple([-1] + [0] * 21), local)
     write_character(tmp_path / "car.glb", replace(person, skeleton=skeleton, roles={}))
     with pytest.raises(CharacterError, match="two legs"):
         character_from_rig(tmp_path / "car.glb")

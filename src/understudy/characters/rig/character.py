@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from understudy.characters.rig.facing import upright_rotation
 from understudy.characters.rig.figures import choose_figure
 from understudy.characters.rig.names import is_below
 from understudy.core.character import Character, Mesh
@@ -249,57 +250,3 @@ def stood_up(character: Character, height_m: float | None) -> Character:
         skeleton=replace(character.skeleton, T_parent_joint=local),
         T_joint_mesh=invert(moved),
     )
-
-
-def upright_rotation(
-    character: Character, rest: Float[np.ndarray, "joint 4 4"]
-) -> tuple[Float[np.ndarray, "3 3"], Character]:
-    """The turn that brings up to +Y and ahead to +Z; left and right roles change places if toes say so.
-
-    Turns are whole quarters, because a rig that leans or looks aside a little does so on purpose; a facing that is
-    not near a quarter is brought to +Z as it is.
-    """
-    roles, at = character.roles, rest[:, :3, 3]
-    top = at[[roles[role] for role in ("LeftArm", "RightArm")]].mean(0)
-    low = at[[roles[role] for role in ("LeftLeg", "RightLeg")]].mean(0)
-    up = nearest_axis(top - low)
-    left = at[roles["LeftUpLeg"]] - at[roles["RightUpLeg"]] + at[roles["LeftArm"]] - at[roles["RightArm"]]
-    ahead = np.cross(left - up * (left @ up), up)
-    toes = toe_direction(character, at)
-    toes = toes - up * (toes @ up)
-    if np.linalg.norm(toes) > 0.02 * np.linalg.norm(top - low) and toes @ ahead < 0:
-        ahead = -ahead
-        swap = {"Left": "Right", "Right": "Left"}
-        swapped = {}
-        for role, joint in roles.items():
-            side = next((side for side in swap if role.startswith(side)), None)
-            swapped[role if side is None else swap[side] + role[len(side) :]] = joint
-        character = replace(character, roles=swapped)
-    if np.linalg.norm(ahead) < 1e-9:
-        raise CharacterError(f"{character.name}: its left and right joints lie on each other: is the rig flat?")
-    ahead = ahead / np.linalg.norm(ahead)
-    quarter = nearest_axis(ahead)
-    ahead = quarter if quarter @ ahead > np.cos(np.radians(20)) and abs(quarter @ up) < 0.5 else ahead
-    return np.stack([np.cross(up, ahead), up, ahead]), character
-
-
-def nearest_axis(direction: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
-    """The coordinate axis, with its sign, nearest to a direction."""
-    axis = np.zeros(3)
-    largest = int(np.abs(direction).argmax())
-    axis[largest] = 1.0 if direction[largest] >= 0 else -1.0
-    return axis
-
-
-def toe_direction(character: Character, at: Float[np.ndarray, "joint 3"]) -> Float[np.ndarray, "3"]:
-    """From the ankles to the toes: by joints, or by where the feet's vertices lie; zero when there are no feet."""
-    total = np.zeros(3)
-    for side in ("Left", "Right"):
-        foot, toe = character.roles.get(f"{side}Foot"), character.roles.get(f"{side}ToeBase")
-        if foot is not None and toe is not None:
-            total += at[toe] - at[foot]
-        elif foot is not None:
-            weight = np.where(character.skin_joints == foot, character.skin_weights, 0.0).sum(1)
-            if weight.sum() > 0:
-                total += weight @ character.mesh.vertices / weight.sum() - at[foot]
-    return total

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from understudy.characters.rig.hanging import hung_by_position
-from understudy.characters.rig.names import is_below
-from understudy.characters.rig.roles import find_limbs, find_roles, has_limbs, missing_roles, shared_line
+from understudy.characters.rig.names import is_below, shared_line
+from understudy.characters.rig.roles import find_limbs, find_roles, has_limbs, missing_roles
 from understudy.geometry.kinematics import rest_pose
 from understudy.io.gltf.merge import GltfRig
 from understudy.io.gltf.primitives import RigPart

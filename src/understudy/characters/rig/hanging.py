@@ -10,8 +10,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from understudy.characters.rig.names import depth_of, is_below, is_trunk_name, plain_words
-from understudy.characters.rig.roles import shared_line
+from understudy.characters.rig.names import depth_of, is_below, is_trunk_name, plain_words, shared_line
 
 __all__ = ["hung_by_position"]
 
