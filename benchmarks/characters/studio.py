@@ -92,18 +92,10 @@ def lit(character: Character, size_px: tuple[int, int], framed: Character | None
 def matt_picture(character: Character, size_px: tuple[int, int]) -> Lit:
     """The rest pose from the front, of purely matt surfaces.
 
-    What surfaces without metal reflect like mirrors does not depend on their colour: the same figure in black is taken
-    away. So pictures stay the same when the renderer's reflections change.
+    So pictures stay the same when the renderer's reflections change.
     """
-    black = replace(
-        character.mesh,
-        materials=tuple(
-            replace(m, base_colour=(0.0, 0.0, 0.0, m.base_colour[3]), emissive=(0.0, 0.0, 0.0))
-            for m in character.mesh.materials
-        ),
-    )
-    seen, mirrored = lit(character, size_px), lit(replace(character, mesh=black), size_px)
-    return Lit(np.maximum(seen.colour - mirrored.colour, 0.0), seen.alpha)
+    matt = tuple(replace(material, specular=0.0) for material in character.mesh.materials)
+    return lit(replace(character, mesh=replace(character.mesh, materials=matt)), size_px)
 
 
 def cut_out_bytes(picture: Lit) -> UInt8[np.ndarray, "height width 4"]:

@@ -69,6 +69,61 @@ def test_round_trip_of_a_character(glb, person):
     assert by_name["cloth"].texture is None
 
 
+def test_reflection_survives_a_round_trip(tmp_path, person):
+    looks = tuple(
+        replace(material, specular=specular, specular_colour=colour)
+        for material, specular, colour in zip(
+            person.mesh.materials, (0.0, 0.25), ((1.0, 1.0, 1.0), (2.0, 1.0, 0.5)), strict=True
+        )
+    )
+    write_character(tmp_path / "matt.glb", replace(person, mesh=replace(person.mesh, materials=looks)))
+    back = {material.name: material for material in read_gltf(tmp_path / "matt.glb").mesh.materials}
+    for material in looks:
+        assert back[material.name].specular == pytest.approx(material.specular)
+        assert back[material.name].specular_colour == pytest.approx(material.specular_colour)
+    document, _ = parts_of(tmp_path / "matt.glb")
+    assert document["extensionsUsed"] == ["KHR_materials_specular"]
+    skin = next(entry for entry in document["materials"] if entry["name"] == "skin")
+    assert skin["extensions"] == {"KHR_materials_specular": {"specularFactor": 0.0}}
+
+
+def test_plain_reflection_is_not_written(glb):
+    document, _ = parts_of(glb)
+    assert "extensionsUsed" not in document and not any("extensions" in entry for entry in document["materials"])
+
+
+def test_reflection_is_read_as_the_khronos_extensions_say(glb, tmp_path):
+    document, binary = parts_of(glb)
+    stream = io.BytesIO()
+    Image.new("RGBA", (4, 4), (255, 0, 255, 51)).save(stream, "PNG")
+    view = document["bufferViews"][-1] | {"byteOffset": len(binary), "byteLength": len(stream.getvalue())}
+    document["bufferViews"].append(view)
+    document["images"].append({"bufferView": len(document["bufferViews"]) - 1, "mimeType": "image/png"})
+    document["textures"].append({"source": len(document["images"]) - 1})
+    picture = {"index": len(document["textures"]) - 1}
+    specular = {
+        "specularFactor": 0.5,
+        "specularTexture": picture,
+        "specularColorFactor": [3.0, 1.0, 0.5],
+        "specularColorTexture": picture,
+    }
+
+    def read(**extensions):
+        for entry in document["materials"]:
+            entry["extensions"] = extensions
+        return read_gltf(write_glb(tmp_path / "look.glb", document, binary + stream.getvalue())).mesh.materials[0]
+
+    textured = read(KHR_materials_specular=specular)
+    assert textured.specular == pytest.approx(0.5 * 51 / 255)
+    assert textured.specular_colour == pytest.approx((3.0, 0.0, 0.5))
+    # Water reflects 0.02 of light from straight ahead; an index of 0 stands for all of it.
+    water = read(KHR_materials_ior={"ior": 1.333})
+    assert 0.04 * np.array(water.specular_colour) == pytest.approx([0.02037] * 3, rel=1e-3) and water.specular == 1.0
+    mirror = read(KHR_materials_ior={"ior": 0}, KHR_materials_specular={"specularColorFactor": [1.0, 0.5, 0.1]})
+    assert 0.04 * np.array(mirror.specular_colour) == pytest.approx([1.0, 0.5, 0.1])
+    assert read(KHR_materials_unlit={}).specular == 0.0
+
+
 def test_a_scene_moves_as_the_motion_says(tmp_path, person):
     motion = moves(person)
     angle = np.linspace(0, 7, len(motion))

@@ -23,6 +23,10 @@ class Material:
     """sRGB colour and straight alpha; uv (0, 0) is the top-left corner."""
     metallic: float = 0.0
     roughness: float = 0.9
+    specular: float = 1.0
+    """How much of a dielectric's reflection there is, 0 … 1, at grazing angles too; 0: matt."""
+    specular_colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Times 0.04 what a dielectric reflects of light from straight ahead, linear; may exceed one."""
     emissive: tuple[float, float, float] = (0.0, 0.0, 0.0)
     alpha_cutoff: float | None = None
     """Texels with less alpha are holes; None: opaque."""

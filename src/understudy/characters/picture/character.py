@@ -113,7 +113,7 @@ def character_from_picture(
     normals = vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
     mesh = Mesh(
         vertices[old], split_faces, normals[old], uv, np.zeros(len(faces), np.int64),
-        (Material(name=path.stem, texture=atlas.texture),),
+        (Material(name=path.stem, texture=atlas.texture, specular=0.0),),
     )  # fmt: skip
     progress(6, steps)
     return replace(_rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old]), doubts=doubts)

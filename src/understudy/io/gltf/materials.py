@@ -1,7 +1,7 @@
 """Surfaces of a glTF document as our materials.
 
-Ours are simpler: one texture for colour; metallic, roughness and emission as single numbers, for which the mean of a
-glTF texture stands. Source: Khronos glTF 2.0 specification, section 3.9; the extensions' own pages.
+Ours are simpler: one texture for colour; metallic, roughness, emission and reflection as single numbers, for which the
+mean of a glTF texture stands. Source: Khronos glTF 2.0 specification, section 3.9; the extensions' own pages.
 """
 
 import io
@@ -28,6 +28,8 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 BLEND_CUTOFF = 0.5
 """Our surfaces are opaque or holes; see-through ones (alphaMode BLEND) become holes below this."""
 LEVELS = np.arange(256) / 255.0
+DIELECTRIC_IOR = 1.5
+"""Of glTF's dielectrics, which reflect 0.04 of light from straight ahead."""
 
 
 def read_materials(document: GltfDocument, indices: list[int | None]) -> list[Material]:
@@ -59,12 +61,14 @@ def read_material(
     if glossy is not None:
         colour = glossy.diffuse_factor
         metallic, roughness = 0.0, 1.0 - glossy.glossiness_factor
+    specular, specular_colour = read_specular(document, source, means)
     if source.extensions.unlit is not None:
-        metallic, roughness = 0.0, 1.0
+        metallic, roughness, specular = 0.0, 1.0, 0.0
     emissive = np.array(source.emissive_factor) * source.extensions.strength.emissive_strength
     if source.emissive_texture is not None and emissive.any():
-        emissive = emissive * (mean_levels(document, source.emissive_texture, means) @ LEVELS**2.2)
+        emissive = emissive * (mean_levels(document, source.emissive_texture, means) @ LEVELS**2.2)[:3]
     r, g, b = (float(value) for value in emissive)
+    red, green, blue = (float(value) for value in specular_colour)
     cutoff = {"OPAQUE": None, "MASK": source.alpha_cutoff, "BLEND": BLEND_CUTOFF}[source.alpha_mode]
     return Material(
         name=source.name or f"material {index}",
@@ -72,10 +76,35 @@ def read_material(
         texture=None if slot is None else read_texture(document, slot, textures),
         metallic=float(np.clip(metallic, 0, 1)),
         roughness=float(np.clip(roughness, 0, 1)),
+        specular=float(np.clip(specular, 0, 1)),
+        specular_colour=(red, green, blue),
         emissive=(r, g, b),
         alpha_cutoff=cutoff,
         double_sided=source.double_sided,
     )
+
+
+def read_specular(
+    document: GltfDocument, source: MaterialEntry, means: dict[int, np.ndarray]
+) -> tuple[float, Float[np.ndarray, "3"]]:
+    """How much of a dielectric's reflection a material has, and its colour, which takes in the index of refraction.
+
+    Source: KHR_materials_specular and KHR_materials_ior, sections Implementation.
+    """
+    reflection = source.extensions.specular
+    specular, colour = reflection.specular_factor, np.array(reflection.specular_color_factor)
+    if reflection.specular_texture is not None:
+        specular *= float((mean_levels(document, reflection.specular_texture, means) @ LEVELS)[3])
+    if reflection.specular_color_texture is not None:
+        colour = colour * (mean_levels(document, reflection.specular_color_texture, means) @ LEVELS**2.2)[:3]
+    ours = reflectance(DIELECTRIC_IOR)
+    return specular, np.clip(colour * reflectance(source.extensions.refraction.ior) / ours, 0, 1 / ours)
+
+
+def reflectance(ior: float) -> float:
+    """What a dielectric in air reflects of light from straight ahead (Fresnel's equations); all of it with ior 0."""
+    ior = float(np.clip(ior, 0, 1e6))
+    return ((ior - 1) / (ior + 1)) ** 2
 
 
 def texture_slot(source: MaterialEntry) -> TextureSlot | None:
@@ -93,10 +122,7 @@ def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
     sources = [document.entry("materials", index) for index in indices if index is not None]
     kept = {image_index(document, slot) for slot in map(texture_slot, sources) if slot is not None}
     averaged = {
-        image_index(document, slot)
-        for source in sources
-        for slot in (source.pbr_metallic_roughness.metallic_roughness_texture, source.emissive_texture)
-        if slot is not None
+        image_index(document, slot) for source in sources for slot in averaged_slots(source) if slot is not None
     }
     for index in kept | averaged:
         picture = open_image(document, index)
@@ -104,6 +130,17 @@ def claim_pictures(document: GltfDocument, indices: list[int | None]) -> None:
         document.pixels.take(f"picture {index}", picture.width, picture.height, bytes_each=4 if index in kept else 1)
     for index in kept | averaged:
         check_whole(open_image(document, index))
+
+
+def averaged_slots(source: MaterialEntry) -> tuple[TextureSlot | None, ...]:
+    """The references to those textures of a material for which their mean stands."""
+    reflection = source.extensions.specular
+    return (
+        source.pbr_metallic_roughness.metallic_roughness_texture,
+        source.emissive_texture,
+        reflection.specular_texture,
+        reflection.specular_color_texture,
+    )
 
 
 def check_whole(picture: ImageFile) -> None:
@@ -183,11 +220,11 @@ def read_texture(
 
 def mean_levels(
     document: GltfDocument, slot: TextureSlot, means: dict[int, np.ndarray]
-) -> Float[np.ndarray, "3 level"]:
-    """Which share of a texture's red, green and blue has each of the 256 levels."""
+) -> Float[np.ndarray, "4 level"]:
+    """Which share of a texture's red, green, blue and alpha has each of the 256 levels."""
     index = image_index(document, slot)
     if index not in means:
-        counts = np.array(open_image(document, index).convert("RGB").histogram(), np.float64).reshape(3, 256)
+        counts = np.array(open_image(document, index).convert("RGBA").histogram(), np.float64).reshape(4, 256)
         means[index] = counts / counts.sum(1, keepdims=True)
     return means[index]
 

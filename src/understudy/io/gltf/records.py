@@ -222,12 +222,29 @@ class Strength(Entry):
     emissive_strength: float = 1.0
 
 
+class Specular(Entry):
+    """KHR_materials_specular."""
+
+    specular_factor: float = 1.0
+    specular_texture: TextureSlot | None = None
+    specular_color_factor: Vector3 = (1.0, 1.0, 1.0)
+    specular_color_texture: TextureSlot | None = None
+
+
+class Refraction(Entry):
+    """KHR_materials_ior."""
+
+    ior: float = 1.5
+
+
 class MaterialExtensions(Entry):
     """The extensions of a material that we read."""
 
     glossy: GlossySurface | None = Field(default=None, alias="KHR_materials_pbrSpecularGlossiness")
     unlit: dict[str, Any] | None = Field(default=None, alias="KHR_materials_unlit")
     strength: Strength = Field(default=Strength(), alias="KHR_materials_emissive_strength")
+    specular: Specular = Field(default=Specular(), alias="KHR_materials_specular")
+    refraction: Refraction = Field(default=Refraction(), alias="KHR_materials_ior")
 
 
 class MaterialEntry(Entry):

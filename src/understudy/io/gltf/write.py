@@ -30,6 +30,7 @@ __all__ = ["write_character", "write_scene"]
 
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+SPECULAR = "KHR_materials_specular"
 NO_POINTS = np.zeros((0, 3))
 
 
@@ -252,6 +253,14 @@ class GlbBuilder:
                 self.textures[pixels] = self.add_texture(material.name, material.texture)
             surface["baseColorTexture"] = {"index": self.textures[pixels]}
         entry: dict[str, Any] = {"name": material.name, "pbrMetallicRoughness": surface}
+        reflection: dict[str, Any] = {}
+        if material.specular != 1.0:
+            reflection["specularFactor"] = float(np.clip(material.specular, 0, 1))
+        if material.specular_colour != (1.0, 1.0, 1.0):
+            reflection["specularColorFactor"] = [float(max(value, 0)) for value in material.specular_colour]
+        if reflection:
+            entry["extensions"] = {SPECULAR: reflection}
+            self.json["extensionsUsed"] = [SPECULAR]
         if any(material.emissive):
             entry["emissiveFactor"] = [float(np.clip(value, 0, 1)) for value in material.emissive]
         if material.alpha_cutoff is not None:

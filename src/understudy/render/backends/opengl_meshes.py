@@ -9,6 +9,7 @@ from jaxtyping import Float
 from understudy.core.character import Character, Material
 from understudy.core.film import Performance
 from understudy.render.posing import PosedMesh, Poser, neighbours
+from understudy.render.reflectance import dielectric_reflectance
 
 __all__ = ["DeviceMesh", "surface_table"]
 
@@ -16,17 +17,18 @@ SRGB8_ALPHA8 = 0x8C43
 """OpenGL's name of the texture format that it decodes from sRGB to linear light when it filters."""
 
 
-def surface_table(characters: Sequence[Character]) -> Float[np.ndarray, "2 surface 4"]:
-    """What the light needs to know of each surface: emissive and id; metallic and roughness.
+def surface_table(characters: Sequence[Character]) -> Float[np.ndarray, "3 surface 4"]:
+    """What the light needs to know of each surface: emissive and id; metallic, roughness and reflection as a
+    dielectric at grazing angles; the same from straight ahead.
 
     Surface 0 is nothing; the materials of the n-th character follow those of the one before, with id n.
     """
-    rows = [np.zeros((2, 4), np.float32)]
+    rows = [np.zeros((3, 4), np.float32)]
     for number, character in enumerate(characters, start=1):
         for material in character.mesh.materials:
-            rows.append(
-                np.array([(*material.emissive, number), (material.metallic, material.roughness, 0.0, 0.0)], np.float32)
-            )
+            head_on, grazing = dielectric_reflectance(material)
+            finish = (material.metallic, material.roughness, grazing, 0.0)
+            rows.append(np.array([(*material.emissive, number), finish, (*head_on, 0.0)], np.float32))
     return np.stack(rows, axis=1)
 
 

@@ -14,6 +14,7 @@ from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.opengl_context import load_shader
 from understudy.render.backends.opengl_meshes import DeviceMesh, surface_table
 from understudy.render.posing import PosedMesh, neighbours
+from understudy.render.reflectance import split_sum_table
 from understudy.render.views import LightView, PixelBounds, camera_clip_from_world, light_view, pixel_box
 
 __all__ = ["OpenGLRenderer"]
@@ -22,7 +23,7 @@ NEAR_M = 0.05
 TILE_PX = 512
 """Pictures are drawn in tiles of this side, so that memory does not grow with their size."""
 CONTACT_MAP_PX = 256
-TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES, MOTIONS = range(8)
+TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES, MOTIONS, SPLIT_SUMS = range(9)
 """Texture units."""
 Drawn = tuple[bytes | PosedMesh | None, ...]
 """What a light's target shows: the view, then what was drawn."""
@@ -43,6 +44,10 @@ class OpenGLRenderer:
         self._shade = program(
             "screen.vert", "shade.frag", bases=BASES, geometries=GEOMETRIES, surfaces=SURFACES, shadow_map=SHADOW
         )
+        self._shade["split_sums"] = SPLIT_SUMS
+        table = split_sum_table()
+        self._split_sums = context.texture(table.shape[1::-1], 2, table.astype(np.float32).tobytes(), dtype="f4")
+        self._split_sums.repeat_x = self._split_sums.repeat_y = False
         self._catcher = program("screen.vert", "catcher.frag", blockers=BLOCKERS, contact=CONTACT)
         self._shade_screen = context.vertex_array(self._shade, [])
         self._catcher_screen = context.vertex_array(self._catcher, [])
@@ -50,7 +55,7 @@ class OpenGLRenderer:
         self._meshes: list[DeviceMesh] = []
         self._light_drawn: Drawn = ()
         self._still_drawn: Drawn = ()
-        self._surfaces = context.texture((1, 2), 4, dtype="f4")
+        self._surfaces = context.texture((1, 3), 4, dtype="f4")
 
     def _program(self, vertex: str, fragment: str, *defines: str, **units: int) -> moderngl.Program:
         program = self._context.program(load_shader(vertex, *defines), load_shader(fragment, *defines))
@@ -242,6 +247,7 @@ class OpenGLRenderer:
         self._bases.use(location=BASES)
         self._geometries.use(location=GEOMETRIES)
         self._surfaces.use(location=SURFACES)
+        self._split_sums.use(location=SPLIT_SUMS)
         self._shadow_map.use(location=SHADOW)
         self._shade["corner_px"] = (float(tile.left), float(tile.top))
         self._shade_screen.render(vertices=3)

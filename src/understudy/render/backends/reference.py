@@ -9,6 +9,7 @@ from types import TracebackType
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.ndimage import map_coordinates
 
 from understudy.core.character import Material
 from understudy.core.environment import Light
@@ -20,6 +21,7 @@ from understudy.geometry.vectors import unit
 from understudy.imaging.colour import linear_from_srgb
 from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.protocol import Renderer
+from understudy.render.reflectance import dielectric_reflectance, split_sum_table
 from understudy.runtime.checks import check_options
 
 __all__ = ["Reference"]
@@ -239,7 +241,12 @@ def _shade(
     material: Material,
     light: Light,
 ) -> Float[np.ndarray, "n 3"]:
-    """Lambert and GGX (Walter et al. 2007; Karis 2013) under the key, and the fill's diffuse and mirrored parts."""
+    """Lambert and GGX (Walter et al. 2007; Karis 2013) under the key, and the fill's diffuse and mirrored parts.
+
+    A surface is a mixture of dielectric and metal; what the dielectric mirrors is lost to its diffuse part (glTF,
+    appendix B). What leaves the microfacets only after several bounces is added. Source: Turquin 2019, Practical
+    multiple scattering compensation for microfacet models.
+    """
 
     def fill(directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
         up = 0.5 + 0.5 * directions[:, 1:2]
@@ -252,16 +259,37 @@ def _shade(
     n_h = np.maximum((normals * half).sum(1, keepdims=True), 0.0)
     v_h = np.maximum((to_camera * half).sum(1, keepdims=True), 0.0)
 
-    diffuse = base * (1.0 - material.metallic)
-    f0 = 0.04 * (1.0 - material.metallic) + base * material.metallic
-    alpha = np.clip(material.roughness**2 + 0.5 * light.key_angle_rad, 0.02, 1.0)
+    metallic, roughness = material.metallic, material.roughness
+    f0, f90 = dielectric_reflectance(material)
+    scale, bias = _split_sum(roughness, n_v)
+    lacking = 1.0 / (scale + bias) - 1.0
+    bounces, metal_bounces = 1.0 + f0 * lacking, 1.0 + base * lacking
+
+    def reflected(scale: np.ndarray, bias: np.ndarray) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+        """The diffuse part and the mirrored part."""
+        mirrored = (f0 * scale + f90 * bias) * bounces
+        metal = (base * scale + bias) * metal_bounces
+        diffuse = base * (1.0 - metallic) * (1.0 - mirrored.max(1, keepdims=True))
+        return diffuse, mirrored * (1.0 - metallic) + metal * metallic
+
+    alpha = np.clip(roughness**2 + 0.5 * light.key_angle_rad, 0.02, 1.0)
     k = 0.5 * alpha
     lobe = alpha**2 / (n_h**2 * (alpha**2 - 1.0) + 1.0) ** 2
     visibility = 0.25 / ((n_l * (1 - k) + k) * (n_v * (1 - k) + k))
-    specular = (f0 + (1.0 - f0) * (1.0 - v_h) ** 5) * lobe * visibility
+    grazing = np.clip(1.0 - v_h, 0.0, 1.0) ** 5
+    diffuse, mirror = reflected(1.0 - grazing, grazing)
+    key = (diffuse + mirror * lobe * visibility) * light.key_colour * n_l
 
     mirrored = 2.0 * (normals * to_camera).sum(1, keepdims=True) * normals - to_camera
-    mirrored = unit((1.0 - alpha) * mirrored + alpha * normals)
-    fill_fresnel = f0 + (np.maximum(1.0 - material.roughness, f0) - f0) * (1.0 - n_v) ** 5
-    key = (diffuse + specular) * light.key_colour * n_l
-    return np.array(material.emissive) + key + diffuse * fill(normals) + fill_fresnel * fill(mirrored)
+    mirrored = unit((1.0 - roughness**2) * mirrored + roughness**2 * normals)
+    diffuse, mirror = reflected(scale, bias)
+    return np.array(material.emissive) + key + diffuse * fill(normals) + mirror * fill(mirrored)
+
+
+def _split_sum(
+    roughness: float, n_v: Float[np.ndarray, "n 1"]
+) -> tuple[Float[np.ndarray, "n 1"], Float[np.ndarray, "n 1"]]:
+    """Both terms of the split sum (see `render.reflectance`), between the table's places as a device interpolates."""
+    scale, bias = np.moveaxis(split_sum_table(), -1, 0)
+    places = np.broadcast_arrays(len(scale) * roughness - 0.5, len(scale) * n_v - 0.5)
+    return tuple(map_coordinates(term, places, order=1, mode="nearest") for term in (scale, bias))

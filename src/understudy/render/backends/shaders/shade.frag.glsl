@@ -3,11 +3,13 @@
 // each sample is. Colour and alpha are means over the samples, so colour comes out premultiplied; depth, normal and id
 // are those of the nearest surface: samples more than 2 % behind it belong to another one. Beside the id stands the share
 // of the samples that have it.
-// Diffuse: Lambert. Specular: GGX with Smith's visibility and Schlick's Fresnel term (Walter et al. 2007; Karis 2013),
-// its lobe widened by the key's size so that small highlights do not flicker.
+// Diffuse: Lambert, less what is mirrored (glTF 2.0, appendix B). Specular: GGX with Smith's visibility and Schlick's
+// Fresnel term (Walter et al. 2007; Karis 2013), its lobe widened by the key's size so that small highlights do not
+// flicker; light that leaves the microfacets only after several bounces is added (Turquin 2019).
 uniform sampler2D bases;
 uniform sampler2D geometries;
 uniform sampler2D surfaces;
+uniform sampler2D split_sums;
 uniform int factor;
 uniform vec2 corner_px;
 uniform mat3 ray_from_pixel;
@@ -55,33 +57,50 @@ vec3 fill(vec3 direction) {
     return mix(fill_ground, fill_sky, 0.5 + 0.5 * direction.y);
 }
 
+// A mixture of dielectric and metal; what the dielectric mirrors is lost to its diffuse part.
+struct Reflected {
+    vec3 diffuse;
+    vec3 mirrored;
+};
+
+Reflected reflected(vec3 base, vec3 f0, float f90, float metallic, vec2 share, float lacking) {
+    vec3 mirrored = (f0 * share.x + f90 * share.y) * (1.0 + f0 * lacking);
+    vec3 metal = (base * share.x + share.y) * (1.0 + base * lacking);
+    float lost = max(max(mirrored.r, mirrored.g), mirrored.b);
+    return Reflected(base * (1.0 - metallic) * (1.0 - lost), mix(mirrored, metal, metallic));
+}
+
 vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
-    vec2 finish = texelFetch(surfaces, ivec2(surface, 1), 0).xy;
+    vec3 finish = texelFetch(surfaces, ivec2(surface, 1), 0).xyz;
+    vec3 f0 = texelFetch(surfaces, ivec2(surface, 2), 0).rgb;
     float metallic = finish.x;
     float roughness = finish.y;
+    float f90 = finish.z;
     vec3 v = normalize(camera_position - world);
     vec3 h = normalize(v + to_key);
     float n_l = max(dot(n, to_key), 0.0);
     float n_v = max(dot(n, v), 1e-3);
     float n_h = max(dot(n, h), 0.0);
-
-    vec3 diffuse = base * (1.0 - metallic);
-    vec3 f0 = mix(vec3(0.04), base, metallic);
-    float alpha = clamp(roughness * roughness + 0.5 * key_radius, 0.02, 1.0);
-    float a2 = alpha * alpha;
-    float d = n_h * n_h * (a2 - 1.0) + 1.0;
-    float k = 0.5 * alpha;
-    float visibility = 0.25 / ((n_l * (1.0 - k) + k) * (n_v * (1.0 - k) + k));
-    // Rounding may bring a cosine past one, and a power of less than zero is no number.
-    float grazing = pow(1.0 - clamp(dot(v, h), 0.0, 1.0), 5.0);
-    vec3 specular = (f0 + (1.0 - f0) * grazing) * (a2 / (d * d)) * visibility;
+    vec2 split_sum = texture(split_sums, vec2(n_v, roughness)).rg;
+    float lacking = 1.0 / (split_sum.x + split_sum.y) - 1.0;
 
     vec3 colour = texelFetch(surfaces, ivec2(surface, 0), 0).rgb;
-    if (n_l > 0.0) colour += (diffuse + specular) * key_colour * n_l * key_visibility(world, n);
+    if (n_l > 0.0) {
+        float alpha = clamp(roughness * roughness + 0.5 * key_radius, 0.02, 1.0);
+        float a2 = alpha * alpha;
+        float d = n_h * n_h * (a2 - 1.0) + 1.0;
+        float k = 0.5 * alpha;
+        float visibility = 0.25 / ((n_l * (1.0 - k) + k) * (n_v * (1.0 - k) + k));
+        // Rounding may bring a cosine past one, and a power of less than zero is no number.
+        float grazing = pow(1.0 - clamp(dot(v, h), 0.0, 1.0), 5.0);
+        Reflected key = reflected(base, f0, f90, metallic, vec2(1.0 - grazing, grazing), lacking);
+        colour += (key.diffuse + key.mirrored * (a2 / (d * d)) * visibility) * key_colour * n_l
+                  * key_visibility(world, n);
+    }
     // The fill's own reflection: what comes from the mirrored direction, blurred towards the normal by roughness.
-    vec3 mirrored = normalize(mix(reflect(-v, n), n, alpha));
-    vec3 fill_fresnel = f0 + (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - min(n_v, 1.0), 5.0);
-    return colour + diffuse * fill(n) + fill_fresnel * fill(mirrored);
+    vec3 mirrored = normalize(mix(reflect(-v, n), n, roughness * roughness));
+    Reflected around = reflected(base, f0, f90, metallic, split_sum, lacking);
+    return colour + around.diffuse * fill(n) + around.mirrored * fill(mirrored);
 }
 
 void main() {
