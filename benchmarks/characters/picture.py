@@ -43,6 +43,8 @@ from understudy.runtime.errors import UnderstudyError
 from understudy.studio.pipeline.casting import FigureLandmarks
 
 PICTURE_PX = (900, 900)
+TO_REFUSE = ("head_and_shoulders",)
+"""Pictures that show no whole figure."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -75,13 +77,13 @@ def chosen(name: str, wanted: list[str] | None) -> bool:
 
 
 def pictures_of(data: Path) -> dict[str, Path]:
-    """Every picture of a figure by its name; of several views, each by itself."""
+    """Every picture of a figure from the front by its name, and the bust, which is to be refused."""
     folder = data / "characters"
     alone = [path for path in sorted(folder.iterdir()) if path.suffix in (".png", ".jpg")]
-    views = [path for path in sorted(folder.glob("*_mv/*.png"))]
-    drawings = sorted(folder.glob("drawing_*/texture.png"))
-    named = {path.stem: path for path in alone} | {f"{path.parent.name}_{path.stem}": path for path in views}
-    return named | {path.parent.name: path for path in drawings}
+    fronts = {"hoodie_girl": folder / "hoodie_girl_mv/2.png", "astronaut": folder / "astronaut_mv/1.png"}
+    drawings = {path.parent.name: path for path in sorted(folder.glob("drawing_*/texture.png"))}
+    bust = {name: data / "faults" / f"{name}.png" for name in TO_REFUSE}
+    return {path.stem: path for path in alone} | fronts | drawings | bust
 
 
 class Bench:
@@ -108,7 +110,8 @@ class Bench:
                 row = {"figure": name, "failed": f"{type(error).__name__}: {error}"}
             path.write_text(json.dumps({"code": key, "row": row}, ensure_ascii=False, indent=1))
         print(
-            table([{k: v for k, v in row.items() if not isinstance(v, dict) and not k.startswith("iou_")}]), flush=True
+            table([{k: v for k, v in row.items() if not isinstance(v, dict | list) and not k.startswith("iou_")}]),
+            flush=True,
         )
         return row
 
@@ -119,7 +122,7 @@ class Bench:
         return character, {
             "cpu_s": round(time.process_time() - cpu, 2),
             "clock_s": round(time.perf_counter() - clock, 2),
-            "doubts": len(character.doubts),
+            "doubts": [doubt.sentence for doubt in character.doubts],
         }
 
     def known(self, name: str) -> dict:
@@ -179,10 +182,13 @@ def summarise(known: list[dict], pictures: list[dict]) -> dict:
                     key: round(float(np.mean([row[key] for row in rows if key in row])), 4) for key in keys
                 }
     summary["failed"] = {row["figure"]: row["failed"] for row in (*known, *pictures) if "failed" in row}
-    done = [row for row in pictures if "failed" not in row]
+    whole = [row for row in pictures if row["figure"] not in TO_REFUSE]
+    done = [row for row in whole if "failed" not in row]
     if pictures:
         summary["pictures"] = {
-            "pictures": len(pictures),
+            "pictures": len(whole),
+            "refused_rightly": sum("failed" in row for row in pictures if row["figure"] in TO_REFUSE),
+            "to_refuse": len(TO_REFUSE),
             "characters": len(done),
             "median_cpu_s": round(float(np.median([row["cpu_s"] for row in done])), 1) if done else None,
             "median_clock_s": round(float(np.median([row["clock_s"] for row in done])), 1) if done else None,
