@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from benchmarks.character_figures import characters
 from benchmarks.record import RESULTS
 from benchmarks.scene_figures import ablations, mini, mini_in_short, picture_order
 from benchmarks.tables import listed, origin, plain
@@ -321,6 +322,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     "Motion and camera transfer": (("transfer",), transfer),
     "Camera fitting": (("camera_fit",), camera_fitting),
     "Finding cuts": (("cuts",), cuts),
+    "Characters from one picture": (("characters", "characters_before"), characters),
     "Cut-outs and clean plates": (("cutout", "plate_things"), cut_outs_and_plates),
     "Damaged files, interruptions": (("hostile", "interruptions"), robustness),
     "Filming in a given set": (("cinescene_mini",), lambda found: mini(found["cinescene_mini"])),

@@ -126,7 +126,7 @@ def bag_surface(body: ShapedBody) -> Surface:
     """A bag beside the left hip."""
     hips = body.joints[BODY_JOINTS.index("Hips")]
     near = (np.abs(body.vertices[:, 1] - hips[1]) < 0.05) & (np.abs(body.vertices[:, 0]) < 0.35)
-    beside = body.vertices[near, 0].max() + 0.08
+    beside = body.vertices[near, 0].max() + 0.045
     u, v = np.linspace(0, np.pi, 17)[:, None], np.linspace(0, 2 * np.pi, 33)[None]
 
     def corner(value: np.ndarray) -> np.ndarray:

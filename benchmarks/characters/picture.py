@@ -35,7 +35,7 @@ from benchmarks.characters.measures import (
 from benchmarks.characters.moving import posed_figures, skinning_figures
 from benchmarks.characters.sheets import character_sheet, comparison_sheet
 from benchmarks.characters.studio import cut_out_bytes, matt_picture, relit_figures
-from benchmarks.record import save, table
+from benchmarks.record import RESULTS, save, table
 from understudy.characters.picture.character import PictureConfig, character_from_picture
 from understudy.core.character import Character
 from understudy.io.pictures.files import write_png
@@ -67,6 +67,9 @@ def main() -> None:
     if not (options.quick or options.figures or options.only):
         summary["our body skinned anew"] = bench.row("skinning", lambda: skinning_figures(options.data))
     print(json.dumps(summary, indent=1, ensure_ascii=False))
+    if (RESULTS / "characters_before.json").exists() and any("failed" not in row for row in rows):
+        earlier = json.loads((RESULTS / "characters_before.json").read_text(encoding="utf-8"))["known"]
+        print(table(compared(rows, earlier)))
     if not (options.only or options.figures or options.quick):
         print(save("characters", {"summary": summary, "known": rows, "pictures": made}))
 
@@ -158,6 +161,17 @@ def proportion_figures(figure: KnownFigure, character: Character) -> dict:
         body = proportions(figure.body)
         row["depth_by_body"] = {part: round(ours[part] / body[part], 3) for part in ours if body.get(part)}
     return row
+
+
+def compared(rows: list[dict], earlier: list[dict]) -> list[dict]:
+    """A few figures of each known figure beside those that work began from."""
+    before = {row["figure"]: row for row in earlier}
+    keys = ("front_iou", "unseen_iou", "side_iou", "unseen_albedo_db", "joints_percent", "loose_follow_limbs_percent")
+    return [
+        {"figure": row["figure"]}
+        | {key: f"{before.get(row['figure'], {}).get(key, '–')} → {row.get(key, '–')}" for key in keys}
+        for row in rows
+    ]
 
 
 def code_hash() -> str:
