@@ -43,7 +43,8 @@ from .core.motion import (
     BODY_JOINTS as BODY_JOINTS,
     BODY_PARENTS as BODY_PARENTS,
 )
-from .core.character import Character as Character, Mesh as Mesh, Material as Material, Doubt as Doubt
+from .core.character import Character as Character, Mesh as Mesh, Morph as Morph
+from .core.character import Material as Material, Doubt as Doubt
 from .body.model import BodyModel as BodyModel, ShapedBody as ShapedBody
 
 ## Nouns: what is rendered

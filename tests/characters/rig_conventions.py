@@ -439,6 +439,26 @@ Bip001!
 """
 """Biped hangs the collar bones on the neck."""
 
+CMU = """
+Hips =Hips
+ LHipJoint
+  LeftHip =LeftUpLeg
+   LeftKnee =LeftLeg
+    LeftAnkle =LeftFoot
+     LeftToe =LeftToeBase
+ Chest =Spine
+  Chest2 =Spine2
+   LowerNeck =Neck
+    Neck
+     Head =Head
+   LeftCollar =LeftShoulder
+    LeftShoulder =LeftArm
+     LeftElbow =LeftForeArm
+      LeftWrist =LeftHand
+       LThumb
+       LeftFingerBase
+"""
+
 VRM_BONES = {
     "hips": "Hips", "spine": "Spine", "chest": "Spine1", "upperChest": "Spine2", "neck": "Neck", "head": "Head",
     "Shoulder": "Shoulder", "UpperArm": "Arm", "LowerArm": "ForeArm", "Hand": "Hand", "UpperLeg": "UpLeg",
@@ -477,6 +497,7 @@ CONVENTIONS: dict[str, Convention] = {
     "Roblox": Convention(ROBLOX, WORD),
     "Second Life": Convention(SECOND_LIFE, WORD),
     "HumanIK": Convention(HUMAN_IK, WORD),
+    "CMU": Convention(CMU, (("Left", "Right"), ("LHip", "RHip"), ("LThumb", "RThumb"))),
     "Biped": Convention(BIPED, ((" L", " R"),)),
     "nameless Mixamo": Convention(without_names(MIXAMO), ()),
     "nameless Unreal": Convention(without_names(UNREAL), ()),

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from understudy.core.motion import BODY_JOINTS, Skeleton
 from understudy.runtime.checks import check_finite, check_shape
 
-__all__ = ["Character", "Doubt", "Material", "Mesh"]
+__all__ = ["Character", "Doubt", "Material", "Mesh", "Morph"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,30 @@ class Material:
 
 
 @dataclass(frozen=True)
+class Morph:
+    """A morph target (blend shape): where some vertices go when a face smiles. No motion of ours moves it."""
+
+    name: str
+    vertices: Int[np.ndarray, " moved"]
+    """Those that it moves, each once."""
+    offsets: Float[np.ndarray, "moved 3"]
+    """How far at weight 1, in the rest pose, in metres."""
+    weight: float = 0.0
+    """How much of it the mesh's vertices hold already."""
+
+    def of_rows(self, rows: Int[np.ndarray, " vertex"], count: int) -> "Morph":
+        """The same for a mesh whose vertex v was vertex `rows[v]` of `count`; some may be left out or stand twice."""
+        place = np.full(count, -1)
+        place[self.vertices] = np.arange(len(self.vertices))
+        here = place[rows]
+        return Morph(self.name, np.flatnonzero(here >= 0), self.offsets[here[here >= 0]], self.weight)
+
+    def turned(self, M: Float[np.ndarray, "3 3"]) -> "Morph":
+        """The same for vertices that are turned and scaled."""
+        return Morph(self.name, self.vertices, self.offsets @ M.T, self.weight)
+
+
+@dataclass(frozen=True)
 class Mesh:
     """Triangles in the rest pose, in metres, +Y up, facing +Z, counter-clockwise seen from outside."""
 
@@ -44,6 +68,7 @@ class Mesh:
     face_material: Int[np.ndarray, " face"]
     """Which of `materials` each face has."""
     materials: tuple[Material, ...]
+    morphs: tuple[Morph, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.vertices)
@@ -57,6 +82,11 @@ class Mesh:
             raise ValueError(f"a face points at vertex {int(self.faces.max())} of {count}")
         if len(self.faces) and self.face_material.max() >= len(self.materials):
             raise ValueError(f"a face has material {int(self.face_material.max())} of {len(self.materials)}")
+        for morph in self.morphs:
+            check_shape("offsets", morph.offsets, len(morph.vertices), 3)
+            check_finite("offsets", morph.offsets)
+            if len(morph.vertices) and not 0 <= morph.vertices.min() <= morph.vertices.max() < count:
+                raise ValueError(f"morph target {morph.name!r} moves vertex {int(morph.vertices.max())} of {count}")
 
 
 @dataclass(frozen=True)

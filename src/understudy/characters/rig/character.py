@@ -217,7 +217,7 @@ def scaled(character: Character, height_m: float | None) -> Character:
     bind[:, :3, 3] *= scale
     return replace(
         character,
-        mesh=replace(character.mesh, vertices=scale * character.mesh.vertices),
+        mesh=with_turned_morphs(replace(character.mesh, vertices=scale * character.mesh.vertices), scale * np.eye(3)),
         skeleton=replace(character.skeleton, T_parent_joint=local),
         T_joint_mesh=bind,
     )
@@ -246,7 +246,12 @@ def stood_up(character: Character, height_m: float | None) -> Character:
     mesh: Mesh = replace(character.mesh, vertices=scale * vertices + shift, normals=character.mesh.normals @ R.T)
     return replace(
         character,
-        mesh=mesh,
+        mesh=with_turned_morphs(mesh, scale * R),
         skeleton=replace(character.skeleton, T_parent_joint=local),
         T_joint_mesh=invert(moved),
     )
+
+
+def with_turned_morphs(mesh: Mesh, M: Float[np.ndarray, "3 3"]) -> Mesh:
+    """The mesh with its morph targets turned and scaled, as its vertices were."""
+    return replace(mesh, morphs=tuple(morph.turned(M) for morph in mesh.morphs))

@@ -135,6 +135,10 @@ def limbs_from_names(names: Sequence[str], parents: Sequence[int]) -> dict[str, 
     for joint, (side, words) in enumerate(words_of(names)):
         if not any(word in HELPERS or word.endswith(TWISTS) for word in words):
             by_word.setdefault((side, "".join(words)), []).append(joint)
+    for same in by_word.values():
+        # The CMU skeleton's "LHipJoint" is where the leg leaves the pelvis; "LeftHip", which hangs on it, is the hip.
+        fillers = {joint: len(FILLERS & {word.lower() for word in WORDS.findall(names[joint])}) for joint in same}
+        same[:] = [joint for joint in same if fillers[joint] == min(fillers.values())]
     roles: dict[str, int] = {}
     for parts, schemes, needed in ((LEG_PARTS, LEG_SCHEMES, (0, 1)), (ARM_PARTS, ARM_SCHEMES, (1, 2))):
         for scheme in schemes:

@@ -191,6 +191,25 @@ class GltfDocument:
             return np.maximum(values / np.iinfo(dtype).max, -1.0)
         return values
 
+    def changed_rows(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of an accessor that may not be zero, and their values `rows × components`; in a sparse one, few.
+
+        Raises:
+            CharacterError: as `accessor`.
+        """
+        accessor: Accessor = self.entry("accessors", index)
+        if accessor.buffer_view is not None or index in self.unpacked:
+            values = self.accessor(index)
+            return np.arange(len(values)), values
+        dtype, width = np.dtype(COMPONENT_TYPES[accessor.component_type]), COMPONENTS[accessor.type]
+        if accessor.sparse is None:
+            return np.zeros(0, np.int64), np.zeros((0, width), dtype)
+        sparse, places_type = accessor.sparse, np.dtype(COMPONENT_TYPES[accessor.sparse.indices.component_type])
+        places = self._sparse_part(sparse.indices, places_type, 1, sparse.count, index)[:, 0].astype(np.int64)
+        if sparse.count and (places.max() >= accessor.count or (np.diff(places) <= 0).any()):
+            raise CharacterError(f"{self.path.name}: sparse accessor {index} writes beyond its end, or twice")
+        return places, self._sparse_part(sparse.values, dtype, width, sparse.count, index)
+
     def _sparse_part(self, part: SparsePart, dtype: np.dtype, width: int, count: int, index: int) -> np.ndarray:
         return self._strided(part.buffer_view, part.byte_offset, dtype, width, count, index)
 

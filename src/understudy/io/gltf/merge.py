@@ -13,6 +13,7 @@ from understudy.geometry.rigid import invert
 from understudy.imaging.colour import srgb_from_linear
 from understudy.io.gltf.document import GltfDocument
 from understudy.io.gltf.materials import read_materials
+from understudy.io.gltf.morphs import merged_morphs
 from understudy.io.gltf.primitives import RigPart
 
 __all__ = ["GltfRig", "character_from_parts"]
@@ -65,6 +66,7 @@ def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
         uv=np.concatenate([part.uv for part in parts]),
         face_material=np.repeat(places, [len(part.faces) for part in parts]),
         materials=tuple(materials),
+        morphs=merged_morphs([part.morphs for part in parts], firsts[:-1].tolist()),
     )
     roles: dict[str, int] = {}
     for skin in sorted({part.skin for part in parts if part.skin is not None}):
@@ -104,6 +106,7 @@ def bake_colours(part: RigPart, material: Material) -> tuple[RigPart, Material]:
             faces=np.arange(len(corners)).reshape(-1, 3),
             skin_joints=part.skin_joints[corners],
             skin_weights=part.skin_weights[corners],
+            morphs=tuple(morph.of_rows(corners, len(part.vertices)) for morph in part.morphs),
         )
         return split, replace(material, texture=texture)
     tint = part.colours.mean(0)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from understudy.core.character import Morph
 from understudy.geometry.meshes import unit_normals, vertex_normals
 from understudy.geometry.rigid import transform
 from understudy.io.gltf.animation import NodeTree
 from understudy.io.gltf.document import COMPONENTS, EVERY_ROW, FARTHEST, GltfDocument
 from understudy.io.gltf.materials import texture_slot, transform_uv
+from understudy.io.gltf.morphs import claim_morphs, read_morphs
 from understudy.io.gltf.records import MeshEntry, Node, Primitive
 from understudy.io.gltf.skins import BoundJoints
 from understudy.runtime.errors import CharacterError
@@ -52,6 +54,7 @@ class RigPart:
     """In the file; None is glTF's default material."""
     skin_joints: Int[np.ndarray, "vertex influence"]
     skin_weights: Float[np.ndarray, "vertex influence"]
+    morphs: tuple[Morph, ...] = ()
 
 
 def read_parts(
@@ -62,6 +65,8 @@ def read_parts(
     members = {
         node for node, joint in bound.joint_of_node.items() if any(joint in own for own in bound.joints.values())
     }
+    shown = [node.mesh for node in (document.json.nodes[index] for index in tree.order) if node.mesh is not None]
+    keeps_morphs = claim_morphs(document, [document.entry("meshes", mesh) for mesh in shown])
     for index in tree.order:
         node = document.json.nodes[index]
         if node.mesh is None:
@@ -76,6 +81,8 @@ def read_parts(
             # VRM files share one vertex list among many primitives: only what a face uses is read.
             rows, faces = used_rows(faces, document.entry("accessors", primitive.attributes["POSITION"]).count)
             part = read_surface(document, primitive, faces, rows, shape)
+            if keeps_morphs:
+                part = replace(part, morphs=read_morphs(document, mesh, primitive, rows, shape))
             part = replace(part, name=node.name or f"node {index}", skin=node.skin, rigid_joint=above)
             if node.skin is None:
                 part = place_rigid(part, index, world, bound)
@@ -280,9 +287,13 @@ def read_influences(
 
 
 def moved(part: RigPart, M: Float[np.ndarray, "vertex 3 3"]) -> RigPart:
-    """The part with normals turned along with its vertices, and faces turned round where M mirrors."""
+    """The part with normals and morphs turned along with its vertices, and faces turned round where M mirrors."""
     # The cofactor matrix carries normals, also where M is singular (a joint scaled to nothing).
     rows = np.stack([np.cross(M[:, 1], M[:, 2]), np.cross(M[:, 2], M[:, 0]), np.cross(M[:, 0], M[:, 1])], 1)
     mirrored = len(M) > 0 and np.median(np.linalg.det(M)) < 0
     normals = np.einsum("vij,vj->vi", rows, part.normals) * (-1.0 if mirrored else 1.0)
-    return replace(part, normals=unit_normals(normals, UPWARDS), faces=part.faces[:, ::-1] if mirrored else part.faces)
+    morphs = tuple(
+        replace(morph, offsets=np.einsum("vij,vj->vi", M[morph.vertices], morph.offsets)) for morph in part.morphs
+    )
+    faces = part.faces[:, ::-1] if mirrored else part.faces
+    return replace(part, normals=unit_normals(normals, UPWARDS), faces=faces, morphs=morphs)

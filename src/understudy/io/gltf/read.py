@@ -115,7 +115,11 @@ def turned(rig: GltfRig) -> GltfRig:
     roots = [joint for joint, parent in enumerate(rig.skeleton.parents) if parent < 0]
     T[roots] = HALF_TURN @ T[roots]
     R = HALF_TURN[:3, :3]
-    parts = tuple(replace(part, vertices=part.vertices @ R, normals=part.normals @ R) for part in rig.parts)
+    parts = tuple(
+        replace(part, vertices=part.vertices @ R, normals=part.normals @ R,
+                morphs=tuple(morph.turned(R.T) for morph in part.morphs))
+        for part in rig.parts
+    )  # fmt: skip
     return replace(rig, skeleton=replace(rig.skeleton, T_parent_joint=T), parts=parts)
 
 

@@ -155,6 +155,7 @@ class Primitive(Entry):
     material: Count | None = None
     mode: Count = 4
     targets: tuple[dict[str, Count], ...] = ()
+    extras: Any = None
     extensions: PrimitiveExtensions = PrimitiveExtensions()
 
 
@@ -164,6 +165,7 @@ class MeshEntry(Entry):
     name: str | None = None
     primitives: tuple[Primitive, ...]
     weights: Weights | None = None
+    extras: Any = None
 
 
 class Skin(Entry):

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
 from understudy.core.camera import CameraPath
-from understudy.core.character import Character, Material
+from understudy.core.character import Character, Material, Morph
 from understudy.core.film import Performance
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.meshes import unit_normals
@@ -202,7 +202,15 @@ class GlbBuilder:
         if character.roles:
             entry["extras"] = {ROLES_KEY: dict(character.roles)}
         skin = self.append("skins", entry)
-        mesh = self.append("meshes", {"name": character.name, "primitives": self.add_primitives(character, corners)})
+        surfaces: dict[str, Any] = {
+            "name": character.name,
+            "primitives": self.add_primitives(character, corners),
+        }
+        morphs = character.mesh.morphs
+        if morphs:
+            surfaces["weights"] = [morph.weight for morph in morphs]
+            surfaces["extras"] = {"targetNames": [morph.name for morph in morphs]}
+        mesh = self.append("meshes", surfaces)
         # A skinned mesh stands at the scene's root: the transform of its node does not count (section 3.7.3.3).
         node = self.append("nodes", {"name": f"{character.name} mesh", "mesh": mesh, "skin": skin})
         self.json["scenes"][0]["nodes"].append(node)
@@ -213,6 +221,9 @@ class GlbBuilder:
         mesh, extra = character.mesh, len(corners)
         joints, weights = four_influences(character.skin_joints, character.skin_weights)
         normals = unit_normals(mesh.normals, UPWARDS)
+        vertices = mesh.vertices.copy()
+        for morph in mesh.morphs:
+            vertices[morph.vertices] -= morph.weight * morph.offsets
         primitives: list[dict[str, Any]] = []
         for number, material in enumerate(mesh.materials):
             faces = mesh.faces[mesh.face_material == number]
@@ -221,7 +232,7 @@ class GlbBuilder:
             used, indices = np.unique(faces, return_inverse=True)
             attributes = {
                 "POSITION": self.add_accessor(
-                    np.concatenate([mesh.vertices[used], corners]), "VEC3", ARRAY_BUFFER, bounds=True
+                    np.concatenate([vertices[used], corners]), "VEC3", ARRAY_BUFFER, bounds=True
                 ),
                 "NORMAL": self.add_accessor(with_rows(normals[used], extra, (0, 1, 0)), "VEC3", ARRAY_BUFFER),
                 "JOINTS_0": self.add_accessor(with_rows(joints[used], extra, (0, 0, 0, 0)), "VEC4", ARRAY_BUFFER),
@@ -231,14 +242,38 @@ class GlbBuilder:
                 attributes["TEXCOORD_0"] = self.add_accessor(
                     with_rows(mesh.uv[used], extra, (0, 0)), "VEC2", ARRAY_BUFFER
                 )
-            primitives.append(
-                {
-                    "attributes": attributes,
-                    "indices": self.add_accessor(indices.reshape(-1), "SCALAR", ELEMENT_ARRAY_BUFFER),
-                    "material": self.add_material(material),
-                }
-            )
+            primitive: dict[str, Any] = {
+                "attributes": attributes,
+                "indices": self.add_accessor(indices.reshape(-1), "SCALAR", ELEMENT_ARRAY_BUFFER),
+                "material": self.add_material(material),
+            }
+            if mesh.morphs:
+                own = [morph.of_rows(used, len(vertices)) for morph in mesh.morphs]
+                primitive["targets"] = [{"POSITION": self.add_offsets(morph, len(used) + extra)} for morph in own]
+            primitives.append(primitive)
         return primitives
+
+    def add_offsets(self, morph: Morph, count: int) -> int:
+        """Add a morph target's offsets as a sparse accessor of `count` rows: zero but for the vertices that move."""
+        offsets = morph.offsets.astype("<f4")
+        rows = np.concatenate([offsets, np.zeros((1, 3), "<f4")]) if len(offsets) < count else offsets
+        accessor: dict[str, Any] = {
+            "componentType": FLOAT,
+            "count": count,
+            "type": "VEC3",
+            "min": rows.min(0).tolist(),
+            "max": rows.max(0).tolist(),
+        }
+        if len(offsets):
+            accessor["sparse"] = {
+                "count": len(offsets),
+                "indices": {
+                    "bufferView": self.add_view(morph.vertices.astype("<u4").tobytes()),
+                    "componentType": UNSIGNED_INT,
+                },
+                "values": {"bufferView": self.add_view(offsets.tobytes())},
+            }
+        return self.append("accessors", accessor)
 
     def add_material(self, material: Material) -> int:
         """Add a surface with its texture."""
