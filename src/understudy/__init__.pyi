@@ -8,6 +8,9 @@ __version__: str
 from .studio.recast import recast as recast, Film as Film
 from .studio.pipeline.config import RecastConfig as RecastConfig, LightConfig as LightConfig
 from .studio.options import RecastOptions as RecastOptions
+from .studio.character.cast import cast as cast, Cast as Cast
+from .studio.character.animate import animate as animate
+from .studio.character.config import CastConfig as CastConfig, AnimateConfig as AnimateConfig
 from .studio.scene.shoot import shoot_clip as shoot_clip, Shooting as Shooting
 from .studio.scene.config import ShootConfig as ShootConfig
 from .evaluation.transfer import evaluate_transfer as evaluate_transfer

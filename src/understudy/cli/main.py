@@ -15,6 +15,8 @@ __all__ = ["VERBS", "main"]
 
 VERBS = {
     "recast": "re-shoot a film shot with your character in the actor's place",
+    "cast": "make a character of a picture, or check a rig: turntable, views, poses, doubts",
+    "animate": "film a character that does a motion: BVH, a glTF clip, the actor of a film",
     "demo": "recast the sample that comes with the package: a first film without anything to prepare",
     "stages": "list the stages of a recast: what each does, reads and makes",
     "shoot": "film a new subject in a given set: pictures of it, a camera move, a few words",

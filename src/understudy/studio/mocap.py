@@ -23,7 +23,7 @@ from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.synthetic.films.lens import motion_at
 
-__all__ = ["captured_motion"]
+__all__ = ["captured_motion", "performed"]
 
 LOWEST_PERCENT = 5.0
 """The ground is where the soles are in this share of the frames or below."""
@@ -40,16 +40,26 @@ def captured_motion(path: Path, body: Character, frame_rate: Fraction, max_frame
         InputError: it is shorter than two frames.
     """
     # The unit is all one: what the performer does is scaled to the body.
-    motion = _resampled(read_bvh(path, unit_m=1.0), frame_rate, max_frames, path)
+    return performed(_resampled(read_bvh(path, unit_m=1.0), frame_rate, max_frames, path), body, path.name)
+
+
+def performed(motion: Motion, body: Character, name: str) -> Motion:
+    """A performer's motion, on any skeleton and in any unit, done by a body of BODY_JOINTS in T-pose.
+
+    It begins over the origin, facing +Z; `name` is the motion's, for messages.
+
+    Raises:
+        FileFormatError: its arms, legs and hips cannot be told.
+    """
     skeleton = motion.skeleton
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)[:, :3, 3]
     roles = find_roles(skeleton.names, skeleton.parents, rest, {})
     if missing := missing_roles(roles):
-        raise FileFormatError(f"{path.name} has no joints for {', '.join(missing)}: name them as usual (LeftArm …)")
+        raise FileFormatError(f"{name} has no joints for {', '.join(missing)}: name them as usual (LeftArm …)")
     seen = _Seen.of(motion, roles)
     R = np.stack([seen.R(role) @ _fixed_turn(seen, role) for role in BODY_JOINTS], 1)
     root = seen.p("Hips") * (_leg_length(body.skeleton) / seen.leg_length)
-    done = Motion(body.skeleton, local_quaternions(BODY_PARENTS, R), root, frame_rate)
+    done = Motion(body.skeleton, local_quaternions(BODY_PARENTS, R), root, motion.frame_rate)
     # The body's legs are not the performer's: feet that stand are put where they stood.
     return _begun_at_the_origin(retarget_motion(_on_the_ground(done), body, body, RetargetConfig(clear_arms=False)))
 

@@ -10,7 +10,7 @@ from understudy.io.files import is_link
 from understudy.io.temporary import remove_abandoned
 from understudy.runtime.errors import InputError, quoted
 
-__all__ = ["clear_scratch", "own_folder", "scratch_folder", "writable_folder"]
+__all__ = ["check_outside", "clear_scratch", "own_folder", "scratch_folder", "writable_folder"]
 
 _SCRATCH = ".unfinished"
 """The folder, within one for results, in which work is under way."""
@@ -54,6 +54,16 @@ def own_folder(folder: Path) -> Path:
             if is_link(path) and (name.startswith(".") or not path.is_file()):
                 raise _link(path)
     return folder
+
+
+def check_outside(given: Path, out: Path) -> None:
+    """Raise InputError where a folder of ours would be made from a file in it, which it may replace or remove."""
+    place = Path(os.path.realpath(given))  # Takes a link that leads to itself, too.
+    if out.is_dir() and any(one.exists() and one.samefile(out) for one in (place, *place.parents)):
+        raise InputError(
+            f"{quoted(given)} lies in {quoted(out)}, the folder of what is made from it; copy it elsewhere, or"
+            " give another folder with -o"
+        )
 
 
 def scratch_folder(folder: Path) -> Path:

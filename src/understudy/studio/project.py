@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import ConfigDict, Field, JsonValue
@@ -38,6 +38,8 @@ from understudy.studio.outputs import clear_scratch, own_folder
 
 __all__ = ["FORMAT", "MANIFEST", "ManifestRecord", "Project", "StageRecord", "file_hash", "files_hash"]
 
+Kind = Literal["film", "character"]
+"""What is made in a folder."""
 MANIFEST = "manifest.json"
 FORMAT = 2
 """Of manifests. 1: stages had no typed reports, and had read other things."""
@@ -117,7 +119,7 @@ class ManifestRecord(Record):
     format: Annotated[int, Field(ge=1, le=FORMAT)] = 1
     """The version of the manifest."""
     film: dict[str, JsonValue]
-    """The shot, the character, all settings, and where and when the film was made."""
+    """The kind ("film"; "character" of one by itself), the shot, the character, all settings, where and when made."""
     stages: dict[str, _StageEntry]
     """Each stage by its name; those of a cut begin with its folder."""
     written: dict[NameWithin, _Hash]
@@ -155,8 +157,9 @@ class Project:
         OSError: the disk is full.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda text: None, kind: Kind = "film") -> None:
         self.folder = folder
+        self.kind: Kind = kind
         self.say = say
         self.header: dict[str, Any] = {}
         self.stages: dict[str, StageRecord] = {}
@@ -169,14 +172,14 @@ class Project:
         self.visited: list[str] = []
         """The stages that belong to the film as it is, run or found current."""
         if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; give the name of a folder for the film")
+            raise InputError(f"{folder} is a file; give the name of a folder for the {kind}")
         manifest = folder / MANIFEST
         if folder.is_dir() and not manifest.exists():
             strangers = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
             if strangers:
                 raise InputError(
-                    f"{quoted(folder)} holds {quoted(strangers[0])} but no film; give an empty folder, so that nothing"
-                    " is lost"
+                    f"{quoted(folder)} holds {quoted(strangers[0])} but no {kind}; give an empty folder, so that"
+                    " nothing is lost"
                 )
         self._is_new = not folder.exists()
         self._lock = _lock(own_folder(folder))
@@ -197,8 +200,13 @@ class Project:
             "values", sum(text.count(sign) for sign in (b",", b"[", b"{")), MAX_MANIFEST_VALUES
         )
         content = parse_record(text, manifest, ManifestRecord, "film's manifest")
+        kind = content.film.get("kind", "film")
+        if kind != self.kind:
+            raise InputError(
+                f"{quoted(self.folder)} holds a {quoted(kind)[1:-1]}; give another folder for the {self.kind}"
+            )
         if content.format < FORMAT and content.stages:
-            self.say("this film was made by an earlier version of understudy and is made anew; your edits stay")
+            self.say(f"this {self.kind} was made by an earlier version of understudy and is made anew; your edits stay")
         self.header = dict(content.film)
         self.stages = {name: StageRecord(**dict(entry)) for name, entry in content.stages.items()}
         self.written, self.arriving = dict(content.written), dict(content.arriving)
@@ -208,7 +216,7 @@ class Project:
         content = {
             "understudy": __version__,
             "format": FORMAT,
-            "film": self.header,
+            "film": {"kind": self.kind} | self.header,
             "stages": {name: vars(record) for name, record in self.stages.items()},
             "written": self.written,
             "arriving": self.arriving,

@@ -1,6 +1,5 @@
 """The main job: a shot and a character in, the film's folder out."""
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,14 +11,15 @@ from typing import Any, get_args
 from understudy.core.footage import Shot
 from understudy.io.video.frame_rates import frame_rate_from_decimal
 from understudy.io.video.streams import open_shot
-from understudy.runtime.errors import InputError, NobodyInShot, quoted
+from understudy.runtime.errors import NobodyInShot
 from understudy.runtime.parallel import limit_workers
 from understudy.studio.delivery import check_codec, film_name
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.options import FilmCodec
+from understudy.studio.outputs import check_outside
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.artifacts import CUTS
-from understudy.studio.pipeline.casting import check_character, cutout_of, joints_of
+from understudy.studio.pipeline.casting import character_file, check_character, cutout_of, joints_of
 from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.edits import check_edits
 from understudy.studio.pipeline.production import Cut, Production, read
@@ -50,7 +50,7 @@ def recast(
 
     Args:
         shot: any video file; or an image sequence: its folder, a pattern (shot.####.exr), or its first picture.
-        character: one picture, or a rigged GLB, glTF or VRM.
+        character: one picture; a rigged GLB, glTF or VRM; or the folder of a cast character.
         out: the folder for the film; a second call with the same folder redoes only what changed.
         until: the name of the stage to stop after (see `understudy stages`); None: the film and its report are made.
         options: fields of `RecastConfig`.
@@ -73,25 +73,16 @@ def recast_with(
     """`recast`, with a narrator who is told of the progress."""
     if until is not None:
         stage_named(until)
+    character_path = character_file(character_path)
     for given in (shot_path, character_path, joints_of(config), cutout_of(config)):
         if given is not None:
-            _check_outside(given, out)
-    check_character(character_path, config)
+            check_outside(given, out)
+    check_character(character_path, joints_of(config), cutout_of(config))
     rate = None if config.frame_rate is None else frame_rate_from_decimal(config.frame_rate)
     shot = open_shot(shot_path, config.start, config.end, rate, config.colour_space)
     check_codec(config.film_codec, shot)
     with limit_workers(config.workers):
         return _recast(shot, (character_path,), out, config, narrator, until)
-
-
-def _check_outside(given: Path, out: Path) -> None:
-    """Raise InputError where the film's own folder would be made from a file in it, which it may replace or remove."""
-    place = Path(os.path.realpath(given))  # Takes a link that leads to itself, too.
-    if out.is_dir() and any(one.exists() and one.samefile(out) for one in (place, *place.parents)):
-        raise InputError(
-            f"{quoted(given)} lies in {quoted(out)}, the folder of the film that is made from it; copy it elsewhere, or"
-            " give another folder with -o"
-        )
 
 
 def _recast(

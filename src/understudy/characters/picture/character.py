@@ -1,5 +1,6 @@
 """From one picture to a character: cut out, find the joints, inflate, paint, rig."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from understudy.runtime.checks import check_options
 from understudy.runtime.errors import CharacterError
 from understudy.runtime.progress import Progress, silent
 
-__all__ = ["PictureConfig", "character_from_picture"]
+__all__ = ["FoundFigure", "PictureConfig", "character_from_picture"]
 
 LARGEST_PX = 1600
 STICK_MARGIN = 0.1
@@ -57,13 +58,30 @@ class PictureConfig:
         check_options(self, height_m=(0.05, 20), vertices=(500, 1_000_000), texture_px=(16, 8192))
 
 
+@dataclass(frozen=True)
+class FoundFigure:
+    """What is seen in a picture before anything is made up, in the picture's own pixels."""
+
+    cutout: Bool[np.ndarray, "height width"]
+    points_px: Float[np.ndarray, "20 2"]
+    """Where each of `joints.POINTS` is."""
+
+
+def not_watched(found: FoundFigure) -> None:
+    """Where nobody looks."""
+
+
 def character_from_picture(
-    path: Path, detect: LandmarkDetector, config: PictureConfig = PictureConfig(), progress: Progress = silent
+    path: Path,
+    detect: LandmarkDetector,
+    config: PictureConfig = PictureConfig(),
+    progress: Progress = silent,
+    watch: Callable[[FoundFigure], None] = not_watched,
 ) -> Character:
     """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
 
     Its rest pose is the pose in the picture; its 22 joints have the names of BODY_JOINTS and rest rotations along
-    the world's axes.
+    the world's axes. `watch` is told which figure was found.
 
     Raises:
         PictureError: the picture cannot be read.
@@ -72,6 +90,7 @@ def character_from_picture(
     picture = read_picture(path)
     mask = None if config.mask is None else _read_mask(config.mask, picture.shape[:2])
     placed = None if config.joints is None else read_joints(config.joints)
+    full = picture.shape[:2]
     picture, mask, scale = _at_most(picture, mask, LARGEST_PX)
     rgb = _over_grey(picture)
     steps = 6
@@ -90,6 +109,7 @@ def character_from_picture(
         check_posture(path.name, figure, first, joints)
         assert joints is not None  # check_posture refuses figures without
     whole, as_found = figure, joints
+    watch(FoundFigure(_enlarged(whole, full), as_found.points_px / scale))
     if config.complete_legs:
         rgb, figure, joints = complete_legs(rgb, figure, joints)
     doubts = doubts_about(whole, as_found, len(figure) > len(whole), placed is not None)
@@ -191,6 +211,13 @@ def _at_most(
     size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return small, None if mask is None else cv2.resize(mask.astype(np.uint8), size) > 0, scale
+
+
+def _enlarged(mask: Bool[np.ndarray, "h w"], shape: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
+    """The mask of a picture that `_at_most` shrank, at the picture's own size."""
+    if mask.shape == shape:
+        return mask
+    return cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _over_grey(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 3"]:

@@ -15,7 +15,7 @@ from understudy.characters.protocol import Detection, LandmarkDetector
 from understudy.io.files import read_bytes, reading
 from understudy.runtime.errors import CharacterError, quoted
 
-__all__ = ["POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints", "silhouette_score"]
+__all__ = ["BONES", "POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints", "silhouette_score"]
 
 POINTS: tuple[str, ...] = (
     "head_top", "head", "neck", "hips",
@@ -30,7 +30,7 @@ the middle of the pelvis; left is the figure's own left, which is on the right o
 MAX_JOINTS_BYTES = 1 << 20
 FARTHEST_PX = 1e6
 _INDEX = {name: index for index, name in enumerate(POINTS)}
-_BONES = tuple(
+BONES = tuple(
     (_INDEX[a], _INDEX[b])
     for a, b in (
         ("head_top", "head"), ("head", "neck"), ("neck", "hips"),
@@ -42,6 +42,7 @@ _BONES = tuple(
         ("hips", "right_hip"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"), ("right_ankle", "right_toe"),
     )
 )  # fmt: skip
+"""Pairs of POINTS, by index, between which a bone lies."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ def silhouette_score(points: Float[np.ndarray, "20 2"], figure: Bool[np.ndarray,
     small = np.pad(figure[::step, ::step], 1)
     scaled = points / step + 1
     share = np.linspace(0, 1, 9)[:, None]
-    samples = np.concatenate([scaled[a] + share * (scaled[b] - scaled[a]) for a, b in _BONES])
+    samples = np.concatenate([scaled[a] + share * (scaled[b] - scaled[a]) for a, b in BONES])
     pixel = np.floor(samples).astype(int)
     within = ((pixel >= 0) & (pixel < small.shape[::-1])).all(1)
     depth = ndimage.distance_transform_edt(small)
@@ -243,9 +244,9 @@ def silhouette_score(points: Float[np.ndarray, "20 2"], figure: Bool[np.ndarray,
         return -10.0
     inside = np.mean(radius > 0)
     # Arms that lie in the figure's bulk (a large head, a hood) neither explain it nor are they likely.
-    of_bone = np.repeat(np.arange(len(_BONES)), len(share))
-    fore = np.isin(of_bone, [index for index, (a, _) in enumerate(_BONES) if POINTS[a].endswith(("elbow", "wrist"))])
-    trunk = max(float(np.median(radius[of_bone == _BONES.index((_INDEX["neck"], _INDEX["hips"]))])), 1.0)
+    of_bone = np.repeat(np.arange(len(BONES)), len(share))
+    fore = np.isin(of_bone, [index for index, (a, _) in enumerate(BONES) if POINTS[a].endswith(("elbow", "wrist"))])
+    trunk = max(float(np.median(radius[of_bone == BONES.index((_INDEX["neck"], _INDEX["hips"]))])), 1.0)
     bulk = float(np.mean(np.clip(radius[fore] / trunk - 0.6, 0, 1)))
     radius[fore] = np.minimum(radius[fore], 0.6 * trunk)
     covered = np.zeros(small.shape, np.uint8)

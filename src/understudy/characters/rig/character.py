@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from understudy.characters.rig.facing import upright_rotation
+from understudy.characters.rig.facing import nearest_axis, upright_rotation
 from understudy.characters.rig.figures import choose_figure
 from understudy.characters.rig.names import is_below
 from understudy.core.character import Character, Mesh
@@ -24,6 +24,8 @@ __all__ = ["character_from_rig", "held_props"]
 
 PLAUSIBLE_HEIGHT_M = (0.3, 3.0)
 USUAL_HEIGHT_M = 1.75
+SAME_SCALE, SAME_FACING_RAD = 1e-3, np.radians(1.0)
+"""Changes of size and of facing that are too small to be worth a word."""
 CHAINS = (
     ("UpLeg", "Leg"), ("Leg", "Foot"), ("Foot", "ToeBase"), ("Shoulder", "Arm"), ("Arm", "ForeArm"),
     ("ForeArm", "Hand"),
@@ -76,7 +78,7 @@ def character_from_rig(
         dropped = set(held) - set(props)
         parts = [part for part in body.rig.parts if part.rigid_joint is None or part.name not in dropped]
         character = replace(character_from_parts(rig, parts), roles=body.roles)
-        return stood_up(in_order(character, body.parents), height_m)
+        return stood_up(in_order(character, body.parents), height_m, say)
 
 
 def held_props(path: Path) -> list[str]:
@@ -223,7 +225,7 @@ def scaled(character: Character, height_m: float | None) -> Character:
     )
 
 
-def stood_up(character: Character, height_m: float | None) -> Character:
+def stood_up(character: Character, height_m: float | None, say: Callable[[str], None] = not_said) -> Character:
     """The character turned to +Y up and +Z ahead, scaled, with its soles on the ground below the origin."""
     rest = rest_pose(character.skeleton.parents, character.skeleton.T_parent_joint)
     R, character = upright_rotation(character, rest)
@@ -236,6 +238,10 @@ def stood_up(character: Character, height_m: float | None) -> Character:
     if height_m is None:
         height_m = float(size) if PLAUSIBLE_HEIGHT_M[0] <= size <= PLAUSIBLE_HEIGHT_M[1] else USUAL_HEIGHT_M
     scale = height_m / size
+    if abs(scale - 1) > SAME_SCALE:
+        say(f"{character.name}: {size:.4g} units tall in its file, {height_m:.2f} m here")
+    if np.trace(R) < 1 + 2 * np.cos(SAME_FACING_RAD):
+        say(f"{character.name}: turned to +Y up and +Z ahead; in its file {_axis(R[1])} is up and {_axis(R[2])} ahead")
     hips = scale * R @ rest[character.roles["Hips"], :3, 3]
     shift = np.array([-hips[0], -scale * vertices[:, 1].min(), -hips[2]])
     moved = np.tile(np.eye(4), (len(rest), 1, 1))
@@ -255,3 +261,12 @@ def stood_up(character: Character, height_m: float | None) -> Character:
 def with_turned_morphs(mesh: Mesh, M: Float[np.ndarray, "3 3"]) -> Mesh:
     """The mesh with its morph targets turned and scaled, as its vertices were."""
     return replace(mesh, morphs=tuple(morph.turned(M) for morph in mesh.morphs))
+
+
+def _axis(direction: Float[np.ndarray, "3"]) -> str:
+    """A direction in words: an axis with its sign, or three numbers."""
+    nearest = nearest_axis(direction)
+    if nearest @ direction < np.cos(SAME_FACING_RAD):
+        return "(" + ", ".join(f"{value:.2f}" for value in direction) + ")"
+    place = int(np.abs(nearest).argmax())
+    return ("+" if nearest[place] > 0 else "−") + "XYZ"[place]

@@ -10,7 +10,7 @@ from understudy.characters.rig.names import is_below, plain_words
 from understudy.core.character import Character
 from understudy.runtime.errors import CharacterError
 
-__all__ = ["upright_rotation"]
+__all__ = ["nearest_axis", "upright_rotation"]
 
 SIDES = ("Left", "Right")
 OTHER_SIDE = {"Left": "Right", "Right": "Left"}

@@ -1,6 +1,6 @@
 """The character: from a picture or a rig to a rigged GLB in the film's folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.characters.picture.character import PictureConfig, character_from_picture
+from understudy.characters.picture.character import FoundFigure, PictureConfig, character_from_picture
 from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
@@ -26,10 +26,25 @@ from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage
 from understudy.studio.stage_reports import CharacterReport
 
-__all__ = ["CASTING", "FigureLandmarks", "check_character"]
+__all__ = [
+    "CASTING",
+    "CAST_FILE",
+    "RIG_SUFFIXES",
+    "CharacterFiles",
+    "CharacterSettings",
+    "FigureLandmarks",
+    "character_file",
+    "check_character",
+    "doubts_about",
+    "is_rig",
+    "make_character",
+    "report_on",
+]
 
 MAX_CHARACTER_BYTES = 1 << 30
 
+CAST_FILE = "character.glb"
+"""The name of a cast character's file in its folder."""
 RIG_SUFFIXES = (".glb", ".gltf", ".vrm")
 _SURE = 0.1
 """From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
@@ -61,7 +76,12 @@ def _mask_in_picture(pose: PoseEstimate, width: int, height: int) -> Float[np.nd
     return cv2.warpAffine(pose.mask, M, (width, height), flags=cv2.INTER_LINEAR) / 255.0
 
 
-def check_character(path: Path, config: RecastConfig) -> None:
+def character_file(given: Path) -> Path:
+    """The file that is meant: of the folder of a cast character its rigged GLB, else what was given."""
+    return given / CAST_FILE if given.is_dir() and (given / CAST_FILE).is_file() else given
+
+
+def check_character(path: Path, joints: Path | None, cutout: Path | None) -> None:
     """See at a glance whether a file can be a character, and whether the files that help to read it are there.
 
     Raises:
@@ -75,7 +95,7 @@ def check_character(path: Path, config: RecastConfig) -> None:
         raise CharacterError(
             f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
         )
-    for option, file in (("--joints", joints_of(config)), ("--cutout", cutout_of(config))):
+    for option, file in (("--joints", joints), ("--cutout", cutout)):
         if file is not None and not file.is_file():
             raise InputError(f"there is no file {file}; give an existing file for {option}, or leave it out")
         if file is not None:
@@ -105,7 +125,7 @@ def character_files(production: Production, scope: Scope) -> tuple[dict[str, Pat
     """A picture with what was made for it by hand, or a rig with the files that it names."""
     assert scope.role is not None
     path = production.characters[scope.role.character - 1]
-    if path.suffix.lower() in RIG_SUFFIXES:
+    if is_rig(path):
         beside = {f"character/{uri}": file for uri, file in files_beside(path).items()}
         return {"character": path, **beside}, CharacterFiles(path, None, None)
     joints, cutout = joints_of(production.config), cutout_of(production.config)
@@ -142,36 +162,59 @@ def cast_the_character(
     reads: CharacterReads, makes: CharacterMakes, settings: CharacterSettings, run: Run
 ) -> CharacterReport:
     """The character: from a picture or a rig to a rigged GLB."""
-    files, remarks = reads.files, list[str]()
-    is_rig = files.path.suffix.lower() in RIG_SUFFIXES
-    if is_rig:
-        character = character_from_rig(files.path, settings.height_m, figure=settings.figure, say=remarks.append)
-    else:
-        config = replace(settings.picture, joints=files.joints, mask=files.cutout)
-        character = character_from_picture(files.path, FigureLandmarks(), config, run.progress)
-    for remark in remarks:
-        run.say(remark)
+    character = make_character(reads.files, settings, run)
     makes.character.write(character)
+    return report_on(character, reads.files)
+
+
+def make_character(
+    files: CharacterFiles,
+    settings: CharacterSettings,
+    run: Run,
+    watch: Callable[[FoundFigure], None] = lambda found: None,
+) -> Character:
+    """The character of a picture or a rig; `watch` is told which figure was found in a picture.
+
+    Raises:
+        InputError: the file cannot be read, or shows no figure that can be moved.
+    """
+    if is_rig(files.path):
+        remarks = list[str]()
+        character = character_from_rig(files.path, settings.height_m, figure=settings.figure, say=remarks.append)
+        for remark in remarks:
+            run.say(remark)
+        return character
+    config = replace(settings.picture, joints=files.joints, mask=files.cutout)
+    return character_from_picture(files.path, FigureLandmarks(), config, run.progress, watch)
+
+
+def is_rig(path: Path) -> bool:
+    """Whether a file is a rigged model, by its name."""
+    return path.suffix.lower() in RIG_SUFFIXES
+
+
+def report_on(character: Character, files: CharacterFiles) -> CharacterReport:
+    """What was made, in figures."""
     return CharacterReport(
         file=files.path.name,
         height_m=round(character.height_m, 3),
         vertices=len(character.mesh.vertices),
         joints=len(character.skeleton),
         roles=len(character.roles),
-        made_from="rig" if is_rig else "picture",
+        made_from="rig" if is_rig(files.path) else "picture",
         doubts=list(character.doubts),
     )
 
 
-def doubts_about(report: CharacterReport, config: RecastConfig) -> Iterator[str]:
+def doubts_about(report: CharacterReport, strict: bool) -> Iterator[str]:
     """What may be wrong with the character.
 
     Raises:
-        CharacterError: there is doubt, and `config.strict` allows none.
+        CharacterError: there is doubt, and `strict` allows none.
     """
     for doubt in report.doubts:
         yield f"the character: {doubt.sentence}"
-    if config.strict and report.doubts:
+    if strict and report.doubts:
         sentences = " ".join(doubt.sentence for doubt in report.doubts)
         raise CharacterError(f"{report.file} leaves doubt (--strict): {sentences}")
 
@@ -182,4 +225,9 @@ def character_settings(config: RecastConfig) -> CharacterSettings:
     return CharacterSettings(config.character_height_m, config.figure, replace(config.picture, height_m=height_m))
 
 
-CASTING = Stage("character", cast_the_character, character_settings, doubts_about)
+CASTING = Stage(
+    "character",
+    cast_the_character,
+    character_settings,
+    lambda report, config: doubts_about(report, config.strict),
+)

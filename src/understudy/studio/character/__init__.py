@@ -1,0 +1,1 @@
+"""A character by itself: made or checked, seen from all sides, and moved."""

@@ -1,0 +1,223 @@
+"""Casting: a picture or a rig becomes a character in a folder of its own, shown from all sides.
+
+The folder follows the rules of a film's (`studio.project`): the same command, given again, makes only what changed; a
+file that the user has edited stays, and what depends on it is made anew.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from understudy.characters.picture.character import FoundFigure
+from understudy.characters.picture.joints import POINTS
+from understudy.characters.rig.character import character_from_rig
+from understudy.characters.rig.facts import RigFacts, rig_facts
+from understudy.core.character import Character
+from understudy.io.gltf.document import files_beside
+from understudy.io.gltf.write import write_character
+from understudy.io.pictures.files import write_png
+from understudy.io.video.streams import VideoWriter
+from understudy.runtime.errors import printable
+from understudy.studio.character.config import CastConfig, renderer_named
+from understudy.studio.character.filming import FRAME_RATE, film
+from understudy.studio.character.page import CastPage, character_page
+from understudy.studio.character.showing import turntable
+from understudy.studio.narration import Narrator, SilentNarrator
+from understudy.studio.outputs import check_outside
+from understudy.studio.pipeline.casting import (
+    CAST_FILE,
+    CharacterFiles,
+    CharacterSettings,
+    check_character,
+    doubts_about,
+    is_rig,
+    make_character,
+    report_on,
+)
+from understudy.studio.pipeline.stage import Run, plain
+from understudy.studio.project import Project, StageRecord, file_hash
+from understudy.studio.stage_reports import CharacterReport
+
+__all__ = ["Cast", "cast", "cast_with"]
+
+TURNTABLE_FILE, REPORT_FILE = "turntable.mp4", "report.html"
+CUTOUT_FILE, JOINTS_FILE = "figure/cutout.png", "figure/joints.json"
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A character in its folder."""
+
+    folder: Path
+    character: Path
+    """The rigged character, as GLB."""
+    turntable: Path
+    """A film: it turns once, then walks."""
+    report: Path
+    """How well it came out, as one HTML page."""
+    executed: tuple[str, ...]
+    """What had to be made this time."""
+
+
+@dataclass(frozen=True)
+class CastReport:
+    """What was made, as the manifest keeps it."""
+
+    character: CharacterReport
+    remarks: list[str]
+    """What was left out, chosen or repaired."""
+    rig: RigFacts | None
+    """Of a rig."""
+
+
+def cast(character: str | Path, out: str | Path, **options: Any) -> Cast:
+    """Make a character of one picture, or check a rig; see it from all sides, in poses and walking.
+
+    Args:
+        character: one picture of a whole figure, or a rigged GLB, glTF or VRM.
+        out: the folder for the character; a second call with the same folder redoes only what changed.
+        options: fields of `CastConfig`.
+
+    Raises:
+        InputError: something that was given cannot be used; its text is one sentence.
+        BackendUnavailable: a library or weights are missing; its text says how to get them.
+    """
+    return cast_with(Path(character), Path(out), CastConfig(**options), SilentNarrator())
+
+
+def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -> Cast:
+    """`cast`, with a narrator who is told of the progress."""
+    joints, cutout = config.joints or config.picture.joints, config.cutout or config.picture.mask
+    for given in (source, joints, cutout):
+        if given is not None:
+            check_outside(given, out)
+    check_character(source, joints, cutout)
+    project = Project(out, narrator.say, "character")
+    try:
+        for name in project.find_edits():
+            narrator.say(f"{name} was edited by you; what depends on it is made anew")
+        project.header = {
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "characters": [{"file": source.name, "sha256": file_hash(source)}],
+            "config": plain(asdict(config)),
+        }
+        files = CharacterFiles(source, joints or _edit(project, JOINTS_FILE), cutout or _edit(project, CUTOUT_FILE))
+        report = _make(project, files, config, narrator)
+        _turn(project, config, narrator)
+        _show(project, files, report, config, narrator)
+        project.forget_other_stages()
+        project.save()
+        paths = (project.path(name) for name in (CAST_FILE, TURNTABLE_FILE, REPORT_FILE))
+        return Cast(out, *paths, tuple(project.executed))
+    finally:
+        project.close()
+
+
+def _edit(project: Project, name: str) -> Path | None:
+    """What the user has made of a file that tells which figure was found."""
+    return project.path(name) if name in project.edits and project.path(name).is_file() else None
+
+
+def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator: Narrator) -> CastReport:
+    """The character; of a picture also the figure that was found in it, where the user has not said which."""
+    height_m = config.height_m or config.picture.height_m
+    settings = CharacterSettings(config.height_m, config.figure, replace(config.picture, height_m=height_m))
+    reads, outputs = {"character": files.path}, [CAST_FILE]
+    if is_rig(files.path):
+        reads |= {f"character/{uri}": file for uri, file in files_beside(files.path).items()}
+    else:
+        reads |= {name: file for name, file in (("joints", files.joints), ("cutout", files.cutout)) if file}
+        outputs += [name for name in (CUTOUT_FILE, JOINTS_FILE) if name not in project.edits]
+
+    def work(scratch: Path, run: Run) -> CastReport:
+        remarks = list[str]()
+
+        def say(remark: str) -> None:
+            remarks.append(printable(remark))
+            run.say(remark)
+
+        found: list[FoundFigure] = []
+        character = make_character(files, settings, Run(run.progress, say), found.append)
+        write_character(scratch / CAST_FILE, character)
+        for figure in found:
+            _write_figure(scratch, figure)
+        facts = rig_facts(files.path, character) if is_rig(files.path) else None
+        return CastReport(report_on(character, files), remarks, facts)
+
+    record = _run(project, narrator, "character", reads, plain(asdict(settings)), outputs, work)
+    report = TypeAdapter(CastReport).validate_json(json.dumps(record.report))
+    for sentence in doubts_about(report.character, config.strict):
+        narrator.say(sentence)
+    return report
+
+
+def _write_figure(folder: Path, figure: FoundFigure) -> None:
+    """The figure's cut-out and joints, as --cutout and --joints take them."""
+    (folder / CUTOUT_FILE).parent.mkdir(parents=True)
+    write_png(folder / CUTOUT_FILE, figure.cutout.astype(np.uint8) * 255)
+    joints = {
+        name: [round(float(x), 1), round(float(y), 1)] for name, (x, y) in zip(POINTS, figure.points_px, strict=True)
+    }
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(place)}" for name, place in joints.items())
+    (folder / JOINTS_FILE).write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
+def _turn(project: Project, config: CastConfig, narrator: Narrator) -> None:
+    """The turntable."""
+
+    def work(scratch: Path, run: Run) -> None:
+        performance, camera = turntable(_character(project))
+        with VideoWriter(scratch / TURNTABLE_FILE, camera.width, camera.height, FRAME_RATE, "film") as writer:
+            for frame in film(performance, camera, renderer_named(config.renderer)):
+                writer.write(frame)
+                run.progress(writer.count, len(camera))
+
+    reads = {"character": project.path(CAST_FILE)}
+    _run(project, narrator, "turntable", reads, {"renderer": config.renderer}, [TURNTABLE_FILE], work)
+
+
+def _show(project: Project, files: CharacterFiles, report: CastReport, config: CastConfig, narrator: Narrator) -> None:
+    """The report."""
+    reads = {"character": project.path(CAST_FILE), "turntable": project.path(TURNTABLE_FILE)}
+    if not is_rig(files.path):
+        reads |= {"picture": files.path, "cutout": project.path(CUTOUT_FILE), "joints": project.path(JOINTS_FILE)}
+
+    def work(scratch: Path, run: Run) -> None:
+        page = CastPage(
+            _character(project), report.character, report.remarks, report.rig, reads.get("picture"),
+            project.path(CUTOUT_FILE), project.path(JOINTS_FILE), project.path(TURNTABLE_FILE),
+        )  # fmt: skip
+        text = character_page(page, renderer_named(config.renderer), run.progress)
+        (scratch / REPORT_FILE).write_text(text, encoding="utf-8")
+
+    settings = {"renderer": config.renderer, "report": plain(asdict(report))}
+    _run(project, narrator, "report", reads, settings, [REPORT_FILE], work)
+
+
+def _character(project: Project) -> Character:
+    return character_from_rig(project.path(CAST_FILE))
+
+
+def _run(
+    project: Project,
+    narrator: Narrator,
+    name: str,
+    reads: dict[str, Path],
+    settings: dict[str, Any],
+    outputs: list[str],
+    work: Callable[[Path, Run], CastReport | None],
+) -> StageRecord:
+    """Bring one part of the folder up to date."""
+
+    def told(scratch: Path) -> dict[str, Any]:
+        with narrator.stage(name) as progress:
+            report = work(scratch, Run(progress, narrator.say))
+        return {} if report is None else plain(asdict(report))
+
+    return project.run(name, reads, settings, outputs, told)
