@@ -16,9 +16,10 @@ from understudy.core.motion import Motion, Skeleton
 from understudy.geometry.projection import intrinsics, project, unproject
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import look_at, quaternion_from_vector
-from understudy.render.backends import opengl_context
+from understudy.render.backends import opengl_context, opengl_renderer
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.renderers import RENDERERS
+from understudy.render.views import PixelBounds
 from understudy.runtime.errors import BackendUnavailable
 
 OFF_CENTRE = np.array([[95.0, 0.0, 41.3], [0.0, 88.0, 45.9], [0.0, 0.0, 1.0]])
@@ -261,6 +262,25 @@ def test_tiles_join_without_seams(both):
     passes = opengl(Take((still(quad(2.0, Material(roughness=1.0))),), view, LIGHT), 0)
     assert passes.alpha.min() == 1
     assert np.abs(np.diff(passes.colour[..., 0], axis=1)).max() < 5e-3
+
+
+@pytest.mark.parametrize("position, focal_px", [((0.3, 1.4, 4.0), 600.0), ((0.2, 0.4, 0.7), 90.0)])
+def test_what_is_left_out_of_the_drawing_is_empty(monkeypatch, position, focal_px):
+    """From afar, and from within the shadow."""
+    light = Light(KEY, np.full(3, 0.9), np.full(3, 0.3), np.full(3, 0.1), np.radians(8))
+    take = Take((still(sphere(0.3), (0.0, 0.29, 0.0)),), camera(position, (0, 0.2, 0), focal_px, 500, 300), light)
+    with OpenGL().build() as opengl:
+        parts = opengl(take, 0)
+        everywhere = 50.0 * np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]])[np.arange(16) // 4]
+        monkeypatch.setattr(opengl_renderer, "ground_outline", lambda *_: everywhere)
+        monkeypatch.setattr(
+            opengl_renderer, "covered_runs", lambda *call: [PixelBounds(0, 0, call[-1].width, call[-1].height)]
+        )
+        whole = opengl(take, 0)
+    assert 0.01 < np.mean(whole.alpha > 0) < 0.9 and 0.01 < np.mean(whole.shadow > 0) < 0.9
+    for name in ("colour", "alpha", "depth_m", "normals", "ids", "id_share"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name)), name
+    assert np.abs(parts.shadow - whole.shadow).max() < 1e-3
 
 
 def test_renderers_side_by_side_do_not_disturb_each_other(both):

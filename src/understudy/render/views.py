@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-__all__ = ["LightView", "PixelBounds", "camera_clip_from_world", "light_view", "pixel_box"]
+__all__ = [
+    "LightView", "PixelBounds", "camera_clip_from_world", "covered_runs", "ground_outline", "light_view", "pixel_box",
+]  # fmt: skip
+
+CELL_PX = 16
+"""What is drawn into a picture is confined to square cells of this side that something touches."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,43 @@ def pixel_box(
     left, right = np.clip([(u - reach_u).min(), (u + reach_u).max()], 0, width)
     top, bottom = np.clip([(v - reach_v).min(), (v + reach_v).max()], 0, height)
     return PixelBounds(int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom)))
+
+
+def covered_runs(
+    pixels: Float[np.ndarray, "n 2"], faces: Int[np.ndarray, "face 3"], box: PixelBounds
+) -> list[PixelBounds]:
+    """The cells of a box in which faces may lie, those beside each other as one, counted from the box's corner.
+
+    Args:
+        pixels: where the faces' points are in the picture.
+    """
+    shape = np.array([-(-box.width // CELL_PX), -(-box.height // CELL_PX)])
+    at = np.clip((pixels - [box.left, box.top]) / CELL_PX, 0, shape - 1).astype(np.int32)
+    a, b, c = (at[corner] for corner in faces.T)
+    (left, top), (right, bottom) = np.minimum(np.minimum(a, b), c).T, np.maximum(np.maximum(a, b), c).T + 1
+    # How many faces' rectangles begin and end at each corner of the cells: summed up, how many lie over each cell.
+    columns, rows = (shape + 1).tolist()
+    steps = np.zeros(rows * columns, np.int64)
+    for y, x, sign in ((top, left, 1), (bottom, right, 1), (top, right, -1), (bottom, left, -1)):
+        steps += sign * np.bincount(y * columns + x, minlength=len(steps))
+    covered = np.zeros((rows - 1, columns + 1), np.int8)
+    covered[:, 1:] = steps.reshape(rows, columns)[:-1].cumsum(0).cumsum(1) > 0
+    turns = CELL_PX * np.argwhere(np.diff(covered, axis=1))
+    return [
+        PixelBounds(start, row, min(end, box.width), min(row + CELL_PX, box.height))
+        for (row, start), (_, end) in zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True)
+    ]
+
+
+def ground_outline(discs: Float[np.ndarray, "n 3"], sides: int) -> Float[np.ndarray, "sides 3"]:
+    """The corners of a polygon on the ground around discs, each given by its centre (x, z) and its radius; convex."""
+    angle = 2.0 * np.pi * np.arange(sides) / sides
+    normals = np.stack([np.cos(angle), np.sin(angle)])
+    reach = (discs[:, :2] @ normals + discs[:, 2:]).max(0)
+    # Where each side meets the next one.
+    along = (np.roll(reach, -1) - reach * np.cos(angle[1])) / np.sin(angle[1])
+    corners = reach * normals + along * np.stack([-normals[1], normals[0]])
+    return np.stack([corners[0], np.zeros(sides), corners[1]], -1)
 
 
 @dataclass(frozen=True)

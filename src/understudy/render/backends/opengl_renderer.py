@@ -10,19 +10,31 @@ from jaxtyping import Float
 from understudy.core.environment import Light
 from understudy.core.film import Take
 from understudy.core.passes import Passes
+from understudy.geometry.rigid import transform
 from understudy.render.backends.opengl import OpenGL
 from understudy.render.backends.opengl_context import load_shader
 from understudy.render.backends.opengl_meshes import DeviceMesh, surface_table
+from understudy.render.backends.opengl_targets import TileScreen, TileTargets, tiles_of
 from understudy.render.posing import PosedMesh, neighbours
 from understudy.render.reflectance import split_sum_table
-from understudy.render.views import LightView, PixelBounds, camera_clip_from_world, light_view, pixel_box
+from understudy.render.views import (
+    LightView,
+    PixelBounds,
+    camera_clip_from_world,
+    covered_runs,
+    ground_outline,
+    light_view,
+    pixel_box,
+)
 
 __all__ = ["OpenGLRenderer"]
 
 NEAR_M = 0.05
-TILE_PX = 512
-"""Pictures are drawn in tiles of this side, so that memory does not grow with their size."""
+GROUND_TILE_PX = 512
+"""The ground's shadow is drawn in tiles of this side, so that memory does not grow with the picture's size."""
 CONTACT_MAP_PX = 256
+OUTLINE_SIDES = 16
+"""Of the part of the ground on which there may be a shadow."""
 TEXTURE, SHADOW, BLOCKERS, CONTACT, BASES, GEOMETRIES, SURFACES, MOTIONS, SPLIT_SUMS = range(9)
 """Texture units."""
 Drawn = tuple[bytes | PosedMesh | None, ...]
@@ -41,16 +53,25 @@ class OpenGLRenderer:
         self._surface = program("mesh.vert", "surface.frag", *["MOTION"] * config.motion, base_texture=TEXTURE)
         self._light = program("mesh.vert", "light.frag", base_texture=TEXTURE)
         self._contact = program("mesh.vert", "contact.frag")
+        motion = ["MOTION"] * config.motion
         self._shade = program(
-            "screen.vert", "shade.frag", bases=BASES, geometries=GEOMETRIES, surfaces=SURFACES, shadow_map=SHADOW
+            "screen.vert",
+            "shade.frag",
+            *motion,
+            bases=BASES,
+            geometries=GEOMETRIES,
+            surfaces=SURFACES,
+            shadow_map=SHADOW,
+            **({"motions": MOTIONS} if motion else {}),
         )
         self._shade["split_sums"] = SPLIT_SUMS
         table = split_sum_table()
         self._split_sums = context.texture(table.shape[1::-1], 2, table.astype(np.float32).tobytes(), dtype="f4")
         self._split_sums.repeat_x = self._split_sums.repeat_y = False
-        self._catcher = program("screen.vert", "catcher.frag", blockers=BLOCKERS, contact=CONTACT)
-        self._shade_screen = context.vertex_array(self._shade, [])
-        self._catcher_screen = context.vertex_array(self._catcher, [])
+        self._catcher = program("ground.vert", "catcher.frag", blockers=BLOCKERS, contact=CONTACT)
+        self._shade_screen = TileScreen(context, self._shade)
+        self._outline = context.buffer(reserve=OUTLINE_SIDES * 12, dynamic=True)
+        self._ground = context.vertex_array(self._catcher, [(self._outline, "3f", "in_position")])
         self._make_targets()
         self._meshes: list[DeviceMesh] = []
         self._light_drawn: Drawn = ()
@@ -76,26 +97,8 @@ class OpenGLRenderer:
         self._contact_map = context.texture(contact_size, 1, dtype="f2")
         self._contact_map.repeat_x = self._contact_map.repeat_y = False
         self._contact_target = context.framebuffer([self._contact_map], context.depth_renderbuffer(contact_size))
-        tile, samples = (TILE_PX, TILE_PX), (TILE_PX * self.config.supersampling, TILE_PX * self.config.supersampling)
-        self._bases = context.texture(samples, 4, dtype="f1")
-        self._geometries = context.texture(samples, 4, dtype="f4")
-        of_samples = [self._bases, self._geometries]
-        if self.config.motion:
-            self._motions = context.texture(samples, 4, dtype="f4")
-            of_samples.append(self._motions)
-            self._make_motion_target(tile)
-        self._sample_target = context.framebuffer(of_samples, context.depth_renderbuffer(samples))
-        self._pixel_target = context.framebuffer(
-            [context.texture(tile, components, dtype=kind) for components, kind in ((4, "f4"), (4, "f4"), (2, "f1"))]
-        )
-        self._ground_target = context.framebuffer([context.texture(tile, 1, dtype="f4")])
-
-    def _make_motion_target(self, tile: tuple[int, int]) -> None:
-        context = self._context
-        self._motion_mean = self._program("screen.vert", "motion_mean.frag", geometries=GEOMETRIES, motions=MOTIONS)
-        self._motion_mean["factor"] = self.config.supersampling
-        self._motion_mean_screen = context.vertex_array(self._motion_mean, [])
-        self._motion_target = context.framebuffer([context.texture(tile, 4, dtype="f4")])
+        self._targets = TileTargets(context, self.config.supersampling, self.config.motion)
+        self._ground_target = context.framebuffer([context.texture((GROUND_TILE_PX, GROUND_TILE_PX), 1, dtype="f4")])
 
     def __call__(self, take: Take, frame: int) -> Passes:
         """The passes of one frame (see `render.protocol.Renderer`)."""
@@ -127,11 +130,9 @@ class OpenGLRenderer:
 
         seen = casting @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
         near, far = max(NEAR_M, 0.9 * float(seen[:, 2].min())), max(1.1 * float(seen[:, 2].max()), 2 * NEAR_M)
-        for tile in pixel_box(K, seen, 0.0, width, height, NEAR_M).tiles(TILE_PX):
+        for tile in tiles_of(pixel_box(K, seen, 0.0, width, height, NEAR_M), self.config.supersampling):
             clip_from_world = camera_clip_from_world(K, T_camera_world, tile, near, far)
-            self._draw_characters(meshes, clip_from_world, tile, passes)
-            if passes.motion_px is not None:
-                self._draw_motion(tile, passes.motion_px)
+            self._draw_characters(meshes, clip_from_world, tile, self._parts(meshes, K, seen, tile), passes)
         if view is not None and self.config.ground_shadow:
             self._draw_ground(meshes, take, frame, casting, view, passes)
         return passes
@@ -225,14 +226,32 @@ class OpenGLRenderer:
         program["shadow_offset_m"] = float(blur_m + 2.0 * texel_m)
         program["shadow_blur"] = float(blur_m / view.side_m)
 
+    def _parts(
+        self, meshes: list[DeviceMesh], K: Float[np.ndarray, "3 3"], seen: Float[np.ndarray, "n 3"], tile: PixelBounds
+    ) -> list[PixelBounds]:
+        """Where in a tile the meshes may be; all of it if they come too near."""
+        if seen[:, 2].min() <= NEAR_M:
+            return [PixelBounds(0, 0, tile.width, tile.height)]
+        pixels = (seen @ K[:2].T).astype(np.float32) / seen[:, 2:].astype(np.float32)
+        firsts = np.cumsum([0, *(len(mesh.character.mesh.vertices) for mesh in meshes)])
+        faces = np.concatenate([mesh.character.mesh.faces + first for mesh, first in zip(meshes, firsts, strict=False)])
+        return covered_runs(pixels, faces, tile)
+
     def _draw_characters(
-        self, meshes: list[DeviceMesh], clip_from_world: Float[np.ndarray, "4 4"], tile: PixelBounds, passes: Passes
+        self,
+        meshes: list[DeviceMesh],
+        clip_from_world: Float[np.ndarray, "4 4"],
+        tile: PixelBounds,
+        parts: list[PixelBounds],
+        passes: Passes,
     ) -> None:
-        """Render one tile and write it into the passes."""
-        context, factor = self._context, self.config.supersampling
-        self._sample_target.use()
-        self._sample_target.viewport = (0, 0, tile.width * factor, tile.height * factor)
-        self._sample_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=self._sample_target.viewport)
+        """Render one tile, of which only `parts` have anything in them, and write it into the passes."""
+        context, targets, factor = self._context, self._targets, self.config.supersampling
+        targets.reserve(tile)
+        for target in (targets.coverage, targets.samples):
+            target.viewport = (0, 0, tile.width * factor, tile.height * factor)
+        targets.coverage.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=targets.coverage.viewport)
+        targets.samples.use()
         context.enable(moderngl.DEPTH_TEST)
         _write(self._surface, "clip_from_world", clip_from_world)
         first_surface = 1
@@ -241,25 +260,29 @@ class OpenGLRenderer:
             first_surface += len(mesh.character.mesh.materials)
 
         context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
-        self._pixel_target.use()
-        self._pixel_target.viewport = (0, 0, tile.width, tile.height)
-        self._pixel_target.clear(viewport=self._pixel_target.viewport)
-        self._bases.use(location=BASES)
-        self._geometries.use(location=GEOMETRIES)
+        targets.pixels.use()
+        targets.pixels.viewport = (0, 0, tile.width, tile.height)
+        targets.pixels.clear(viewport=targets.pixels.viewport)
+        targets.bases.use(location=BASES)
+        targets.geometries.use(location=GEOMETRIES)
+        for motions in targets.motions:
+            motions.use(location=MOTIONS)
         self._surfaces.use(location=SURFACES)
         self._split_sums.use(location=SPLIT_SUMS)
         self._shadow_map.use(location=SHADOW)
         self._shade["corner_px"] = (float(tile.left), float(tile.top))
-        self._shade_screen.render(vertices=3)
+        self._shade_screen.draw(tile, parts)
 
         part = np.s_[tile.top : tile.bottom, tile.left : tile.right]
-        colour = _read(self._pixel_target, tile, 0, 4, np.float32)
-        surface = _read(self._pixel_target, tile, 1, 4, np.float32)
+        colour = _read(targets.pixels, tile, 0, 4, np.float32)
+        surface = _read(targets.pixels, tile, 1, 4, np.float32)
         passes.colour[part], passes.alpha[part] = colour[..., :3], colour[..., 3]
         passes.normals[part] = surface[..., :3]
         passes.depth_m[part] = np.where(surface[..., 3] > 0, surface[..., 3], np.inf)
-        ids = _read(self._pixel_target, tile, 2, 2, np.uint8)
+        ids = _read(targets.pixels, tile, 2, 2, np.uint8)
         passes.ids[part], passes.id_share[part] = ids[..., 0], ids[..., 1] / np.float32(255)
+        if passes.motion_px is not None:
+            passes.motion_px[part] = _read(targets.pixels, tile, 3, 4, np.float32)
 
     def _set_motion(self, meshes: list[DeviceMesh], take: Take, frame: int) -> None:
         """Poses and cameras of the frames around this one; beyond the take's ends everything stands still."""
@@ -270,16 +293,6 @@ class OpenGLRenderer:
             pixel_from_world = np.linalg.inv(take.camera.T_world_camera[number])
             pixel_from_world[:3] = take.camera.K[number] @ pixel_from_world[:3]
             _write(self._surface, f"{name}_from_world", pixel_from_world)
-
-    def _draw_motion(self, tile: PixelBounds, motion_px: Float[np.ndarray, "height width 4"]) -> None:
-        """The mean motion of the samples that `_draw_characters` has left, of one tile."""
-        self._motion_target.use()
-        self._motion_target.viewport = (0, 0, tile.width, tile.height)
-        self._motion_target.clear(viewport=self._motion_target.viewport)
-        self._geometries.use(location=GEOMETRIES)
-        self._motions.use(location=MOTIONS)
-        self._motion_mean_screen.render(vertices=3)
-        motion_px[tile.top : tile.bottom, tile.left : tile.right] = _read(self._motion_target, tile, 0, 4, np.float32)
 
     def _draw_ground(
         self,
@@ -301,15 +314,20 @@ class OpenGLRenderer:
         shines = bool(to_key[1] > 0.02 and len(raised) and np.any(light.key_colour))
         travel_m = raised[:, 1] / to_key[1] if shines else np.zeros(0)
         fallen = raised[: len(travel_m)] - travel_m[:, None] * to_key
-        touched = np.concatenate([fallen, low * np.array([1.0, 0.0, 1.0])])
-        if not len(touched):
+        if not shines and not len(low):
             return
-        radius_m = np.concatenate([2.0 * tangent * travel_m / max(to_key[1], 0.02), np.full(len(low), 2.0 * reach)])
+        # The widest of all shadows' edges for each: blockers beside each other share theirs.
+        softness_m = 2.0 * tangent * travel_m.max(initial=0.0) / max(to_key[1], 0.02)
+        discs = [
+            np.insert(points[:, [0, 2]], 2, radius, axis=1)
+            for points, radius in ((fallen, softness_m), (low, 2.0 * reach))
+        ]
+        outline = ground_outline(np.concatenate(discs), OUTLINE_SIDES)
         self._draw_contact(meshes, low)
 
         camera, K = take.camera, take.camera.K[frame]
         T_world_camera = camera.T_world_camera[frame]
-        touched_camera = (touched - T_world_camera[:3, 3]) @ T_world_camera[:3, :3]
+        T_camera_world = np.linalg.inv(T_world_camera)
         _write(program, "ray_from_pixel", T_world_camera[:3, :3] @ np.linalg.inv(K))
         program["camera_position"] = tuple(T_world_camera[:3, 3])
         _write(program, "shadow_from_world", view.texture_from_world)
@@ -323,11 +341,15 @@ class OpenGLRenderer:
         self._contact_map.use(location=CONTACT)
         self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         self._ground_target.use()
-        for tile in pixel_box(K, touched_camera, radius_m, camera.width, camera.height, NEAR_M).tiles(TILE_PX):
+        self._outline.write(outline.astype(np.float32).tobytes())
+        seen = transform(T_camera_world, outline)
+        far = 1.1 * max(float(seen[:, 2].max()), NEAR_M)
+        for tile in pixel_box(K, seen, 0.0, camera.width, camera.height, NEAR_M).tiles(GROUND_TILE_PX):
             self._ground_target.viewport = (0, 0, tile.width, tile.height)
             self._ground_target.clear(viewport=self._ground_target.viewport)
             program["corner_px"] = (float(tile.left), float(tile.top))
-            self._catcher_screen.render(vertices=3)
+            _write(program, "clip_from_world", camera_clip_from_world(K, T_camera_world, tile, NEAR_M, far))
+            self._ground.render(moderngl.TRIANGLE_FAN)
             shadow = _read(self._ground_target, tile, 0, 1, np.float32)
             passes.shadow[tile.top : tile.bottom, tile.left : tile.right] = shadow[..., 0]
 

@@ -2,7 +2,7 @@
 // Samples lit and averaged to pixels. Where all samples of a pixel lie on one smooth surface it is lit once, elsewhere
 // each sample is. Colour and alpha are means over the samples, so colour comes out premultiplied; depth, normal and id
 // are those of the nearest surface: samples more than 2 % behind it belong to another one. Beside the id stands the share
-// of the samples that have it.
+// of the samples that have it. With MOTION also how far the nearest surface moves, as a mean over its samples.
 // Diffuse: Lambert, less what is mirrored (glTF 2.0, appendix B). Specular: GGX with Smith's visibility and Schlick's
 // Fresnel term (Walter et al. 2007; Karis 2013), its lobe widened by the key's size so that small highlights do not
 // flicker; light that leaves the microfacets only after several bounces is added (Turquin 2019).
@@ -30,6 +30,10 @@ uniform bool key_blocked;
 layout(location = 0) out vec4 out_colour;
 layout(location = 1) out vec4 out_surface;
 layout(location = 2) out vec2 out_id;
+#ifdef MOTION
+uniform sampler2D motions;
+layout(location = 3) out vec4 out_motion;
+#endif
 
 const int TAPS = 8;
 const float GOLDEN_ANGLE = 2.399963;
@@ -127,6 +131,9 @@ void main() {
     float id = texelFetch(surfaces, ivec2(first, 0), 0).a;
     float same_id = 0.0;
     int surface = 0;
+#ifdef MOTION
+    vec4 motion = vec4(0.0);
+#endif
     bool mixed = farthest > 1.02 * nearest;
     for (int y = 0; y < factor; y++) for (int x = 0; x < factor; x++) {
         vec4 geometry = texelFetch(geometries, corner + ivec2(x, y), 0);
@@ -138,6 +145,9 @@ void main() {
         normal += unfolded(geometry.xy);
         depth += geometry.z;
         count += 1.0;
+#ifdef MOTION
+        motion += texelFetch(motions, corner + ivec2(x, y), 0);
+#endif
         mixed = mixed || (surface != 0 && surface != int(geometry.w));
         surface = int(geometry.w);
     }
@@ -161,4 +171,7 @@ void main() {
     out_colour = vec4(colour, covered) / samples;
     out_surface = vec4(normal, depth);
     out_id = vec2(id / 255.0, same_id / samples);
+#ifdef MOTION
+    out_motion = motion / count;
+#endif
 }
