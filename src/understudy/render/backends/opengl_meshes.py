@@ -45,7 +45,6 @@ class DeviceMesh:
         mesh = character.mesh
         self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 24, dynamic=True)
         self._around = context.buffer(reserve=max(len(mesh.vertices), 1) * 24 if motion else 4, dynamic=True)
-        self._posers_around = (Poser(character), Poser(character))
         self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
         self._textures = [_texture(context, material) for material in mesh.materials]
         self._owned: list[moderngl.Buffer | moderngl.VertexArray] = [self._moving, self._around, self._uv]
@@ -81,7 +80,7 @@ class DeviceMesh:
     def update_around(self, performance: Performance, frame: int) -> None:
         """Skin the mesh for the frames before and after one as well."""
         frames = neighbours(frame, len(performance.motion))
-        both = [poser(performance, number).vertices for poser, number in zip(self._posers_around, frames, strict=True)]
+        both = [self.poser(performance, number).vertices for number in frames]
         self._around.write(np.concatenate(both, axis=1, dtype=np.float32, casting="same_kind").tobytes())
 
     def draw(
