@@ -163,4 +163,4 @@ def shown(row: Row, key: str, form: str) -> str:
 
 def reason(row: Row) -> str:
     """Why there is no character."""
-    return row["failed"].replace("|", "/") if "failed" in row else ""
+    return row["failed"].partition(": ")[2].replace("|", "/") if "failed" in row else ""

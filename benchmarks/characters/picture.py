@@ -190,7 +190,9 @@ def summarise(known: list[dict], pictures: list[dict]) -> dict:
     for kind in ("cast", "rig"):
         for half, held_out in (("all", None), ("tuned on", False), ("held out", True)):
             rows = [r for r in known if r.get("kind") == kind and held_out in (None, r["held_out"])]
-            keys = [k for k, v in rows[0].items() if isinstance(v, float) and not k.startswith("iou_")] if rows else []
+            keys = dict.fromkeys(
+                k for row in rows for k, v in row.items() if isinstance(v, float) and not k.startswith("iou_")
+            )
             if rows:
                 summary[f"{kind}, {half}"] = {"figures": len(rows)} | {
                     key: round(float(np.mean([row[key] for row in rows if key in row])), 4) for key in keys

@@ -35,6 +35,8 @@ _FAR = 40.0
 _MODEL_M = 0.2
 """How tall figures are made for so long a lens: depth buffers are fine near the camera only."""
 DARKEST_PERCENT = 2.0
+MAX_BLACK = 0.02
+"""Linear luminance up to which a picture's darkest places are called black: sRGB 39."""
 _GROUND = 0.42
 """Linear light of the sheets' grey ground and wall."""
 
@@ -132,7 +134,7 @@ def relit_figures(picture: Lit, character: Character, truth: Character) -> dict[
     """The picture, and the character made of it under the same light from the same camera.
 
     PSNR of the sRGB pictures where both figures are; how much lighter (linear luminance) the picture's darkest 2 % of
-    places have become.
+    places have become, if they are black at all.
     """
     size = picture.alpha.shape[1], picture.alpha.shape[0]
     again = lit(character, size, truth)
@@ -140,8 +142,10 @@ def relit_figures(picture: Lit, character: Character, truth: Character) -> dict[
     theirs, ours = (srgb_bytes_from_linear(view.colour) for view in (picture, again))
     before, after = (view.colour @ LUMA for view in (picture, again))
     dark = both & (before <= np.percentile(before[both], DARKEST_PERCENT))
-    return {
-        "front_relit_db": round(psnr_db(ours, theirs, both), 2),
+    figures = {"front_relit_db": round(psnr_db(ours, theirs, both), 2)}
+    if before[dark].mean() > MAX_BLACK:
+        return figures
+    return figures | {
         "black_before": round(float(before[dark].mean()), 4),
         "black_lift": round(float((after[dark] - before[dark]).mean()), 4),
     }
