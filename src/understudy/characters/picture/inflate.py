@@ -11,6 +11,7 @@ from scipy.sparse.linalg import spsolve
 
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
+from understudy.characters.picture.profiles import body_profiles
 from understudy.geometry.vectors import smooth_step
 from understudy.runtime.checks import check_options
 
@@ -23,7 +24,10 @@ JOINT_DEPTHS = {
 }  # fmt: skip
 """z of a person's joints before (+) or behind the figure's middle plane, in its heights: arms that hang at ease bend
 forward below the elbow, and heels stand behind the hips. Stylised figures have less of it."""
-HALF_WIDTH_QUANTILE = 0.995
+STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.1, 1.0
+"""Depth before and behind the bone, in half widths, of figures whose head is a third of them."""
+SLAB_BLUR = 0.05
+HALF_WIDTH_QUANTILE = 0.98
 """Of the distances from the outline: the half width of a part, which one spike of the outline cannot widen."""
 
 
@@ -178,25 +182,59 @@ def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float
     neck_width = 0.30 * np.linalg.norm(grid["left_shoulder"] - grid["right_shoulder"])
     column = _line_distance(cells, np.stack([grid["neck"], 0.6 * grid["head"] + 0.4 * grid["head_top"]]))
     domain |= (labels == PARTS.index("head")) & (column < max(neck_width * 0.55, 2.0))
-    half_width = float(np.quantile(ndimage.distance_transform_edt(own), HALF_WIDTH_QUANTILE))
+    half_width = float(np.quantile(ndimage.distance_transform_edt(own)[own], HALF_WIDTH_QUANTILE))
     ratio = (0.72 + 0.18 * style) * config.depth_scale
     away = ndimage.distance_transform_edt(~_hull(grid, 0.97))
     # Wings, tails and wide gowns are thin: the farther from the trunk, the flatter.
     thin = np.exp(-((np.maximum(away - 0.7 * half_width, 0) / (0.8 * half_width)) ** 2))
     cap = half_width * ratio * (0.18 + 1.1 * thin)
     square = _square(grid, domain, 2 * ratio**2, cap)
-    # Up the spine from the hips (0) to the neck (1): buttocks, small of the back, chest, shoulder blades.
+    # Up the spine from the hips (0) to the neck (1).
     spine = grid["neck"] - grid["hips"]
-    t = ((cells - grid["hips"]) @ spine) / max(spine @ spine, 1e-9)
-    human = 1 - style
+    share = ((cells - grid["hips"]) @ spine) / max(spine @ spine, 1e-9)
+    front, back = _gains(share, ("torso",), style, STYLISED_TORSO)
+    scale = config.depth_scale * _missing_depth(square, own & (thin > 0.5), share)
+    return PartVolume(square, np.zeros_like(square), scale * front, scale * back)
 
-    def bump(middle: float, width: float) -> np.ndarray:
-        return np.exp(-(((t - middle) / width) ** 2))
 
-    front = 1 + human * (0.10 * bump(0.68, 0.18) - 0.10 * bump(-0.05, 0.15))
-    back = 1 + human * (0.22 * bump(-0.08, 0.16) - 0.16 * bump(0.30, 0.16) + 0.08 * bump(0.78, 0.15))
-    centre = -human * 0.10 * half_width * bump(1.0, 0.25)
-    return PartVolume(square, centre, front, back)
+def _gains(
+    share: Float[np.ndarray, "row column"], names: tuple[str, ...], style: float, stylised: float
+) -> tuple[Float[np.ndarray, "row column"], Float[np.ndarray, "row column"]]:
+    """How far a part's surface lies before and behind its bones, in the half width that it has there: as a person's;
+    of stylised figures, `stylised` everywhere.
+
+    Args:
+        share: of each cell along the bones; bone n, of profile names[n], takes n … n + 1.
+    """
+    at = np.linspace(-0.5, len(names) + 0.5, 64)
+    bone = np.clip(np.floor(at).astype(int), 0, len(names) - 1)
+    profiles = body_profiles()
+    person = np.array([np.ravel(profiles[names[n]].at(np.array([t - n]))) for n, t in zip(bone, at, strict=True)])
+    gain = ndimage.gaussian_filter1d((1 - style) * person + style * stylised, 2.0, axis=0, mode="nearest")
+    front, back = (np.interp(share.ravel(), at, gain[:, side]).reshape(share.shape) for side in (0, 1))
+    return front, back
+
+
+def _missing_depth(
+    square: Float[np.ndarray, "row column"], own: Bool[np.ndarray, "row column"], share: Float[np.ndarray, "row column"]
+) -> Float[np.ndarray, "row column"]:
+    """By how much √square must grow so that it rises, at each place along the bone, to the part's half width there.
+
+    A height field rises to that in a long strip; at a waist or a shoulder it stays below.
+    """
+    if not own.any():
+        return np.ones_like(square)
+    slabs = max(int(np.ptp(np.flatnonzero(own.any(1))) / 3), 4)
+    edges = np.linspace(share[own].min(), share[own].max() + 1e-6, slabs + 1)
+    which = np.clip(np.searchsorted(edges, share, "right") - 1, 0, slabs - 1)
+    length = slabs and (np.ptp(np.flatnonzero(own.any(1))) + 1) / slabs
+    width = 0.5 * np.bincount(which[own], minlength=slabs) / length
+    height = np.zeros(slabs)
+    np.maximum.at(height, which[own], np.sqrt(np.maximum(square[own], 0)))
+    width, height = (ndimage.gaussian_filter1d(values, SLAB_BLUR * slabs, mode="nearest") for values in (width, height))
+    missing = np.clip(width / np.maximum(height, 0.5), 0.7, 2.0)
+    grown = np.interp(share.ravel(), 0.5 * (edges[1:] + edges[:-1]), missing).reshape(share.shape)
+    return ndimage.gaussian_filter(grown, 2.0)
 
 
 def _joint_depths(
@@ -236,14 +274,17 @@ def _head(
     line = bone_line(grid, "head")
     reach = max(float(np.linalg.norm(line[0] - line[1])), 4.0)
     domain = own | (grid.mask & (np.linalg.norm(cells - grid["head"], axis=-1) < 0.25 * reach))
-    width = float(np.quantile(ndimage.distance_transform_edt(own), HALF_WIDTH_QUANTILE)) if own.any() else 0.5 * reach
+    width = float(np.quantile(ndimage.distance_transform_edt(own)[own], HALF_WIDTH_QUANTILE)) if own.any() else 0.5 * reach
     ratio = (1.12 - 0.17 * style) * config.depth_scale
     away = np.maximum(_line_distance(cells, line) - 1.15 * width, 0)
     cap = width * ratio * (0.3 + 1.4 * np.exp(-((away / (0.6 * width)) ** 2)))
     # Taller than wide, a head needs less than the 4 of a ball to be `ratio` times as deep as wide.
     square = _square(grid, domain, 2.9 * ratio**2, cap)
+    front = (1 - style) * 1.72 + style * STYLISED_HEAD
+    back = (1 - style) * 0.86 + style * STYLISED_HEAD
     ones = np.ones_like(square)
-    return PartVolume(square, np.full_like(square, depths[1]), ones, ones * (1.0 + 0.08 * (1 - style)))
+    scale = config.depth_scale * width / max(float(np.sqrt(max(square.max(), 0))), 1.0)
+    return PartVolume(square, np.full_like(square, depths[1]), scale * front * ones, scale * back * ones)
 
 
 def _arm(
@@ -300,10 +341,8 @@ def _leg(
     centre = _along(
         cells, line, np.array([depths[POINTS.index(f"{side}_{n}")] for n in ("hip", "knee", "ankle", "toe")])
     )
-    human = 1 - style
-    shin = _along(cells, line, np.array([0.0, 1.0, 2.0, 2.0]))
-    back = 1 + 0.14 * human * np.exp(-(((shin - 1.35) / 0.25) ** 2))
-    front = 1 + 0.06 * human * np.exp(-(((shin - 0.4) / 0.35) ** 2))
+    share = _along(cells, line, np.array([0.0, 1.0, 2.0, 2.0]))
+    front, back = _gains(share, ("thigh", "shin"), style, STYLISED_LEG)
     tall = sole - ankle[1]
     if tall < 1.0:
         return PartVolume(square, centre, front, back)
