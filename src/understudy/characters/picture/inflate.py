@@ -19,14 +19,20 @@ __all__ = ["InflateConfig", "PartVolume", "inflate_parts", "stylisation"]
 
 SIDES = ("left", "right")
 JOINT_DEPTHS = {
-    "neck": -0.012, "head": 0.006, "head_top": 0.006,
-    "elbow": -0.010, "wrist": 0.008, "hand": 0.014, "ankle": -0.018, "toe": -0.018,
+    "neck": 0.0, "head": 0.007, "head_top": 0.007,
+    "elbow": -0.010, "wrist": 0.008, "hand": 0.014, "ankle": -0.004, "toe": -0.004,
 }  # fmt: skip
 """z of a person's joints before (+) or behind the figure's middle plane, in its heights: arms that hang at ease bend
 forward below the elbow, and heels stand behind the hips. Stylised figures have less of it."""
-STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.1, 1.0
+HEAD_FRONT, HEAD_BACK, CHIN = 1.72, 0.98, 0.12
+"""Depth of a person's head before and behind the skull's joint, in half widths of the head, and how much more of it
+the chin takes, where a height field falls off."""
+STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.2, 1.0
 """Depth before and behind the bone, in half widths, of figures whose head is a third of them."""
 SLAB_BLUR = 0.05
+"""Sigma of the blur over a part's slices, as a share of their number."""
+TOE_SHARE = 0.74
+"""How much of a foot's length lies before its ankle."""
 HALF_WIDTH_QUANTILE = 0.98
 """Of the distances from the outline: the half width of a part, which one spike of the outline cannot widen."""
 
@@ -227,7 +233,7 @@ def _missing_depth(
     slabs = max(int(np.ptp(np.flatnonzero(own.any(1))) / 3), 4)
     edges = np.linspace(share[own].min(), share[own].max() + 1e-6, slabs + 1)
     which = np.clip(np.searchsorted(edges, share, "right") - 1, 0, slabs - 1)
-    length = slabs and (np.ptp(np.flatnonzero(own.any(1))) + 1) / slabs
+    length = (np.ptp(np.flatnonzero(own.any(1))) + 1) / slabs
     width = 0.5 * np.bincount(which[own], minlength=slabs) / length
     height = np.zeros(slabs)
     np.maximum.at(height, which[own], np.sqrt(np.maximum(square[own], 0)))
@@ -274,15 +280,20 @@ def _head(
     line = bone_line(grid, "head")
     reach = max(float(np.linalg.norm(line[0] - line[1])), 4.0)
     domain = own | (grid.mask & (np.linalg.norm(cells - grid["head"], axis=-1) < 0.25 * reach))
-    width = float(np.quantile(ndimage.distance_transform_edt(own)[own], HALF_WIDTH_QUANTILE)) if own.any() else 0.5 * reach
+    width = (
+        float(np.quantile(ndimage.distance_transform_edt(own)[own], HALF_WIDTH_QUANTILE)) if own.any() else 0.5 * reach
+    )
     ratio = (1.12 - 0.17 * style) * config.depth_scale
     away = np.maximum(_line_distance(cells, line) - 1.15 * width, 0)
     cap = width * ratio * (0.3 + 1.4 * np.exp(-((away / (0.6 * width)) ** 2)))
     # Taller than wide, a head needs less than the 4 of a ball to be `ratio` times as deep as wide.
     square = _square(grid, domain, 2.9 * ratio**2, cap)
-    front = (1 - style) * 1.72 + style * STYLISED_HEAD
-    back = (1 - style) * 0.86 + style * STYLISED_HEAD
+    front = (1 - style) * HEAD_FRONT + style * STYLISED_HEAD
+    back = (1 - style) * HEAD_BACK + style * STYLISED_HEAD
+    rows = np.flatnonzero(own.any(1)) if own.any() else np.arange(2)
+    down = (cells[..., 1] - rows[0]) / max(float(np.ptp(rows)), 1.0)
     ones = np.ones_like(square)
+    front = front * (1 + CHIN * (1 - style) * smooth_step((down - 0.6) / 0.3))
     scale = config.depth_scale * width / max(float(np.sqrt(max(square.max(), 0))), 1.0)
     return PartVolume(square, np.full_like(square, depths[1]), scale * front * ones, scale * back * ones)
 
@@ -352,13 +363,14 @@ def _leg(
     aside = abs(line[3][0] - ankle[0])
     length = float(np.sqrt(max(length**2 - aside**2, (0.45 * length) ** 2)))
     t = (cells[..., 1] - ankle[1]) / tall
+    # Within the foot the half thickness rises at once from its edges, which makes the sole flat.
     half = np.sqrt(max(float(np.quantile(square[foot], 0.9)), 1.0)) if foot.any() else radius
-    forward = smooth_step((t + 0.35) / 1.0)
-    front = front + forward * max(0.74 * length / half - 1, 0)
-    back = back + smooth_step((t + 0.3) / 0.9) * max(0.24 * length / half - 1, 0)
-    # Within the foot the half thickness rises quickly from the sole, which makes the sole flat.
     toe_box = smooth_step((t - 0.1) / 0.5)
-    edge = np.clip(grid.distance / 2.5, 0, 1)
+    edge = np.clip(grid.distance / 1.2, 0, 1)
     flat = np.where(own, np.maximum(square, half**2 * edge * 0.8), square)
     square = np.where(square > 0, square + toe_box * (flat - square), square)
+    # The instep slopes from the ankle down to the toes.
+    forward, heel = smooth_step((t - 0.05) / 0.75), smooth_step((t + 0.2) / 0.5)
+    front = front + forward * np.maximum(TOE_SHARE * length / half - front, 0)
+    back = back + heel * ((1 - TOE_SHARE) * length / half - back)
     return PartVolume(square, centre, front, back)

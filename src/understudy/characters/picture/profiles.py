@@ -1,5 +1,6 @@
 """How deep a person's body is along its bones, for the width that a picture shows of it."""
 
+import itertools
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,8 +38,7 @@ class Profile:
 
 PARTS_MEASURED: dict[str, tuple[tuple[str, ...], tuple[str, str], tuple[float, float]]] = {
     "torso": (("hips", "torso", "neck"), ("Hips", "Neck"), (-0.15, 1.0)),
-    "head": (("head", "scalp"), ("Head", "crown"), (0.0, 1.0)),
-    "thigh": (("left_thigh",), ("LeftUpLeg", "LeftLeg"), (0.2, 1.0)),
+    "thigh": (("left_thigh", "hips"), ("LeftUpLeg", "LeftLeg"), (-0.1, 1.0)),
     "shin": (("left_shin",), ("LeftLeg", "LeftFoot"), (0.0, 0.9)),
 }
 """Each part's segments of the body's surface, its bone, and the range along it that is measured."""
@@ -46,16 +46,18 @@ PARTS_MEASURED: dict[str, tuple[tuple[str, ...], tuple[str, str], tuple[float, f
 
 @cache
 def body_profiles() -> dict[str, Profile]:
-    """Of torso, head, thigh and shin, measured on the mean adult body in its T-pose."""
+    """Of torso, thigh and shin, measured on the mean adult body in its T-pose."""
     model = BodyModel.load()
     body = model.shaped(model.shape_for_height(ADULT_M))
     segment = np.array(SEGMENTS)[model.vertex_segment]
-    crown = body.vertices[body.vertices[:, 1].argmax()]
     profiles = {}
     for part, (segments, (root, tip), (low, high)) in PARTS_MEASURED.items():
         start = body.joints[BODY_JOINTS.index(root)]
-        end = np.array([start[0], crown[1], start[2]]) if tip == "crown" else body.joints[BODY_JOINTS.index(tip)]
-        profiles[part] = _measured(body.vertices[np.isin(segment, segments)], start, end, low, high)
+        end = body.joints[BODY_JOINTS.index(tip)]
+        own = np.isin(segment, segments)
+        if part in ("thigh", "shin"):
+            own &= body.vertices[:, 0] > 0  # of the hips, the side above this leg
+        profiles[part] = _measured(body.vertices[own], start, end, low, high)
     return profiles
 
 
@@ -70,7 +72,7 @@ def _measured(
     share = (vertices[:, 1] - start[1]) / (end[1] - start[1])
     edges = np.linspace(low, high, SLABS + 1)
     rows = []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         own = vertices[(share >= a) & (share < b)]
         if len(own) < MIN_VERTICES:
             continue

@@ -1,7 +1,7 @@
 """Parts united into one closed surface."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
@@ -16,6 +16,9 @@ __all__ = ["OUT_OF_THE_PICTURE", "surface_of_parts", "taubin"]
 OUT_OF_THE_PICTURE = (0.0, 0.0, 1.0)
 """Where a vertex without faces looks: to the viewer."""
 
+LEGS = (PARTS.index("left_leg"), PARTS.index("right_leg"))
+SOLE_SHARE = 0.018
+"""How thick a sole is, of the figure's height: smoothing rounds its edge off over so much."""
 REACH = 6.0
 """Fields are cut off this many cells from the surface."""
 
@@ -48,7 +51,22 @@ def surface_of_parts(
     push = adjacency(faces, len(vertices)) @ at_wall.astype(float)
     vertices = taubin(vertices, faces, 8)
     vertices = vertices + 0.42 * config.gap * push[:, None] * vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
-    return vertices, faces, values.argmax(1)
+    parts = values.argmax(1)
+    return _stand(vertices, np.isin(parts, LEGS), SOLE_SHARE * grid.height), faces, parts
+
+
+def _stand(
+    vertices: Float[np.ndarray, "vertex 3"], legs: Bool[np.ndarray, " vertex"], sole: float
+) -> Float[np.ndarray, "vertex 3"]:
+    """Flat soles: what of each leg lies within `sole` of its lowest point comes down to it."""
+    vertices = vertices.copy()
+    for side in (vertices[:, 0] < np.median(vertices[legs, 0]), vertices[:, 0] >= np.median(vertices[legs, 0])):
+        own = legs & side
+        if own.any():
+            low = vertices[own, 1].min()
+            share = np.clip((vertices[own, 1] - low) / sole, 0, 1)
+            vertices[own, 1] -= sole * (share - share**2)
+    return vertices
 
 
 def _field(volume: PartVolume, z: Float[np.ndarray, " layer"]) -> Float[np.ndarray, "row column layer"]:
