@@ -53,3 +53,11 @@ def test_impossible_grain_is_refused():
         Grain(np.zeros((2, 3)), 0.0)
     with pytest.raises(ValueError, match="between 0 and 1"):
         Grain(np.zeros((len(GRAIN_NODES), 3)), 0.0, 1.5)
+
+
+def test_grain_of_a_picture_larger_than_a_tile_repeats_by_the_tile():
+    grain = Grain(np.full((len(GRAIN_NODES), 3), 4.0), 0.8)
+    field = grain_field(grain, np.full((530, 1100), 100.0), 3)
+    np.testing.assert_array_equal(field[:, 512:1024], field[:, :512])
+    np.testing.assert_array_equal(field[512:], field[:18])
+    assert field[:512, :512].std() == pytest.approx(4.0, rel=0.05)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -80,15 +81,16 @@ def grain_field(
     tile = _unit_tile(round(grain.blur_px, 2), round(grain.correlation, 2))
     rng = np.random.default_rng(seed)
     top, left = rng.integers(_TILE, size=2).tolist()
-    if height <= _TILE and width <= _TILE:
-        # The stored tile is repeated once on each axis, so that any start has a full tile after it.
-        field = tile[top : top + height, left : left + width]
-    else:
-        field = tile[np.ix_((np.arange(height) + top) % _TILE, (np.arange(width) + left) % _TILE)]
     level = np.clip(luminance, 0, 255).astype(np.uint8)
     table = np.stack([np.interp(np.arange(256), GRAIN_NODES, grain.sigma[:, c]) for c in range(3)], -1)
-    strength = cv2.LUT(cv2.merge([level] * 3), table.astype(np.float32)[:, None])
-    return field * (strength * np.float32(rng.choice([-1.0, 1.0])))
+    table = table.astype(np.float32)[:, None] * np.float32(rng.choice([-1.0, 1.0]))
+    field = cv2.LUT(cv2.merge([level] * 3), table)
+    # The stored tile is repeated once on each axis, so that any start has a full tile after it.
+    start = tile[top : top + _TILE, left : left + _TILE]
+    for row, column in product(range(0, height, _TILE), range(0, width, _TILE)):
+        part = field[row : row + _TILE, column : column + _TILE]
+        part *= start[: part.shape[0], : part.shape[1]]
+    return field
 
 
 def _spread(values: Float[np.ndarray, "n channel"]) -> Float[np.ndarray, " channel"]:

@@ -8,7 +8,7 @@ and Levoy 2001.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import cv2
@@ -48,6 +48,17 @@ class SmallMask:
     top: int
     picture: tuple[int, int]
     """Width and height of the small picture."""
+
+    @cached_property
+    def inside_px(self) -> Float[np.ndarray, "height width"]:
+        """Distance to the mask's edge, negative outside."""
+        return _signed_distance(self.inside)
+
+    @cached_property
+    def slopes(self) -> tuple[Float[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+        """How that distance grows, smoothed: down and to the right."""
+        down, right = np.gradient(cv2.GaussianBlur(self.inside_px, (0, 0), 1.0))
+        return down, right
 
 
 Masks = Mapping[int, SmallMask]
@@ -267,8 +278,7 @@ def _look(
     R, p = placed.R_world_joint[frame], placed.joints_m[frame]
     T_world_mesh = transform_from(R, p - np.einsum("jik,jk->ji", R, surface.joints))
     blended = (_weights() @ T_world_mesh[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
-    world = (blended[..., :3] @ surface.vertices[..., None])[..., 0] + blended[..., 3]
-    normal = (blended[..., :3] @ surface.normals[..., None])[..., 0] @ seen.R_camera_world[frame].T
+    world = np.einsum("vij,vj->vi", blended[..., :3], surface.vertices) + blended[..., 3]
     local = (world - np.exp(state.log_scale) * seen.camera_position[frame]) @ seen.R_camera_world[frame].T
     depth = np.maximum(local[:, 2], 0.05)
     px = local[:, :2] / depth[:, None] * seen.K[frame, [0, 1], [0, 1]] + seen.K[frame, :2, 2]
@@ -287,8 +297,7 @@ def _look(
     normal = (blended[kept, :, :3] @ surface.normals[kept, :, None])[..., 0] @ seen.R_camera_world[frame].T
     across = normal[:, :2] / np.maximum(np.linalg.norm(normal[:, :2], axis=1, keepdims=True), 1e-12)
     facing = np.abs((normal * local[kept]).sum(1)) / np.linalg.norm(local[kept], axis=1)
-    inside_px = _signed_distance(mask.inside)
-    down, right = np.gradient(cv2.GaussianBlur(inside_px, (0, 0), 1.0))
+    inside_px, (down, right) = mask.inside_px, mask.slopes
     slope = np.stack([right[row, column], down[row, column]], -1)
     off_px = inside_px[row, column] * picture[0] / width
     off_m = off_px * depth / seen.K[frame, 0, 0]

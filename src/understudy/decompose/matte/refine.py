@@ -317,19 +317,55 @@ def _matte(observed: _Observed, tables: _Tables | None, config: MatteConfig) -> 
     if view is None or tables is None:
         return rough
     belief = _belief(observed, view, tables, config)
-    picture = observed.frame.picture[observed.window]
-    height, width = picture.shape[:2]
-    radius = max(round(config.edge * view.size), 2)
-    coefficients = guided_coefficients(view.picture.astype(np.float32) / 255, belief, radius, config.edge_noise**2)
-    red, green, blue, alpha = cv2.split(cv2.resize(coefficients, (width, height), interpolation=cv2.INTER_LINEAR))
-    for slope, channel in zip((red, green, blue), cv2.split(picture), strict=True):
-        alpha += slope * (channel * np.float32(1 / 255))
-    alpha = np.clip((alpha - 0.5) * config.contrast + 0.5, 0.0, 1.0)
     keep = _connected(belief, view)
-    alpha *= cv2.resize(keep.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     result = np.zeros_like(rough)
-    result[observed.window] = np.rint(alpha * 255).astype(np.uint8)
+    part = _around(keep, 1)
+    if part is None:
+        return result
+    radius = max(round(config.edge * view.size), 2)
+    # A coefficient is the mean of means: it depends on twice the filter's radius.
+    wide = _around(keep, 2 * radius + 1) or part
+    guide = view.picture[wide].astype(np.float32) / 255
+    coefficients = guided_coefficients(guide, belief[wide], radius, config.edge_noise**2)
+    inner = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, wide, strict=True))
+    picture, whole = observed.frame.picture[observed.window], result[observed.window]
+    place, M = _magnified(part, keep.shape, picture.shape[:2])
+    size = tuple(side.stop - side.start for side in place[::-1])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = (
+        cv2.warpAffine(np.ascontiguousarray(coarse), M, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        for coarse in (coefficients[inner], keep[part].astype(np.float32))
+    )
+    red, green, blue, alpha = cv2.split(next(fine))
+    for slope, channel in zip((red, green, blue), cv2.split(picture[place]), strict=True):
+        alpha += cv2.multiply(slope, channel, scale=1 / 255, dtype=cv2.CV_32F)
+    alpha = np.clip((alpha - 0.5) * config.contrast + 0.5, 0.0, 1.0) * next(fine)
+    whole[place] = np.rint(alpha * 255).astype(np.uint8)
     return result
+
+
+def _around(keep: Bool[np.ndarray, "h w"], rim: int) -> tuple[slice, slice] | None:
+    """The rows and columns of what is kept, and a rim; None where nothing is."""
+    spans = [np.flatnonzero(keep.any(axis)) for axis in (1, 0)]
+    if not len(spans[0]):
+        return None
+    rows, columns = (slice(max(int(at[0]) - rim, 0), int(at[-1]) + 1 + rim) for at in spans)
+    return slice(rows.start, min(rows.stop, keep.shape[0])), slice(columns.start, min(columns.stop, keep.shape[1]))
+
+
+def _magnified(
+    part: tuple[slice, slice], small: tuple[int, int], full: tuple[int, int]
+) -> tuple[tuple[slice, slice], Float[np.ndarray, "2 3"]]:
+    """The rows and columns that a part of a reduced picture covers in the full one, and the affine map from indices
+    there to indices of the part."""
+    sides, rows = [], []
+    for side, length, whole in zip(part, small, full, strict=True):
+        scale = length / whole
+        start, stop = int(side.start / scale), min(-int(-side.stop / scale // 1), whole)
+        sides.append(slice(start, stop))
+        rows.append((scale, (start + 0.5) * scale - 0.5 - side.start))
+    (y_scale, y), (x_scale, x) = rows
+    return (sides[0], sides[1]), np.array([[x_scale, 0, x], [0, y_scale, y]])
 
 
 def _belief(observed: _Observed, view: _View, tables: _Tables, config: MatteConfig) -> Float32[np.ndarray, "h w"]:

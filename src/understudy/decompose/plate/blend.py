@@ -14,6 +14,7 @@ from understudy.imaging.inpaint import spread_inwards
 from understudy.runtime.checks import check_options
 
 __all__ = [
+    "RING_PX",
     "BlendConfig",
     "Box",
     "CleanFrame",
@@ -30,6 +31,10 @@ __all__ = [
 
 _MIN_SAMPLES, _MAX_SAMPLES = 50, 2500
 """Pixels of which a tone is measured: fewer tell nothing, more tell no more."""
+RING_PX = 10
+"""Around a hole, in which the tone of its fill is compared."""
+_MISMATCH_STEP = 3
+"""Of so many rows and columns one tells how well a fill meets its frame."""
 
 
 @dataclass(frozen=True)
@@ -189,20 +194,20 @@ def match_tone(
         return np.ones(3), np.zeros(3)
     step = -(-len(rows) // _MAX_SAMPLES)
     # Channels first: sums over three neighbours in memory are slow.
-    a = fill[rows[::step], columns[::step]].T.astype(np.float64)
-    b = frame[rows[::step], columns[::step]].T.astype(np.float64)
-    gain, offset = np.ones(3), np.array([median(difference) for difference in b - a])
+    a = np.ascontiguousarray(fill[rows[::step], columns[::step]].T, np.float64)
+    b = np.ascontiguousarray(frame[rows[::step], columns[::step]].T, np.float64)
+    difference, squares, products = b - a, a * a, a * b
+    gain, offset = np.ones(3), np.array([median(channel) for channel in difference])
     unclipped = np.maximum(a, b).max(0) < 250
-    inlier = (np.abs(b - a - offset[:, None]).max(0) < 24) & unclipped
+    inlier = (np.abs(difference - offset[:, None]).max(0) < 24) & unclipped
     for _ in range(3):
         count = np.count_nonzero(inlier)
         if count < _MIN_SAMPLES:
             break
-        x, y = a[:, inlier], b[:, inlier]
-        x_mean, y_mean = x.sum(1) / count, y.sum(1) / count
-        dx = x - x_mean[:, None]
+        counts = inlier / count
+        x_mean, y_mean = a @ counts, b @ counts
         # A prior of gain one, as strong as a slight texture: a flat surround cannot tell gain from offset.
-        gain = ((dx * y).sum(1) / count + 30.0) / ((dx * dx).sum(1) / count + 30.0)
+        gain = (products @ counts - x_mean * y_mean + 30.0) / (squares @ counts - x_mean * x_mean + 30.0)
         gain = np.clip(gain, 0.75, 1.33)
         offset = y_mean - gain * x_mean
         error = np.abs(b - gain[:, None] * a - offset[:, None]).max(0)
@@ -253,7 +258,8 @@ def blended(time: int, filling: Filling, grain: Grain | None, config: BlendConfi
     place, frame = filling.box.slices, filling.surroundings
     filled = blend(frame, filling.fill, filling.hole, filling.others, grain, time, config)
     done.picture[place], done.removed[place] = filled
-    off = np.abs(filling.fill - frame)[filling.around]
+    step = _MISMATCH_STEP
+    off = np.abs(filling.fill[::step, ::step] - frame[::step, ::step])[filling.around[::step, ::step]]
     seen = int(np.count_nonzero(filling.hole & filling.seen))
     mismatch = float(np.median(off)) if off.size else None
     return done, Counted(height * width, int(np.count_nonzero(filling.hole)), seen, mismatch)
@@ -269,21 +275,25 @@ def blend(
     config: BlendConfig,
 ) -> CleanFrame:
     """The frame with the hole filled: tone bent to meet the surroundings, fresh grain, feathered edge."""
-    ring = cv2.dilate(hole.astype(np.uint8), np.ones((21, 21), np.uint8)).astype(bool) & ~hole & ~others
-    residual = np.clip(frame - fill, -config.tone_levels, config.tone_levels)
+    kernel = np.ones((2 * RING_PX + 1, 2 * RING_PX + 1), np.uint8)
+    ring = cv2.dilate(hole.astype(np.uint8), kernel).astype(bool) & ~hole & ~others
     if ring.any():
         # At a quarter of the size: the bend is smooth, and grain must not pull at it.
         small = (max(1, frame.shape[1] // 4), max(1, frame.shape[0] // 4))
         weight = cv2.resize(ring.astype(np.float32), small, interpolation=cv2.INTER_AREA)
-        value = cv2.resize(residual * ring[..., None], small, interpolation=cv2.INTER_AREA)
+        residual = cv2.subtract(frame, fill, mask=ring.view(np.uint8))
+        np.clip(residual, -config.tone_levels, config.tone_levels, out=residual)
+        value = cv2.resize(residual, small, interpolation=cv2.INTER_AREA)
         value = cv2.GaussianBlur(value, (0, 0), 2.0)
         weight = cv2.GaussianBlur(weight, (0, 0), 2.0)
         bend = spread_inwards(value / np.maximum(weight, 1e-4)[..., None], weight > 0.05)
-        fill = fill + cv2.resize(bend, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_LINEAR)
-    fill = fill + grain_field(grain, luminance_of(fill), seed)
+        fill = cv2.add(fill, cv2.resize(bend, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_LINEAR))
+    fill = cv2.add(fill, grain_field(grain, luminance_of(fill), seed))
     outside = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
-    share = np.clip(1.0 - outside / (config.feather_px + 1), 0.0, 1.0)
+    share = np.maximum(1.0 - outside / np.float32(config.feather_px + 1), np.float32(0))
     share = share * ~others if others.any() else share
-    mixed = frame + share[..., None] * (fill - frame)
+    mixed = cv2.multiply(cv2.subtract(fill, frame), cv2.merge([share] * 3))
+    # OpenCV rounds, and keeps to 0 … 255.
+    mixed = cv2.add(mixed, frame, dtype=cv2.CV_8U)
     # Rounded up: 0 says that the pixel is the source's own, to the bit.
-    return CleanFrame(np.clip(np.rint(mixed), 0, 255).astype(np.uint8), np.ceil(255 * share).astype(np.uint8))
+    return CleanFrame(mixed, np.ceil(255 * share).astype(np.uint8))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from understudy.core.footage import CameraSolution, Shot
-from understudy.decompose.plate.affine_residual import affine_residual, move
+from understudy.decompose.plate.affine_residual import AlignmentTarget, affine_residual, move
 from understudy.decompose.plate.blend import BlendConfig, Box, CleanFrame, Filling, blended, box_of, match_tone
 from understudy.decompose.plate.holes import (
     Holes,
@@ -262,7 +262,7 @@ def _filling(
     fill, support = view.look(index, box)
     around = (support >= 2) & ~hole & ~others
     if shaky:
-        fill = move(fill, affine_residual(fill, picture, around))
+        fill = move(fill, affine_residual(fill, AlignmentTarget.of(picture), around))
     gain, offset = match_tone(fill, picture, around)
     fill = fill * gain.astype(np.float32) + offset.astype(np.float32)
     return Filling(frame, box, in_light(fill, moved, box, view.scale), hole, others, support > 0, around)

@@ -198,7 +198,7 @@ def _voted(
     known_lit = channel_max(lit) > 0
     clean, sure = np.where(known_lit[..., None], lit, reference.clean), reference.sure | known_lit
     hole, others = source.hole[box.slices], source.others[box.slices]
-    hole = grown_by_what_moved(target.small, clean, hole, others, sure, blend, below=True)
+    hole = grown_by_what_moved(target.reduced.small, clean, hole, others, sure, blend, below=True)
     inner = box_of(hole, 8)
     if inner is None:
         return None

@@ -5,18 +5,27 @@ fill from both, carried along the depth and cross-faded: stable in time by const
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from understudy.core.camera import UnscaledCameraPath
 from understudy.core.footage import CameraSolution, Shot
-from understudy.decompose.plate.blend import BlendConfig, Box, CleanFrame, Filling, blended, box_of, luminance_of
+from understudy.decompose.plate.blend import (
+    RING_PX,
+    BlendConfig,
+    Box,
+    CleanFrame,
+    Filling,
+    blended,
+    box_of,
+    luminance_of,
+)
 from understudy.decompose.plate.depth import carry_inverse_depth, look_into, small_part
 from understudy.decompose.plate.holes import (
     Holes,
@@ -32,7 +41,7 @@ from understudy.decompose.plate.keyframe_plate import Keyframe, ParallaxConfig, 
 from understudy.decompose.plate.moving_things import MovedRegions, sort_moved_regions
 from understudy.decompose.plate.shadow import Comparison, ShadowZone, moved_levels
 from understudy.decompose.plate.sources import keyframe_times, scale_of, source_windows
-from understudy.decompose.plate.warp_fit import WarpFit, fit_warp, full_size_map
+from understudy.decompose.plate.warp_fit import WarpFit, WarpTarget, fit_warp, full_size_map
 from understudy.imaging.channels import channel_max, inside_picture
 from understudy.imaging.grain import Grain, estimate_grain, flat_areas
 from understudy.imaging.inpaint import InpaintConfig
@@ -46,8 +55,10 @@ _BLURRED = 0.4
 """Share of the surroundings that may differ from what the keyframes know, if things are to be looked for in it."""
 _CHUNK = 16
 """Frames that are sorted at once: their keyframes are kept."""
-_OUTSIDE = np.float32(1e-3)
-"""How much a keyframe counts beyond its picture's edge, against 1 within."""
+_INSIDE = 1e3
+"""How much a keyframe counts within its picture, against 1 beyond its edge."""
+_PART_ROWS = 64
+"""Of a hole, which are filled at once."""
 
 
 def fill_by_depth(
@@ -79,6 +90,7 @@ def fill_by_depth(
     def fillings() -> Iterator[tuple[int, Filling, Grain | None]]:
         moves = sort_moved_regions(comparisons(), zone, blend_config, _CHUNK)
         frames = ((frame, moved, ahead.popleft()) for frame, moved in zip(to_fill, moves, strict=True))
+        frames = _first_marked(frames)
         grain: Grain | None = None
         for time, filling in enumerate(in_order(lambda item: _filling(*item, scale), frames)):
             if grain is None and filling.box is not None:
@@ -135,7 +147,8 @@ def _compared(
     part = small_part(wide, scale)
     blocked = holes.hole[wide.slices] | holes.others[wide.slices]
     small_free = reduced((~blocked).astype(np.float32), scale) > 0.99
-    views = [_view(keyframe, time, wide, small[part], small_free, camera, scale) for keyframe in keyframes]
+    target = WarpTarget(small[part], small_free)
+    views = [_view(keyframe, time, wide, target, camera, scale) for keyframe in keyframes]
     times = [keyframe.time for keyframe in keyframes]
     gap = max(max(times) - min(times), 1)
     shares = [max(1.0 - abs(at - time) / gap, 1e-3) for at in times]
@@ -155,8 +168,7 @@ def _view(
     keyframe: Keyframe,
     time: int,
     box: Box,
-    small: Float[np.ndarray, "rows columns 3"],
-    small_free: Bool[np.ndarray, "rows columns"],
+    target: WarpTarget,
     camera: UnscaledCameraPath,
     scale: int,
 ) -> WarpFit:
@@ -164,22 +176,49 @@ def _view(
     there = keyframe.time, keyframe.box, keyframe.inverse_depth
     depth = carry_inverse_depth(camera, *there, time, box, scale)
     coarse = look_into(camera, time, keyframe.time, box, scale, depth)
-    return fit_warp(keyframe.small, coarse, small, small_free, scale, keyframe.time != time)
+    return fit_warp(keyframe.small, coarse, target, scale)
 
 
-def _filling(
-    shown: tuple[UInt8[np.ndarray, "height width 3"], Holes], moved: MovedRegions, known: _Known | None, scale: int
-) -> Filling:
-    """A frame's fill from the keyframes on both sides."""
+_Shown = tuple[UInt8[np.ndarray, "height width 3"], Holes]
+
+
+def _first_marked(
+    frames: Iterable[tuple[_Shown, MovedRegions, _Known | None]],
+) -> Iterator[tuple[_Shown, MovedRegions, _Known | None, bool]]:
+    """Each frame, and whether it is the first of which something is known."""
+    is_first = True
+    for shown, moved, known in frames:
+        yield shown, moved, known, is_first and known is not None
+        is_first = is_first and known is None
+
+
+def _filling(shown: _Shown, moved: MovedRegions, known: _Known | None, wide: bool, scale: int) -> Filling:
+    """A frame's fill from the keyframes on both sides.
+
+    `wide`: with more around the hole than what the fill fades into, to measure the grain.
+    """
     frame, holes = shown
     hole, others, *_ = holes_with_moved(holes, moved, scale)
-    box = box_of(hole, _MARGIN)
+    rim = _MARGIN if wide else RING_PX + 2
+    box = box_of(hole, rim)
     if known is None or box is None:
         return Filling(frame)
     box = _common(box, known.box)
     hole, others = hole[box.slices], others[box.slices] & ~hole[box.slices]
-    fill, made_up = _mixed(known, box, scale)
-    return Filling(frame, box, in_light(fill, moved, box, scale), hole, others, ~made_up, ~hole & ~others)
+    needed = cv2.dilate(hole.view(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)) > 0
+    fill, made_up = np.zeros((*box.shape, 3), np.float32), np.zeros(box.shape, bool)
+    for part in _parts(needed):
+        fill[part.slices], made_up[part.slices] = _mixed(known, part.placed_in(box), scale)
+    around = needed & ~hole & ~others
+    return Filling(frame, box, in_light(fill, moved, box, scale), hole, others, ~made_up, around)
+
+
+def _parts(needed: Bool[np.ndarray, "height width"]) -> Iterator[Box]:
+    """Boxes, row by row, in which lies all that is needed: about half of the one around a person."""
+    for top in range(0, needed.shape[0], _PART_ROWS):
+        columns = np.flatnonzero(needed[top : top + _PART_ROWS].any(0))
+        if len(columns):
+            yield Box(top, min(top + _PART_ROWS, needed.shape[0]), int(columns[0]), int(columns[-1]) + 1)
 
 
 def _mixed(
@@ -187,20 +226,22 @@ def _mixed(
 ) -> tuple[Float32[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
     """The keyframes' fills in a box, cross-faded, and which pixels are made up for the most part."""
     inner = box.seen_from(known.box)
-    total, weights = np.zeros((*box.shape, 3), np.float32), np.zeros(box.shape, np.float32)
-    made_up = np.zeros(box.shape, np.float32)
+    fills, made_up, weights = [], [], []
     for keyframe, view, share in zip(known.keyframes, known.views, known.shares, strict=True):
         if share < 0.01 and len(known.keyframes) > 1:
             continue
         at = full_size_map(view, inner, scale)
-        weight = np.float32(share) * np.where(inside_picture(at, *keyframe.made_up.shape), np.float32(1), _OUTSIDE)
         fill = cv2.remap(keyframe.picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         # In the frame's tone: a table of 256 levels is quicker than arithmetic on all pixels.
         levels = np.arange(256, dtype=np.float32)[:, None, None] * view.gain + view.offset
-        total += cv2.LUT(fill, levels) * weight[..., None]
-        made_up += weight * cv2.remap(keyframe.made_up, at, None, cv2.INTER_LINEAR, borderValue=255)
-        weights += weight
-    return total / weights[..., None], made_up >= 127.5 * weights
+        fills.append(cv2.LUT(fill, levels))
+        made_up.append(cv2.remap(keyframe.made_up, at, None, cv2.INTER_LINEAR, borderValue=255))
+        inside = inside_picture(at, *keyframe.made_up.shape)
+        weights.append(np.where(inside, np.float32(share * _INSIDE), np.float32(share)))
+    if len(fills) == 1:
+        return fills[0], made_up[0] >= 128
+    mixed = (cv2.blendLinear(*pair, *weights) for pair in (fills, made_up))
+    return next(mixed), next(mixed) >= 128
 
 
 def _grain_of(filling: Filling) -> Grain:

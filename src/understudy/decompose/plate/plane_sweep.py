@@ -11,10 +11,11 @@ semi-global matching (the smoothing).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from understudy.core.camera import UnscaledCameraPath
@@ -94,23 +95,23 @@ def background_inverse_depth(
     walls = _walls(at, inverse, config.walls, 0.02 * (high - low))
     parallel = [np.array([0.0, 0.0, w]) for w in np.linspace(low, high, config.planes)]
     planes = [*walls, *parallel]
-    depths = np.stack([_on_plane(plane, rows, columns) for plane in planes], -1)
+    depths = np.stack([_on_plane(plane, rows, columns) for plane in planes])
     views = [_PlaneView(source, target.time, box, scale, solution.camera) for source in (target, *voters)]
-    cost = np.stack(list(in_order(lambda plane: _disagreement(plane, views, rows, columns, config), planes)), -1)
-    cost[..., len(walls) :] += config.parallel_cost
+    cost = np.stack(list(in_order(lambda plane: _disagreement(plane, views, rows, columns, config), planes)))
+    cost[len(walls) :] += config.parallel_cost
     span = high - low
     outside = np.maximum(low - depths, depths - high).clip(0) / (0.1 * span)
-    cost += config.prior * np.minimum(np.abs(depths - prior[..., None]) / (0.25 * span), 1.0)
+    cost += config.prior * np.minimum(np.abs(depths - prior) / (0.25 * span), 1.0)
     cost += config.truncation * np.minimum(outside, 1.0)
     if inherited is not None:
-        cost += config.inherit * np.minimum(np.abs(depths - inherited[..., None]) / (0.08 * span), 1.0)
+        cost += config.inherit * np.minimum(np.abs(depths - inherited) / (0.08 * span), 1.0)
     total = _semi_global(cost, len(walls), config)
     if not free.all():
-        found = np.take_along_axis(depths, total.argmin(-1)[..., None], -1)[..., 0]
+        found = np.take_along_axis(depths, total.argmin(0)[None], 0)[0]
         near, far = _ring_limits(found, free, low, high)
-        beyond = np.maximum(far[:, None, None] - depths, depths - near[:, None, None]) - 0.03 * span
+        beyond = np.maximum(far[:, None] - depths, depths - near[:, None]) - 0.03 * span
         penalty = config.beyond_ring * np.clip(beyond / (0.1 * span), 0.0, 1.0)
-        cost += np.where(free[..., None], np.float32(0), penalty)
+        cost += np.where(free, np.float32(0), penalty)
         total = _semi_global(cost, len(walls), config)
     return _finest(total, depths, len(walls), span / (config.planes - 1))
 
@@ -157,19 +158,18 @@ def _walls(
 
 
 def _finest(
-    total: Float[np.ndarray, "rows columns plane"],
-    depths: Float[np.ndarray, "rows columns plane"],
+    total: Float[np.ndarray, "plane rows columns"],
+    depths: Float[np.ndarray, "plane rows columns"],
     walls: int,
     step: float,
 ) -> Float[np.ndarray, "rows columns"]:
     """The cheapest inverse depth; between planes too, where they are parallel to the picture."""
-    count = total.shape[-1]
-    best = total.argmin(-1)
-    inner = np.clip(best, walls + 1, count - 2)[..., None]
-    left, middle, right = (np.take_along_axis(total, inner + k, -1)[..., 0] for k in (-1, 0, 1))
+    best = total.argmin(0)
+    inner = np.clip(best, walls + 1, len(total) - 2)
+    left, middle, right = (np.take_along_axis(total, inner[None] + k, 0)[0] for k in (-1, 0, 1))
     bend = np.maximum(left - 2 * middle + right, 1e-3)
-    fraction = np.where(best == inner[..., 0], np.clip(0.5 * (left - right) / bend, -0.5, 0.5), 0.0)
-    depth = np.take_along_axis(depths, best[..., None], -1)[..., 0] + (fraction * step).astype(np.float32)
+    fraction = np.where(best == inner, np.clip(0.5 * (left - right) / bend, -0.5, 0.5), 0.0)
+    depth = np.take_along_axis(depths, best[None], 0)[0] + (fraction * step).astype(np.float32)
     return cv2.medianBlur(depth, 5) if min(depth.shape) >= 5 else depth
 
 
@@ -272,16 +272,14 @@ class _PlaneView:
         A, self._b = relative_view(camera, target, source.time)
         self._A = A @ pixels_of(box, scale)
         self._to_small = np.array([[1 / scale, 0, -0.5], [0, 1 / scale, -0.5], [0, 0, 1.0]])
-        self._picture = np.dstack([source.small, source.small_free])
+        # Bytes are warped at half the cost of floating point.
+        self._picture = np.dstack([np.rint(source.small), 255 * source.small_free]).astype(np.uint8)
 
-    def along(
-        self, plane: Float[np.ndarray, "3"], rows: int, columns: int
-    ) -> tuple[Float32[np.ndarray, "3 rows columns"], Float32[np.ndarray, "rows columns"]]:
-        """What it shows of a plane in the target's small box, and where it sees the set (1, else 0)."""
+    def along(self, plane: Float[np.ndarray, "3"], rows: int, columns: int) -> UInt8[np.ndarray, "rows columns 4"]:
+        """What it shows of a plane in the target's small box, and where it sees the set (255, else less)."""
         H = self._to_small @ (self._A + np.outer(self._b, plane))
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        red, green, blue, free = cv2.split(cv2.warpPerspective(self._picture, H, (columns, rows), flags=flags))
-        return np.stack([red, green, blue]), (free > 0.99).astype(np.float32)
+        return cv2.warpPerspective(self._picture, H, (columns, rows), flags=flags)
 
 
 def _disagreement(
@@ -292,7 +290,9 @@ def _disagreement(
 
     `plane`: inverse depth = plane · (column, row, 1) of the small box.
     """
-    values, weight = (np.stack(seen) for seen in zip(*(s.along(plane, rows, columns) for s in sources), strict=True))
+    warped = np.concatenate([source.along(plane, rows, columns) for source in sources])
+    *colours, free = (channel.reshape(-1, rows, columns) for channel in cv2.split(warped))
+    values, weight = np.stack(colours).astype(np.float32), (free == 255).astype(np.float32)
     seen = weight.sum(0) >= 2
     # The target itself counts more: the surroundings must fit this frame.
     weight[0] *= 2.0
@@ -306,35 +306,40 @@ def _disagreement(
 
 
 def _error(
-    values: Float32[np.ndarray, "source 3 rows columns"],
+    values: Float32[np.ndarray, "3 source rows columns"],
     weights: Float32[np.ndarray, "source rows columns"],
     config: SweepConfig,
 ) -> Float32[np.ndarray, "source rows columns"]:
     """How far each source's colour is from their weighted mean, in 8-bit levels."""
-    mean = (values * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
-    difference = np.abs(values - mean)
-    return np.minimum((difference[:, 0] + difference[:, 1] + difference[:, 2]) / 3, config.truncation)
+    total, error = np.maximum(weights.sum(0), np.float32(1e-6)), np.zeros_like(weights)
+    for channel in values:
+        difference = channel - (channel * weights).sum(0) / total
+        error += np.abs(difference, out=difference)
+    error *= np.float32(1 / 3)
+    return np.minimum(error, np.float32(config.truncation), out=error)
 
 
 def _semi_global(
-    cost: Float[np.ndarray, "rows columns plane"], walls: int, config: SweepConfig
-) -> Float[np.ndarray, "rows columns plane"]:
+    cost: Float[np.ndarray, "plane rows columns"], walls: int, config: SweepConfig
+) -> Float[np.ndarray, "plane rows columns"]:
     """The costs of the cheapest smooth paths from four sides, summed; the first `walls` planes have no neighbours."""
-    total = np.zeros_like(cost)
-    for axis, backwards in ((0, False), (0, True), (1, False), (1, True)):
-        volume = np.moveaxis(cost, axis, 0)
-        out = np.moveaxis(total, axis, 0)
-        order = range(len(volume) - 1, -1, -1) if backwards else range(len(volume))
-        last: np.ndarray | None = None
-        for index in order:
-            path = volume[index].copy()
-            if last is not None:
-                least = last.min(-1, keepdims=True)
-                best = np.minimum(last, least + config.smooth_jump)
-                parallel = best[:, walls:]
-                parallel[:, 1:] = np.minimum(parallel[:, 1:], last[:, walls:-1] + config.smooth_step)
-                parallel[:, :-1] = np.minimum(parallel[:, :-1], last[:, walls + 1 :] + config.smooth_step)
-                path += best - least
-            out[index] += path
-            last = path
-    return total
+    across = np.swapaxes(_both_ways(np.swapaxes(cost, 1, 2), walls, config), 1, 2)
+    return _both_ways(cost, walls, config) + across
+
+
+def _both_ways(
+    cost: Float[np.ndarray, "plane step line"], walls: int, config: SweepConfig
+) -> Float[np.ndarray, "plane step line"]:
+    """The costs of the cheapest smooth paths along the steps, forwards and backwards, summed."""
+    volume = np.ascontiguousarray(np.stack([cost, cost[:, ::-1]]).transpose(2, 1, 0, 3))  # step plane way line
+    jump, step = np.float32(config.smooth_jump), np.float32(config.smooth_step)
+    for last, path in pairwise(volume):
+        least = last.min(0)
+        best = np.minimum(last, least + jump)
+        change = last[walls:] + step
+        np.minimum(best[walls + 1 :], change[:-1], out=best[walls + 1 :])
+        np.minimum(best[walls:-1], change[1:], out=best[walls:-1])
+        best -= least
+        path += best
+    forwards, backwards = volume.transpose(2, 1, 0, 3)
+    return forwards + backwards[:, ::-1]

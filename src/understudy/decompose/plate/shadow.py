@@ -6,6 +6,7 @@ there only for a moment, or has another colour, is another thing.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -72,6 +73,11 @@ class Comparison:
     hole: Bool[np.ndarray, "rows columns"]
     """The actor's hole: the mask, grown."""
 
+    @cached_property
+    def light_left(self) -> Float[np.ndarray, "rows columns 3"]:
+        """How much of the clean set's light is left, in linear light (a gamma of 2.2 stands for sRGB's curve)."""
+        return ((np.maximum(self.small, 0.0) + 6.0) / (np.maximum(self.clean, 0.0) + 6.0)) ** 2.2
+
 
 def moved_levels(comparison: Comparison) -> Float[np.ndarray, "rows columns"]:
     """By how much a frame differs from the clean set, in 8-bit levels; 0 where that is not known."""
@@ -92,7 +98,7 @@ def wide_shadow(
 
     Linear, continued behind the actor and where it is `apart`: where the actor's own shadow can lie.
     """
-    ratio = _ratio(comparison.small, comparison.clean)
+    ratio = comparison.light_left
     mean = channel_mean(ratio)
     grey = (mean > 0.06) & (mean < 6.0) & (channel_range(ratio) < 0.12 + 0.25 * np.abs(1 - mean))
     seen = comparison.known & ~comparison.hole
@@ -136,7 +142,7 @@ class ShadowZone:
             return
         self._frames += 1
         valid = comparison.known & ~comparison.hole
-        ratio = _ratio(comparison.small, comparison.clean)
+        ratio = comparison.light_left
         mean = channel_mean(ratio)
         # In linear light: a shadow leaves between a tenth and nearly all, about as much of each colour.
         dark = (mean < 0.87) & (mean > 0.06) & (channel_range(ratio) < 0.12 + 0.25 * (1 - mean))
@@ -212,6 +218,8 @@ class ShadowZone:
         """Where a frame shows the actor's shadow: what is shaded in the zone, and what hangs together with it if more
         of it lies within than without.
         """
+        if self._zone is None:
+            return np.zeros(comparison.hole.shape, bool)
         shaded, place = self.shaded(comparison), self.place(comparison.hole)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(shaded.astype(np.uint8))
         within = np.bincount(labels[place], minlength=len(stats))
@@ -221,8 +229,8 @@ class ShadowZone:
 
     def shaded(self, comparison: Comparison) -> Bool[np.ndarray, "rows columns"]:
         """Where a frame shows the clean set in this shadow or its soft edge, wherever that lies."""
-        taken = 1.0 - self._umbra
-        missing = 1.0 - _ratio(comparison.small, comparison.clean)
+        taken = (1.0 - self._umbra).astype(np.float32)
+        missing = 1.0 - comparison.light_left
         depth = missing @ taken / (taken @ taken)
         off = channel_max(np.abs(missing - depth[..., None] * taken))
         # Dark places tell their colour badly.
@@ -255,10 +263,3 @@ def _to_grid(stance: Stance) -> Float[np.ndarray, "2 3"]:
     """From picture indices to the grid's."""
     scale = _CELLS / stance.height
     return np.array([[scale, 0.0, _LEFT * _CELLS - scale * stance.x], [0.0, scale, _ABOVE * _CELLS - scale * stance.y]])
-
-
-def _ratio(
-    small: Float[np.ndarray, "rows columns 3"], clean: Float[np.ndarray, "rows columns 3"]
-) -> Float[np.ndarray, "rows columns 3"]:
-    """How much of the clean set's light is left, in linear light (a gamma of 2.2 stands for sRGB's curve)."""
-    return ((np.maximum(small, 0.0) + 6.0) / (np.maximum(clean, 0.0) + 6.0)) ** 2.2

@@ -123,17 +123,20 @@ def source_windows(
     reach = max(round(share * config.reach), spacing)
     far_count = min(max(4, round(share * config.far_sources)), length)
     far_times = np.unique(np.linspace(0, length - 1, far_count).round().astype(int)).tolist()
-    far = {source.time: source for source in _read_sources(shot, masks, far_times, config, blend)}
+    near_times = keyframe_times(length, config.source_spacing)
+    # A short shot is kept whole; of a long one, the far sources are read by themselves.
+    short = len({*near_times, *far_times}) <= share * wanted
+    far = {} if short else {source.time: source for source in _read_sources(shot, masks, far_times, config, blend)}
     near: dict[int, Source] = {}
     holes: dict[int, Box | None] = {}
-    read = _read_ahead(shot, masks, config, blend)
+    read = _read_ahead(shot, masks, sorted({*near_times, *far_times}) if short else near_times, config, blend)
     for time in keyframe_times(length, spacing):
-        while len(holes) == 0 or max(holes) < min(time + reach, length - 1):
+        while len(holes) == 0 or max(holes) < (length - 1 if short else min(time + reach, length - 1)):
             index, hole, source = next(read)
             holes[index] = hole
             if source is not None:
                 near[index] = source
-        near = {index: source for index, source in near.items() if index >= time - reach}
+        near = near if short else {index: source for index, source in near.items() if index >= time - reach}
         holes = {index: hole for index, hole in holes.items() if index >= time - spacing}
         sources = [source for source in {**far, **near}.values() if source.time != time]
         nearest_first = sorted(sources, key=lambda source: abs(source.time - time))
@@ -153,10 +156,9 @@ def _read_sources(
 
 
 def _read_ahead(
-    shot: Shot, masks: Sequence[Path], config: SourceConfig, blend: BlendConfig
+    shot: Shot, masks: Sequence[Path], times: Sequence[int], config: SourceConfig, blend: BlendConfig
 ) -> Iterator[tuple[int, Box | None, Source | None]]:
-    """Number and hole of every frame; the frame itself if it is a source."""
-    times = keyframe_times(len(shot), config.source_spacing)
+    """Number and hole of every frame; the frame itself if it is one of those wanted as sources."""
     pictures = read_frames(shot, times)
     chosen = set(times)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from understudy.core.camera import UnscaledCameraPath
 from understudy.decompose.plate.blend import BlendConfig, Box, in_shadow
 from understudy.decompose.plate.depth import look_into, small_part
 from understudy.decompose.plate.sources import Source
-from understudy.decompose.plate.warp_fit import WarpFit, fit_warp, in_lines, positions_of
+from understudy.decompose.plate.warp_fit import WarpFit, WarpTarget, fit_warp, in_lines, positions_of, small_index
 from understudy.imaging.channels import channel_max, inside_picture
 from understudy.runtime.checks import check_options
 from understudy.runtime.parallel import in_order
@@ -66,15 +67,24 @@ class TargetKeyframe:
     inverse_depth: Float[np.ndarray, "rows columns"]
     """Of the set, in the small box."""
 
-    @property
-    def small(self) -> Float[np.ndarray, "rows columns 3"]:
+    @cached_property
+    def reduced(self) -> WarpTarget:
         """The box at reduced size."""
-        return self.source.small[small_part(self.box, self.scale)]
+        part = small_part(self.box, self.scale)
+        return WarpTarget(self.source.small[part], self.source.small_free[part] > 0)
 
-    def warp(self, time: int, small: Float[np.ndarray, "source_rows source_columns 3"]) -> WarpFit:
-        """A frame of the shot, given at reduced size, aligned with the box and in its tone."""
-        known = self.source.small_free[small_part(self.box, self.scale)] > 0
-        return fit_warp(small, self.positions_in(time), self.small, known, self.scale)
+    def warp(
+        self,
+        time: int,
+        small: Float[np.ndarray, "source_rows source_columns 3"],
+        positions: Float[np.ndarray, "rows columns 2"] | None = None,
+    ) -> WarpFit:
+        """A frame of the shot, given at reduced size, brought into the box and its tone.
+
+        `positions`: what `positions_in` says of it, if it was asked already.
+        """
+        positions = self.positions_in(time) if positions is None else positions
+        return fit_warp(small, positions, self.reduced, self.scale)
 
     def positions_in(self, time: int) -> Float[np.ndarray, "rows columns 2"]:
         """Where the small box's pixels lie in frame `time`: full-size indices."""
@@ -111,7 +121,7 @@ def reference_of(target: TargetKeyframe, sources: Sequence[Source]) -> Reference
     warps = list(in_order(lambda source: target.warp(source.time, source.small), asked))
     values, free = [], []
     for source, warp in zip(asked, warps, strict=True):
-        at = (warp.coarse + 0.5) / target.scale - 0.5
+        at = small_index(warp.coarse, target.scale)
         seen = cv2.remap(source.small_free, at, None, cv2.INTER_NEAREST, borderValue=0.0) > 0
         values.append(np.where((seen & warp.small_inside)[..., None], warp.small, np.inf))
         free.append(seen & warp.small_inside)
@@ -151,10 +161,11 @@ def warp_sources(
     rows, columns = np.nonzero(hole)
 
     def voter(source: Source) -> Voter | None:
-        positions = target.positions_in(source.time)
+        warp = known.get(source.time)
+        positions = target.positions_in(source.time) if warp is None else warp.coarse
         if _seen_by(source, positions, rows + inner.top, columns + inner.left, target.scale, min_clearance_px) == 0:
             return None
-        warp = known.get(source.time) or target.warp(source.time, source.small)
+        warp = warp or target.warp(source.time, source.small, positions)
         dark = in_shadow(warp.small, lit, blend).astype(np.uint8)
         # Specks are texture, a little beside its place.
         dark = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
