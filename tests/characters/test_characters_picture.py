@@ -15,7 +15,7 @@ from understudy.characters.picture.legs import complete_legs
 from understudy.characters.picture.parts import PARTS, figure_grid, label_parts
 from understudy.characters.picture.stickfigure import fit_stick_figure
 from understudy.core.footage import LANDMARKS
-from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
+from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix, rotation_between
 from understudy.geometry.skinning import skin_vertices
@@ -121,9 +121,10 @@ def welded(character) -> np.ndarray:
 
 def posed(character, directions: dict[str, tuple[str, tuple[float, float, float]]]) -> np.ndarray:
     """The vertices with bones (joint → its child, direction in the world) turned."""
-    offsets = character.skeleton.T_parent_joint[:, :3, 3]
+    skeleton = character.skeleton
+    offsets = skeleton.T_parent_joint[:, :3, 3]
     world, local = [], []
-    for name, parent in zip(BODY_JOINTS, BODY_PARENTS, strict=True):
+    for name, parent in zip(skeleton.names, skeleton.parents, strict=True):
         above = np.eye(3) if parent < 0 else world[parent]
         turn = above
         if name in directions:
@@ -131,7 +132,7 @@ def posed(character, directions: dict[str, tuple[str, tuple[float, float, float]
             turn = rotation_between(offsets[BODY_JOINTS.index(child)], np.array(direction))
         world.append(turn)
         local.append(quaternion_from_matrix(above.T @ turn))
-    T = forward_kinematics(BODY_PARENTS, offsets, np.stack(local), offsets[0])
+    T = forward_kinematics(skeleton.parents, offsets, np.stack(local), offsets[0])
     return skin_vertices(
         character.mesh.vertices, T @ character.T_joint_mesh, character.skin_joints, character.skin_weights
     )
@@ -160,7 +161,7 @@ def test_stands_on_the_ground_facing_forward(character):
     assert np.ptp(vertices[:, 1]) == pytest.approx(1.8)
     assert abs(vertices[:, 0].mean()) < 0.03
     joints = -character.T_joint_mesh[:, :3, 3]
-    where = dict(zip(BODY_JOINTS, joints, strict=True))
+    where = dict(zip(character.skeleton.names, joints, strict=True))
     assert character.roles == {name: index for index, name in enumerate(BODY_JOINTS)}
     assert where["LeftHand"][0] > 0.2 > -0.2 > where["RightHand"][0]
     assert where["LeftToeBase"][2] > where["LeftFoot"][2] + 0.02
@@ -169,7 +170,7 @@ def test_stands_on_the_ground_facing_forward(character):
 
 
 def test_joints_are_where_they_were_drawn(character):
-    joints = dict(zip(BODY_JOINTS, -character.T_joint_mesh[:, :3, 3], strict=True))
+    joints = dict(zip(character.skeleton.names, -character.T_joint_mesh[:, :3, 3], strict=True))
     top = 37.0
     scale = 1.8 / (np.flatnonzero((draw()[1] >= 0).any(1))[-1] + 1 - top)
     pairs = {
@@ -234,7 +235,8 @@ def test_moves_without_tearing(character, pose):
 def test_every_vertex_is_moved_by_its_own_limb(character):
     assert np.all(character.skin_weights.sum(1) > 0.999)
     hand = character.mesh.vertices[:, 0] > 0.40
-    arm = [BODY_JOINTS.index(name) for name in ("LeftForeArm", "LeftHand")]
+    names = character.skeleton.names
+    arm = [joint for joint, name in enumerate(names) if name.startswith(("LeftForeArm", "LeftHand"))]
     weight = np.where(np.isin(character.skin_joints[hand], arm), character.skin_weights[hand], 0).sum(1)
     assert weight.min() > 0.85
 

@@ -210,8 +210,7 @@ def arm_radius(character: Character, body: Body, side: str) -> float:
     elbow, hand = body.roles.get(f"{side}ForeArm"), body.roles.get(f"{side}Hand")
     if elbow is None or hand is None:
         return 0.03 * body.leg_m
-    strongest = character.skin_joints[np.arange(len(character.skin_joints)), character.skin_weights.argmax(1)]
-    skin = character.mesh.vertices[strongest == elbow]
+    skin = character.mesh.vertices[[role == f"{side}ForeArm" for role in moved_by(character)]]
     if len(skin) < 3:
         return 0.03 * body.leg_m
     along = body.positions[hand] - body.positions[elbow]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from understudy.core.character import Character
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import matrix_from_vector, rotation_between
+from understudy.retarget.twist import TwistJoint, find_twists
 
 __all__ = ["SIDES", "Body", "Sole", "measure", "moved_by", "rest_corrections"]
 
@@ -50,6 +51,8 @@ class Body:
     """By side: which way the thumb points, where the rig has one."""
     crown_m: float
     """How far the top of what the head carries is above the head's joint."""
+    twists: tuple[TwistJoint, ...] = ()
+    """Joints that spread the twist of arms and legs."""
 
     def at(self, role: str) -> Float[np.ndarray, "3"]:
         """Rest position of the joint with that role."""
@@ -103,7 +106,11 @@ def measure(character: Character) -> Body:
     if "Head" in character.roles:
         carried = character.mesh.vertices[[role == "Head" for role in movers], 1]
         crown_m = float(carried.max(initial=T[character.roles["Head"], 1, 3]) - T[character.roles["Head"], 1, 3])
-    return Body(character.roles, skeleton.parents, T[:, :3, 3], T[:, :3, :3], soles, float(ground), thumbs, crown_m)
+    positions = T[:, :3, 3]
+    twists = find_twists(skeleton.names, skeleton.parents, positions, character.roles)
+    return Body(
+        character.roles, skeleton.parents, positions, T[:, :3, :3], soles, float(ground), thumbs, crown_m, twists
+    )
 
 
 def thumb_direction(

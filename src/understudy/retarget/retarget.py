@@ -24,6 +24,7 @@ from understudy.retarget.contacts import detect_contacts
 from understudy.retarget.feet import plant_feet
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
+from understudy.retarget.twist import spread_twist
 
 __all__ = ["RetargetConfig", "retarget_motion"]
 
@@ -142,9 +143,10 @@ def hips_path(
 
 def motion_of(pose: CharacterPose, character: Character, source: Motion) -> Motion:
     """A pose in the world as rotations of the character's joints within their parents."""
-    R = pose.D @ pose.body.R_model_joint
+    body = pose.body
+    R = spread_twist(pose.D, body.twists, body.parents, body.positions, body.roles) @ body.R_model_joint
     local = R.copy()
-    for joint, parent in enumerate(pose.body.parents):
+    for joint, parent in enumerate(body.parents):
         if parent >= 0:
             local[:, joint] = R[:, parent].swapaxes(1, 2) @ R[:, joint]
     q = continuous(quaternion_from_matrix(local))

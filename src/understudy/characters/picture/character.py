@@ -20,6 +20,7 @@ from understudy.characters.picture.texture import paint_atlas, unwrap
 from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
 from understudy.characters.protocol import LandmarkDetector
+from understudy.characters.twist_joints import with_twist_joints
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.meshes import vertex_normals
@@ -80,8 +81,8 @@ def character_from_picture(
 ) -> Character:
     """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
 
-    Its rest pose is the pose in the picture; its 22 joints have the names of BODY_JOINTS and rest rotations along
-    the world's axes. `watch` is told which figure was found.
+    Its rest pose is the pose in the picture; its joints are those of BODY_JOINTS, with rest rotations along the
+    world's axes, and twist joints on its arms. `watch` is told which figure was found.
 
     Raises:
         PictureError: the picture cannot be read.
@@ -136,7 +137,8 @@ def character_from_picture(
         (Material(name=path.stem, texture=atlas.texture, specular=0.0),),
     )  # fmt: skip
     progress(6, steps)
-    return replace(_rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old]), doubts=doubts)
+    character = _rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])
+    return replace(with_twist_joints(character), doubts=doubts)
 
 
 def _cells_for(figure: Bool[np.ndarray, "height width"], vertices: int) -> int:
