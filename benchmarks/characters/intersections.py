@@ -6,9 +6,6 @@ from scipy.spatial import cKDTree
 
 __all__ = ["intersecting"]
 
-_LARGE_PERCENT = 99.0
-"""Triangles up to this percentile of size are looked up together, larger ones one by one."""
-
 
 def intersecting(
     corners: Float[np.ndarray, "face 3 3"], vertex_at: Int[np.ndarray, "face 3"]
@@ -31,18 +28,23 @@ def intersecting(
 
 
 def _near(corners: Float[np.ndarray, "face 3 3"]) -> Int[np.ndarray, "pair 2"]:
-    """Pairs of triangles whose enclosing balls may touch, each once."""
+    """Pairs of triangles whose enclosing balls may touch, each once; looked up by classes of size, each twice as large
+    as the one before, because a few large triangles would make every small one a neighbour of hundreds."""
     middle = corners.mean(1)
     radius = np.linalg.norm(corners - middle[:, None], axis=2).max(1)
-    usual = float(np.percentile(radius, _LARGE_PERCENT))
-    small, large = np.flatnonzero(radius <= usual), np.flatnonzero(radius > usual)
-    tree = cKDTree(middle[small])
-    pairs = [small[tree.query_pairs(2 * usual, output_type="ndarray")]]
-    for face, others in zip(large, tree.query_ball_point(middle[large], radius[large] + usual), strict=True):
-        pairs.append(np.stack([np.full(len(others), face), small[others]], 1))
-    if len(large) > 1:
-        first, second = np.triu_indices(len(large), 1)
-        pairs.append(np.stack([large[first], large[second]], 1))
+    smallest = max(float(np.percentile(radius, 5)), 1e-12)
+    size = np.maximum(np.ceil(np.log2(np.maximum(radius / smallest, 1e-9))), 0).astype(int)
+    groups = [np.flatnonzero(size == number) for number in np.unique(size)]
+    reach = [float(radius[group].max()) for group in groups]
+    trees = [cKDTree(middle[group]) for group in groups]
+    pairs = []
+    for large, (own, tree) in enumerate(zip(groups, trees, strict=True)):
+        pairs.append(own[tree.query_pairs(2 * reach[large], output_type="ndarray")])
+        for small in range(large):
+            found = trees[small].query_ball_point(middle[own], reach[large] + reach[small])
+            counts = [len(some) for some in found]
+            others = groups[small][np.concatenate(found).astype(np.int64)] if sum(counts) else np.zeros(0, np.int64)
+            pairs.append(np.stack([np.repeat(own, counts), others], 1))
     return np.concatenate(pairs).astype(np.int64)
 
 

@@ -41,10 +41,10 @@ def test_a_result_that_is_missing_is_said_to_be_not_measured(monkeypatch):
 
 
 def test_a_result_that_no_section_knows_is_shown_as_it_is(monkeypatch):
-    found = page.results() | {"workers": {"commit": "abc", "rows": [{"workers": 2, "seconds": 1.25}], "cores": 2}}
+    found = page.results() | {"unheard_of": {"commit": "abc", "rows": [{"workers": 2, "seconds": 1.25}], "cores": 2}}
     monkeypatch.setattr(page, "results", lambda: found)
     text = page.page()
-    assert "### workers\n\n- cores: 2\n" in text and "| workers | seconds |\n| --- | --- |\n| 2 | 1.25 |" in text
+    assert "### unheard_of\n\n- cores: 2\n" in text and "| workers | seconds |\n| --- | --- |\n| 2 | 1.25 |" in text
 
 
 def test_the_readme_says_what_is_not_flattering():
