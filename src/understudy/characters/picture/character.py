@@ -4,18 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 
-from understudy.characters.cutout.cutout import cut_out
 from understudy.characters.picture.face import carve_face
+from understudy.characters.picture.figure import FigureInPicture, find_figure
 from understudy.characters.picture.inflate import InflateConfig, inflate_parts
-from understudy.characters.picture.joints import POINTS, FigureJoints, find_joints, read_joints
+from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.legs import complete_legs
 from understudy.characters.picture.parts import figure_grid, label_parts
-from understudy.characters.picture.posture import check_placed, check_posture, doubts_about
-from understudy.characters.picture.stickfigure import fit_stick_figure
+from understudy.characters.picture.posture import doubts_about
 from understudy.characters.picture.texture import paint_atlas, unwrap
 from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
@@ -25,16 +23,10 @@ from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
 from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.rigid import transform_from
-from understudy.io.pictures.files import read_picture
 from understudy.runtime.checks import check_options
-from understudy.runtime.errors import CharacterError
 from understudy.runtime.progress import Progress, silent
 
-__all__ = ["FoundFigure", "PictureConfig", "character_from_picture"]
-
-LARGEST_PX = 1600
-STICK_MARGIN = 0.1
-"""How much better than unsure landmarks a silhouette's fit must be: it knows nothing of what lies inside."""
+__all__ = ["PictureConfig", "canonical_character", "character_from_picture", "place_joints"]
 
 
 @dataclass(frozen=True)
@@ -59,16 +51,7 @@ class PictureConfig:
         check_options(self, height_m=(0.05, 20), vertices=(500, 1_000_000), texture_px=(16, 8192))
 
 
-@dataclass(frozen=True)
-class FoundFigure:
-    """What is seen in a picture before anything is made up, in the picture's own pixels."""
-
-    cutout: Bool[np.ndarray, "height width"]
-    points_px: Float[np.ndarray, "20 2"]
-    """Where each of `joints.POINTS` is."""
-
-
-def not_watched(found: FoundFigure) -> None:
+def not_watched(found: FigureInPicture) -> None:
     """Where nobody looks."""
 
 
@@ -77,7 +60,7 @@ def character_from_picture(
     detect: LandmarkDetector,
     config: PictureConfig = PictureConfig(),
     progress: Progress = silent,
-    watch: Callable[[FoundFigure], None] = not_watched,
+    watch: Callable[[FigureInPicture], None] = not_watched,
 ) -> Character:
     """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
 
@@ -88,32 +71,15 @@ def character_from_picture(
         PictureError: the picture cannot be read.
         CharacterError: it shows no figure whose joints can be found.
     """
-    picture = read_picture(path)
-    mask = None if config.mask is None else _read_mask(config.mask, picture.shape[:2])
-    placed = None if config.joints is None else read_joints(config.joints)
-    full = picture.shape[:2]
-    picture, mask, scale = _at_most(picture, mask, LARGEST_PX)
-    rgb = _over_grey(picture)
     steps = 6
     progress(0, steps)
-    first = detect(rgb)
-    figure = cut_out(picture, first, mask)
+    found = find_figure(path, detect, config.joints, config.mask)
+    watch(found)
     progress(1, steps)
-    if placed is not None:
-        joints = FigureJoints(placed.points_px * scale)
-        check_placed(path.name, figure, joints)
-    else:
-        joints = find_joints(rgb, figure, detect, first)
-        fitted = None if joints is not None and joints.sure else fit_stick_figure(figure)
-        if fitted is not None and (joints is None or fitted.score > joints.score + STICK_MARGIN):
-            joints = fitted
-        check_posture(path.name, figure, first, joints)
-        assert joints is not None  # check_posture refuses figures without
-    whole, as_found = figure, joints
-    watch(FoundFigure(_enlarged(whole, full), as_found.points_px / scale))
+    rgb, figure, joints = found.rgb, found.mask, found.joints
     if config.complete_legs:
         rgb, figure, joints = complete_legs(rgb, figure, joints)
-    doubts = doubts_about(whole, as_found, len(figure) > len(whole), placed is not None)
+    doubts = doubts_about(found.mask, found.joints, len(figure) > len(found.mask), found.by_hand)
     progress(2, steps)
     grid = figure_grid(rgb, figure, joints, _cells_for(figure, config.vertices))
     labels = label_parts(grid)
@@ -127,7 +93,7 @@ def character_from_picture(
     progress(5, steps)
     to_metres = config.height_m / np.ptp(vertices[:, 1])
     points = np.stack([grid.points[:, 0], -grid.points[:, 1], depths], -1)
-    joints_m, tips_m = _place_joints(points)
+    joints_m, tips_m = place_joints(points)
     shift = np.array([joints_m[0, 0], vertices[:, 1].min(), joints_m[0, 2]])
     vertices, joints_m, tips_m = ((v - shift) * to_metres for v in (vertices, joints_m, tips_m))
     skin_joints, skin_weights = skin(vertices, faces, part_at, joints_m, tips_m)
@@ -137,7 +103,7 @@ def character_from_picture(
         (Material(name=path.stem, texture=atlas.texture, specular=0.0),),
     )  # fmt: skip
     progress(6, steps)
-    character = _rigged(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])
+    character = canonical_character(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])
     return replace(with_twist_joints(character), doubts=doubts)
 
 
@@ -148,9 +114,10 @@ def _cells_for(figure: Bool[np.ndarray, "height width"], vertices: int) -> int:
     return int(np.clip(np.sqrt(vertices / (4.6 * share)), 80, 190))
 
 
-def _rigged(
+def canonical_character(
     name: str, mesh: Mesh, joints_m: Float[np.ndarray, "22 3"], skin_joints: np.ndarray, skin_weights: np.ndarray
 ) -> Character:
+    """A mesh on the skeleton of BODY_JOINTS, whose rest rotations are the world's axes."""
     eye = np.broadcast_to(np.eye(3), (len(joints_m), 3, 3))
     parents = np.array(BODY_PARENTS)
     offsets = joints_m - np.where(parents[:, None] >= 0, joints_m[parents], 0)
@@ -159,7 +126,7 @@ def _rigged(
     return Character(name, mesh, skeleton, transform_from(eye, -joints_m), skin_joints, skin_weights, roles)
 
 
-def _place_joints(
+def place_joints(
     points: Float[np.ndarray, "20 3"],
 ) -> tuple[Float[np.ndarray, "22 3"], Float[np.ndarray, "22 3"]]:
     """The joints of BODY_JOINTS from the figure's points, and where each one's bone ends."""
@@ -190,38 +157,3 @@ def _place_joints(
     # The first child carries a chain on: Hips → Spine, Spine2 → Neck.
     ends = [tip[name] if name in tip else joint[children[name][0]] for name in BODY_JOINTS]
     return np.stack([joint[name] for name in BODY_JOINTS]), np.stack(ends)
-
-
-def _read_mask(path: Path, shape: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
-    mask = read_picture(path)
-    if mask.shape[:2] != shape:
-        raise CharacterError(
-            f"the mask {path} has {mask.shape[1]}×{mask.shape[0]} pixels; "
-            f"expected {shape[1]}×{shape[0]} like the picture"
-        )
-    grey = mask[..., :3].max(-1)
-    return (grey >= 128) & (mask[..., 3] >= 128)
-
-
-def _at_most(
-    picture: UInt8[np.ndarray, "height width 4"], mask: Bool[np.ndarray, "height width"] | None, largest: int
-) -> tuple[UInt8[np.ndarray, "h w 4"], Bool[np.ndarray, "h w"] | None, float]:
-    """Shrink a large picture, whose detail no texture would hold; the third value is the factor."""
-    scale = min(1.0, largest / max(picture.shape[:2]))
-    if scale == 1.0:
-        return picture, mask, 1.0
-    size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return small, None if mask is None else cv2.resize(mask.astype(np.uint8), size) > 0, scale
-
-
-def _enlarged(mask: Bool[np.ndarray, "h w"], shape: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
-    """The mask of a picture that `_at_most` shrank, at the picture's own size."""
-    if mask.shape == shape:
-        return mask
-    return cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-
-
-def _over_grey(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 3"]:
-    alpha = picture[..., 3:].astype(np.float32) / 255
-    return (picture[..., :3] * alpha + 200 * (1 - alpha)).astype(np.uint8)

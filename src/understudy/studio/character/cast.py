@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from understudy.characters.picture.character import FoundFigure
+from understudy.characters.picture.figure import FigureInPicture
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.rig.character import character_from_rig
 from understudy.characters.rig.facts import RigFacts, rig_facts
@@ -142,7 +142,7 @@ def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator:
             remarks.append(printable(remark))
             run.say(remark)
 
-        found: list[FoundFigure] = []
+        found: list[FigureInPicture] = []
         character = make_character(files, settings, Run(run.progress, say), found.append)
         write_character(scratch / CAST_FILE, character)
         for figure in found:
@@ -157,7 +157,7 @@ def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator:
     return report
 
 
-def _write_figure(folder: Path, figure: FoundFigure) -> None:
+def _write_figure(folder: Path, figure: FigureInPicture) -> None:
     """The figure's cut-out and joints, as --cutout and --joints take them."""
     (folder / CUTOUT_FILE).parent.mkdir(parents=True)
     write_png(folder / CUTOUT_FILE, figure.cutout.astype(np.uint8) * 255)

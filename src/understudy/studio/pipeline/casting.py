@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from understudy.characters.picture.character import FoundFigure, PictureConfig, character_from_picture
+from understudy.characters.picture.character import PictureConfig, character_from_picture
+from understudy.characters.picture.figure import FigureInPicture
 from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
@@ -171,7 +172,7 @@ def make_character(
     files: CharacterFiles,
     settings: CharacterSettings,
     run: Run,
-    watch: Callable[[FoundFigure], None] = lambda found: None,
+    watch: Callable[[FigureInPicture], None] = lambda found: None,
 ) -> Character:
     """The character of a picture or a rig; `watch` is told which figure was found in a picture.
 
