@@ -1,7 +1,7 @@
 """Make characters of one picture each, and see how they are from all sides and in motion.
 
     python -m benchmarks.characters.picture --data DATA [--out build/characters]
-        [--only known|pictures] [--figures knight mage man_sweater …] [--quick]
+        [--only known|pictures] [--half tuned|held-out] [--figures knight mage man_sweater …] [--quick]
 
 Known figures: our cast of 11 in clothes and the rigs of DATA/rigs, each photographed in its rest pose from the front
 (our renderer, matt surfaces, one plain light, 900 × 900 pixels, cut out by alpha), made anew from that picture alone,
@@ -45,6 +45,8 @@ from understudy.studio.pipeline.casting import FigureLandmarks
 PICTURE_PX = (900, 900)
 TO_REFUSE = ("head_and_shoulders",)
 """Pictures that show no whole figure."""
+SHORT = ("front_iou", "unseen_iou", "side_iou", "unseen_albedo_db", "joints_percent", "loose_follow_limbs_percent")
+"""The figures that a run shows beside those that work began from."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -55,22 +57,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/characters"))
     parser.add_argument("--only", choices=("known", "pictures"))
     parser.add_argument("--figures", nargs="*")
+    parser.add_argument("--half", choices=("tuned", "held-out"))
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     pictures = pictures_of(options.data)
     known = [name for name in KNOWN if options.only != "pictures" and chosen(name, options.figures)]
+    if options.half:
+        pictures = {}
+        known = [name for name in known if (name in HELD_OUT) == (options.half == "held-out")]
     free = [name for name in pictures if options.only != "known" and chosen(name, options.figures)]
     bench = Bench(options.data, options.out, options.quick)
     rows = [bench.row(name, lambda name=name: bench.known(name)) for name in known]
     made = [bench.row(name, lambda name=name: bench.free(name, pictures[name])) for name in free]
     summary = summarise(rows, made)
-    if not (options.quick or options.figures or options.only):
+    whole = not (options.only or options.figures or options.half or options.quick)
+    if whole:
         summary["our body skinned anew"] = bench.row("skinning", lambda: skinning_figures(options.data))
-    print(json.dumps(summary, indent=1, ensure_ascii=False))
+    groups = [{"figures of": name} | part for name, part in summary.items() if "front_iou" in part]
+    if groups:
+        print(table([{key: group.get(key, "–") for key in ("figures of", "figures", *SHORT)} for group in groups]))
+    print(json.dumps({k: part for k, part in summary.items() if "front_iou" not in part}, indent=1, ensure_ascii=False))
     if (RESULTS / "characters_before.json").exists() and any("failed" not in row for row in rows):
         earlier = json.loads((RESULTS / "characters_before.json").read_text(encoding="utf-8"))["known"]
         print(table(compared(rows, earlier)))
-    if not (options.only or options.figures or options.quick):
+    if whole:
         print(save("characters", {"summary": summary, "known": rows, "pictures": made}))
 
 
@@ -166,10 +176,9 @@ def proportion_figures(figure: KnownFigure, character: Character) -> dict:
 def compared(rows: list[dict], earlier: list[dict]) -> list[dict]:
     """A few figures of each known figure beside those that work began from."""
     before = {row["figure"]: row for row in earlier}
-    keys = ("front_iou", "unseen_iou", "side_iou", "unseen_albedo_db", "joints_percent", "loose_follow_limbs_percent")
     return [
         {"figure": row["figure"]}
-        | {key: f"{before.get(row['figure'], {}).get(key, '–')} → {row.get(key, '–')}" for key in keys}
+        | {key: f"{before.get(row['figure'], {}).get(key, '–')} → {row.get(key, '–')}" for key in SHORT}
         for row in rows
     ]
 
