@@ -111,7 +111,7 @@ def score_silhouettes(body: Performance, camera: CameraPath, truth: Truth, every
         InputError: the true silhouettes are more, or of another size, than the camera's pictures.
     """
     take, rows = Take((body,), camera, FLAT_LIGHT), []
-    with OpenGL(supersampling=1, shadow_map_px=16).build() as renderer:
+    with OpenGL(supersampling=1, shadow_map_px=16, self_occlusion=False).build() as renderer:
         for frame, true in enumerate(truth.silhouettes()):
             if frame == len(camera) or true.shape != (camera.height, camera.width):
                 raise InputError(

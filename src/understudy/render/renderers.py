@@ -23,5 +23,5 @@ FLAT_LIGHT = Light(np.array([0.0, 1.0, 0.0]), np.zeros(3), np.ones(3), np.ones(3
 
 def for_silhouettes(config: RendererConfig) -> RendererConfig:
     """The same renderer where only silhouettes and normals matter: one sample a pixel, hardly a shadow."""
-    plain = replace(config, supersampling=1, motion=False)
+    plain = replace(config, supersampling=1, motion=False, self_occlusion=False)
     return replace(plain, shadow_map_px=16) if isinstance(plain, OpenGL) else plain

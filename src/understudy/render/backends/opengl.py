@@ -22,6 +22,8 @@ class OpenGL:
     """How dark the ground is right under what touches it, 0 … 1."""
     contact_reach_m: float = 0.1
     """How high above the ground, and how far around, something still darkens it."""
+    self_occlusion: bool = True
+    """Whether bodies keep the light from all sides from themselves: under arms and chin, between legs."""
     motion: bool = False
     """Whether to work out how far each point moves in the picture (`Passes.motion_px`)."""
 

@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from understudy.core.character import Character, Material
 from understudy.core.film import Performance
+from understudy.render.backends.opengl import OpenGL
+from understudy.render.occlusion import unoccluded
 from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.reflectance import dielectric_reflectance
 
@@ -36,14 +38,14 @@ class DeviceMesh:
     """One character's mesh, ready to be drawn by several programs; `update` brings it into a pose."""
 
     def __init__(
-        self, context: moderngl.Context, character: Character, programs: dict[str, moderngl.Program], motion: bool
+        self, context: moderngl.Context, character: Character, programs: dict[str, moderngl.Program], config: OpenGL
     ) -> None:
-        """`motion`: whether the program "surface" also works out how far points move."""
+        motion = config.motion
         self.character = character
-        self.poser = Poser(character)
+        self.poser, self._unoccluded = Poser(character), unoccluded(character, config.self_occlusion)
         self.posed: PosedMesh | None = None
         mesh = character.mesh
-        self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 24, dynamic=True)
+        self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 28, dynamic=True)
         self._around = context.buffer(reserve=max(len(mesh.vertices), 1) * 24 if motion else 4, dynamic=True)
         self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
         self._textures = [_texture(context, material) for material in mesh.materials]
@@ -56,7 +58,10 @@ class DeviceMesh:
             indices = context.buffer(faces.astype(np.int32).tobytes())
             self._owned.append(indices)
             for name, program in programs.items():
-                content = [(self._moving, "3f 3f", "in_position", "in_normal"), (self._uv, "2f", "in_uv")]
+                content = [
+                    (self._moving, "3f 3f 1f", "in_position", "in_normal", "in_unoccluded"),
+                    (self._uv, "2f", "in_uv"),
+                ]
                 if motion and name == "surface":
                     content.append((self._around, "3f 3f", "in_before", "in_after"))
                 array = context.vertex_array(
@@ -72,8 +77,8 @@ class DeviceMesh:
         """Skin the mesh for a frame; sends it to the device only if it has moved."""
         posed = self.poser(performance, frame)
         if posed is not self.posed:
-            both = np.concatenate([posed.vertices, posed.normals], axis=1, dtype=np.float32, casting="same_kind")
-            self._moving.write(both.tobytes())
+            columns = [posed.vertices, posed.normals, self._unoccluded(posed)[:, None]]
+            self._moving.write(np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind").tobytes())
             self.posed = posed
         return posed
 

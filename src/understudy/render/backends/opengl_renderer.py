@@ -148,7 +148,7 @@ class OpenGLRenderer:
         for performance in take.performances:
             known = next((i for i, mesh in enumerate(spare) if mesh.character is performance.character), None)
             if known is None:
-                mesh = DeviceMesh(self._context, performance.character, programs, self.config.motion)
+                mesh = DeviceMesh(self._context, performance.character, programs, self.config)
             else:
                 mesh = spare.pop(known)
             self._meshes.append(mesh)

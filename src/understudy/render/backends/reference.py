@@ -19,6 +19,7 @@ from understudy.geometry.projection import project
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.vectors import unit
 from understudy.imaging.colour import linear_from_srgb
+from understudy.render.occlusion import unoccluded
 from understudy.render.posing import PosedMesh, Poser, neighbours
 from understudy.render.protocol import Renderer
 from understudy.render.reflectance import dielectric_reflectance, split_sum_table
@@ -37,6 +38,8 @@ class Reference:
 
     supersampling: int = 2
     """Samples per pixel along each axis."""
+    self_occlusion: bool = True
+    """Whether bodies keep the light from all sides from themselves: under arms and chin, between legs."""
     motion: bool = False
     """Whether to work out how far each point moves in the picture (`Passes.motion_px`)."""
 
@@ -62,11 +65,12 @@ class ReferenceRenderer:
         for number, performance in enumerate(take.performances, start=1):
             poser = Poser(performance.character)
             posed = poser(performance, frame)
+            shares = unoccluded(performance.character, self.config.self_occlusion)(posed)
             before, after = (poser(performance, number).vertices for number in neighbours(frame, len(take)))
             mesh = performance.character.mesh
             for index, material in enumerate(mesh.materials):
                 faces = mesh.faces[mesh.face_material == index]
-                samples.draw(posed, (before, posed.vertices, after), mesh.uv, faces, material, number)
+                samples.draw(posed, shares, (before, posed.vertices, after), mesh.uv, faces, material, number)
                 samples.draw_shadow(posed, faces)
         return samples.resolve()
 
@@ -103,13 +107,17 @@ class _Samples:
     def draw(
         self,
         posed: PosedMesh,
+        shares: Float[np.ndarray, " vertex"],
         surfaces: Sequence[Float[np.ndarray, "vertex 3"]],
         uv: Float[np.ndarray, "vertex 2"],
         faces: Int[np.ndarray, "face 3"],
         material: Material,
         number: int,
     ) -> None:
-        """Draw one material's triangles of performance `number`; `surfaces`: its vertices before, now and after."""
+        """Draw one material's triangles of performance `number`; `surfaces`: its vertices before, now and after.
+
+        `shares` of the fill reach the vertices.
+        """
         for face, rows, columns, z, barycentric, front in self._rasterise(posed.vertices, faces):
             if not front and not material.double_sided:
                 continue
@@ -120,7 +128,8 @@ class _Samples:
                 nearer &= base[:, 3] >= material.alpha_cutoff
             normals = unit(barycentric @ posed.normals[corners]) * (1.0 if front else -1.0)
             to_camera = unit(self.T_world_camera[:3, 3] - barycentric @ posed.vertices[corners])
-            colour = _shade(base[:, :3], normals, to_camera, material, self.light)
+            share = (barycentric @ shares[corners])[:, None]
+            colour = _shade(base[:, :3], normals, to_camera, material, self.light, share)
             at = (rows[nearer], columns[nearer])
             self.depth_m[at], self.normals[at], self.colour[at] = z[nearer], normals[nearer], colour[nearer]
             self.ids[at] = number
@@ -240,12 +249,17 @@ def _shade(
     to_camera: Float[np.ndarray, "n 3"],
     material: Material,
     light: Light,
+    share: Float[np.ndarray, "n 1"],
 ) -> Float[np.ndarray, "n 3"]:
     """Lambert and GGX (Walter et al. 2007; Karis 2013) under the key, and the fill's diffuse and mirrored parts.
 
     A surface is a mixture of dielectric and metal; what the dielectric mirrors is lost to its diffuse part (glTF,
     appendix B). What leaves the microfacets only after several bounces is added. Source: Turquin 2019, Practical
     multiple scattering compensation for microfacet models.
+
+    `share` of the fill is not kept off by the body itself. What it keeps off is made up for by what it throws back, as
+    bright as it is here. A lobe is hidden the more sharply the narrower it is: Lagarde and de Rousiers 2014, Moving
+    Frostbite to PBR, section 4.10.2.
     """
 
     def fill(directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
@@ -283,7 +297,10 @@ def _shade(
     mirrored = 2.0 * (normals * to_camera).sum(1, keepdims=True) * normals - to_camera
     mirrored = unit((1.0 - roughness**2) * mirrored + roughness**2 * normals)
     diffuse, mirror = reflected(scale, bias)
-    return np.array(material.emissive) + key + diffuse * fill(normals) + mirror * fill(mirrored)
+    ambient = share / np.maximum(1.0 - base * (1.0 - metallic) * (1.0 - share), 1e-3)
+    lobe_share = np.clip((n_v + share) ** np.exp2(-16.0 * roughness**2 - 1.0) - 1.0 + share, 0.0, 1.0)
+    around = diffuse * ambient * fill(normals) + mirror * lobe_share * fill(mirrored)
+    return np.array(material.emissive) + key + around
 
 
 def _split_sum(

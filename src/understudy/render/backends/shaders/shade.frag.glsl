@@ -44,6 +44,11 @@ vec3 unfolded(vec2 f) {
     return normalize(n);
 }
 
+// The colour, and the share of light from all sides that the body itself does not keep off.
+vec4 unrooted(vec4 base) {
+    return vec4(base.rgb * base.rgb, base.a);
+}
+
 float key_visibility(vec3 world, vec3 n) {
     if (!key_blocked) return 1.0;
     // Moving the point along its normal keeps a surface from shading itself.
@@ -74,7 +79,7 @@ Reflected reflected(vec3 base, vec3 f0, float f90, float metallic, vec2 share, f
     return Reflected(base * (1.0 - metallic) * (1.0 - lost), mix(mirrored, metal, metallic));
 }
 
-vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
+vec3 lit(vec3 base, float unoccluded, vec3 n, vec3 world, int surface) {
     vec3 finish = texelFetch(surfaces, ivec2(surface, 1), 0).xyz;
     vec3 f0 = texelFetch(surfaces, ivec2(surface, 2), 0).rgb;
     float metallic = finish.x;
@@ -104,7 +109,12 @@ vec3 lit(vec3 base, vec3 n, vec3 world, int surface) {
     // The fill's own reflection: what comes from the mirrored direction, blurred towards the normal by roughness.
     vec3 mirrored = normalize(mix(reflect(-v, n), n, roughness * roughness));
     Reflected around = reflected(base, f0, f90, metallic, split_sum, lacking);
-    return colour + around.diffuse * fill(n) + around.mirrored * fill(mirrored);
+    // Light that the body keeps off is made up for by what the body throws back, as bright as it is here; a lobe is
+    // hidden the more sharply the narrower it is (Lagarde and de Rousiers 2014, Moving Frostbite to PBR, 4.10.2).
+    vec3 ambient = unoccluded / max(1.0 - base * (1.0 - metallic) * (1.0 - unoccluded), 1e-3);
+    float narrow = exp2(-16.0 * roughness * roughness - 1.0);
+    float lobe_share = clamp(pow(min(n_v, 1.0) + unoccluded, narrow) - 1.0 + unoccluded, 0.0, 1.0);
+    return colour + around.diffuse * ambient * fill(n) + around.mirrored * lobe_share * fill(mirrored);
 }
 
 void main() {
@@ -124,7 +134,7 @@ void main() {
     // Software renderers skip work only by discarding and by loops that end, not by `if` or `return`.
     if (covered == 0.0) discard;
 
-    vec3 base = vec3(0.0);
+    vec4 base = vec4(0.0);
     vec3 normal = vec3(0.0);
     float depth = 0.0;
     float count = 0.0;
@@ -140,8 +150,7 @@ void main() {
         if (geometry.w == 0.0) continue;
         if (texelFetch(surfaces, ivec2(int(geometry.w), 0), 0).a == id) same_id += 1.0;
         if (geometry.z > 1.02 * nearest) continue;
-        vec3 root = texelFetch(bases, corner + ivec2(x, y), 0).rgb;
-        base += root * root;
+        base += unrooted(texelFetch(bases, corner + ivec2(x, y), 0));
         normal += unfolded(geometry.xy);
         depth += geometry.z;
         count += 1.0;
@@ -160,10 +169,10 @@ void main() {
     for (int i = 0; i < rounds; i++) {
         ivec2 at = corner + ivec2(i % factor, i / factor);
         vec4 geometry = texelFetch(geometries, at, 0);
-        vec3 root = texelFetch(bases, at, 0).rgb;
         vec2 pixel = corner_px + (mixed ? (vec2(at) + 0.5) / float(factor) : gl_FragCoord.xy);
         vec3 world = camera_position + (mixed ? geometry.z : depth) * (ray_from_pixel * vec3(pixel, 1.0));
-        vec3 sample_colour = lit(mixed ? root * root : base / count, mixed ? unfolded(geometry.xy) : normal, world,
+        vec4 surface_base = mixed ? unrooted(texelFetch(bases, at, 0)) : base / count;
+        vec3 sample_colour = lit(surface_base.rgb, surface_base.a, mixed ? unfolded(geometry.xy) : normal, world,
                                  mixed ? int(geometry.w) : surface);
         if (!mixed || geometry.w != 0.0) colour += weight * sample_colour;
     }

@@ -10,6 +10,7 @@ uniform float surface;
 in vec3 world;
 in vec3 normal;
 in vec2 uv;
+in float unoccluded;
 layout(location = 0) out vec4 out_base;
 layout(location = 1) out vec4 out_geometry;
 #ifdef MOTION
@@ -31,7 +32,7 @@ void main() {
     if (textured) base *= texture(base_texture, uv);
     if (alpha_cutoff >= 0.0 && base.a < alpha_cutoff) discard;
     // Square roots spread eight bits as the eye sees them, near enough.
-    out_base = vec4(sqrt(clamp(base.rgb, 0.0, 1.0)), 1.0);
+    out_base = vec4(sqrt(clamp(base.rgb, 0.0, 1.0)), unoccluded);
     vec3 n = normalize(gl_FrontFacing ? normal : -normal);
     // Octahedral: two numbers for a unit vector (Cigolle et al. 2014).
     vec2 folded = n.xy / (abs(n.x) + abs(n.y) + abs(n.z));
