@@ -84,7 +84,7 @@ def lit(character: Character, size_px: tuple[int, int], framed: Character | None
     scale = _MODEL_M / framed.height_m
     small = moved(character, scale, np.zeros(3))
     camera = camera_for(_MODEL_M, size_px, 0.0, scale * width_m(framed), _FAR, 0.5)
-    with OpenGL(shadow_map_px=2048, ground_shadow=False, supersampling=3).build() as renderer:
+    with OpenGL(shadow_map_px=2048, ground_shadow=False, supersampling=3, self_occlusion=False).build() as renderer:
         passes = renderer(Take((Performance(small, at_rest(small)),), camera, PLAIN_LIGHT), 0)
     alpha = passes.alpha
     colour = np.where(alpha[..., None] > 0, passes.colour / np.maximum(alpha, 1e-6)[..., None], 0.0)
