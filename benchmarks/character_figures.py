@@ -39,10 +39,11 @@ def characters(found: dict[str, Any]) -> str:
     return "\n".join([
         "Characters made of one picture (`python -m benchmarks.characters.picture`), before work on them began and now."
         " Known figures are our cast in clothes and public rigs: each is photographed in its rest pose from the front,"
-        " made anew from that picture alone, aligned by bounds and one shift in depth, and compared with the truth from"
-        " eight azimuths 22.5° apart. Pictures are cut out (alpha), surfaces matt, the lens long. Figures marked"
-        " *held out* are not looked at while methods are tuned. Means are of the figures that became a character; those"
-        " that did not are in the list below. LPIPS is not measured: its weights are not at hand.\n",
+        " made anew from that picture alone, aligned by bounds, the outline in front and one shift in depth, and"
+        " compared with the truth from eight azimuths 22.5° apart. Pictures are cut out (alpha), surfaces matt, the"
+        " lens long. Figures marked *held out* are not looked at while methods are tuned. Means are of the figures that"
+        " became a character; those that did not are in the list below. LPIPS is not measured: its weights are not at"
+        " hand.\n",
         targets(before, now),
         "Each known figure, now (before):\n",
         each_known(before["known"], now["known"]),

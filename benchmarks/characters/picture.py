@@ -5,11 +5,11 @@
 
 Known figures: our cast of 11 in clothes and the rigs of DATA/rigs, each photographed in its rest pose from the front
 (our renderer, matt surfaces, one plain light, 900 × 900 pixels, cut out by alpha), made anew from that picture alone,
-aligned with the truth by bounds and one shift in depth, and compared with it from all sides. Half of them are held out
-(figures.HELD_OUT). Pictures: all of DATA/characters. Contact sheets lie beside the rows in --out: of known figures the
-truth above and ours below, from 0, 45, 90 and 180°; of pictures also five poses. What an interrupted run has measured
-with the same code is not measured again. --quick leaves out motion. Writes `results/characters.json` when all is
-measured.
+aligned with the truth by bounds, the outline in front and one shift in depth, and compared with it from all sides. Half
+of them are held out (figures.HELD_OUT). Pictures: all of DATA/characters. Contact sheets lie beside the rows in --out:
+of known figures the truth above and ours below, from 0, 45, 90 and 180°; of pictures also five poses. What an
+interrupted run has measured with the same code is not measured again. --quick leaves out motion. Writes
+`results/characters.json` when all is measured.
 """
 
 import argparse
