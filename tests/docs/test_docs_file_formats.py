@@ -49,12 +49,14 @@ def json_fields(value: Any, way: str = "") -> dict[str, str]:
 
 
 def array_fields(path: Path, frames: int) -> dict[str, str]:
-    """Every array with its type and shape, in which `time` is the number of frames and n what differs."""
+    """Every array with its type and shape, in which `time` is the number of frames, `joint` that of
+    a motion's joints, and n what differs."""
     with np.load(path) as file:
         fields = {}
         for name in file.files:
             array = file[name]
             known = {frames: "time", 22: "22", 33: "33", 4: "4", 3: "3", 2: "2"}
+            known |= {len(file["joint_names"]): "joint"} if "joint_names" in file.files else {}
             shape = " ".join(known.get(size, "n") for size in array.shape)
             fields[name] = f"{array.dtype.kind}{'' if array.dtype.kind == 'U' else 8 * array.dtype.itemsize}: {shape}"
         return fields

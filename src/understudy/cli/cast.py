@@ -27,7 +27,8 @@ def main(arguments: Sequence[str]) -> None:
         """
 
         character: tyro.conf.Positional[Path]
-        """One picture of a whole figure (PNG, JPEG, WebP) or a rigged model (GLB, glTF, VRM)."""
+        """One picture of a whole figure (PNG, JPEG, WebP) or a rigged model (GLB, glTF, VRM; by Blender FBX, .blend,
+        USD)."""
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
         """Folder for the character and everything that shows it."""
         config: Annotated[CastConfig, tyro.conf.arg(name="")] = field(default_factory=CastConfig)

@@ -8,6 +8,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 import understudy
+from understudy.io.blender.convert import blender_command
 from understudy.io.weights import list_weights, verify_bundled, verify_weights
 from understudy.runtime.errors import BackendUnavailable
 
@@ -129,7 +130,7 @@ def examine() -> list[Finding]:
                 backend.licence,
             )
         )
-    return findings + [_extra(name, what) for name, what in EXTRAS.items()]
+    return [*findings, *(_extra(name, what) for name, what in EXTRAS.items()), _blender()]
 
 
 def _requirements() -> list[Requirement]:
@@ -159,6 +160,19 @@ def _extra(name: str, what: str) -> Finding:
         detail = f"needs {', '.join(absent)}: pip install 'understudy[{name}]'"
         return Finding(f"extra {name}: {what}", "optional", detail)
     return Finding(f"extra {name}: {what}", "ready", ", ".join(f"{key} {value}" for key, value in versions.items()))
+
+
+def _blender() -> Finding:
+    subject = "Blender: characters in FBX, .blend, USD and Collada"
+    try:
+        command = blender_command()
+    except BackendUnavailable as error:
+        return Finding(subject, "optional", str(error))
+    if command is None:
+        return Finding(
+            subject, "optional", "needs Blender from blender.org: `blender`, or set UNDERSTUDY_BLENDER to it"
+        )
+    return Finding(subject, "ready", command[0], "GPL-3.0: only ever run as a program")
 
 
 def _opengl() -> Finding:

@@ -20,7 +20,7 @@ from understudy.studio.character.moving import walking
 from understudy.studio.character.showing import following_camera, static_camera
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
-from understudy.studio.pipeline.casting import RIG_SUFFIXES, character_file, is_rig
+from understudy.studio.pipeline.casting import RIG_SUFFIXES, CharacterFiles, character_file, is_rig, readable
 
 __all__ = ["animate", "animate_with"]
 
@@ -85,7 +85,8 @@ def _file_of(source: Path) -> Path:
 
 
 def _performance(path: Path, motion: Path | None, config: AnimateConfig, narrator: Narrator) -> Performance:
-    character = character_from_rig(path, config.height_m, say=narrator.say)
+    with readable(CharacterFiles(path, None, None)) as files:
+        character = character_from_rig(files.path, config.height_m, say=narrator.say)
     rate = frame_rate_from_decimal(config.frame_rate)
     if motion is not None:
         wanted = Stretch(config.start, config.seconds or MAX_S, rate)

@@ -19,7 +19,6 @@ from understudy.characters.picture.joints import POINTS
 from understudy.characters.rig.character import character_from_rig
 from understudy.characters.rig.facts import RigFacts, rig_facts
 from understudy.core.character import Character
-from understudy.io.gltf.document import files_beside
 from understudy.io.gltf.write import write_character
 from understudy.io.pictures.files import write_png
 from understudy.io.video.streams import VideoWriter
@@ -38,7 +37,9 @@ from understudy.studio.pipeline.casting import (
     doubts_about,
     is_rig,
     make_character,
+    readable,
     report_on,
+    rig_files,
 )
 from understudy.studio.pipeline.stage import Run, plain
 from understudy.studio.project import Project, StageRecord, file_hash
@@ -130,7 +131,7 @@ def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator:
     settings = CharacterSettings(config.height_m, config.figure, replace(config.picture, height_m=height_m))
     reads, outputs = {"character": files.path}, [CAST_FILE]
     if is_rig(files.path):
-        reads |= {f"character/{uri}": file for uri, file in files_beside(files.path).items()}
+        reads = rig_files(files.path)
     else:
         reads |= {name: file for name, file in (("joints", files.joints), ("cutout", files.cutout)) if file}
         outputs += [name for name in (CUTOUT_FILE, JOINTS_FILE) if name not in project.edits]
@@ -143,11 +144,12 @@ def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator:
             run.say(remark)
 
         found: list[FigureInPicture] = []
-        character = make_character(files, settings, Run(run.progress, say), found.append)
+        with readable(files) as given:
+            character = make_character(given, settings, Run(run.progress, say), found.append)
+            facts = rig_facts(given.path, character) if is_rig(given.path) else None
         write_character(scratch / CAST_FILE, character)
         for figure in found:
             _write_figure(scratch, figure)
-        facts = rig_facts(files.path, character) if is_rig(files.path) else None
         return CastReport(report_on(character, files), remarks, facts)
 
     record = _run(project, narrator, "character", reads, plain(asdict(settings)), outputs, work)

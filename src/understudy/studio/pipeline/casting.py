@@ -1,6 +1,7 @@
 """The character: from a picture or a rig to a rigged GLB in the film's folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
 from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
+from understudy.io.blender.convert import BLENDER_SUFFIXES, converted_to_glb
 from understudy.io.files import check_file
 from understudy.io.gltf.document import files_beside
 from understudy.io.pictures.files import PICTURE_SUFFIXES
@@ -39,14 +41,17 @@ __all__ = [
     "doubts_about",
     "is_rig",
     "make_character",
+    "readable",
     "report_on",
+    "rig_files",
 ]
 
 MAX_CHARACTER_BYTES = 1 << 30
 
 CAST_FILE = "character.glb"
 """The name of a cast character's file in its folder."""
-RIG_SUFFIXES = (".glb", ".gltf", ".vrm")
+GLTF_SUFFIXES = (".glb", ".gltf", ".vrm")
+RIG_SUFFIXES = (*GLTF_SUFFIXES, *BLENDER_SUFFIXES)
 _SURE = 0.1
 """From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
 
@@ -90,11 +95,14 @@ def check_character(path: Path, joints: Path | None, cutout: Path | None) -> Non
         InputError: there is no file with its joints or its cut-out.
     """
     if not path.is_file():
-        raise CharacterError(f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM)")
+        raise CharacterError(
+            f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM, FBX)"
+        )
     check_file(path, "character", MAX_CHARACTER_BYTES, CharacterError)  # Before all of it is hashed.
     if path.suffix.lower() not in (*RIG_SUFFIXES, *PICTURE_SUFFIXES):
         raise CharacterError(
-            f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM); convert it first"
+            f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM; by Blender FBX, .blend,"
+            " USD, DAE); convert it first"
         )
     for option, file in (("--joints", joints), ("--cutout", cutout)):
         if file is not None and not file.is_file():
@@ -127,11 +135,31 @@ def character_files(production: Production, scope: Scope) -> tuple[dict[str, Pat
     assert scope.role is not None
     path = production.characters[scope.role.character - 1]
     if is_rig(path):
-        beside = {f"character/{uri}": file for uri, file in files_beside(path).items()}
-        return {"character": path, **beside}, CharacterFiles(path, None, None)
+        return rig_files(path), CharacterFiles(path, None, None)
     joints, cutout = joints_of(production.config), cutout_of(production.config)
     by_hand = {name: file for name, file in (("joints", joints), ("cutout", cutout)) if file}
     return {"character": path, **by_hand}, CharacterFiles(path, joints, cutout)
+
+
+def rig_files(path: Path) -> dict[str, Path]:
+    """A rig with the files beside it that it names, as far as we can read which; by names that stay."""
+    beside = files_beside(path) if path.suffix.lower() in GLTF_SUFFIXES else {}
+    return {"character": path, **{f"character/{uri}": file for uri, file in beside.items()}}
+
+
+@contextmanager
+def readable(files: CharacterFiles) -> Generator[CharacterFiles, None, None]:
+    """The same files, until the block ends; with a GLB in the place of what Blender has to read.
+
+    Raises:
+        BackendUnavailable: there is no Blender.
+        CharacterError: Blender cannot read it.
+    """
+    if files.path.suffix.lower() not in BLENDER_SUFFIXES:
+        yield files
+        return
+    with converted_to_glb(files.path) as converted:
+        yield replace(files, path=converted)
 
 
 @dataclass(frozen=True)
@@ -163,7 +191,8 @@ def cast_the_character(
     reads: CharacterReads, makes: CharacterMakes, settings: CharacterSettings, run: Run
 ) -> CharacterReport:
     """The character: from a picture or a rig to a rigged GLB."""
-    character = make_character(reads.files, settings, run)
+    with readable(reads.files) as files:
+        character = make_character(files, settings, run)
     makes.character.write(character)
     return report_on(character, reads.files)
 
