@@ -182,7 +182,8 @@ def test_joints_are_where_they_were_drawn(character):
     }
     for joint, landmark in pairs.items():
         want = (truth_px(landmark) - (210, top)) * scale
-        np.testing.assert_allclose(joints[joint][:2], (want[0], 1.8 - want[1]), atol=0.02)
+        # Landmarks lie up to 1.5 % of the height off the joints.
+        np.testing.assert_allclose(joints[joint][:2], (want[0], 1.8 - want[1]), atol=0.03)
 
 
 def test_front_silhouette_is_the_pictures(character):

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
 from understudy.characters.protocol import Detection, LandmarkDetector
+from understudy.core.footage import LANDMARKS
 from understudy.io.files import read_bytes, reading
 from understudy.runtime.errors import CharacterError, quoted
 
@@ -59,6 +60,9 @@ class FigureJoints:
     """Whether several looks at the figure agree."""
     guessed: bool = False
     """Whether they come from the silhouette alone."""
+    doubt_px: Float[np.ndarray, "20"] | None = None
+    """How far off each point may be: one standard deviation, in pixels. None: nobody knows, or they were placed by
+    hand."""
 
     def __getitem__(self, name: str) -> Float[np.ndarray, "2"]:
         return self.points_px[_INDEX[name]]
@@ -95,58 +99,96 @@ def find_joints(
         if len(candidates) > 5 and max(c.score for c in candidates) > GOOD_SCORE:
             break
     standing = [candidate for candidate in candidates if candidate.score > 0.0]
-    return _max_agreed(standing, float(bottom - top)) if standing else None
+    return _agreed(standing, float(bottom - top)) if standing else None
 
 
 GOOD_SCORE = 0.85
 """Joints that score this well need no further tries."""
 AGREEMENT = 0.035
 """Candidates whose joints lie this near to those of five others on average (in heights of the figure) agree."""
+LANDMARK_ERROR = 0.01
+"""How far landmarks lie off even where all looks agree, in heights (clothed people: 0.8 to 1.2 %)."""
+UNSURE = 0.06
+"""How far joints lie off where no looks agree, in heights, at least."""
 
 
-def _max_agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
-    """The best candidate of those that agree; if none do, the best of all, marked as not sure.
+def _agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
+    """The median of the candidates that agree with the best of them; if none do, the best of all, marked as not sure.
 
     On figures that the landmark model understands its answers agree within a few percent; a single limb gone astray
     may explain the silhouette better than the truth.
     """
     points = np.stack([candidate.points_px for candidate in candidates]) / tall
-    apart = np.sort(np.linalg.norm(points[:, None] - points[None], axis=-1).mean(-1), axis=1)[:, 1:6]
+    between = np.linalg.norm(points[:, None] - points[None], axis=-1).mean(-1)
+    apart = np.sort(between, axis=1)[:, 1:6]
     apart = apart.mean(1) if len(candidates) > 5 else np.full(len(candidates), np.inf)
     sure = bool(apart.min() < AGREEMENT)
     rank = [c.score - (2.0 * float(a) if sure else 0.0) for c, a in zip(candidates, apart, strict=True)]
-    return replace(candidates[int(np.argmax(rank))], sure=sure)
+    best = int(np.argmax(rank))
+    if not sure:
+        off = (
+            np.linalg.norm(points - points[best], axis=-1).mean(0) if len(points) > 1 else np.full(len(POINTS), UNSURE)
+        )
+        return replace(candidates[best], sure=False, doubt_px=tall * np.maximum(off, UNSURE))
+    near = np.flatnonzero(between[best] < AGREEMENT)
+    middle = np.median(points[near], axis=0)
+    off = np.sqrt(np.mean(np.sum((points[near] - middle) ** 2, -1), 0) + LANDMARK_ERROR**2)
+    faces = [face for index in near if (face := candidates[index].face_px) is not None]
+    return replace(
+        candidates[best],
+        points_px=tall * middle,
+        face_px=np.median(faces, axis=0) if faces else None,
+        doubt_px=tall * off,
+    )
 
 
 def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "rows columns"]) -> FigureJoints:
     """The 20 points from BlazePose's 33 landmarks, left and right put the way a figure that faces us has them."""
     landmarks, visibility = _untangle(detection[0]), detection[1]
-    point = {name: np.zeros(2) for name in POINTS}
-    for side, first in (("left", 11), ("right", 12)):
-        for name, landmark in (
-            ("shoulder", 0),
-            ("elbow", 2),
-            ("wrist", 4),
-            ("hip", 12),
-            ("knee", 14),
-            ("ankle", 16),
-            ("toe", 20),
-        ):
-            point[f"{side}_{name}"] = landmarks[first + landmark]
+    seen = dict(zip(LANDMARKS, landmarks, strict=True))
+    for middle, pair in _MIDDLES.items():
+        seen[middle] = 0.5 * (seen[pair[0]] + seen[pair[1]])
+    point = {name: _between(seen, *way) for name, way in _BETWEEN_LANDMARKS.items()}
+    for side, other in (("left", "right"), ("right", "left")):
+        for name, (start, shares) in _BETWEEN_LANDMARKS_OF_SIDE.items():
+            own = {towards.format(side=side, other=other): share for towards, share in shares.items()}
+            point[f"{side}_{name}"] = _between(seen, f"{side}_{start}", own)
         # Pinky and index knuckles: the hand's tip lies about as far again beyond them.
-        knuckles = landmarks[[first + 6, first + 8]].mean(0)
-        point[f"{side}_hand"] = landmarks[first + 4] + 1.6 * (knuckles - landmarks[first + 4])
-    shoulders = landmarks[[11, 12]].mean(0)
-    mouth, nose, ears = landmarks[[9, 10]].mean(0), landmarks[0], landmarks[[7, 8]].mean(0)
-    point["hips"] = landmarks[[23, 24]].mean(0)
-    point["head"] = 0.5 * (mouth + ears)
-    up = nose + (ears - mouth) * 0.5 - shoulders
-    point["neck"] = shoulders + 0.25 * (mouth - shoulders)
-    point["head_top"] = _walk_out(figure, 0.5 * (nose + ears), up)
+        knuckles = 0.5 * (seen[f"{side}_pinky"] + seen[f"{side}_index"])
+        point[f"{side}_hand"] = seen[f"{side}_wrist"] + 1.6 * (knuckles - seen[f"{side}_wrist"])
+        point[f"{side}_toe"] = seen[f"{side}_foot_index"]
+    up = seen["nose"] + (seen["ears"] - seen["mouth"]) * 0.5 - seen["shoulders"]
+    point["head_top"] = _walk_out(figure, 0.5 * (seen["nose"] + seen["ears"]), up)
     points = _mirror_lost_arm(np.stack([point[name] for name in POINTS]), figure)
     score = silhouette_score(points, figure) + 0.2 * float(visibility[11:].mean())
     score -= 0.0 if _stands_upright(points, figure) else 1.0
     return FigureJoints(points, landmarks[:11].copy(), score)
+
+
+_MIDDLES = {
+    "hips": ("left_hip", "right_hip"), "shoulders": ("left_shoulder", "right_shoulder"),
+    "ears": ("left_ear", "right_ear"), "mouth": ("mouth_left", "mouth_right"),
+}  # fmt: skip
+_BETWEEN_LANDMARKS: dict[str, tuple[str, dict[str, float]]] = {
+    "hips": ("hips", {"shoulders": 0.111}),
+    "neck": ("shoulders", {"hips": -0.137, "mouth": 0.077}),
+    "head": ("ears", {"mouth": 0.108, "shoulders": 0.352}),
+}
+"""Where a body's joints lie between the landmarks that BlazePose finds: at one of them, plus shares of the ways to
+others. Least squares over random bodies; made by scripts/fit_joints_to_landmarks.py."""
+_BETWEEN_LANDMARKS_OF_SIDE: dict[str, tuple[str, dict[str, float]]] = {
+    "shoulder": ("shoulder", {"{other}_shoulder": -0.044, "{side}_hip": 0.038}),
+    "elbow": ("elbow", {"{side}_shoulder": -0.018, "{side}_wrist": -0.005}),
+    "wrist": ("wrist", {"{side}_elbow": 0.008, "{side}_index": -0.021}),
+    "hip": ("hip", {"{other}_hip": -0.072, "shoulders": 0.028}),
+    "knee": ("knee", {"{side}_hip": 0.019, "{side}_ankle": -0.025}),
+    "ankle": ("ankle", {"{side}_knee": -0.058, "{side}_heel": 0.044}),
+}
+
+
+def _between(seen: dict[str, Float[np.ndarray, "2"]], start: str, shares: dict[str, float]) -> Float[np.ndarray, "2"]:
+    """A place plus shares of the ways to others."""
+    return seen[start] + sum((share * (seen[name] - seen[start]) for name, share in shares.items()), np.zeros(2))
 
 
 def _share_inside(points: Float[np.ndarray, "point 2"], figure: Bool[np.ndarray, "rows columns"]) -> float:
