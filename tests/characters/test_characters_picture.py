@@ -19,6 +19,8 @@ from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix, rotation_between
 from understudy.geometry.skinning import skin_vertices
+from understudy.io.gltf.read import read_gltf
+from understudy.io.gltf.write import write_character
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
 
@@ -216,6 +218,12 @@ def test_front_carries_the_picture_and_the_back_has_no_print_or_face(character):
     assert np.linalg.norm(colour_at(character, 0, print_y, True) - SHIRT) < 40
     behind = colour_at(character, 0, face_y, True)
     assert np.linalg.norm(behind - HAIR) < np.linalg.norm(behind - SKIN)
+
+
+def test_is_matt_in_its_file_too(character, tmp_path):
+    write_character(tmp_path / "drawn.glb", character)
+    for mesh in (character.mesh, read_gltf(tmp_path / "drawn.glb").mesh):
+        assert [material.specular for material in mesh.materials] == [0.0]
 
 
 @pytest.mark.parametrize("pose", [ARMS_UP, KICK], ids=["arms up", "kick"])
