@@ -58,6 +58,24 @@ def test_in_order_uses_two_threads_and_keeps_order():
     stream.close()
 
 
+@pytest.mark.parametrize(("picture_px", "most"), [(1280 * 720, 5), (3840 * 2160, 3)], ids=["720p", "4K"])
+def test_fewer_large_pictures_are_in_work_at_once(picture_px, most):
+    made, taken, ahead = 0, 0, []
+
+    def pictures():
+        nonlocal made
+        for number in range(20):
+            made += 1
+            yield number
+
+    with limit_workers(4, picture_px):
+        for _ in in_order(lambda number: number, pictures()):
+            taken += 1
+            ahead.append(made - taken + 1)
+            time.sleep(0.001)
+    assert max(ahead) == most
+
+
 def test_write_behind_does_everything_in_order():
     done: list[int] = []
 

@@ -29,7 +29,11 @@ ALL_CORES_UP_TO = 4
 GROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 """Linux's control groups, and in which of them this process is."""
 
+LARGE_PICTURE_PX = 6_000_000
+"""Of pictures with more pixels, fewer are made ahead: their arrays fill memory."""
+
 _limit: int | None = None
+_large_pictures = False
 
 
 def available_cores() -> int:
@@ -78,24 +82,26 @@ def worker_count() -> int:
 
 
 @contextmanager
-def limit_workers(count: int | None = None) -> Generator[None, None, None]:
+def limit_workers(count: int | None = None, picture_px: int = 0) -> Generator[None, None, None]:
     """Let `count` workers run at once within the block (None: the default), and keep libraries from adding to them.
+
+    Of pictures with more than `LARGE_PICTURE_PX` pixels, fewer are in work at once.
 
     OpenCV, BLAS and OpenMP get one thread each: frames are spread over the workers already, and the linear algebra is
     so small that threads would wait for each other. OpenGL in software, which draws one picture at a time, gets as many
     as there are workers, if its context is opened within the block.
     """
-    global _limit
+    global _limit, _large_pictures
     import cv2  # here: importing it takes long
 
-    before, cv_threads = _limit, cv2.getNumThreads()
-    _limit = worker_count() if count is None else count
+    before, cv_threads = (_limit, _large_pictures), cv2.getNumThreads()
+    _limit, _large_pictures = worker_count() if count is None else count, picture_px > LARGE_PICTURE_PX
     cv2.setNumThreads(1)
     try:
         with threadpool_limits(1), _llvmpipe_threads(_limit):
             yield
     finally:
-        _limit = before
+        _limit, _large_pictures = before
         cv2.setNumThreads(cv_threads)
 
 
@@ -118,6 +124,7 @@ def prefetch(items: Iterable[Item], count: int = 3) -> Iterator[Item]:
     if worker_count() == 1:
         yield from iterator
         return
+    count = 1 if _large_pictures else count
 
     def take() -> list[Item]:
         """The next item, or none."""
@@ -137,9 +144,11 @@ def prefetch(items: Iterable[Item], count: int = 3) -> Iterator[Item]:
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
     """`work` of each item, several at a time; the results come in the items' order.
 
-    At most `workers` + 1 items (None: `worker_count`) are under way or waiting to be taken.
+    At most `workers` + 1 items (None: `worker_count`) are under way or waiting to be taken. Of large pictures half as
+    many workers take one each.
     """
     workers = worker_count() if workers is None else workers
+    workers = max(workers // 2, 1) if _large_pictures else workers
     if workers == 1:
         yield from map(work, items)
         return
@@ -167,6 +176,7 @@ def write_behind(work: Callable[[Item], None], items: Iterable[Item], count: int
             work(item)
             yield
         return
+    count = 1 if _large_pictures else count
     with ThreadPoolExecutor(1) as pool:
         waiting: deque[Future[None]] = deque()
         for item in items:

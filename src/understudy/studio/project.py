@@ -11,8 +11,6 @@ The rules:
   nothing is written through a link.
 """
 
-import ctypes
-import gc
 import hashlib
 import json
 import os
@@ -34,6 +32,7 @@ from understudy.io.records import NameWithin, Record, parse_record
 from understudy.io.temporary import whole_file
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import InputError, quoted
+from understudy.runtime.memory import give_memory_back
 from understudy.studio.outputs import clear_scratch, own_folder
 
 __all__ = ["FORMAT", "MANIFEST", "ManifestRecord", "Project", "StageRecord", "file_hash", "files_hash"]
@@ -349,7 +348,7 @@ class Project:
         self.stages[name] = record
         self.executed.append(name)
         self.save()
-        _give_memory_back()
+        give_memory_back()
         return record
 
     def _hand_over(self, scratch: Path, outputs: list[str]) -> dict[str, str]:
@@ -396,16 +395,3 @@ class Project:
             yield scratch
         finally:
             shutil.rmtree(place, ignore_errors=True)
-
-
-def _give_memory_back() -> None:
-    """Return to the system what a stage has let go of.
-
-    Films lie in cycles with their streams, and glibc keeps what was freed: without this a stage starts from what all
-    before it had used, and that grows with the shot.
-    """
-    gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
-        if trim is not None:
-            trim(0)

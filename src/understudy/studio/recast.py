@@ -12,6 +12,7 @@ from understudy.core.footage import Shot
 from understudy.io.video.frame_rates import frame_rate_from_decimal
 from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import NobodyInShot
+from understudy.runtime.memory import hold_no_large_arrays
 from understudy.runtime.parallel import limit_workers
 from understudy.studio.delivery import check_codec, film_name
 from understudy.studio.narration import Narrator, SilentNarrator
@@ -81,7 +82,8 @@ def recast_with(
     rate = None if config.frame_rate is None else frame_rate_from_decimal(config.frame_rate)
     shot = open_shot(shot_path, config.start, config.end, rate, config.colour_space)
     check_codec(config.film_codec, shot)
-    with limit_workers(config.workers):
+    hold_no_large_arrays()
+    with limit_workers(config.workers, shot.width * shot.height):
         return _recast(shot, (character_path,), out, config, narrator, until)
 
 
