@@ -59,7 +59,8 @@ class AmbientOcclusion:
         nearest, farthest = _grids(*((points - centre).astype(np.float32) @ to_cells))
         normals = unit(self._places @ posed.normals)
         places = self._places @ posed.vertices + OFF_SURFACE_CELLS * cell_m * normals - centre
-        ahead, behind = _open(*(places.astype(np.float32) @ to_cells), nearest, farthest)
+        x, y, z = places.astype(np.float32) @ to_cells
+        ahead, behind = _open(x, y, z, nearest, farthest)
         cosine = (normals @ self._frames[2]).astype(np.float32)
         towards, away = np.maximum(cosine, 0.0), np.maximum(-cosine, 0.0)
         seen = (towards * ahead + away * behind).sum(1) / np.maximum((towards + away).sum(1), 1e-6)
@@ -132,7 +133,7 @@ def _shares(mesh: Mesh, places: csr_array) -> csr_array:
     count = min(NEIGHBOURS + 1, len(at))
     tree = KDTree(np.concatenate([at, spacing * normals], 1))
     away, near = tree.query(np.concatenate([mesh.vertices, spacing * mesh.normals], 1), count)
-    away, near = away.reshape(-1, count), near.reshape(-1, count)
+    away, near = np.reshape(away, (-1, count)), np.reshape(near, (-1, count))
     away = away / np.maximum(1.0001 * away[:, -1:], 1e-12)
     weights = ((1.0 - away) / (away + 0.3)) ** 2
     weights /= weights.sum(1, keepdims=True)

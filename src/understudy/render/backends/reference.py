@@ -309,4 +309,5 @@ def _split_sum(
     """Both terms of the split sum (see `render.reflectance`), between the table's places as a device interpolates."""
     scale, bias = np.moveaxis(split_sum_table(), -1, 0)
     places = np.broadcast_arrays(len(scale) * roughness - 0.5, len(scale) * n_v - 0.5)
-    return tuple(map_coordinates(term, places, order=1, mode="nearest") for term in (scale, bias))
+    terms = [map_coordinates(term, places, order=1, mode="nearest") for term in (scale, bias)]
+    return terms[0], terms[1]
