@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["unit_normals", "vertex_normals"]
+__all__ = ["clustered", "unit_normals", "vertex_normals"]
 
 MIN_AREA = 1e-20
 """In squared units of the mesh: less is rounding, and says nothing of a direction. Triangles of a millimetre in a model
@@ -36,3 +36,16 @@ def unit_normals(normals: Float[np.ndarray, "vertex 3"], otherwise: Axis) -> Flo
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     bad = ~((length > MIN_AREA) & (length < np.inf))
     return np.where(bad, np.array(otherwise), normals / np.where(bad, 1.0, length))
+
+
+def clustered(
+    vertices: Float[np.ndarray, "vertex 3"], cell: float, chart: Int[np.ndarray, " vertex"] | None = None
+) -> tuple[Int[np.ndarray, " vertex"], Int[np.ndarray, " cluster"]]:
+    """The cluster of each vertex, and one vertex of each cluster: those of a cube of side `cell`, and of one chart.
+
+    Source: Rossignac and Borrel 1993, Multi-resolution 3D approximations for rendering complex scenes.
+    """
+    places = np.floor((vertices - vertices.min(0)) / cell).astype(np.int64)
+    keys = places if chart is None else np.column_stack([places, chart])
+    _, first, cluster = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return cluster.reshape(-1), first

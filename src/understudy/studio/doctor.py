@@ -63,6 +63,13 @@ BACKENDS = (
         ("scikit-image", "robust-laplacian", "ai-edge-litert"),
         ("blazepose",),
     ),
+    Backend(
+        "character, on request",
+        "meshes of generators",
+        "Apache-2.0; trimesh MIT; generators have their own",
+        ("trimesh",),
+        optional=True,
+    ),
     Backend("render", "OpenGL", "Apache-2.0; moderngl MIT", ("moderngl",), opengl=True),
     Backend("passes", "OpenEXR", "BSD-3-Clause; ISA-L BSD-3-Clause, python-isal PSF-2.0", ("OpenEXR", "isal")),
 )

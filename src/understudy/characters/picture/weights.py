@@ -10,7 +10,7 @@ from understudy.characters.picture.parts import PARTS
 from understudy.characters.picture.volume import adjacency
 from understudy.core.motion import BODY_JOINTS
 
-__all__ = ["skin"]
+__all__ = ["MOVED_BY", "bone_distance", "skin"]
 
 MOVED_BY: dict[str, tuple[str, ...]] = {
     "torso": (
@@ -46,7 +46,7 @@ def skin(
     for part, names in MOVED_BY.items():
         allowed[PARTS.index(part), [BODY_JOINTS.index(name) for name in names]] = True
     may = allowed[part_at]
-    distance = np.stack([_segment_distance(vertices, a, b) for a, b in zip(joints, tips, strict=True)], -1)
+    distance = np.stack([bone_distance(vertices, a, b) for a, b in zip(joints, tips, strict=True)], -1)
     distance = np.where(may, distance, np.inf)
     nearest = distance.argmin(1)
     shortest = distance[np.arange(len(vertices)), nearest]
@@ -64,9 +64,10 @@ def skin(
     return _strongest(weights)
 
 
-def _segment_distance(
+def bone_distance(
     points: Float[np.ndarray, "point 3"], a: Float[np.ndarray, "3"], b: Float[np.ndarray, "3"]
 ) -> Float[np.ndarray, " point"]:
+    """How far points are from a bone."""
     along = b - a
     share = np.clip(((points - a) @ along) / max(along @ along, 1e-12), 0, 1)
     return np.linalg.norm(points - a - share[:, None] * along, axis=1)

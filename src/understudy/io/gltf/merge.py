@@ -16,7 +16,7 @@ from understudy.io.gltf.materials import read_materials
 from understudy.io.gltf.morphs import merged_morphs
 from understudy.io.gltf.primitives import RigPart
 
-__all__ = ["GltfRig", "character_from_parts"]
+__all__ = ["GltfRig", "bake_colours", "character_from_parts"]
 
 
 @dataclass(frozen=True)

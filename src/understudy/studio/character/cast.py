@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from understudy.characters.picture.figure import FigureInPicture
+from understudy.characters.mesh.character import character_from_mesh
+from understudy.characters.picture.figure import FigureInPicture, find_figure
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.rig.character import character_from_rig
 from understudy.characters.rig.facts import RigFacts, rig_facts
 from understudy.core.character import Character
 from understudy.io.gltf.write import write_character
-from understudy.io.pictures.files import write_png
+from understudy.io.meshes import read_mesh
+from understudy.io.pictures.files import read_picture, write_png
 from understudy.io.video.streams import VideoWriter
-from understudy.runtime.errors import printable
+from understudy.runtime.errors import InputError, printable, quoted
 from understudy.studio.character.config import CastConfig, renderer_named
 from understudy.studio.character.filming import FRAME_RATE, film
+from understudy.studio.character.generators import generator_named, run_generator
 from understudy.studio.character.page import CastPage, character_page
 from understudy.studio.character.showing import turntable
 from understudy.studio.narration import Narrator, SilentNarrator
@@ -33,6 +36,7 @@ from understudy.studio.pipeline.casting import (
     CAST_FILE,
     CharacterFiles,
     CharacterSettings,
+    FigureLandmarks,
     check_character,
     doubts_about,
     is_rig,
@@ -48,6 +52,8 @@ from understudy.studio.stage_reports import CharacterReport
 __all__ = ["Cast", "cast", "cast_with"]
 
 TURNTABLE_FILE, REPORT_FILE = "turntable.mp4", "report.html"
+GENERATED = "generated"
+"""The folder of what a generator has made."""
 CUTOUT_FILE, JOINTS_FILE = "figure/cutout.png", "figure/joints.json"
 
 
@@ -99,6 +105,10 @@ def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -
         if given is not None:
             check_outside(given, out)
     check_character(source, joints, cutout)
+    if config.generator:
+        if is_rig(source):
+            raise InputError(f"--generator makes a mesh of a picture; {quoted(source.name)} is a rig: leave it out")
+        generator_named(config.generator, config.generators)
     project = Project(out, narrator.say, "character")
     try:
         for name in project.find_edits():
@@ -109,7 +119,8 @@ def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -
             "config": plain(asdict(config)),
         }
         files = CharacterFiles(source, joints or _edit(project, JOINTS_FILE), cutout or _edit(project, CUTOUT_FILE))
-        report = _make(project, files, config, narrator)
+        generated = _generate(project, files, config, narrator) if config.generator else None
+        report = _make(project, files, generated, config, narrator)
         _turn(project, config, narrator)
         _show(project, files, report, config, narrator)
         project.forget_other_stages()
@@ -125,7 +136,29 @@ def _edit(project: Project, name: str) -> Path | None:
     return project.path(name) if name in project.edits and project.path(name).is_file() else None
 
 
-def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator: Narrator) -> CastReport:
+def _generate(project: Project, files: CharacterFiles, config: CastConfig, narrator: Narrator) -> Path:
+    """The mesh that a generator makes of the figure in the picture; what it wrote."""
+    assert config.generator is not None
+    generator = generator_named(config.generator, config.generators)
+    mesh = f"{GENERATED}/mesh.{generator.mesh}"
+
+    def work(scratch: Path, run: Run) -> None:
+        figure = find_figure(files.path, FigureLandmarks(), files.joints, files.cutout)
+        (scratch / GENERATED).mkdir()
+        picture = scratch / GENERATED / "picture.png"
+        write_png(picture, np.dstack([read_picture(files.path)[..., :3], figure.cutout.astype(np.uint8) * 255]))
+        run_generator(generator, config.generator, picture, scratch / mesh, run.progress)
+        read_mesh(scratch / mesh)
+
+    reads = {"picture": files.path} | ({"cutout": files.cutout} if files.cutout else {})
+    settings = {"generator": config.generator, **generator.model_dump()}
+    _run(project, narrator, "generator", reads, settings, [GENERATED], work)
+    return project.path(mesh)
+
+
+def _make(
+    project: Project, files: CharacterFiles, generated: Path | None, config: CastConfig, narrator: Narrator
+) -> CastReport:
     """The character; of a picture also the figure that was found in it, where the user has not said which."""
     height_m = config.height_m or config.picture.height_m
     settings = CharacterSettings(config.height_m, config.figure, replace(config.picture, height_m=height_m))
@@ -133,7 +166,8 @@ def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator:
     if is_rig(files.path):
         reads = rig_files(files.path)
     else:
-        reads |= {name: file for name, file in (("joints", files.joints), ("cutout", files.cutout)) if file}
+        by_name = {"joints": files.joints, "cutout": files.cutout, "mesh": generated and generated.parent}
+        reads |= {name: file for name, file in by_name.items() if file}
         outputs += [name for name in (CUTOUT_FILE, JOINTS_FILE) if name not in project.edits]
 
     def work(scratch: Path, run: Run) -> CastReport:
@@ -144,9 +178,17 @@ def _make(project: Project, files: CharacterFiles, config: CastConfig, narrator:
             run.say(remark)
 
         found: list[FigureInPicture] = []
-        with readable(files) as given:
-            character = make_character(given, settings, Run(run.progress, say), found.append)
-            facts = rig_facts(given.path, character) if is_rig(given.path) else None
+        facts = None
+        if generated is None:
+            with readable(files) as given:
+                character = make_character(given, settings, Run(run.progress, say), found.append)
+                facts = rig_facts(given.path, character) if is_rig(given.path) else None
+        else:
+            found.append(find_figure(files.path, FigureLandmarks(), files.joints, files.cutout))
+            made = character_from_mesh(read_mesh(generated), found[0], height_m, files.path.stem)
+            character = made.character
+            for remark in made.remarks:
+                say(f"{generated.name}: {remark}")
         write_character(scratch / CAST_FILE, character)
         for figure in found:
             _write_figure(scratch, figure)
@@ -193,12 +235,12 @@ def _show(project: Project, files: CharacterFiles, report: CastReport, config: C
     def work(scratch: Path, run: Run) -> None:
         page = CastPage(
             _character(project), report.character, report.remarks, report.rig, reads.get("picture"),
-            project.path(CUTOUT_FILE), project.path(JOINTS_FILE), project.path(TURNTABLE_FILE),
+            project.path(CUTOUT_FILE), project.path(JOINTS_FILE), project.path(TURNTABLE_FILE), config.generator,
         )  # fmt: skip
         text = character_page(page, renderer_named(config.renderer), run.progress)
         (scratch / REPORT_FILE).write_text(text, encoding="utf-8")
 
-    settings = {"renderer": config.renderer, "report": plain(asdict(report))}
+    settings = {"renderer": config.renderer, "generator": config.generator, "report": plain(asdict(report))}
     _run(project, narrator, "report", reads, settings, [REPORT_FILE], work)
 
 

@@ -24,6 +24,11 @@ class CastConfig:
     """For a picture: its joints by hand, as JSON."""
     cutout: Path | None = None
     """For a picture: its cut-out by hand, as a grey picture."""
+    generator: str | None = None
+    """For a picture: a generator of meshes that makes the body, by its name in the file of generators; without one,
+    the body is made by us."""
+    generators: Path | None = None
+    """A TOML file that says how generators are run (default: generators.toml in your folder of configuration)."""
     strict: bool = False
     """Stop, with exit code 2, where the character is doubtful: joints that were guessed, legs that were made up."""
     renderer: RendererName = "opengl"

@@ -50,6 +50,8 @@ class CastPage:
     cutout: Path
     joints: Path
     turntable: Path
+    generator: str | None
+    """The name of the one that made the mesh."""
 
 
 def character_page(page: CastPage, renderer: RendererConfig, progress: Progress) -> str:
@@ -68,7 +70,7 @@ def character_page(page: CastPage, renderer: RendererConfig, progress: Progress)
         f" {report.roles} play a part of the body; from a {report.made_from}",
         video=url_of_bytes("video/mp4", page.turntable.read_bytes()),
         verdicts=_verdicts(page),
-        made_up=[] if page.picture is None else ["Its back and its sides: the picture shows the front alone."],
+        made_up=_made_up(page),
         sides=list(zip(SIDES, urls, strict=False)),
         poses=list(zip(POSES, urls[len(SIDES) :], strict=False)),
         skeleton=urls[-2:],
@@ -78,6 +80,13 @@ def character_page(page: CastPage, renderer: RendererConfig, progress: Progress)
         materials=[_row(material) for material in character.mesh.materials],
         files=_files(page),
     )
+
+
+def _made_up(page: CastPage) -> list[str]:
+    if page.picture is None:
+        return []
+    by = f", by generator {page.generator}" if page.generator else ""
+    return [f"Its back and its sides: the picture shows the front alone{by}."]
 
 
 def _verdicts(page: CastPage) -> list[tuple[str, str]]:
@@ -147,6 +156,8 @@ def _files(page: CastPage) -> list[tuple[str, str]]:
         ("character.glb", "the character, rigged, for recast and for other programs; edit it and run again"),
         ("turntable.mp4", "the film above"),
     ]
+    if page.generator:
+        files.append(("generated/", f"what {page.generator} was given, has made and has said"))
     if page.picture is not None:
         files += [
             ("figure/cutout.png", "which pixels are the figure; edit it and run again"),

@@ -1,0 +1,145 @@
+"""Meshes without a skeleton, as generators and sculptors write them: glTF, OBJ and PLY."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from understudy.core.character import Material, Mesh
+from understudy.core.motion import Skeleton
+from understudy.geometry.meshes import clustered, vertex_normals
+from understudy.imaging.colour import linear_from_srgb_bytes
+from understudy.io.files import read_bytes, reading
+from understudy.io.gltf.animation import node_tree, node_world_matrices
+from understudy.io.gltf.compression import unpack_surfaces
+from understudy.io.gltf.document import open_gltf, reading_rig
+from understudy.io.gltf.merge import GltfRig, bake_colours, character_from_parts
+from understudy.io.gltf.primitives import RigPart, claim_surfaces, read_parts
+from understudy.io.gltf.read import read_gltf
+from understudy.io.gltf.skins import BoundJoints
+from understudy.runtime.errors import CharacterError, quoted
+
+__all__ = ["MESH_SUFFIXES", "read_mesh"]
+
+GLTF_SUFFIXES, MESH_SUFFIXES = (".glb", ".gltf"), (".glb", ".gltf", ".obj", ".ply")
+MAX_MESH_BYTES = 512 << 20
+MAX_VERTICES = 3_000_000
+MAX_COLOURED_FACES, CELLS = 150_000, 220
+"""Meshes with colours of vertices and more faces are made coarser, to cells of this share of their largest side."""
+
+
+def read_mesh(path: Path) -> Mesh:
+    """All surfaces of a file as one mesh, in the file's own unit and axes; a skeleton in it is left out.
+
+    Raises:
+        CharacterError: it is no such file, damaged, empty, or too large.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in MESH_SUFFIXES:
+        raise CharacterError(f"{quoted(path)} is no mesh that can be read; give {', '.join(MESH_SUFFIXES)}")
+    mesh = _read_gltf(path) if suffix in GLTF_SUFFIXES else _read_by_trimesh(path)
+    if not len(mesh.faces):
+        raise CharacterError(f"{path.name} holds no surface; export a mesh of triangles")
+    return mesh
+
+
+def _read_gltf(path: Path) -> Mesh:
+    document = open_gltf(path)
+    with reading_rig(path):
+        tree = node_tree(document)
+        if any(document.json.nodes[node].skin is not None for node in tree.order):
+            return read_gltf(path).mesh
+        claim_surfaces(document, tree)
+        unpack_surfaces(document, tree)
+        world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
+        here = np.eye(4)[None]
+        bound = BoundJoints(Skeleton(("root",), (-1,), here), {}, here, {}, {})
+        parts = read_parts(document, tree, world, bound)
+        if not parts:
+            raise CharacterError(f"{path.name} holds no surface; export a mesh of triangles")
+        return character_from_parts(GltfRig(path.stem, bound.skeleton, parts, {}, {}, {}, document), parts).mesh
+
+
+def _read_by_trimesh(path: Path) -> Mesh:
+    import trimesh  # takes half a second, and only these files need it
+
+    content = read_bytes(path, "mesh", MAX_MESH_BYTES, CharacterError)
+    with reading(path, "mesh", CharacterError, "export it again"):
+        resolver = trimesh.resolvers.FilePathResolver(str(path.resolve()))
+        scene = trimesh.load_scene(io.BytesIO(content), path.suffix[1:].lower(), resolver, process=False)
+        pieces = [_piece(one) for one in scene.dump() if isinstance(one, trimesh.Trimesh) and len(one.faces)]
+    return _joined(pieces, path)
+
+
+def _piece(geometry: Any) -> tuple[RigPart, Material]:
+    """One surface, as a rig's parts are, and its material."""
+    vertices, faces = np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces, np.int64)
+    colours, material, uv = None, Material("surface", specular=0.0), np.zeros((len(vertices), 2))
+    visual = geometry.visual
+    if visual.kind == "vertex":
+        colours = linear_from_srgb_bytes(np.asarray(visual.vertex_colors, np.uint8)[:, :3]).astype(np.float64)
+    elif visual.kind == "face":
+        corners = faces.reshape(-1)
+        by_face = np.asarray(visual.face_colors, np.uint8)[:, :3].repeat(3, 0)
+        vertices, uv = vertices[corners], uv[corners]
+        faces, colours = np.arange(len(corners)).reshape(-1, 3), linear_from_srgb_bytes(by_face).astype(np.float64)
+    elif visual.kind == "texture":
+        material, uv = _material(visual), _uv(visual, uv)
+    if colours is not None and len(faces) > MAX_COLOURED_FACES:
+        vertices, faces, colours = _simplified(vertices, faces, colours)
+        uv = np.zeros((len(vertices), 2))
+    count, normals = len(vertices), vertex_normals(vertices, faces)
+    zeros, ones = np.zeros((count, 1), np.int64), np.ones((count, 1))
+    return RigPart("mesh", None, None, vertices, normals, uv, colours, faces, None, zeros, ones), material
+
+
+def _simplified(
+    vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"], colours: Float[np.ndarray, "vertex 3"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A coloured mesh with fewer faces: each gets texels of its own."""
+    cell = float(np.ptp(vertices, axis=0).max()) / CELLS
+    cluster, _ = clustered(vertices, cell)
+    share = np.bincount(cluster).astype(float)[:, None]
+    means = [
+        np.stack([np.bincount(cluster, values[:, axis]) for axis in range(3)], -1) / share
+        for values in (vertices, colours)
+    ]
+    faces = cluster[faces]
+    return means[0], faces[(faces != np.roll(faces, 1, axis=1)).all(1)], means[1]
+
+
+def _material(visual: Any) -> Material:
+    """The texture of a material, or its colour where it has none."""
+    source = visual.material
+    image = getattr(source, "image", None) or getattr(source, "baseColorTexture", None)
+    if image is not None:
+        return Material(str(source.name or "surface"), texture=np.array(image.convert("RGBA")), specular=0.0)
+    red, green, blue = linear_from_srgb_bytes(np.asarray(source.main_color, np.uint8)[:3]).tolist()
+    return Material(str(source.name or "surface"), (red, green, blue, 1.0), specular=0.0)
+
+
+def _uv(visual: Any, none: np.ndarray) -> np.ndarray:
+    """Texture coordinates from the top-left corner; OBJ and PLY count from the bottom."""
+    if visual.uv is None or len(visual.uv) != len(none):
+        return none
+    return np.asarray(visual.uv, np.float64)[:, :2] * [1.0, -1.0] + [0.0, 1.0]
+
+
+def _joined(pieces: list[tuple[RigPart, Material]], path: Path) -> Mesh:
+    if not pieces:
+        raise CharacterError(f"{path.name} holds no surface; export a mesh of triangles")
+    if sum(len(part.vertices) for part, _ in pieces) > MAX_VERTICES:
+        raise CharacterError(f"{path.name} has more than {MAX_VERTICES:,} vertices; export it with fewer")
+    baked = [bake_colours(part, material) for part, material in pieces]
+    firsts = np.cumsum([0] + [len(part.vertices) for part, _ in baked])
+    with reading(path, "mesh", CharacterError, "export it again"):
+        return Mesh(
+            vertices=np.concatenate([part.vertices for part, _ in baked]),
+            faces=np.concatenate([part.faces + first for (part, _), first in zip(baked, firsts, strict=False)]),
+            normals=np.concatenate([part.normals for part, _ in baked]),
+            uv=np.concatenate([part.uv for part, _ in baked]),
+            face_material=np.repeat(np.arange(len(baked)), [len(part.faces) for part, _ in baked]),
+            materials=tuple(material for _, material in baked),
+        )
