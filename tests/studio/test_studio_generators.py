@@ -108,11 +108,12 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
         " open('child', 'w').write(str(p.pid)); time.sleep(60)"
     )
     begun = time.monotonic()
-    with pytest.raises(InputError, match="longer than 1 s"):
-        run(tmp_path, code, time_limit_s=1)
-    assert time.monotonic() - begun < 20
+    with pytest.raises(InputError, match="longer than 4 s"):
+        run(tmp_path, code, time_limit_s=4)
     child = Path("/proc", (tmp_path / "child").read_text(), "stat")
-    assert not child.exists() or child.read_text().split()[2] == "Z"
+    while child.exists() and child.read_text().split()[2] != "Z":
+        assert time.monotonic() - begun < 30
+        time.sleep(0.05)
 
 
 def test_a_program_that_is_not_there(tmp_path):
