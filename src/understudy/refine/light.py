@@ -24,9 +24,48 @@ _GREY_ALBEDO = 0.22
 _GROUND_ALBEDO = 0.2
 """The same of ground: between wet asphalt (0.1) and dry concrete (0.3)."""
 _SHADOW_RATIO = 0.88
+"""Ground that keeps less of its light than this, of what the plate has there, may lie in shadow: compression and grain
+take less."""
+_MAX_SHADOW_TINT = 0.25
+"""By how much the share that is kept may differ between red, green and blue: what has another colour is a thing."""
+_MIN_GROUND_LIGHT = 0.008
+"""Linear; on darker ground no shadow can be told from grain."""
+_MIN_SHADOW_SHARE, _MIN_SHADOW_PIXELS = 0.02, 30
+"""Of the actor's own area, and in sampled pixels, that a frame's shadow has; smaller dark places are chance."""
+_MIN_CONCENTRATION = 0.6
+"""Length of the mean of the unit vectors from the feet to the shadow's pixels: a cast shadow lies on one side."""
+_SHADOW_LENGTH_QUANTILE = 0.95
+"""Of the shadow's weight along its direction: its far end is the shadow of the head's top."""
+_HEAD_SHARE = 0.95
+"""Of an actor's height, where the head is whose shadow ends."""
+_ELEVATION_RAD = (math.radians(12), math.radians(80))
+"""Of a key that casts a shadow: lower ones reach out of the picture, higher ones hide it below the actor."""
+_UMBRA_PERCENTILE = 30
+"""Of the shadow's brightness: its darkest part, which soft edges do not lighten."""
 _SHADOW_REACH = 2.5
 """How long a shadow is looked for, in heights of the actor."""
 _MIN_SHADED_FILL = 0.35
+"""Share of fill that remains where only the actor's shading tells of a key: its contrast comes from folds, too."""
+_MIN_SHADED_PIXELS = 500
+"""With fewer pixels of the actor nothing is said of the shading."""
+_MIN_EXPLAINED = 0.06
+"""Share of the variance within each cloth that a key must explain; any direction explains a little by chance."""
+_MAX_SHADING_CONFIDENCE = 0.8
+"""The body's normals are those of a fit."""
+_CLOTHS = 4
+"""Kinds of cloth and skin with an albedo of their own."""
+_FILL_SHARE = (0.08, 0.95)
+"""Of all light on level ground, what may be fill: there is some even at noon, and never nothing else."""
+_MIN_ELEVATION_SINE = 0.3
+"""Of the key, where its light on level ground is worked out: a lower key would become too bright."""
+_PRIOR_FILL = 0.6
+"""Share of fill where nothing in the shot tells of a key."""
+_EXPOSED_WHITE = 0.9
+"""Linear light of white in a film that is exposed as usual."""
+_IRRADIANCE = (0.05, 3.0)
+"""What each guess at the light on the actor may say."""
+_INSIDE, _PERSON, _NEAR_PERSON = 240, 128, 40
+"""Mattes, 0 … 255: surely the actor; more actor than set; a trace of the actor."""
 _KEY_ANGLE_RAD = {"shadow": math.radians(3), "shading": math.radians(8), "prior": math.radians(20)}
 """By what told its direction: the less sure that is, the softer the key."""
 
@@ -100,7 +139,7 @@ def _prior(samples: Sequence[LightSample]) -> _Key:
     across = np.array([to_camera[0], 0.0, to_camera[2]])
     across = across / max(float(np.linalg.norm(across)), 1e-9)
     direction = np.array([0.2, 1.0, 0.0]) + 0.45 * across
-    return _Key(direction / np.linalg.norm(direction), np.full(3, 0.6), 0.0)
+    return _Key(direction / np.linalg.norm(direction), np.full(3, _PRIOR_FILL), 0.0)
 
 
 def _light(key: _Key, samples: Sequence[LightSample], key_angle_rad: float) -> Light:
@@ -108,8 +147,8 @@ def _light(key: _Key, samples: Sequence[LightSample], key_angle_rad: float) -> L
     plates = [linear_from_srgb_bytes(sample.plate[::4, ::4]).astype(np.float64) for sample in samples]
     tint = np.median([_tint(plate) for plate in plates], 0)
     ground = np.median([_ground_colour(sample) for sample in samples], 0)
-    fill_share = np.clip(key.fill_share, 0.08, 0.95)
-    elevation = max(float(key.direction[1]), 0.3)
+    fill_share = np.clip(key.fill_share, *_FILL_SHARE)
+    elevation = max(float(key.direction[1]), _MIN_ELEVATION_SINE)
     key_colour, fill_sky = (1 - fill_share) * tint / elevation, fill_share * tint
     # What the ground throws back: a share of what falls on it, in its own colour.
     bounce = np.clip(ground / max(float(ground @ LUMA), 1e-4), 0.3, 2.0) * _GROUND_ALBEDO * tint
@@ -125,10 +164,12 @@ def _irradiance_on_actor(samples: Sequence[LightSample]) -> float:
     exposed film shows white a little below one.
     """
     around = float(np.median([_surroundings(sample) for sample in samples], 0) @ LUMA)
-    bodies = [linear_from_srgb_bytes(sample.frame[sample.matte > 240]).astype(np.float64) @ LUMA for sample in samples]
+    bodies = [
+        linear_from_srgb_bytes(sample.frame[sample.matte > _INSIDE]).astype(np.float64) @ LUMA for sample in samples
+    ]
     bodies = [np.exp(np.log(np.maximum(body, 0.01)).mean()) for body in bodies if len(body) > 100]
-    guesses = [around / _GREY_ALBEDO, 0.9] + ([float(np.median(bodies)) / _GREY_ALBEDO] if bodies else [])
-    return float(np.exp(np.log(np.clip(guesses, 0.05, 3.0)).mean()))
+    guesses = [around / _GREY_ALBEDO, _EXPOSED_WHITE] + ([float(np.median(bodies)) / _GREY_ALBEDO] if bodies else [])
+    return float(np.exp(np.log(np.clip(guesses, *_IRRADIANCE)).mean()))
 
 
 def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
@@ -146,7 +187,7 @@ def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
 def _surroundings(sample: LightSample) -> Float[np.ndarray, "3"]:
     """Mean linear light of the plate behind and around the actor."""
     reach = 2 * (sample.matte.shape[0] // 8) + 1
-    near = cv2.dilate((sample.matte > 40).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    near = cv2.dilate((sample.matte > _NEAR_PERSON).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     picture = sample.plate[near] if near.any() else sample.plate.reshape(-1, 3)
     return linear_from_srgb_bytes(picture).astype(np.float64).mean(0)
 
@@ -220,13 +261,13 @@ def _from_cast_shadow(samples: Sequence[LightSample]) -> _Key | None:
         distance = np.linalg.norm(offset, axis=1)
         shadow = (
             (brightness < _SHADOW_RATIO)
-            & (np.ptp(ratio, axis=1) < 0.25)
+            & (np.ptp(ratio, axis=1) < _MAX_SHADOW_TINT)
             & ~person
-            & (plate @ LUMA > 0.008)
+            & (plate @ LUMA > _MIN_GROUND_LIGHT)
             & (distance < _SHADOW_REACH * sample.height_m)
         )
-        person_area = np.count_nonzero(sample.matte[::_STEP, ::_STEP] > 128)
-        if np.count_nonzero(shadow) < max(0.02 * person_area, 30):
+        person_area = np.count_nonzero(sample.matte[::_STEP, ::_STEP] > _PERSON)
+        if np.count_nonzero(shadow) < max(_MIN_SHADOW_SHARE * person_area, _MIN_SHADOW_PIXELS):
             continue
         # By its area on the ground, not in the picture: far ground is seen foreshortened.
         depth = np.linalg.norm(points[shadow] - sample.T_world_camera[[0, 2], 3], axis=1)
@@ -240,17 +281,17 @@ def _from_cast_shadow(samples: Sequence[LightSample]) -> _Key | None:
     unit = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
     mean = (unit * weight[:, None]).sum(0) / weight.sum()
     concentration = float(np.linalg.norm(mean))
-    if concentration < 0.6:
+    if concentration < _MIN_CONCENTRATION:
         return None
     away = mean / concentration
     along = offset @ away
     order = np.argsort(along)
     share = np.cumsum(weight[order]) / weight.sum()
     # The far end is the head's shadow.
-    length = max(float(along[order][np.searchsorted(share, 0.95)]), 0.1)
-    elevation = float(np.clip(np.arctan2(0.95 * np.mean(heights), length), np.radians(12), np.radians(80)))
+    length = max(float(along[order][np.searchsorted(share, _SHADOW_LENGTH_QUANTILE)]), 0.1)
+    elevation = float(np.clip(np.arctan2(_HEAD_SHARE * np.mean(heights), length), *_ELEVATION_RAD))
     direction = np.array([-away[0] * np.cos(elevation), np.sin(elevation), -away[1] * np.cos(elevation)])
-    umbra = ratio[ratio @ LUMA <= np.percentile(ratio @ LUMA, 30)]
+    umbra = ratio[ratio @ LUMA <= np.percentile(ratio @ LUMA, _UMBRA_PERCENTILE)]
     return _Key(direction, np.median(umbra, 0), float(np.clip((concentration - 0.5) * 2, 0, 1)))
 
 
@@ -267,7 +308,7 @@ def _from_shading(samples: Sequence[LightSample]) -> _Key | None:
     """
     normals, colours = [], []
     for sample in samples:
-        inner = cv2.erode((sample.matte > 240).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        inner = cv2.erode((sample.matte > _INSIDE).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
         inner &= (np.linalg.norm(sample.normals, axis=-1) > 0.5) & (sample.frame.max(-1) < 250)
         rows, columns = np.nonzero(inner)
         step = max(1, len(rows) // 3000)
@@ -275,15 +316,15 @@ def _from_shading(samples: Sequence[LightSample]) -> _Key | None:
         soft = cv2.GaussianBlur(sample.frame, (0, 0), 1.5)
         colours.append(linear_from_srgb_bytes(soft[rows[::step], columns[::step]]))
     normal, colour = np.concatenate(normals).astype(np.float64), np.concatenate(colours).astype(np.float64)
-    if len(normal) < 500:
+    if len(normal) < _MIN_SHADED_PIXELS:
         return None
     step = max(1, len(normal) // 6000)
     brightness = np.maximum(colour @ LUMA, 1e-4)[::step]
     direction, fill, explained = _search_key(normal[::step], brightness, _cloths(colour)[::step])
-    if explained < 0.06 or fill >= _FILLS[-1]:
+    if explained < _MIN_EXPLAINED or fill >= _FILLS[-1]:
         return None
-    share = fill / (fill + max(float(direction[1]), 0.3))
-    return _Key(direction, np.full(3, share), float(np.clip(explained * 2, 0, 0.8)))
+    share = fill / (fill + max(float(direction[1]), _MIN_ELEVATION_SINE))
+    return _Key(direction, np.full(3, share), float(np.clip(explained * 2, 0, _MAX_SHADING_CONFIDENCE)))
 
 
 def _cloths(colour: Float[np.ndarray, "n 3"]) -> np.ndarray:
@@ -292,7 +333,9 @@ def _cloths(colour: Float[np.ndarray, "n 3"]) -> np.ndarray:
     feature = np.concatenate([colour / total, 0.08 * np.log(total)], 1).astype(np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-4)
     cv2.setRNGSeed(1)
-    _, labels, _ = cv2.kmeans(feature, 4, np.zeros((len(feature), 1), np.int32), criteria, 2, cv2.KMEANS_PP_CENTERS)
+    _, labels, _ = cv2.kmeans(
+        feature, _CLOTHS, np.zeros((len(feature), 1), np.int32), criteria, 2, cv2.KMEANS_PP_CENTERS
+    )
     return labels[:, 0]
 
 
@@ -304,14 +347,14 @@ def _search_key(
     normal: Float[np.ndarray, "n 3"], brightness: Float[np.ndarray, " n"], cloth: np.ndarray
 ) -> tuple[Float[np.ndarray, "3"], float, float]:
     """The key's direction, fill over key, and the share of the variance within each cloth that they explain."""
-    size = np.bincount(cloth, minlength=4)
-    typical = np.bincount(cloth, brightness, 4) / np.maximum(size, 1)
+    size = np.bincount(cloth, minlength=_CLOTHS)
+    typical = np.bincount(cloth, brightness, _CLOTHS) / np.maximum(size, 1)
     relative = brightness / np.maximum(typical[cloth], 1e-5)
     # Highlights and holes in the fit are outliers: errors count up to a limit.
     limit = 2.0 * float(np.median(np.abs(relative - 1))) + 0.05
 
     def error(shade: Float[np.ndarray, " n"]) -> float:
-        albedo = np.bincount(cloth, relative * shade, 4) / np.maximum(np.bincount(cloth, shade**2, 4), 1e-9)
+        albedo = np.bincount(cloth, relative * shade, _CLOTHS) / np.maximum(np.bincount(cloth, shade**2, _CLOTHS), 1e-9)
         return float((np.minimum(np.abs(relative - albedo[cloth] * shade), limit) ** 2).mean())
 
     flat = error(np.ones(len(normal)))
