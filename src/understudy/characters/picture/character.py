@@ -12,6 +12,7 @@ from understudy.characters.picture.figure import FigureInPicture, find_figure
 from understudy.characters.picture.inflate import InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.legs import complete_legs
+from understudy.characters.picture.loose import loose_parts
 from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import doubts_about
 from understudy.characters.picture.texture import paint_atlas, unwrap
@@ -82,8 +83,9 @@ def character_from_picture(
     doubts = doubts_about(found.mask, found.joints, len(figure) > len(found.mask), found.by_hand)
     progress(2, steps)
     grid = figure_grid(rgb, figure, joints, _cells_for(figure, config.vertices))
-    labels = label_parts(grid)
-    volumes, depths = inflate_parts(grid, labels, config.inflate)
+    parts = loose_parts(grid, label_parts(grid))
+    labels = parts.labels
+    volumes, depths = inflate_parts(grid, parts, config.inflate)
     progress(3, steps)
     vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
     vertices = carve_face(grid, vertices, vertex_normals(vertices, faces, OUT_OF_THE_PICTURE), part_at)

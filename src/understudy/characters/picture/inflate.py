@@ -10,6 +10,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
 from understudy.characters.picture.joints import POINTS
+from understudy.characters.picture.loose import LooseParts
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
 from understudy.characters.picture.profiles import body_profiles
 from understudy.geometry.vectors import smooth_step
@@ -31,6 +32,8 @@ STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.2, 1.0
 """Depth before and behind the bone, in half widths, of figures whose head is a third of them."""
 SLAB_BLUR = 0.05
 """Sigma of the blur over a part's slices, as a share of their number."""
+CAPE_SHARE = 0.35
+"""How thick a cape is drawn, of what a part of the body would be there: thinner than the grid's cells it would tear."""
 TOE_SHARE = 0.74
 """How much of a foot's length lies before its ankle."""
 HALF_WIDTH_QUANTILE = 0.98
@@ -69,7 +72,7 @@ def stylisation(grid: FigureGrid) -> float:
 
 
 def inflate_parts(
-    grid: FigureGrid, labels: Int[np.ndarray, "row column"], config: InflateConfig = InflateConfig()
+    grid: FigureGrid, parts: LooseParts, config: InflateConfig = InflateConfig()
 ) -> tuple[dict[str, PartVolume], Float[np.ndarray, " 20"]]:
     """A height field for each of PARTS, and each joint's z in cells.
 
@@ -77,12 +80,13 @@ def inflate_parts(
     proportions of depth to width from human anatomy, rounder for stylised figures.
     """
     style = stylisation(grid)
-    torso = _torso(grid, labels, style, config)
+    labels = parts.labels
+    torso = _torso(grid, parts, style, config)
     depths = _joint_depths(grid, labels, torso, style)
     volumes = {"torso": torso, "head": _head(grid, labels, depths, style, config)}
     for side in SIDES:
         volumes[f"{side}_arm"] = _arm(grid, labels, depths, side, config)
-        volumes[f"{side}_leg"] = _leg(grid, labels, depths, side, style, config)
+        volumes[f"{side}_leg"] = _leg(grid, parts, depths, side, style, config)
     return volumes, depths
 
 
@@ -172,9 +176,10 @@ def _thigh_root(grid: FigureGrid, labels: Int[np.ndarray, "row column"], side: s
     return grid.mask & (away < limb_radius(grid, labels, f"{side}_leg"))
 
 
-def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float, config: InflateConfig) -> PartVolume:
-    """Chest, belly and pelvis: flatter than wide; carried on behind the arms, into the neck and the thighs."""
-    cells = _cells(grid)
+def _torso(grid: FigureGrid, parts: LooseParts, style: float, config: InflateConfig) -> PartVolume:
+    """Chest, belly and pelvis: flatter than wide; carried on behind the arms, into the neck and the thighs; with a
+    skirt, which is nearly round, and a cape, which is thin and hangs behind."""
+    cells, labels = _cells(grid), parts.labels
     domain = (labels == PARTS.index("torso")) | _hull(grid, 0.97)
     own = domain.copy()
     for side in SIDES:
@@ -190,7 +195,7 @@ def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float
     domain |= (labels == PARTS.index("head")) & (column < max(neck_width * 0.55, 2.0))
     half_width = float(np.quantile(ndimage.distance_transform_edt(own)[own], HALF_WIDTH_QUANTILE))
     ratio = (0.72 + 0.18 * style) * config.depth_scale
-    away = ndimage.distance_transform_edt(~_hull(grid, 0.97))
+    away = ndimage.distance_transform_edt(~(_hull(grid, 0.97) | parts.skirt))
     # Wings, tails and wide gowns are thin: the farther from the trunk, the flatter.
     thin = np.exp(-((np.maximum(away - 0.7 * half_width, 0) / (0.8 * half_width)) ** 2))
     cap = half_width * ratio * (0.18 + 1.1 * thin)
@@ -199,8 +204,10 @@ def _torso(grid: FigureGrid, labels: Int[np.ndarray, "row column"], style: float
     spine = grid["neck"] - grid["hips"]
     share = ((cells - grid["hips"]) @ spine) / max(spine @ spine, 1e-9)
     front, back = _gains(share, ("torso",), style, STYLISED_TORSO)
-    scale = config.depth_scale * _missing_depth(square, own & (thin > 0.5), share)
-    return PartVolume(square, np.zeros_like(square), scale * front, scale * back)
+    scale = config.depth_scale * _missing_depth(square, own & ~parts.cape & (thin > 0.5), share)
+    behind = ndimage.gaussian_filter(parts.cape.astype(float), 1.5)
+    square = square * (1 - behind * (1 - CAPE_SHARE**2))
+    return PartVolume(square, -0.5 * half_width * behind, scale * front, scale * back)
 
 
 def _gains(
@@ -312,6 +319,8 @@ def _arm(
     line = bone_line(grid, part)
     to_shoulder = np.linalg.norm(cells - line[0], axis=-1)
     domain = (labels == PARTS.index(part)) | ((labels == PARTS.index("torso")) & (to_shoulder < 1.1 * radius))
+    # Below hair that hangs over it the arm goes on.
+    domain |= (labels == PARTS.index("head")) & (_line_distance(cells, line) < radius)
     away = np.maximum(_line_distance(cells, line) - 1.3 * radius, 0)
     cap = radius * config.depth_scale * (0.4 + 1.4 * np.exp(-((away / radius) ** 2)))
     # Palms and fingers are flatter than the wrist.
@@ -324,14 +333,14 @@ def _arm(
 
 def _leg(
     grid: FigureGrid,
-    labels: Int[np.ndarray, "row column"],
+    parts: LooseParts,
     depths: Float[np.ndarray, " 20"],
     side: str,
     style: float,
     config: InflateConfig,
 ) -> PartVolume:
     """Round, rooted in the pelvis, with a foot that points to the viewer."""
-    cells = _cells(grid)
+    cells, labels = _cells(grid), parts.labels
     part = f"{side}_leg"
     radius = limb_radius(grid, labels, part)
     line = bone_line(grid, part)
@@ -341,6 +350,8 @@ def _leg(
     domain = own | ((labels == PARTS.index("torso")) & ((to_hip < 1.2 * radius) | (near < 0.9 * radius)))
     # A hand in a pocket must not cut the leg off.
     domain |= _thigh_root(grid, labels, side)
+    # Below a skirt the leg goes on.
+    domain |= parts.skirt & (_line_distance(cells, line) < 0.9 * radius)
     away = np.maximum(_line_distance(cells, line) - 1.4 * radius, 0)
     cap = radius * config.depth_scale * (0.5 + 1.6 * np.exp(-((away / radius) ** 2)))
     # The field goes on below the sole, so that the foot does not thin out towards the ground.

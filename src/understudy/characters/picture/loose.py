@@ -1,0 +1,182 @@
+"""Hair, skirts and capes told from the limbs that they cover or hang beside: they follow head, hips and chest."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage
+
+from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
+
+__all__ = ["LooseParts", "loose_parts"]
+
+HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
+LIMBS = tuple(PARTS.index(part) for part in ("left_arm", "right_arm", "left_leg", "right_leg"))
+LEGS = LIMBS[2:]
+SAME_COLOUR = 14.0
+"""Distance in CIE Lab, lightness counted by LIGHTNESS_SHARE, below which two places may be of one thing."""
+OTHER_COLOUR = 22.0
+"""Distance from which they are of two."""
+LIGHTNESS_SHARE = 0.5
+"""Shade changes the lightness of one cloth more than its hue."""
+MIN_SHARE = 0.006
+"""Of the figure's area: smaller pieces are belts, buttons and straps."""
+MAX_HAIR_SHARE = 0.6
+"""Of trunk or limb cells: when hair's colour covers more of them, they are clothes of that colour."""
+MAX_HAIR_OF_HEAD = 2.0
+"""Cells of hair below the head for one of the head: more is a gown of that colour."""
+MIN_CLOTH_SHARE = 0.65
+"""Of a skirt's cells, those that have its colour: legs, boots and a cape between them have several."""
+MIN_SKIRT_SHARE = 0.3
+"""Of the way from hip to knee that a skirt covers at least."""
+
+
+@dataclass(frozen=True)
+class LooseParts:
+    """The parts of a figure's cells once what hangs loose was given to what it hangs on."""
+
+    labels: Int[np.ndarray, "row column"]
+    """As `label_parts` gives them; hair is of the head, skirt and cape of the torso."""
+    skirt: Bool[np.ndarray, "row column"]
+    """Cells of cloth that goes round both legs."""
+    cape: Bool[np.ndarray, "row column"]
+    """Cells of what hangs behind the figure."""
+
+
+def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> LooseParts:
+    """Give hair to the head, and skirts and capes to the torso, by colour and by where limbs can be."""
+    colours = grid.lab * np.array([LIGHTNESS_SHARE, 1.0, 1.0])
+    labels = np.where(_hair(grid, labels, colours), HEAD, labels)
+    skirt = _skirt(grid, labels, colours)
+    labels = np.where(skirt, TORSO, labels)
+    cape = _cape(grid, labels, colours)
+    return LooseParts(np.where(cape, TORSO, labels), skirt, cape)
+
+
+def _apart(colours: Float[np.ndarray, "*cells 3"], palette: Float[np.ndarray, "colour 3"]) -> np.ndarray:
+    """Distance of each colour from the nearest of a palette."""
+    return np.min([np.linalg.norm(colours - colour, axis=-1) for colour in palette], axis=0)
+
+
+def _large(mask: Bool[np.ndarray, "row column"], grid: FigureGrid) -> Bool[np.ndarray, "row column"]:
+    """Without pieces too small to be a garment or a lock."""
+    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    keep = sizes >= MIN_SHARE * grid.mask.sum()
+    keep[0] = False
+    return keep[pieces]
+
+
+def _hair(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"]
+) -> Bool[np.ndarray, "row column"]:
+    """Cells of limbs and trunk that hair from the head covers: of its colour, and joined to it."""
+    none = np.zeros(labels.shape, bool)
+    if grid.face is None:
+        return none
+    eyes, nose = grid.face[[2, 5]], grid.face[0]
+    columns, rows = np.meshgrid(np.arange(labels.shape[1]) + 0.5, np.arange(labels.shape[0]) + 0.5)
+    reach = max(0.6 * float(np.linalg.norm(eyes[0] - eyes[1])), 2.0)
+    face = (labels == HEAD) & (np.hypot(columns - nose[0], rows - nose[1]) < reach)
+    if not face.any():
+        return none
+    skin = np.median(colours[face], axis=0)
+    crown = (labels == HEAD) & (rows < eyes[:, 1].mean() - reach) & (_apart(colours, skin[None]) > SAME_COLOUR)
+    if crown.sum() < 0.15 * (labels == HEAD).sum():
+        return none
+    middle = np.median(colours[crown], axis=0)
+    # Locks have a lit side and a shaded one.
+    light = colours[crown][:, 0]
+    palette = np.array([middle, *([np.quantile(light, q), *middle[1:]] for q in (0.15, 0.85))])
+    alike = grid.mask & (_apart(colours, palette) < SAME_COLOUR) & (_apart(colours, skin[None]) > 0.5 * SAME_COLOUR)
+    alike = ndimage.binary_closing(alike, np.ones((3, 3))) & grid.mask
+    pieces, _ = ndimage.label(alike, np.ones((3, 3)))
+    joined = np.isin(pieces, np.unique(pieces[crown & (pieces > 0)])) & (pieces > 0)
+    hair = none.copy()
+    for part in (TORSO, *LIMBS):
+        own = labels == part
+        taken = joined & own
+        if own.any() and taken.sum() < MAX_HAIR_SHARE * own.sum():
+            hair |= taken
+    if hair.sum() > MAX_HAIR_OF_HEAD * (labels == HEAD).sum():
+        return none
+    return _large(hair | (joined & (labels == HEAD)), grid) & hair
+
+
+def _skirt(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"]
+) -> Bool[np.ndarray, "row column"]:
+    """Cells of a skirt, coat or robe: cloth without a gap between the legs, down to a hem where both legs come out."""
+    none = np.zeros(labels.shape, bool)
+    hip, knee, ankle = (
+        np.mean([grid[f"{side}_{joint}"] for side in ("left", "right")], axis=0) for joint in ("hip", "knee", "ankle")
+    )
+    thigh = float(knee[1] - hip[1])
+    if thigh < 4:
+        return none
+    top, bottom = int(hip[1]), int(min(ankle[1], labels.shape[0] - 1))
+    legs = np.isin(labels, LEGS)
+    middle = np.clip(
+        np.interp(np.arange(labels.shape[0]), [hip[1], ankle[1]], [hip[0], ankle[0]]), 0, labels.shape[1] - 1
+    )
+    closed = grid.mask[np.arange(labels.shape[0]), middle.astype(int)]
+    open_rows = np.flatnonzero(~closed[top:bottom])
+    gap = top + int(open_rows[0]) if len(open_rows) else bottom
+    if gap - top < MIN_SKIRT_SHARE * thigh:
+        return none
+    width = np.array([np.ptp(np.flatnonzero(row)) + 1 if row.any() else 0 for row in legs[top : bottom + 1]], float)
+    above, below = width[max(gap - top - 4, 0) : max(gap - top - 1, 1)], width[gap - top + 1 : gap - top + 4]
+    cloth = np.median(colours[top:gap][legs[top:gap]], axis=0) if legs[top:gap].any() else None
+    if cloth is None or not len(above):
+        return none
+    narrower = not len(below) or below.mean() < 0.9 * above.mean()
+    under = legs.copy()
+    under[: gap + 1] = False
+    under[min(gap + 1 + max(int(0.5 * thigh), 3), len(under)) :] = False
+    changes = under.any() and float(_apart(np.median(colours[under], axis=0), cloth[None])) > SAME_COLOUR
+    # Trousers part at the crotch in one colour, and the two legs are as wide together as what is above.
+    if not (changes and narrower):
+        return none
+    skirt = legs & (np.arange(len(legs)) < gap + 1)[:, None]
+    if (_apart(colours[skirt], cloth[None]) < OTHER_COLOUR).mean() < MIN_CLOTH_SHARE:
+        return none
+    return _large(skirt, grid)
+
+
+def _cape(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"]
+) -> Bool[np.ndarray, "row column"]:
+    """Cells beside and between the limbs, of another colour than these have at their bones: a cape, wings, a tail."""
+    rows, columns = labels.shape
+    cells = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), -1)
+    outside = ndimage.distance_transform_edt(grid.mask)
+    cape = np.zeros(labels.shape, bool)
+    for index in LIMBS:
+        part = PARTS[index]
+        line, own = bone_line(grid, part), labels == index
+        away = np.min([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)], axis=0)
+        core = own & (away < 0.5 * limb_radius(grid, labels, part))
+        if core.sum() < 12:
+            continue
+        palette = _palette(colours[core])
+        other = own & (_apart(colours, palette) > OTHER_COLOUR)
+        pieces, count = ndimage.label(other, np.ones((3, 3)))
+        for piece in range(1, count + 1):
+            here = pieces == piece
+            # What lies on a limb is a pattern or a glove; what reaches the outline and lies beside it is loose.
+            if outside[here].min() < 1.5 and np.median(away[here]) > np.median(away[core]) * 2:
+                cape |= here
+    return _large(cape, grid)
+
+
+def _palette(colours: Float[np.ndarray, "cell 3"], count: int = 5) -> Float[np.ndarray, "colour 3"]:
+    """Colours along a limb: the farthest from those that are there already, one after the other."""
+    chosen = [np.median(colours, axis=0)]
+    for _ in range(count - 1):
+        apart = _apart(colours, np.array(chosen))
+        far = apart > OTHER_COLOUR
+        if far.sum() < 0.08 * len(colours):
+            break
+        chosen.append(np.median(colours[far], axis=0))
+    return np.array(chosen)
