@@ -54,9 +54,11 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
     return LooseParts(np.where(cape, TORSO, labels), skirt, cape)
 
 
-def _apart(colours: Float[np.ndarray, "*cells 3"], palette: Float[np.ndarray, "colour 3"]) -> np.ndarray:
+def _apart(
+    colours: Float[np.ndarray, "*cells 3"], palette: Float[np.ndarray, "colour 3"]
+) -> Float[np.ndarray, "*cells"]:
     """Distance of each colour from the nearest of a palette."""
-    return np.min([np.linalg.norm(colours - colour, axis=-1) for colour in palette], axis=0)
+    return np.asarray(np.min([np.linalg.norm(colours - colour, axis=-1) for colour in palette], axis=0))
 
 
 def _large(mask: Bool[np.ndarray, "row column"], grid: FigureGrid) -> Bool[np.ndarray, "row column"]:

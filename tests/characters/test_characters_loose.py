@@ -1,0 +1,95 @@
+"""Hair, skirts and capes are told from the limbs beside and below them."""
+
+import cv2
+import numpy as np
+
+from understudy.characters.picture.joints import POINTS, FigureJoints
+from understudy.characters.picture.loose import LooseParts, loose_parts
+from understudy.characters.picture.parts import PARTS, figure_grid, label_parts
+
+SKIN, HAIR, SHIRT, TROUSERS, RED = (230, 180, 150), (90, 50, 20), (240, 240, 235), (40, 50, 110), (190, 20, 20)
+HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
+PLACES = {
+    "head_top": (200, 30), "head": (200, 85), "neck": (200, 115), "hips": (200, 250),
+    "left_shoulder": (240, 130), "left_elbow": (310, 130), "left_wrist": (370, 130), "left_hand": (390, 130),
+    "right_shoulder": (160, 130), "right_elbow": (90, 130), "right_wrist": (30, 130), "right_hand": (10, 130),
+    "left_hip": (225, 255), "left_knee": (228, 360), "left_ankle": (230, 460), "left_toe": (232, 475),
+    "right_hip": (175, 255), "right_knee": (172, 360), "right_ankle": (170, 460), "right_toe": (168, 475),
+}  # fmt: skip
+
+
+def box(picture: np.ndarray, x: tuple[int, int], y: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    cv2.rectangle(picture, (x[0], y[0]), (x[1], y[1]), colour, -1)
+
+
+def person() -> np.ndarray:
+    """A figure in its T-pose over black."""
+    picture = np.zeros((490, 400, 3), np.uint8)
+    box(picture, (5, 395), (118, 146), SHIRT)
+    box(picture, (152, 248), (112, 262), SHIRT)
+    box(picture, (150, 196), (262, 480), TROUSERS)
+    box(picture, (204, 250), (262, 480), TROUSERS)
+    box(picture, (150, 250), (255, 285), TROUSERS)
+    cv2.circle(picture, (200, 70), 40, SKIN, -1)
+    cv2.ellipse(picture, (200, 62), (42, 40), 0, 180, 360, HAIR, -1)
+    return picture
+
+
+def found(picture: np.ndarray) -> tuple[LooseParts, np.ndarray]:
+    """The loose parts, and the picture's pixel at each cell."""
+    points = np.array([PLACES[name] for name in POINTS], np.float64)
+    face = np.array([(200, 80), (190, 68), (186, 68), (182, 68), (210, 68), (214, 68), (218, 68), (165, 75), (235, 75),
+                     (192, 95), (208, 95)], np.float64)  # fmt: skip
+    grid = figure_grid(picture, picture.any(-1), FigureJoints(points, face), 150)
+    rows, columns = np.indices(grid.distance.shape) + 0.5
+    x = np.clip((grid.origin_px[0] + columns * grid.cell_px).astype(int), 0, picture.shape[1] - 1)
+    y = np.clip((grid.origin_px[1] + rows * grid.cell_px).astype(int), 0, picture.shape[0] - 1)
+    colours = np.where(grid.mask[..., None], picture[y, x], 0)
+    return loose_parts(grid, label_parts(grid)), colours
+
+
+def share(colours: np.ndarray, colour: tuple[int, int, int], where: np.ndarray) -> float:
+    """How much of one colour is there."""
+    own = (colours == colour).all(-1)
+    return float(where[own].mean())
+
+
+def test_a_figure_in_shirt_and_trousers_has_nothing_loose():
+    loose, colours = found(person())
+    assert not loose.skirt.any()
+    assert not loose.cape.any()
+    assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.75
+
+
+def test_a_skirt_is_of_the_torso_and_the_legs_below_it_are_not():
+    picture = person()
+    cv2.fillPoly(picture, [np.array([(152, 240), (248, 240), (285, 380), (115, 380)])], RED)
+    loose, colours = found(picture)
+    assert share(colours, RED, loose.labels == TORSO) > 0.97
+    assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.9
+
+
+def test_a_cape_is_of_the_torso_and_the_trousers_before_it_are_not():
+    picture, cape = person(), np.zeros((490, 400, 3), np.uint8)
+    cv2.fillPoly(cape, [np.array([(160, 130), (240, 130), (310, 420), (90, 420)])], RED)
+    picture = np.where(picture.any(-1, keepdims=True), picture, cape)
+    loose, colours = found(picture)
+    assert share(colours, RED, loose.labels == TORSO) > 0.85
+    assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.7
+
+
+def test_long_hair_is_of_the_head_not_of_the_arms_below_it():
+    picture = person()
+    for left in (138, 228):
+        box(picture, (left, left + 34), (60, 230), HAIR)
+    loose, colours = found(picture)
+    assert share(colours, HAIR, loose.labels == HEAD) > 0.9
+    assert share(colours, SKIN, loose.labels == HEAD) > 0.9
+
+
+def test_clothes_of_the_hairs_colour_stay_clothes():
+    picture = person()
+    picture[(picture == SHIRT).all(-1)] = HAIR
+    loose, _ = found(picture)
+    assert (loose.labels == TORSO).sum() > 1000
+    assert all((loose.labels == PARTS.index(arm)).sum() > 200 for arm in ("left_arm", "right_arm"))
