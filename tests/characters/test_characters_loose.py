@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 
+from understudy.characters.picture.inflate import inflate_parts
 from understudy.characters.picture.joints import POINTS, FigureJoints
 from understudy.characters.picture.loose import LooseParts, loose_parts
-from understudy.characters.picture.parts import PARTS, figure_grid, label_parts
+from understudy.characters.picture.parts import PARTS, FigureGrid, figure_grid, label_parts
 
 SKIN, HAIR, SHIRT, TROUSERS, RED = (230, 180, 150), (90, 50, 20), (240, 240, 235), (40, 50, 110), (190, 20, 20)
 HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
@@ -35,12 +36,17 @@ def person() -> np.ndarray:
     return picture
 
 
-def found(picture: np.ndarray) -> tuple[LooseParts, np.ndarray]:
-    """The loose parts, and the picture's pixel at each cell."""
+def grid_of(picture: np.ndarray) -> FigureGrid:
+    """The figure on its grid, with its true joints and face."""
     points = np.array([PLACES[name] for name in POINTS], np.float64)
     face = np.array([(200, 80), (190, 68), (186, 68), (182, 68), (210, 68), (214, 68), (218, 68), (165, 75), (235, 75),
                      (192, 95), (208, 95)], np.float64)  # fmt: skip
-    grid = figure_grid(picture, picture.any(-1), FigureJoints(points, face), 150)
+    return figure_grid(picture, picture.any(-1), FigureJoints(points, face), 150)
+
+
+def found(picture: np.ndarray) -> tuple[LooseParts, np.ndarray]:
+    """The loose parts, and the picture's pixel at each cell."""
+    grid = grid_of(picture)
     rows, columns = np.indices(grid.distance.shape) + 0.5
     x = np.clip((grid.origin_px[0] + columns * grid.cell_px).astype(int), 0, picture.shape[1] - 1)
     y = np.clip((grid.origin_px[1] + rows * grid.cell_px).astype(int), 0, picture.shape[0] - 1)
@@ -67,6 +73,18 @@ def test_a_skirt_is_of_the_torso_and_the_legs_below_it_are_not():
     loose, colours = found(picture)
     assert share(colours, RED, loose.labels == TORSO) > 0.97
     assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.9
+
+
+def test_a_skirt_is_round_down_to_its_hem():
+    picture = person()
+    cv2.fillPoly(picture, [np.array([(152, 240), (248, 240), (285, 380), (115, 380)])], RED)
+    grid = grid_of(picture)
+    volumes, _ = inflate_parts(grid, loose_parts(grid, label_parts(grid)))
+    torso = volumes["torso"]
+    half = np.sqrt(np.maximum(torso.square, 0))
+    depth = (half * (torso.front + torso.back)).max(1)
+    hem = int((370 - grid.origin_px[1]) / grid.cell_px)
+    assert 0.75 < depth[hem] * grid.cell_px / 165 < 0.95
 
 
 def test_a_cape_is_of_the_torso_and_the_trousers_before_it_are_not():

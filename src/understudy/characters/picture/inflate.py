@@ -32,6 +32,8 @@ STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.2, 1.0
 """Depth before and behind the bone, in half widths, of figures whose head is a third of them."""
 SLAB_BLUR = 0.05
 """Sigma of the blur over a part's slices, as a share of their number."""
+SKIRT_DEPTH = 0.85
+"""Depth of a skirt over its width: hips are wider than deep, its hem nearly round."""
 CAPE_SHARE = 0.35
 """How thick a cape is drawn, of what a part of the body would be there: thinner than the grid's cells it would tear."""
 TOE_SHARE = 0.74
@@ -207,7 +209,34 @@ def _torso(grid: FigureGrid, parts: LooseParts, style: float, config: InflateCon
     scale = config.depth_scale * _missing_depth(square, own & ~parts.cape & (thin > 0.5), share)
     behind = ndimage.gaussian_filter(parts.cape.astype(float), 1.5)
     square = square * (1 - behind * (1 - CAPE_SHARE**2))
-    return PartVolume(square, -0.5 * half_width * behind, scale * front, scale * back)
+    volume = PartVolume(square, -0.5 * half_width * behind, scale * front, scale * back)
+    return _with_skirt(volume, parts.skirt) if parts.skirt.any() else volume
+
+
+def _with_skirt(torso: PartVolume, skirt: Bool[np.ndarray, "row column"]) -> PartVolume:
+    """The torso with a skirt that is nearly round in every row and stays open at its hem, where a height field would
+    close it like a balloon."""
+    rows = np.flatnonzero(skirt.any(1))
+    # Where it starts, legs part in the middle: the trunk's cells there are of the same cloth.
+    skirt = skirt | ((torso.square > 0) & (np.arange(len(skirt)) >= rows[0])[:, None] & (torso.centre > -0.5))
+    down = np.arange(rows[0], rows[-1] + 1)
+    left, right = (np.interp(down, rows, [np.flatnonzero(skirt[row])[end] for row in rows]) for end in (0, -1))
+    sigma = 0.08 * len(down)
+    left, right = (ndimage.gaussian_filter1d(edge, sigma, mode="nearest") for edge in (left, right + 1))
+    middle, half = 0.5 * (left + right), np.maximum(0.5 * (right - left), 1.0)
+    columns = np.arange(skirt.shape[1]) + 0.5
+    round_square = np.zeros_like(torso.square)
+    round_square[down] = half[:, None] ** 2 - (columns - middle[:, None]) ** 2
+    share = np.zeros_like(torso.square)
+    share[down] = smooth_step((down - rows[0]) / (0.3 * len(down)))[:, None]
+    share = np.where(skirt, share, 0.0)
+    inside = np.maximum(round_square, np.where(skirt, 0.25, 0.0))
+    return PartVolume(
+        np.where(skirt, (1 - share) * torso.square + share * inside, torso.square),
+        (1 - share) * torso.centre,
+        (1 - share) * torso.front + share * SKIRT_DEPTH,
+        (1 - share) * torso.back + share * SKIRT_DEPTH,
+    )
 
 
 def _gains(
