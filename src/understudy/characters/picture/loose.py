@@ -48,6 +48,8 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
     """Give hair to the head, and skirts and capes to the torso, by colour and by where limbs can be."""
     colours = grid.lab * np.array([LIGHTNESS_SHARE, 1.0, 1.0])
     labels = np.where(_hair(grid, labels, colours), HEAD, labels)
+    for arm in LIMBS[:2]:
+        labels = np.where(_rest_of_hand(grid, labels, colours, arm), arm, labels)
     skirt = _skirt(grid, labels, colours)
     labels = np.where(skirt, TORSO, labels)
     cape = _cape(grid, labels, colours)
@@ -106,6 +108,33 @@ def _hair(
     return _large(hair | (joined & (labels == HEAD)), grid) & hair
 
 
+def _rest_of_hand(
+    grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"], arm: int
+) -> Bool[np.ndarray, "row column"]:
+    """Cells of trunk and legs that show fingers: of the hand's colour, joined to it, within its reach."""
+    side = PARTS[arm].removesuffix("_arm")
+    wrist, hand = grid[f"{side}_wrist"], grid[f"{side}_hand"]
+    cells = _cells(labels.shape)
+    away = segment_distance(cells, wrist, hand)
+    reach = max(float(np.linalg.norm(hand - wrist)), 2.0)
+    core = (labels == arm) & (away < 0.35 * reach)
+    if core.sum() < 4:
+        return np.zeros(labels.shape, bool)
+    skin = np.median(colours[core], axis=0)
+    others = np.isin(labels, (TORSO, *LEGS)) & (away < 1.2 * reach)
+    beside = np.isin(labels, (TORSO, *LEGS)) & (away > 1.5 * reach) & (away < 3.0 * reach)
+    if beside.any() and float(_apart(np.median(colours[beside], axis=0), skin[None])) < OTHER_COLOUR:
+        return np.zeros(labels.shape, bool)  # bare legs, or gloves like the trousers
+    alike = (_apart(colours, skin[None]) < SAME_COLOUR) & (others | (labels == arm))
+    pieces, _ = ndimage.label(alike, np.ones((3, 3)))
+    return others & (pieces > 0) & np.isin(pieces, np.unique(pieces[core & alike]))
+
+
+def _cells(shape: tuple[int, ...]) -> Float[np.ndarray, "row column 2"]:
+    """The centre (x, y) of each cell in grid coordinates."""
+    return np.stack(np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5), -1)
+
+
 def _skirt(
     grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"]
 ) -> Bool[np.ndarray, "row column"]:
@@ -149,15 +178,16 @@ def _skirt(
 def _cape(
     grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"]
 ) -> Bool[np.ndarray, "row column"]:
-    """Cells beside and between the limbs, of another colour than these have at their bones: a cape, wings, a tail."""
-    rows, columns = labels.shape
-    cells = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), -1)
+    """Cells beside and between the limbs, of another colour than these have at their bones: a cape, wings, a tail; not
+    what a hand holds, nor shoes."""
+    cells = _cells(labels.shape)
     outside = ndimage.distance_transform_edt(grid.mask)
     cape = np.zeros(labels.shape, bool)
     for index in LIMBS:
         part = PARTS[index]
         line, own = bone_line(grid, part), labels == index
-        away = np.min([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)], axis=0)
+        bones = np.array([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)])
+        away, at_end = bones.min(0), bones.argmin(0) == len(bones) - 1
         core = own & (away < 0.5 * limb_radius(grid, labels, part))
         if core.sum() < 12:
             continue
@@ -167,7 +197,11 @@ def _cape(
         for piece in range(1, count + 1):
             here = pieces == piece
             # What lies on a limb is a pattern or a glove; what reaches the outline and lies beside it is loose.
-            if outside[here].min() < 1.5 and np.median(away[here]) > np.median(away[core]) * 2:
+            if (
+                outside[here].min() < 1.5
+                and at_end[here].mean() < 0.5
+                and np.median(away[here]) > np.median(away[core]) * 2
+            ):
                 cape |= here
     return _large(cape, grid)
 
