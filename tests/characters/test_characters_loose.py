@@ -63,7 +63,8 @@ def share(colours: np.ndarray, colour: tuple[int, int, int], where: np.ndarray) 
 def test_a_figure_in_shirt_and_trousers_has_nothing_loose():
     loose, colours = found(person())
     assert not loose.skirt.any()
-    assert not loose.cape.any()
+    assert not loose.flat.any()
+    assert not loose.sheet.any()
     assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.75
 
 
@@ -87,13 +88,16 @@ def test_a_skirt_is_round_down_to_its_hem():
     assert 0.75 < depth[hem] * grid.cell_px / 165 < 0.95
 
 
-def test_a_cape_is_of_the_torso_and_the_trousers_before_it_are_not():
+def test_a_cape_is_a_part_of_its_own_that_goes_on_behind_the_legs():
     picture, cape = person(), np.zeros((490, 400, 3), np.uint8)
     cv2.fillPoly(cape, [np.array([(160, 130), (240, 130), (310, 420), (90, 420)])], RED)
     picture = np.where(picture.any(-1, keepdims=True), picture, cape)
     loose, colours = found(picture)
-    assert share(colours, RED, loose.labels == TORSO) > 0.85
+    assert share(colours, RED, loose.labels == PARTS.index("cape")) > 0.85
     assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.7
+    assert loose.sheet[loose.labels == PARTS.index("cape")].mean() > 0.98
+    assert share(colours, TROUSERS, loose.sheet) > 0.6
+    assert not loose.sheet[loose.labels == HEAD].any()
 
 
 def test_long_hair_is_of_the_head_not_of_the_arms_below_it():

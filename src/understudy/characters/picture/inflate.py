@@ -34,8 +34,10 @@ SLAB_BLUR = 0.05
 """Sigma of the blur over a part's slices, as a share of their number."""
 SKIRT_DEPTH = 0.85
 """Depth of a skirt over its width: hips are wider than deep, its hem nearly round."""
-CAPE_SHARE = 0.35
-"""How thick a cape is drawn, of what a part of the body would be there: thinner than the grid's cells it would tear."""
+FLAT_SHARE = 0.35
+"""How thick bags, wings and tails beside the trunk are, of what a part of the body would be there."""
+CAPE_CELLS, CAPE_GAP_CELLS = 1.3, 1.2
+"""Half thickness of a cape, and how far behind the back it hangs: thinner ones would tear on the grid."""
 TOE_SHARE = 0.74
 """How much of a foot's length lies before its ankle."""
 HALF_WIDTH_QUANTILE = 0.98
@@ -89,7 +91,21 @@ def inflate_parts(
     for side in SIDES:
         volumes[f"{side}_arm"] = _arm(grid, labels, depths, side, config)
         volumes[f"{side}_leg"] = _leg(grid, parts, depths, side, style, config)
+    volumes["cape"] = _cape(grid, parts.sheet, torso)
     return volumes, depths
+
+
+def _cape(grid: FigureGrid, sheet: Bool[np.ndarray, "row column"], torso: PartVolume) -> PartVolume:
+    """A sheet that hangs straight down behind the back's farthest point; without a cape nothing."""
+    ones = np.ones(sheet.shape)
+    edge = ndimage.distance_transform_edt(sheet) - 0.5
+    square = np.where(sheet, np.minimum(edge / 1.5, 1.0) * CAPE_CELLS**2, -1.0)
+    back = (torso.back * np.sqrt(np.maximum(torso.square, 0)) - torso.centre).max(1)
+    rows = np.arange(len(back))
+    trunk = (rows >= grid["neck"][1]) & (rows <= grid["hips"][1])
+    behind = np.maximum.accumulate(np.where(trunk, back, 0.0)) + CAPE_CELLS + CAPE_GAP_CELLS
+    behind = ndimage.gaussian_filter1d(behind, 3.0, mode="nearest")
+    return PartVolume(square, -behind[:, None] * ones, ones, ones)
 
 
 def _cells(grid: FigureGrid) -> Float[np.ndarray, "row column 2"]:
@@ -180,7 +196,7 @@ def _thigh_root(grid: FigureGrid, labels: Int[np.ndarray, "row column"], side: s
 
 def _torso(grid: FigureGrid, parts: LooseParts, style: float, config: InflateConfig) -> PartVolume:
     """Chest, belly and pelvis: flatter than wide; carried on behind the arms, into the neck and the thighs; with a
-    skirt, which is nearly round, and a cape, which is thin and hangs behind."""
+    skirt, which is nearly round."""
     cells, labels = _cells(grid), parts.labels
     domain = (labels == PARTS.index("torso")) | _hull(grid, 0.97)
     own = domain.copy()
@@ -206,10 +222,9 @@ def _torso(grid: FigureGrid, parts: LooseParts, style: float, config: InflateCon
     spine = grid["neck"] - grid["hips"]
     share = ((cells - grid["hips"]) @ spine) / max(spine @ spine, 1e-9)
     front, back = _gains(share, ("torso",), style, STYLISED_TORSO)
-    scale = config.depth_scale * _missing_depth(square, own & ~parts.cape & (thin > 0.5), share)
-    behind = ndimage.gaussian_filter(parts.cape.astype(float), 1.5)
-    square = square * (1 - behind * (1 - CAPE_SHARE**2))
-    volume = PartVolume(square, -0.5 * half_width * behind, scale * front, scale * back)
+    scale = config.depth_scale * _missing_depth(square, own & ~parts.flat & (thin > 0.5), share)
+    square = square * (1 - ndimage.gaussian_filter(parts.flat.astype(float), 1.5) * (1 - FLAT_SHARE**2))
+    volume = PartVolume(square, np.zeros_like(square), scale * front, scale * back)
     return _with_skirt(volume, parts.skirt) if parts.skirt.any() else volume
 
 
@@ -218,7 +233,7 @@ def _with_skirt(torso: PartVolume, skirt: Bool[np.ndarray, "row column"]) -> Par
     close it like a balloon."""
     rows = np.flatnonzero(skirt.any(1))
     # Where it starts, legs part in the middle: the trunk's cells there are of the same cloth.
-    skirt = skirt | ((torso.square > 0) & (np.arange(len(skirt)) >= rows[0])[:, None] & (torso.centre > -0.5))
+    skirt = skirt | ((torso.square > 0) & (np.arange(len(skirt)) >= rows[0])[:, None])
     down = np.arange(rows[0], rows[-1] + 1)
     left, right = (np.interp(down, rows, [np.flatnonzero(skirt[row])[end] for row in rows]) for end in (0, -1))
     sigma = 0.08 * len(down)

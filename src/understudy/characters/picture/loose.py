@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
@@ -11,7 +12,7 @@ from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, li
 
 __all__ = ["LooseParts", "loose_parts"]
 
-HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
+HEAD, TORSO, CAPE = PARTS.index("head"), PARTS.index("torso"), PARTS.index("cape")
 LIMBS = tuple(PARTS.index(part) for part in ("left_arm", "right_arm", "left_leg", "right_leg"))
 LEGS = LIMBS[2:]
 SAME_COLOUR = 14.0
@@ -37,11 +38,13 @@ class LooseParts:
     """The parts of a figure's cells once what hangs loose was given to what it hangs on."""
 
     labels: Int[np.ndarray, "row column"]
-    """As `label_parts` gives them; hair is of the head, skirt and cape of the torso."""
+    """As `label_parts` gives them; hair is of the head, a skirt of the torso, a cape is a part of its own."""
     skirt: Bool[np.ndarray, "row column"]
     """Cells of cloth that goes round both legs."""
-    cape: Bool[np.ndarray, "row column"]
-    """Cells of what hangs behind the figure."""
+    flat: Bool[np.ndarray, "row column"]
+    """Cells of the torso that are thin: what hangs beside the figure on one side of it."""
+    sheet: Bool[np.ndarray, "row column"]
+    """Cells that a cape covers when seen from behind; none without a cape."""
 
 
 def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> LooseParts:
@@ -52,8 +55,43 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
         labels = np.where(_rest_of_hand(grid, labels, colours, arm), arm, labels)
     skirt = _skirt(grid, labels, colours)
     labels = np.where(skirt, TORSO, labels)
-    cape = _cape(grid, labels, colours)
-    return LooseParts(np.where(cape, TORSO, labels), skirt, cape)
+    beside = _beside_limbs(grid, labels, colours)
+    beside |= _joined(beside, labels == TORSO, colours)
+    sheet = _sheet(grid, beside)
+    labels = np.where(beside, np.where(sheet, CAPE, TORSO), labels)
+    return LooseParts(labels, skirt, beside & ~sheet, sheet)
+
+
+def _joined(
+    seeds: Bool[np.ndarray, "row column"], among: Bool[np.ndarray, "row column"], colours: np.ndarray
+) -> Bool[np.ndarray, "row column"]:
+    """Cells of another part that go on where the seeds end: of their colour and joined to them, and not most of it."""
+    if not seeds.any():
+        return seeds
+    alike = seeds | (among & (_apart(colours, np.median(colours[seeds], axis=0)[None]) < SAME_COLOUR))
+    pieces, _ = ndimage.label(alike, np.ones((3, 3)))
+    found = among & np.isin(pieces, np.unique(pieces[seeds]))
+    return found if found.sum() < MAX_HAIR_SHARE * among.sum() else np.zeros_like(found)
+
+
+def _sheet(grid: FigureGrid, beside: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    """All cells of a cape, from the shoulders down, if what hangs beside the limbs is one: it shows on both sides."""
+    sheet = np.zeros(beside.shape, np.uint8)
+    pieces, count = ndimage.label(beside, np.ones((3, 3)))
+    hips, below = grid["hips"], np.arange(len(beside))[:, None] > 0.5 * (grid["neck"][1] + grid["hips"][1])
+    # Of each piece most lies beside or below the trunk's lower half: wings and tails are elsewhere.
+    hanging = [
+        piece for piece in range(1, count + 1) if (below & (pieces == piece)).sum() > 0.7 * (pieces == piece).sum()
+    ]
+    cape = np.isin(pieces, hanging)
+    left, right = (int(cape[:, side].sum()) for side in (slice(None, int(hips[0])), slice(int(hips[0]), None)))
+    if min(left, right) < 0.25 * max(left, right, 1):
+        return sheet > 0
+    rows, columns = np.nonzero(cape)
+    shoulders = [grid["neck"] + 0.6 * (grid[f"{side}_shoulder"] - grid["neck"]) for side in ("left", "right")]
+    corners = np.concatenate([np.stack([columns, rows], -1) + 0.5, shoulders])
+    cv2.fillConvexPoly(sheet, cv2.convexHull(np.round(corners).astype(np.int32)), 1)
+    return sheet > 0
 
 
 def _apart(
@@ -175,7 +213,7 @@ def _skirt(
     return _large(skirt, grid)
 
 
-def _cape(
+def _beside_limbs(
     grid: FigureGrid, labels: Int[np.ndarray, "row column"], colours: Float[np.ndarray, "row column 3"]
 ) -> Bool[np.ndarray, "row column"]:
     """Cells beside and between the limbs, of another colour than these have at their bones: a cape, wings, a tail; not

@@ -13,8 +13,8 @@ from understudy.characters.picture.joints import POINTS, FigureJoints
 
 __all__ = ["PARTS", "FigureGrid", "bone_line", "figure_grid", "label_parts", "limb_radius", "segment_distance"]
 
-PARTS: tuple[str, ...] = ("torso", "head", "left_arm", "right_arm", "left_leg", "right_leg")
-"""What the figure is inflated and skinned by."""
+PARTS: tuple[str, ...] = ("torso", "head", "left_arm", "right_arm", "left_leg", "right_leg", "cape")
+"""What the figure is inflated and skinned by; a cape is what hangs behind it."""
 
 LINES: dict[str, tuple[str, ...]] = {
     "torso": ("neck", "hips"),
@@ -205,7 +205,7 @@ def _free_limbs(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Int[
     rows, columns = labels.shape
     cells = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), -1)
     labels = labels.copy()
-    for part in PARTS[2:]:
+    for part in PARTS[2:6]:
         index = PARTS.index(part)
         reach = (2.3 if "arm" in part else 2.6) * limb_radius(grid, labels, part)
         line = bone_line(grid, part)

@@ -7,20 +7,21 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 
+from understudy.characters.picture.loose import LooseParts
 from understudy.characters.picture.parts import PARTS, FigureGrid, limb_radius
 from understudy.geometry.vectors import smooth_step
 
 __all__ = ["Atlas", "paint_atlas", "unwrap"]
 
 ARMS = (PARTS.index("left_arm"), PARTS.index("right_arm"))
-HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
+HEAD, TORSO, CAPE = PARTS.index("head"), PARTS.index("torso"), PARTS.index("cape")
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """Four panels of equal size: trunk, head and legs in front and behind (above); the arms likewise (below).
+    """Four panels of equal size: trunk, head and legs in front and behind (above); arms and cape likewise (below).
 
-    Arms have panels of their own because they hide parts of the trunk.
+    Arms have panels of their own because they hide parts of the trunk, which hides parts of a cape.
     """
 
     texture: UInt8[np.ndarray, "height width 4"]
@@ -30,12 +31,13 @@ class Atlas:
 
 def paint_atlas(
     grid: FigureGrid,
-    labels: Int[np.ndarray, "row column"],
+    parts: LooseParts,
     rgb: UInt8[np.ndarray, "height width 3"],
     figure: Bool[np.ndarray, "height width"],
     largest_px: int,
 ) -> Atlas:
     """Front panels carry the picture, padded over its edges; back panels the picture without face and prints."""
+    labels = parts.labels
     rows, columns = grid.distance.shape
     per_cell = float(min(grid.cell_px, largest_px / (2 * max(rows, columns))))
     size = (int(columns * per_cell), int(rows * per_cell))
@@ -54,13 +56,19 @@ def paint_atlas(
     part = _labels_at(labels, size)
     margin = float(0.006 * grid.height * per_cell)
     picture = _calm_rim(picture, inside, margin)
-    is_arm = np.isin(part, ARMS)
-    shared = inside & _shoulders(grid, labels, size, per_cell)
-    front_body = _pad(picture, inside & (~is_arm | shared), margin)
-    front_arms = _pad(picture, inside & (is_arm | shared), margin)
-    back_body = _back_of_body(grid, front_body, part, inside & ~is_arm, per_cell)
+    is_arm, is_cape = np.isin(part, ARMS), inside & (part == CAPE)
+    shared = inside & ~is_cape & _shoulders(grid, labels, size, per_cell)
+    is_body = ~is_arm & ~is_cape
+    front_body = _pad(picture, inside & (is_body | shared), margin)
+    front_arms = _pad(picture, inside & (~is_body | shared), margin)
+    back_body = _back_of_body(grid, front_body, part, inside & is_body, per_cell)
     blend = cv2.GaussianBlur((shared & ~is_arm).astype(np.float32), (0, 0), per_cell)[..., None]
     back_arms = front_arms + blend * (back_body - front_arms)
+    if is_cape.any():
+        # Where trunk and legs hide it, a cape goes on.
+        hidden = cv2.resize((parts.sheet & ~np.isin(labels, ARMS)).astype(np.float32), size)[..., None]
+        cape = _pad(picture, is_cape, margin)
+        front_arms, back_arms = (panel + hidden * (cape - panel) for panel in (front_arms, back_arms))
     top, bottom = np.hstack([front_body, back_body]), np.hstack([front_arms, back_arms])
     colour = np.clip(np.vstack([top, bottom]) + 0.5, 0, 255).astype(np.uint8)
     texture = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
@@ -265,7 +273,7 @@ def unwrap(
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     behind = np.cross(b - a, c - a)[:, 2] < 0
     behind = _majority(behind, faces, len(vertices))
-    arm = np.isin(part_at[faces], ARMS).sum(1) >= 2
+    arm = np.isin(part_at[faces], (*ARMS, CAPE)).sum(1) >= 2
     panel = behind + 2 * arm
     key = faces * 4 + panel[:, None]
     unique, new = np.unique(key, return_inverse=True)

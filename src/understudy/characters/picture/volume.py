@@ -121,6 +121,9 @@ def _unite(
         radius = 1.35 * max(np.sqrt(float(np.quantile(inside[inside > 0], 0.7))) if (inside > 0).any() else 2.0, 2.0)
         joined = np.maximum(near(grid[f"{side}_shoulder"], radius), near(root(side), radius))
         body = _walled(body, fields[f"{side}_arm"], joined, blend, config.gap)
+    if (volumes["cape"].square > 0).any():
+        shoulders = float(np.linalg.norm(grid["left_shoulder"] - grid["right_shoulder"]))
+        body = _walled(body, fields["cape"], near(grid["neck"], 0.35 * shoulders), blend, config.gap)
     return body
 
 

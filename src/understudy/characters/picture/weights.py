@@ -21,6 +21,7 @@ MOVED_BY: dict[str, tuple[str, ...]] = {
     "right_arm": ("RightShoulder", "RightArm", "RightForeArm", "RightHand"),
     "left_leg": ("LeftUpLeg", "LeftLeg", "LeftFoot", "LeftToeBase"),
     "right_leg": ("RightUpLeg", "RightLeg", "RightFoot", "RightToeBase"),
+    "cape": ("Hips", "Spine", "Spine1", "Spine2"),
 }  # fmt: skip
 """A part follows these joints only: an arm at the side does not drag the thigh beside it."""
 
