@@ -258,12 +258,21 @@ def loose_parts(seen: Seen) -> dict[str, float | int]:
     shown = np.zeros(len(mesh.vertices), bool)
     for index, sign in ((0, 1.0), (back, -1.0)):
         label = label_at(seen.truth, seen.truth_views[index], mesh.vertices * [sign, 1.0, 1.0])
-        shown |= loose[label] & (sign * mesh.normals[:, 2] > 0.2)
+        shown |= loose[label] & (sign * mesh.normals[:, 2] > 0.2) & in_front(mesh.vertices * [sign, 1.0, sign])
     count = int(shown.sum())
     return {
         "loose_vertices": count,
         "loose_follow_limbs_percent": round(100 * float(follows[shown].mean()), 2) if count else 0.0,
     }
+
+
+def in_front(points: Float[np.ndarray, "vertex 3"], cell: float = 0.015, depth: float = 0.025) -> np.ndarray:
+    """Which points nothing hides from a viewer along +Z: within `depth` of the foremost in their `cell`, in heights."""
+    height = float(np.ptp(points[:, 1]))
+    row, column = (np.floor((points[:, axis] - points[:, axis].min()) / (cell * height)).astype(int) for axis in (1, 0))
+    foremost = np.full((row.max() + 1, column.max() + 1), -np.inf)
+    np.maximum.at(foremost, (row, column), points[:, 2])
+    return points[:, 2] > foremost[row, column] - depth * height
 
 
 def label_at(truth: Character, view: View, points: Float[np.ndarray, "vertex 3"]) -> Int[np.ndarray, " vertex"]:

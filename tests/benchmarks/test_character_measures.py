@@ -76,3 +76,11 @@ def test_a_character_is_moved_with_its_skin():
     one = np.append(moved.mesh.vertices[7], 1.0)
     head = BODY_JOINTS.index("Head")
     assert np.allclose((rest[head] @ moved.T_joint_mesh[head] @ one)[:3], moved.mesh.vertices[7])
+
+
+def test_what_is_behind_is_not_in_front():
+    wall = np.stack([*np.meshgrid(np.linspace(0, 1, 80), np.linspace(0, 1, 80)), np.zeros((80, 80))], -1).reshape(-1, 3)
+    hidden = wall - [0.0, 0.0, 0.1]
+    seen = measures.in_front(np.concatenate([wall, hidden]))
+    assert seen[: len(wall)].all()
+    assert not seen[len(wall) :].any()

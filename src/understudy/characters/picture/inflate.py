@@ -34,7 +34,7 @@ SLAB_BLUR = 0.05
 """Sigma of the blur over a part's slices, as a share of their number."""
 SKIRT_DEPTH = 0.85
 """Depth of a skirt over its width: hips are wider than deep, its hem nearly round."""
-FLAT_SHARE = 0.35
+FLAT_SHARE = 0.7
 """How thick bags, wings and tails beside the trunk are, of what a part of the body would be there."""
 CAPE_CELLS, CAPE_GAP_CELLS = 1.3, 1.2
 """Half thickness of a cape, and how far behind the back it hangs: thinner ones would tear on the grid."""
@@ -391,7 +391,8 @@ def _leg(
     own = labels == PARTS.index(part)
     to_hip = np.linalg.norm(cells - line[0], axis=-1)
     near = ndimage.distance_transform_edt(~own) if own.any() else to_hip
-    domain = own | ((labels == PARTS.index("torso")) & ((to_hip < 1.2 * radius) | (near < 0.9 * radius)))
+    trunk = (labels == PARTS.index("torso")) & ~parts.flat
+    domain = own | (trunk & ((to_hip < 1.2 * radius) | (near < 0.9 * radius)))
     # A hand in a pocket must not cut the leg off.
     domain |= _thigh_root(grid, labels, side)
     # Below a skirt the leg goes on.
