@@ -13,9 +13,9 @@ from understudy.characters.picture.inflate import InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.legs import complete_legs
 from understudy.characters.picture.loose import loose_parts
+from understudy.characters.picture.paint.atlas import paint
 from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import doubts_about
-from understudy.characters.picture.texture import paint_atlas, unwrap
 from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
 from understudy.characters.protocol import LandmarkDetector
@@ -89,8 +89,9 @@ def character_from_picture(
     vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
     vertices = carve_face(grid, vertices, vertex_normals(vertices, faces, OUT_OF_THE_PICTURE), part_at)
     progress(4, steps)
-    atlas = paint_atlas(grid, parts, rgb, figure, config.texture_px)
-    old, split_faces, uv = unwrap(vertices, faces, part_at, atlas)
+    towards = vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
+    painted = paint(grid, parts.labels, rgb, figure, vertices, towards, faces, part_at, config.texture_px)
+    old = painted.old
     progress(5, steps)
     to_metres = config.height_m / np.ptp(vertices[:, 1])
     points = np.stack([grid.points[:, 0], -grid.points[:, 1], depths], -1)
@@ -100,8 +101,8 @@ def character_from_picture(
     skin_joints, skin_weights = skin(vertices, faces, part_at, joints_m, tips_m)
     normals = vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
     mesh = Mesh(
-        vertices[old], split_faces, normals[old], uv, np.zeros(len(faces), np.int64),
-        (Material(name=path.stem, texture=atlas.texture, specular=0.0),),
+        vertices[old], painted.faces, normals[old], painted.uv, np.zeros(len(faces), np.int64),
+        (Material(name=path.stem, texture=painted.texture, specular=0.0),),
     )  # fmt: skip
     progress(6, steps)
     character = canonical_character(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])

@@ -1,0 +1,1 @@
+"""The texture of a figure of which one picture shows the front."""
