@@ -60,7 +60,7 @@ BACKENDS = (
         "character",
         "inflation of a picture",
         "Apache-2.0",
-        ("scikit-image", "robust-laplacian", "ai-edge-litert"),
+        ("scikit-image", "ai-edge-litert"),
         ("blazepose",),
     ),
     Backend(
