@@ -49,7 +49,7 @@ def test_weights_are_near_the_bodys_own(seed, lowered):
     assert np.abs(weights.sum(1) - 1).max() < 1e-9
     # Heat equilibrium has 0.33; 2 is the most that two rows of weights can differ by.
     difference = np.abs(weights - truth).sum(1)
-    assert difference.mean() < 0.1 and np.percentile(difference, 99) < 0.6
+    assert difference.mean() < 0.1 and np.percentile(difference, 99) < 0.7
 
 
 def test_a_body_bound_anew_moves_as_it_did():
