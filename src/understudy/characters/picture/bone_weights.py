@@ -34,6 +34,7 @@ ARM, LEG = ("Shoulder", "Arm", "ForeArm", "Hand"), ("UpLeg", "Leg", "Foot", "Toe
 TAKERS: dict[str, tuple[str, ...]] = {
     "torso": (*TRUNK[1:], "Neck", "LeftShoulder", "RightShoulder", "LeftArm", "RightArm", "LeftUpLeg", "RightUpLeg"),
     "head": ("Neck", "Head"),
+    "cape": TRUNK[1:],
     **{f"{side.lower()}_arm": tuple(side + name for name in ARM) for side in ("Left", "Right")},
     **{f"{side.lower()}_leg": tuple(side + name for name in LEG) for side in ("Left", "Right")},
 }
@@ -183,8 +184,8 @@ def features(
 
 
 def left_key(part: str, name: str) -> tuple[str, str]:
-    """The left side's part and joint, which stand for the right side's."""
-    return part.replace("right_", "left_"), name.replace("Right", "Left")
+    """The left side's part and joint, which stand for the right side's; a cape follows the spine as the trunk does."""
+    return part.replace("right_", "left_").replace("cape", "torso"), name.replace("Right", "Left")
 
 
 def logistic(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
