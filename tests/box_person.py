@@ -1,5 +1,7 @@
 """A person of boxes on the canonical joints, for tests that need a whole character with known truth."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from understudy.core.character import Character, Material, Mesh
@@ -102,3 +104,22 @@ def box_person(
         "box person", mesh, skeleton, invert(rest_pose(BODY_PARENTS, local)), np.array(joints)[:, None],
         np.ones((count, 1)), {name: joint for joint, name in enumerate(BODY_JOINTS)},
     )  # fmt: skip
+
+
+def finer(character: Character, rounds: int) -> Character:
+    """The character with each triangle cut into four, so many times; each vertex is moved as its box is."""
+    mesh, rows = character.mesh, np.arange(len(character.mesh.vertices))
+    vertices, faces = mesh.vertices, mesh.faces
+    for _ in range(rounds):
+        a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+        middles = np.concatenate([0.5 * (a + b), 0.5 * (b + c), 0.5 * (c + a)])
+        ab, bc, ca = len(vertices) + np.arange(3 * len(faces)).reshape(3, -1)
+        rows = np.concatenate([rows, np.tile(rows[faces[:, 0]], 3)])
+        corners = [(faces[:, 0], ab, ca), (ab, faces[:, 1], bc), (ca, bc, faces[:, 2]), (ab, bc, ca)]
+        vertices, faces = np.concatenate([vertices, middles]), np.concatenate([np.stack(one, 1) for one in corners])
+    surface = Mesh(
+        vertices, faces, mesh.normals[rows], mesh.uv[rows], np.tile(mesh.face_material, 4**rounds), mesh.materials
+    )
+    return replace(
+        character, mesh=surface, skin_joints=character.skin_joints[rows], skin_weights=character.skin_weights[rows]
+    )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from box_person import JOINTS_M, box_person
+from box_person import JOINTS_M, box_person, finer
 
 from understudy.characters.mesh.character import character_from_mesh
 from understudy.characters.mesh.cleaning import cleaned, welded
@@ -21,14 +21,8 @@ PX = 200.0
 
 def person_mesh() -> Mesh:
     """A person of boxes with a red front and a blue back, whose faces are fine enough to be bound."""
-    mesh = box_person().mesh
+    mesh = finer(box_person(), 4).mesh
     vertices, faces = mesh.vertices, mesh.faces
-    for _ in range(4):
-        a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-        middles = np.concatenate([0.5 * (a + b), 0.5 * (b + c), 0.5 * (c + a)])
-        ab, bc, ca = len(vertices) + np.arange(3 * len(faces)).reshape(3, -1)
-        corners = [(faces[:, 0], ab, ca), (ab, faces[:, 1], bc), (ca, bc, faces[:, 2]), (ab, bc, ca)]
-        vertices, faces = np.concatenate([vertices, middles]), np.concatenate([np.stack(one, 1) for one in corners])
     used, place = np.unique(vertices.round(9), axis=0, return_inverse=True)
     texture = np.zeros((2, 2, 4), np.uint8)
     texture[:, 0], texture[:, 1] = (60, 60, 200, 255), (200, 60, 40, 255)

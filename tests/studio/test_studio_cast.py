@@ -96,6 +96,28 @@ def test_joints_and_cutout_of_a_picture_can_be_corrected_in_the_folder(tmp_path)
     assert json.loads(joints.read_text()) != moved
 
 
+def test_a_picture_from_behind_paints_the_back(tmp_path):
+    try:
+        ensure_weights("blazepose")
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    pixels = read_picture(PICTURE)[:, ::-1].copy()
+    pixels[..., :3] = (10, 20, 250)
+    write_png(tmp_path / "back.png", pixels)
+    options = {"picture": replace(CastConfig().picture, vertices=1500, texture_px=128), "back": tmp_path / "back.png"}
+    hero = understudy.cast(PICTURE, tmp_path / "hero", **options)
+    assert "Its sides and its depth: no picture shows them." in hero.report.read_text()
+    mesh = character_from_rig(hero.character).mesh
+    (texture,) = [material.texture for material in mesh.materials]
+    x, y = (mesh.uv * (texture.shape[1] - 1, texture.shape[0] - 1)).astype(int).T
+    blue = np.abs(texture[y, x, :3].astype(int) - (10, 20, 250)).max(1) < 8
+    assert blue[mesh.normals[:, 2] < -0.6].mean() > 0.7 and blue[mesh.normals[:, 2] > 0.3].mean() < 0.05
+    with pytest.raises(InputError, match="--back completes a character that we make"):
+        understudy.cast(hero.character, tmp_path / "rig", back=tmp_path / "back.png")
+    with pytest.raises(InputError, match="picture for --side"):
+        understudy.cast(PICTURE, tmp_path / "other", side=tmp_path / "absent.png")
+
+
 def test_a_folder_holds_a_character_or_a_film(rig, tmp_path):
     (tmp_path / "film").mkdir()
     manifest = {"understudy": "0", "format": 2, "film": {}, "stages": {}, "written": {}, "arriving": {}}

@@ -11,11 +11,11 @@ from understudy.characters.cutout.cutout import cut_out
 from understudy.characters.picture.joints import FigureJoints, find_joints, read_joints
 from understudy.characters.picture.posture import check_placed, check_posture
 from understudy.characters.picture.stickfigure import fit_stick_figure
-from understudy.characters.protocol import LandmarkDetector
+from understudy.characters.protocol import Detection, LandmarkDetector
 from understudy.io.pictures.files import read_picture
 from understudy.runtime.errors import CharacterError
 
-__all__ = ["FigureInPicture", "find_figure"]
+__all__ = ["FigureInPicture", "find_cutout", "find_figure"]
 
 LARGEST_PX = 1600
 STICK_MARGIN = 0.1
@@ -58,14 +58,8 @@ def find_figure(path: Path, detect: LandmarkDetector, joints: Path | None, cutou
         PictureError: the picture cannot be read.
         CharacterError: it shows no figure whose joints can be found, or a file by hand does not fit it.
     """
-    picture = read_picture(path)
-    shape = picture.shape[:2]
-    mask = None if cutout is None else _read_mask(cutout, shape)
     placed = None if joints is None else read_joints(joints)
-    picture, mask, scale = _at_most(picture, mask, LARGEST_PX)
-    rgb = _over_grey(picture)
-    first = detect(rgb)
-    figure = cut_out(picture, first, mask)
+    rgb, figure, first, scale, shape = _cut_out(path, detect, cutout)
     if placed is not None:
         points = FigureJoints(placed.points_px * scale)
         check_placed(path.name, figure, points)
@@ -77,6 +71,33 @@ def find_figure(path: Path, detect: LandmarkDetector, joints: Path | None, cutou
     check_posture(path.name, figure, first, found)
     assert found is not None  # check_posture refuses figures without
     return FigureInPicture(rgb, figure, found, False, scale, shape)
+
+
+def find_cutout(
+    path: Path, detect: LandmarkDetector
+) -> tuple[UInt8[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
+    """The figure of a picture, from whichever side it is seen: colours, and which pixels it covers.
+
+    Raises:
+        PictureError: the picture cannot be read.
+        CharacterError: nothing stands out from its background.
+    """
+    rgb, mask, _, _, _ = _cut_out(path, detect, None)
+    return rgb, mask
+
+
+def _cut_out(
+    path: Path, detect: LandmarkDetector, cutout: Path | None
+) -> tuple[np.ndarray, np.ndarray, Detection | None, float, tuple[int, int]]:
+    """Colours and mask at a size at which they are worked on, what the landmark model sees, the scale, and the
+    picture's own height and width."""
+    picture = read_picture(path)
+    shape = picture.shape[:2]
+    mask = None if cutout is None else _read_mask(cutout, shape)
+    picture, mask, scale = _at_most(picture, mask, LARGEST_PX)
+    rgb = _over_grey(picture)
+    first = detect(rgb)
+    return rgb, cut_out(picture, first, mask), first, scale, shape
 
 
 def _read_mask(path: Path, shape: tuple[int, int]) -> Bool[np.ndarray, "height width"]:

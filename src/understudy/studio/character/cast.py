@@ -15,16 +15,18 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from understudy.characters.mesh.character import character_from_mesh
-from understudy.characters.picture.figure import FigureInPicture, find_figure
+from understudy.characters.picture.figure import FigureInPicture, find_cutout, find_figure
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.rig.character import character_from_rig
 from understudy.characters.rig.facts import RigFacts, rig_facts
+from understudy.characters.sheet.sheet import SheetPicture, with_sheet
 from understudy.core.character import Character
+from understudy.io.files import check_file
 from understudy.io.gltf.write import write_character
 from understudy.io.meshes import read_mesh
 from understudy.io.pictures.files import read_picture, write_png
 from understudy.io.video.streams import VideoWriter
-from understudy.runtime.errors import InputError, printable, quoted
+from understudy.runtime.errors import InputError, PictureError, printable, quoted
 from understudy.studio.character.config import CastConfig, renderer_named
 from understudy.studio.character.filming import FRAME_RATE, film
 from understudy.studio.character.generators import generator_named, run_generator
@@ -34,6 +36,7 @@ from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import check_outside
 from understudy.studio.pipeline.casting import (
     CAST_FILE,
+    MAX_CHARACTER_BYTES,
     CharacterFiles,
     CharacterSettings,
     FigureLandmarks,
@@ -101,10 +104,11 @@ def cast(character: str | Path, out: str | Path, **options: Any) -> Cast:
 def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -> Cast:
     """`cast`, with a narrator who is told of the progress."""
     joints, cutout = config.joints or config.picture.joints, config.cutout or config.picture.mask
-    for given in (source, joints, cutout):
+    for given in (source, joints, cutout, config.back, config.side):
         if given is not None:
             check_outside(given, out)
     check_character(source, joints, cutout)
+    _check_sheet(source, config)
     if config.generator:
         if is_rig(source):
             raise InputError(f"--generator makes a mesh of a picture; {quoted(source.name)} is a rig: leave it out")
@@ -129,6 +133,20 @@ def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -
         return Cast(out, *paths, tuple(project.executed))
     finally:
         project.close()
+
+
+def _check_sheet(source: Path, config: CastConfig) -> None:
+    """See whether pictures from other sides are there, and can be used.
+
+    Raises:
+        InputError: they cannot.
+    """
+    for option, path in (("--back", config.back), ("--side", config.side)):
+        if path is None:
+            continue
+        if is_rig(source) or config.generator:
+            raise InputError(f"{option} completes a character that we make of a picture; leave it out")
+        check_file(path, f"picture for {option}", MAX_CHARACTER_BYTES, PictureError)
 
 
 def _edit(project: Project, name: str) -> Path | None:
@@ -167,6 +185,7 @@ def _make(
         reads = rig_files(files.path)
     else:
         by_name = {"joints": files.joints, "cutout": files.cutout, "mesh": generated and generated.parent}
+        by_name |= {"back": config.back, "side": config.side}
         reads |= {name: file for name, file in by_name.items() if file}
         outputs += [name for name in (CUTOUT_FILE, JOINTS_FILE) if name not in project.edits]
 
@@ -183,6 +202,7 @@ def _make(
             with readable(files) as given:
                 character = make_character(given, settings, Run(run.progress, say), found.append)
                 facts = rig_facts(given.path, character) if is_rig(given.path) else None
+            character = with_sheet(character, *(_sheet_picture(path) for path in (config.back, config.side)))
         else:
             found.append(find_figure(files.path, FigureLandmarks(), files.joints, files.cutout))
             made = character_from_mesh(read_mesh(generated), found[0], height_m, files.path.stem)
@@ -199,6 +219,10 @@ def _make(
     for sentence in doubts_about(report.character, config.strict):
         narrator.say(sentence)
     return report
+
+
+def _sheet_picture(path: Path | None) -> SheetPicture | None:
+    return None if path is None else SheetPicture(*find_cutout(path, FigureLandmarks()))
 
 
 def _write_figure(folder: Path, figure: FigureInPicture) -> None:
@@ -236,12 +260,31 @@ def _show(project: Project, files: CharacterFiles, report: CastReport, config: C
         page = CastPage(
             _character(project), report.character, report.remarks, report.rig, reads.get("picture"),
             project.path(CUTOUT_FILE), project.path(JOINTS_FILE), project.path(TURNTABLE_FILE), config.generator,
+            _made_up(files, config),
         )  # fmt: skip
         text = character_page(page, renderer_named(config.renderer), run.progress)
         (scratch / REPORT_FILE).write_text(text, encoding="utf-8")
 
     settings = {"renderer": config.renderer, "generator": config.generator, "report": plain(asdict(report))}
+    settings |= {"made up": _made_up(files, config)}
     _run(project, narrator, "report", reads, settings, [REPORT_FILE], work)
+
+
+def _made_up(files: CharacterFiles, config: CastConfig) -> list[str]:
+    """What no picture shows."""
+    if is_rig(files.path):
+        return []
+    if config.generator:
+        return [f"Its back and its sides, by generator {config.generator}: the picture shows the front alone."]
+    if config.back and config.side:
+        return ["One of its sides: it is the mirror image of the other."]
+    if config.back:
+        return ["Its sides and its depth: no picture shows them."]
+    return [
+        "Its back: no picture shows it."
+        if config.side
+        else "Its back and its sides: the picture shows the front alone."
+    ]
 
 
 def _character(project: Project) -> Character:

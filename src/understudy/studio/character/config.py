@@ -24,6 +24,11 @@ class CastConfig:
     """For a picture: its joints by hand, as JSON."""
     cutout: Path | None = None
     """For a picture: its cut-out by hand, as a grey picture."""
+    back: Path | None = None
+    """For a picture: another of the same figure in the same pose, from behind: it paints the back."""
+    side: Path | None = None
+    """For a picture: another from the side, which looks to the left or the right: it says how deep the body is, and
+    paints the sides."""
     generator: str | None = None
     """For a picture: a generator of meshes that makes the body, by its name in the file of generators; without one,
     the body is made by us."""

@@ -52,6 +52,8 @@ class CastPage:
     turntable: Path
     generator: str | None
     """The name of the one that made the mesh."""
+    made_up: Sequence[str]
+    """What no picture shows."""
 
 
 def character_page(page: CastPage, renderer: RendererConfig, progress: Progress) -> str:
@@ -70,7 +72,7 @@ def character_page(page: CastPage, renderer: RendererConfig, progress: Progress)
         f" {report.roles} play a part of the body; from a {report.made_from}",
         video=url_of_bytes("video/mp4", page.turntable.read_bytes()),
         verdicts=_verdicts(page),
-        made_up=_made_up(page),
+        made_up=page.made_up,
         sides=list(zip(SIDES, urls, strict=False)),
         poses=list(zip(POSES, urls[len(SIDES) :], strict=False)),
         skeleton=urls[-2:],
@@ -80,13 +82,6 @@ def character_page(page: CastPage, renderer: RendererConfig, progress: Progress)
         materials=[_row(material) for material in character.mesh.materials],
         files=_files(page),
     )
-
-
-def _made_up(page: CastPage) -> list[str]:
-    if page.picture is None:
-        return []
-    by = f", by generator {page.generator}" if page.generator else ""
-    return [f"Its back and its sides: the picture shows the front alone{by}."]
 
 
 def _verdicts(page: CastPage) -> list[tuple[str, str]]:
