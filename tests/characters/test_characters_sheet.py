@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from box_person import box_person, finer
@@ -109,7 +110,7 @@ def test_what_is_hidden_in_a_picture_is_not_painted_from_it():
 
 
 def test_another_figures_picture_is_doubted():
-    wide = photographed(person(), "back", BLUE)
-    narrow = SheetPicture(wide.rgb[:, 80:-80], wide.mask[:, 80:-80])
-    (doubt,) = with_sheet(person(), narrow, None).doubts
+    back = photographed(person(), "back", BLUE)
+    stout = SheetPicture(back.rgb, cv2.dilate(back.mask.astype(np.uint8), np.ones((1, 61), np.uint8)) > 0)
+    (doubt,) = with_sheet(person(), stout, None).doubts
     assert doubt.level == "poor" and "back picture" in doubt.sentence

@@ -18,6 +18,8 @@ CELLS, HIDDEN = 150, 0.03
 """A face is hidden where another in its cell (so many over the height) lies this share of the height nearer."""
 CHECK_PX = 320
 """Rows of the silhouettes that are compared."""
+MAX_SHIFT_PX = 50
+"""Of those: boxes' middles differ where one view shows a foot, a hand or a bag that reaches further."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,25 @@ class Photograph:
 
 def overlap(character: Character, view: Photograph) -> float:
     """Intersection over union of the character's silhouette and the picture's, of the same height, 0 … 1."""
-    seen, wanted = _points_mask(character, view), _at_height(view.mask)
-    width = max(seen.shape[1], wanted.shape[1])
-    seen, wanted = (
-        np.pad(m, ((0, 0), ((width - m.shape[1]) // 2, -(-(width - m.shape[1]) // 2)))) for m in (seen, wanted)
-    )
-    return float((seen & wanted).sum() / max((seen | wanted).sum(), 1))
+    return _aligned(character.mesh, view)[0]
+
+
+def _aligned(mesh: Mesh, view: Photograph) -> tuple[float, float]:
+    """How far the silhouettes overlap at best, and how far to the right of the mesh's middle the picture's middle is
+    then, in heights."""
+    seen, wanted = _points_mask(mesh, view), _at_height(view.mask)
+    room = max(seen.shape[1], wanted.shape[1]) + 2 * MAX_SHIFT_PX
+    seen, wanted = (_centred(mask, room) for mask in (seen, wanted))
+    best = (-1.0, 0)
+    for shift in range(-MAX_SHIFT_PX, MAX_SHIFT_PX + 1):
+        moved = np.roll(wanted, shift, 1)
+        best = max(best, (float((seen & moved).sum() / max((seen | moved).sum(), 1)), shift), key=lambda one: one[0])
+    return best[0], best[1] / CHECK_PX
+
+
+def _centred(mask: Bool[np.ndarray, "tall wide"], width: int) -> Bool[np.ndarray, "tall wider"]:
+    left = (width - mask.shape[1]) // 2
+    return np.pad(mask, ((0, 0), (left, width - mask.shape[1] - left)))
 
 
 def _at_height(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "tall wide"]:
@@ -53,11 +68,10 @@ def _at_height(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "tall
     return cv2.resize(mask[box].astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
 
 
-def _points_mask(character: Character, view: Photograph) -> Bool[np.ndarray, "tall wide"]:
-    mesh = character.mesh
-    across = mesh.vertices @ view.right
-    scale = CHECK_PX / character.height_m
-    places = np.stack([(across - across.min()) * scale, (mesh.vertices[:, 1].max() - mesh.vertices[:, 1]) * scale], -1)
+def _points_mask(mesh: Mesh, view: Photograph) -> Bool[np.ndarray, "tall wide"]:
+    across, up = mesh.vertices @ view.right, mesh.vertices[:, 1]
+    scale = CHECK_PX / np.ptp(up)
+    places = np.stack([(across - across.min()) * scale, (up.max() - up) * scale], -1)
     mask = np.zeros((CHECK_PX, int(np.ceil(np.ptp(across) * scale)) + 1), np.uint8)
     for triangle in np.floor(places[mesh.faces]).astype(np.int32):
         cv2.fillConvexPoly(mask, triangle, 1)
@@ -143,10 +157,11 @@ def _sheet(view: Photograph) -> UInt8[np.ndarray, "tall wide 4"]:
 
 
 def _place(mesh: Mesh, view: Photograph, sheet: UInt8[np.ndarray, "tall wide 4"]) -> Float[np.ndarray, "vertex 2"]:
-    """Where each vertex is in a sheet, in pixels: the heights agree, and the middles."""
+    """Where each vertex is in a sheet, in pixels: the heights agree, and the silhouettes overlap best."""
     tall, wide = sheet.shape[:2]
     across, up = mesh.vertices @ view.right, mesh.vertices[:, 1]
     scale = tall / np.ptp(up)
-    x = (across - 0.5 * (across.min() + across.max())) * scale + 0.5 * wide
+    _, shift = _aligned(mesh, view)
+    x = (across - 0.5 * (across.min() + across.max())) * scale - shift * tall + 0.5 * wide
     y = (up.max() - up) * scale
     return np.stack([np.clip(x, 0.5, wide - 0.5), np.clip(y, 0.5, tall - 0.5)], -1)
