@@ -1,12 +1,16 @@
 """The texture of a character of one picture: charts without stretch, cloth that goes on around, shading taken out."""
 
+import cv2
 import numpy as np
 import pytest
 from skimage.measure import marching_cubes
 
 from understudy.characters.picture.paint.charts import MIN_AREA_SHARE, lay_charts, texels_of
+from understudy.characters.picture.paint.shading import unshaded
 from understudy.characters.picture.paint.wrap import wrap_from
+from understudy.characters.picture.parts import FigureGrid
 from understudy.geometry.meshes import vertex_normals
+from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 
 RADII = np.array([14.0, 22.0, 10.0])
 
@@ -83,3 +87,47 @@ def test_unseen_sides_look_where_the_same_cloth_is_seen_at_their_own_level(egg):
     assert looked[side, 0].max() < 30, "each side looks at its own half"
     turns = np.ptp(looked[side & (np.abs(vertices[:, 1] + 30) < 2), 0])
     assert turns > 1.0, "no stripe of one colour"
+
+
+def egg_picture(lit: bool) -> tuple[FigureGrid, np.ndarray]:
+    """The ellipsoid, red above and blue below, four pixels a cell, under light from above the camera or without any."""
+    y, x = (np.mgrid[:240, :240] + 0.5) / 4
+    across = ((x - 30) / RADII[0]) ** 2 + ((y - 30) / RADII[1]) ** 2
+    normal = np.stack(
+        [(x - 30) / RADII[0] ** 2, (30 - y) / RADII[1] ** 2, np.sqrt(np.maximum(1 - across, 0)) / RADII[2]], -1
+    )
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    albedo = np.where((y < 30)[..., None], [0.5, 0.08, 0.06], [0.06, 0.10, 0.4])
+    light = 0.35 + 0.65 * np.maximum(normal @ np.array([-0.3, 0.5, 0.81]), 0) if lit else np.ones_like(x)
+    rgb = srgb_bytes_from_linear(albedo * light[..., None] * (across < 1)[..., None])
+    row, column = np.mgrid[:60, :60] + 0.5
+    distance = 14 * (1 - np.hypot((column - 30) / RADII[0], (row - 30) / RADII[1]))
+    lab = cv2.cvtColor(
+        cv2.resize(rgb, (60, 60), interpolation=cv2.INTER_AREA).astype(np.float32) / 255, cv2.COLOR_RGB2LAB
+    )
+    grid = FigureGrid(4.0, np.zeros(2), distance, lab.astype(np.float64), np.zeros((20, 2)), None, 44.0)
+    return grid, rgb
+
+
+def unevenness(rgb: np.ndarray) -> float:
+    """How much brightness varies over the ellipsoid's lower half, away from its edges."""
+    light = linear_from_srgb_bytes(rgb[130:175, 90:150]).sum(-1)
+    return float(np.std(np.log(light)))
+
+
+def test_the_pictures_light_is_taken_out(egg):
+    vertices, _, normals = egg
+    grid, rgb = egg_picture(lit=True)
+    labels = np.where(grid.distance > 0, 0, -1)
+    flat = unshaded(grid, labels, rgb, vertices, normals)
+    assert unevenness(rgb) > 0.08
+    assert unevenness(flat) < 0.3 * unevenness(rgb)
+
+
+def test_a_flat_drawing_stays_as_it_is(egg):
+    vertices, _, normals = egg
+    grid, rgb = egg_picture(lit=False)
+    labels = np.where(grid.distance > 0, 0, -1)
+    flat = unshaded(grid, labels, rgb, vertices, normals)
+    inside = cv2.resize((grid.distance > 1).astype(np.uint8), (240, 240)) > 0
+    assert np.abs(flat.astype(int) - rgb)[inside].mean() < 2

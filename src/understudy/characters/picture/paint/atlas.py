@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from understudy.characters.picture.paint.charts import Texels, lay_charts, texels_of
 from understudy.characters.picture.paint.heads import hair_of_head
 from understudy.characters.picture.paint.seen import BLURS, GROUP_OF, LAB_WEIGHTS, RIM_SHARE, Seen, carried_out, seen_in
+from understudy.characters.picture.paint.shading import unshaded
 from understudy.characters.picture.paint.wrap import MIN_REACH, Wrap, wrap_from
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line
 from understudy.characters.picture.volume import adjacency
@@ -73,6 +74,7 @@ def paint(
     charts = lay_charts(vertices, faces, group_at)
     size = int(min(largest_px, np.ceil(charts.side * grid.cell_px)))
     texels = texels_of(charts, size)
+    rgb = unshaded(grid, labels, rgb, vertices, normals)
     groups = seen_in(grid, labels, rgb, figure, min(grid.cell_px, size / charts.side))
     colour = np.zeros((size * size, 3), np.float32)
     edges = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1), axis=0)

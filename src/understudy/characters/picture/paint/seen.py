@@ -126,6 +126,8 @@ def seen_in(
     sharp = cv2.GaussianBlur(rgb, (0, 0), 0.45 * step[0]) if step[0] > 1.3 else rgb
     picture = cv2.warpAffine(sharp, to_picture, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
     inside = cv2.warpAffine(figure.astype(np.float32), to_picture, size, flags=flags) > 0.5
+    small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(np.clip(small / 255, 0, 1), cv2.COLOR_RGB2LAB).astype(np.float64)
     group = np.where(labels >= 0, GROUP_OF[labels], -1)
     shoulders = (group >= 0) & (group != CAPE) & _shoulders(grid, labels)
     groups = []
@@ -134,7 +136,7 @@ def seen_in(
         depth = np.where(grid.distance < 2.5, np.minimum(depth + 0.5, grid.distance), depth)
         shown = inside & (cv2.resize(depth.astype(np.float32), size) > 0)
         padded = _pad(picture, shown, 0.5 * RIM_SHARE * grid.height * per_cell)
-        groups.append(Seen(padded, _blurred(padded, depth), np.dstack([grid.lab, depth])))
+        groups.append(Seen(padded, _blurred(padded, depth), np.dstack([lab, depth])))
     return groups
 
 
