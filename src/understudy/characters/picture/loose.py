@@ -29,6 +29,8 @@ MAX_HAIR_OF_HEAD = 2.0
 """Cells of hair below the head for one of the head: more is a gown of that colour."""
 MIN_CLOTH_SHARE = 0.65
 """Of a skirt's cells, those that have its colour: legs, boots and a cape between them have several."""
+MIN_CAPE_SHARE = 0.012
+"""Of the figure's area, what of a cape shows on each side at least."""
 MIN_SKIRT_SHARE = 0.3
 """Of the way from hip to knee that a skirt covers at least."""
 
@@ -85,7 +87,7 @@ def _sheet(grid: FigureGrid, beside: Bool[np.ndarray, "row column"]) -> Bool[np.
     ]
     cape = np.isin(pieces, hanging)
     left, right = (int(cape[:, side].sum()) for side in (slice(None, int(hips[0])), slice(int(hips[0]), None)))
-    if min(left, right) < 0.25 * max(left, right, 1):
+    if min(left, right) < max(0.25 * max(left, right), MIN_CAPE_SHARE * grid.mask.sum()):
         return sheet > 0
     rows, columns = np.nonzero(cape)
     shoulders = [grid["neck"] + 0.6 * (grid[f"{side}_shoulder"] - grid["neck"]) for side in ("left", "right")]
