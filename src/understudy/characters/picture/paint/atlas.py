@@ -26,8 +26,9 @@ RELIEF_ROUNDS = 6
 """Rounds of smoothing by which a nose's steep sides count as the face that they are on."""
 BLUR_BY_DISTANCE = 0.35
 """How blurred a colour becomes that is carried far from where it was seen, by how far."""
-REPEATS = 4.0
-"""How often cloth may go back and forth before its colour alone is carried on."""
+HEAD_REPEATS, REPEATS = 0.5, 4.0
+"""How often cloth may go back and forth before its colour alone is carried on: skin beside a face has none that shows.
+"""
 SEAM = 8.0
 """Cells over which what comes around from the left becomes what comes around from the right."""
 LEVEL_COST = 5.0
@@ -135,13 +136,15 @@ def _painted(
     hair = hair_of_head(grid, vertices, lab_depth, seen, head, rim, front)
     around = wraps_from(rim & ~hair.skin_sources, cost, seen.cloth)
     wraps = [wrap.at_level(place, directions * [1, -1]).within(np.where(head, HEAD_REACH, np.inf)) for wrap in around]
-    wrapped = _from_both(seen, wraps, corner, share, REPEATS)
+    repeats = np.where(head, HEAD_REPEATS, REPEATS)[corner[:, 0]]
+    wrapped = _from_both(seen, wraps, corner, share, repeats)
     if hair.sources.any():
         inside = np.einsum("tc,tc->t", share, hair.inside[corner])
         of_head = inside > -1
         amount = smooth_step(np.clip(inside[of_head], -0.7, 0.7) / 1.4 + 0.5)[:, None]
-        combed = wraps_from(hair.sources, length, hair.seen.cloth)
-        locks = _from_both(hair.seen, combed, corner[of_head], share[of_head], 2 * REPEATS)
+        combed = wraps_from(hair.sources, cost, hair.seen.cloth)
+        combed = [wrap.at_level(place, directions * [1, -1]) for wrap in combed]
+        locks = _from_both(hair.seen, combed, corner[of_head], share[of_head], np.full(len(amount), 2 * REPEATS))
         wrapped[of_head] += amount * (locks - wrapped[of_head])
     behind = own & clear & (normals[:, 2] < -0.35)
     back = np.where(behind, _alike(seen, wraps, place), 0.0) * ~head
@@ -186,7 +189,7 @@ def _from_both(
     wraps: list[Wrap],
     corner: Int[np.ndarray, "texel 3"],
     share: Float[np.ndarray, "texel 3"],
-    repeats: float,
+    repeats: Float[np.ndarray, " texel"],
 ) -> Float[np.ndarray, "texel 3"]:
     """Wrapped from the left and from the right, whichever is nearer; softly where both meet."""
     left, right = (wrap.on(corner, share) for wrap in wraps)
@@ -195,7 +198,7 @@ def _from_both(
     return amount * a + (1 - amount) * b
 
 
-def _wrapped(seen: Seen, wrap: Wrap, repeats: float) -> Float[np.ndarray, "texel 3"]:
+def _wrapped(seen: Seen, wrap: Wrap, repeats: Float[np.ndarray, " texel"]) -> Float[np.ndarray, "texel 3"]:
     """The cloth that goes back and forth, and far from the rim its colour alone."""
     # Reaches are doublings of the least, each blended with the next: a smoothly varying one would make moiré.
     octave = np.maximum(np.log2(wrap.reach / MIN_REACH) - 1, 0)

@@ -19,6 +19,8 @@ MIN_CONTRAST = 2.0
 """By how much, in Lab, a colour must be nearer to the crown's than to the face's."""
 MIN_HAIR = 0.15
 """Of the head's rim that is not skin, before there is hair at all."""
+FEATURES = 1.1
+"""Radius of eyes, nose and mouth, in distances of the eyes."""
 EAR = 0.48
 """Where ears are between the back of a head (0) and its face (1)."""
 RARE, RARE_SKIN = 0.15, 0.5
@@ -65,7 +67,10 @@ def hair_of_head(
         if opening.sum() < OPENING * (front & head).sum() or bare[rim & head].mean() > OPENING:
             return none
         skin = np.median(lab_depth[opening, :3], 0)
-        return Hair(np.where(head, 100.0, -100.0), rim & head & ~bare, rare, seen.without(skin, 2 * SKIN, skin))
+        features = np.zeros(grid.distance.shape, bool)
+        return Hair(
+            np.where(head, 100.0, -100.0), rim & head & ~bare, rare, seen.without(skin, 2 * SKIN, skin, features)
+        )
     face = grid.face * (1, -1)
     eyes, mouth = 0.5 * (face[LEFT_EYE] + face[RIGHT_EYE]), 0.5 * (face[MOUTH_LEFT] + face[MOUTH_RIGHT])
     unit = max(float(np.linalg.norm(face[LEFT_EYE] - face[RIGHT_EYE])), float(np.linalg.norm(mouth - eyes)))
@@ -89,7 +94,9 @@ def hair_of_head(
     behind = ear + 1.2 * np.maximum(rise - 0.4 * unit, 0) - vertices[:, 2]
     nape = mouth[1] - 0.15 * unit
     inside = np.minimum(behind, vertices[:, 1] - nape + 0.25 * np.maximum(behind, 0))
-    return Hair(np.where(head, inside, -100.0), sources & ~rare, rare, seen.without(skin, SKIN, top))
+    row, column = np.mgrid[: grid.distance.shape[0], : grid.distance.shape[1]] + 0.5
+    features = np.hypot(column - middle[0], row + middle[1]) < FEATURES * unit
+    return Hair(np.where(head, inside, -100.0), sources & ~rare, rare, seen.without(skin, SKIN, top, features))
 
 
 def _rare(lab: Float[np.ndarray, "vertex 3"], rim: Bool[np.ndarray, " vertex"]) -> Bool[np.ndarray, " vertex"]:

@@ -38,15 +38,21 @@ class Seen:
     cloth: Float[np.ndarray, "row column 4"]
     """At each cell its Lab colour and how far it lies within what is seen."""
 
-    def without(self, skin: Float[np.ndarray, "3"], tolerance: float, hair: Float[np.ndarray, "3"]) -> "Seen":
-        """The same where it is neither like the skin nor nearer to it than to the hair, carried on over the rest."""
+    def without(
+        self,
+        skin: Float[np.ndarray, "3"],
+        tolerance: float,
+        hair: Float[np.ndarray, "3"],
+        face: Bool[np.ndarray, "row column"],
+    ) -> "Seen":
+        """Without a face's cells, and what is like its skin and not much nearer to the hair: the rest is carried on."""
         fine = cv2.cvtColor(np.clip(self.picture / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
 
         def bare(lab: Float[np.ndarray, "*batch 3"]) -> Bool[np.ndarray, "*batch"]:
             to_skin, to_hair = (np.linalg.norm((lab - c) * LAB_WEIGHTS, axis=-1) for c in (skin, hair))
             return (to_skin < tolerance) & (to_skin <= NEARER * to_hair)
 
-        depth = np.where(bare(self.cloth[..., :3]), -1.0, self.cloth[..., 3])
+        depth = np.where(face | bare(self.cloth[..., :3]), -1.0, self.cloth[..., 3])
         shown = cv2.resize(depth.astype(np.float32), fine.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
         known = shown & ~bare(fine)
         if not known.any():
