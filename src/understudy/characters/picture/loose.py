@@ -58,22 +58,31 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
     skirt = _skirt(grid, labels, colours)
     labels = np.where(skirt, TORSO, labels)
     beside = _beside_limbs(grid, labels, colours)
-    beside |= _joined(beside, labels == TORSO, colours)
+    beside |= _joined(beside, (labels == TORSO) & ~_trunk(grid), colours)
     sheet = _sheet(grid, beside)
     labels = np.where(beside, np.where(sheet, CAPE, TORSO), labels)
     return LooseParts(labels, skirt, beside & ~sheet, sheet)
 
 
+def _trunk(grid: FigureGrid) -> Bool[np.ndarray, "row column"]:
+    """The quadrilateral of shoulders and hips, carried on to the knees: in front of it hangs no cape."""
+    corners = [grid[f"{side}_{joint}"] for side, joint in (("right", "shoulder"), ("left", "shoulder"),
+                                                          ("left", "knee"), ("right", "knee"))]  # fmt: skip
+    corners += [grid["left_hip"], grid["right_hip"]]
+    canvas = np.zeros(grid.distance.shape, np.uint8)
+    cv2.fillConvexPoly(canvas, cv2.convexHull(np.round(np.stack(corners)).astype(np.int32)), 1)
+    return canvas > 0
+
+
 def _joined(
     seeds: Bool[np.ndarray, "row column"], among: Bool[np.ndarray, "row column"], colours: np.ndarray
 ) -> Bool[np.ndarray, "row column"]:
-    """Cells of another part that go on where the seeds end: of their colour and joined to them, and not most of it."""
+    """Cells of another part that go on where the seeds end: of their colour and joined to them."""
     if not seeds.any():
         return seeds
     alike = seeds | (among & (_apart(colours, np.median(colours[seeds], axis=0)[None]) < SAME_COLOUR))
     pieces, _ = ndimage.label(alike, np.ones((3, 3)))
-    found = among & np.isin(pieces, np.unique(pieces[seeds]))
-    return found if found.sum() < MAX_HAIR_SHARE * among.sum() else np.zeros_like(found)
+    return among & np.isin(pieces, np.unique(pieces[seeds]))
 
 
 def _sheet(grid: FigureGrid, beside: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
