@@ -49,6 +49,7 @@ from understudy.studio.pipeline.casting import (
     rig_files,
 )
 from understudy.studio.pipeline.stage import Run, plain
+from understudy.studio.pipeline.unrigged import has_skin
 from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.stage_reports import CharacterReport
 
@@ -201,7 +202,7 @@ def _make(
         if generated is None:
             with readable(files) as given:
                 character = make_character(given, settings, Run(run.progress, say), found.append)
-                facts = rig_facts(given.path, character) if is_rig(given.path) else None
+                facts = rig_facts(given.path, character) if is_rig(given.path) and has_skin(given.path) else None
             character = with_sheet(character, *(_sheet_picture(path) for path in (config.back, config.side)))
         else:
             found.append(find_figure(files.path, FigureLandmarks(), files.joints, files.cutout))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from understudy.characters.picture.character import PictureConfig, character_from_picture
-from understudy.characters.picture.figure import FigureInPicture
+from understudy.characters.picture.figure import FigureInPicture, find_figure
 from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
@@ -27,6 +27,7 @@ from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.inputs import Target, makes, source
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage
+from understudy.studio.pipeline.unrigged import character_of_unrigged, has_skin
 from understudy.studio.stage_reports import CharacterReport
 
 __all__ = [
@@ -208,6 +209,14 @@ def make_character(
     Raises:
         InputError: the file cannot be read, or shows no figure that can be moved.
     """
+    if is_rig(files.path) and not has_skin(files.path):
+        landmarks = FigureLandmarks()
+        character, said = character_of_unrigged(
+            files.path, settings.height_m, lambda picture: find_figure(picture, landmarks, None, None)
+        )
+        for remark in said:
+            run.say(remark)
+        return character
     if is_rig(files.path):
         remarks = list[str]()
         character = character_from_rig(files.path, settings.height_m, figure=settings.figure, say=remarks.append)
