@@ -37,9 +37,8 @@ PRINT_MARGIN = 3
 """Cells around what the front alone shows in which the back does not show the front either."""
 ALIKE = (10.0, 20.0)
 """Distance in Lab, lightness halved, up to which the back shows the front mirrored, and from which it never does."""
-SPOT = 14.0
-"""Distance in Lab of a pixel from what is around it, from which it is a zip, a buckle or a print, if no such pixels are
-at the sides."""
+SPOT = 12.0
+"""A pixel so much farther, in Lab, from what is around it than any at the sides is a zip, a buckle or a print."""
 MOTTLED = 8.0
 """Standard deviation in Lab from which cloth is so busy that its colours may differ by more."""
 HEAD_REACH = 2.0
@@ -224,8 +223,10 @@ def _alike(
     around, here = (cv2.cvtColor((c[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0] for c in (around, here))
     distance = np.linalg.norm((here - around) * LAB_WEIGHTS, axis=1)
     mottled = ndimage.map_coordinates(seen.mottled(), nearer.T[::-1] - 0.5, order=1, mode="nearest")
-    spots = ndimage.map_coordinates(seen.spots(), place.T[::-1] - 0.5, order=0, mode="nearest")
-    distance = np.where(spots > SPOT + 3 * mottled, np.inf, distance)
+    spots = seen.spots()
+    own = ndimage.map_coordinates(spots, place.T[::-1] - 0.5, order=0, mode="nearest")
+    at_rim = ndimage.map_coordinates(ndimage.maximum_filter(spots, 3), nearer.T[::-1] - 0.5, order=0, mode="nearest")
+    distance = np.where(own > at_rim + SPOT, np.inf, distance)
     return 1 - smooth_step((distance - np.maximum(mottled - MOTTLED, 0) - ALIKE[0]) / (ALIKE[1] - ALIKE[0]))
 
 
