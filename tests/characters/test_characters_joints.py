@@ -1,10 +1,14 @@
 """Joints between the landmarks that several looks at a picture find, and how much they are to be trusted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from test_characters_picture import draw, truth_px
 
 from understudy.body.model import BodyModel
-from understudy.characters.picture.joints import POINTS, find_joints, joints_from_landmarks
+from understudy.characters.picture.joint_network import joints_from_outline
+from understudy.characters.picture.joints import POINTS, FigureJoints, combined, find_joints, joints_from_landmarks
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
 from understudy.decompose.people.landmark_bias import landmark_shift
@@ -77,3 +81,50 @@ def test_looks_that_agree_are_taken_together(body, monkeypatch):
     unsure = find_joints(rgb, figure, looks(landmarks, 22.0))
     assert unsure is not None and not unsure.sure and unsure.doubt_px is not None
     assert len(unsure.doubt_px) == len(POINTS) and np.median(unsure.doubt_px) > 0.05 * TALL_PX
+
+
+def test_two_voices_are_weighed_by_their_doubts():
+    first = FigureJoints(np.zeros((20, 2)), sure=True, doubt_px=np.full(20, 3.0))
+    points = np.zeros((20, 2))
+    points[:, 0] = 6.0
+    points[5, 0] = 90.0
+    doubt = np.full(20, 6.0)
+    doubt[5] = 1.0
+    both = combined(first, FigureJoints(points, guessed=True, doubt_px=doubt))
+    assert both.sure and not both.guessed and both.doubt_px is not None
+    np.testing.assert_allclose(both.points_px[0], (6 * 9 / 45, 0))
+    assert both.doubt_px[0] < 3.0
+    # They contradict each other: the landmark's place, and a large doubt.
+    np.testing.assert_allclose(both.points_px[5], (0, 0))
+    assert both.doubt_px[5] == pytest.approx(90)
+    unsure = combined(replace(first, sure=False), FigureJoints(points, guessed=True, sure=False, doubt_px=doubt))
+    np.testing.assert_allclose(unsure.points_px, points)
+    assert not unsure.sure
+
+
+def test_network_finds_joints_in_outline_and_colours():
+    rgba, part = draw()
+    found = joints_from_outline(np.ascontiguousarray(rgba[..., :3]), part >= 0)
+    assert found is not None and found.guessed and not found.sure and found.doubt_px is not None
+    names = [f"{s}_{n}" for s in ("left", "right") for n in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
+    off = [np.linalg.norm(found[name] - truth_px(name)) / 530 for name in names]
+    assert np.mean(off) < 0.03
+    assert max(off) < 0.07
+    assert np.mean(found.doubt_px) / 530 < 0.06
+
+
+def test_mirrored_figure_has_mirrored_joints():
+    rgba, part = draw()
+    rgb, figure = np.ascontiguousarray(rgba[..., :3]), part >= 0
+    figure[300:, :200] = False  # one leg
+    found, mirrored = joints_from_outline(rgb, figure), joints_from_outline(rgb[:, ::-1], figure[:, ::-1])
+    assert found is not None and mirrored is not None
+    for name in POINTS:
+        other = name.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right")
+        np.testing.assert_allclose(mirrored[other], (420 - found[name][0], found[name][1]), atol=3.0)
+
+
+def test_network_knows_what_is_no_figure():
+    block = np.zeros((300, 400), bool)
+    block[50:250, 20:380] = True
+    assert joints_from_outline(np.full((300, 400, 3), 128, np.uint8), block) is None

@@ -13,7 +13,6 @@ from understudy.characters.picture.face import carve_face
 from understudy.characters.picture.joints import POINTS, joints_from_landmarks, read_joints
 from understudy.characters.picture.legs import complete_legs
 from understudy.characters.picture.parts import PARTS, figure_grid, label_parts
-from understudy.characters.picture.stickfigure import fit_stick_figure
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS
 from understudy.geometry.kinematics import forward_kinematics
@@ -277,21 +276,6 @@ def test_parts_are_those_drawn():
     y = np.floor(grid.origin_px[1] + (rows + 0.5) * grid.cell_px).astype(int)
     known = part[y, x] >= 0
     assert np.mean(part[y, x][known] == labels[rows, columns][known]) > 0.9
-
-
-def test_stick_figure_finds_joints_in_a_silhouette():
-    found = fit_stick_figure(draw()[1] >= 0)
-    assert found is not None and found.guessed and not found.sure
-    names = [f"{s}_{n}" for s in ("left", "right") for n in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
-    error = [np.linalg.norm(found[name] - truth_px(name)) / 530 for name in names]
-    assert np.mean(error) < 0.05
-    assert max(error) < 0.10
-
-
-def test_stick_figure_refuses_what_is_no_figure():
-    block = np.zeros((300, 400), bool)
-    block[50:250, 20:380] = True
-    assert fit_stick_figure(block) is None
 
 
 def test_line_drawing_is_filled():

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.characters.cutout.cutout import cut_out
-from understudy.characters.picture.joints import FigureJoints, find_joints, read_joints
+from understudy.characters.picture.joint_network import joints_from_outline
+from understudy.characters.picture.joints import FigureJoints, combined, find_joints, read_joints
 from understudy.characters.picture.posture import check_placed, check_posture
-from understudy.characters.picture.stickfigure import fit_stick_figure
 from understudy.characters.protocol import Detection, LandmarkDetector
 from understudy.io.pictures.files import read_picture
 from understudy.runtime.errors import CharacterError
@@ -18,8 +18,6 @@ from understudy.runtime.errors import CharacterError
 __all__ = ["FigureInPicture", "find_cutout", "find_figure"]
 
 LARGEST_PX = 1600
-STICK_MARGIN = 0.1
-"""How much better than unsure landmarks a silhouette's fit must be: it knows nothing of what lies inside."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,11 @@ def find_figure(path: Path, detect: LandmarkDetector, joints: Path | None, cutou
         check_placed(path.name, figure, points)
         return FigureInPicture(rgb, figure, points, True, scale, shape)
     found = find_joints(rgb, figure, detect, first)
-    fitted = None if found is not None and found.sure else fit_stick_figure(figure)
-    if fitted is not None and (found is None or fitted.score > found.score + STICK_MARGIN):
-        found = fitted
+    # Of legs that the picture cuts off the network knows nothing.
+    is_whole = found is None or not found.sure or max(found["left_ankle"][1], found["right_ankle"][1]) < len(figure)
+    outline = joints_from_outline(rgb, figure) if is_whole else None
+    if outline is not None:
+        found = outline if found is None else combined(found, outline)
     check_posture(path.name, figure, first, found)
     assert found is not None  # check_posture refuses figures without
     return FigureInPicture(rgb, figure, found, False, scale, shape)

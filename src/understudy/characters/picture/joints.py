@@ -16,7 +16,16 @@ from understudy.core.footage import LANDMARKS
 from understudy.io.files import read_bytes, reading
 from understudy.runtime.errors import CharacterError, quoted
 
-__all__ = ["BONES", "POINTS", "FigureJoints", "find_joints", "joints_from_landmarks", "read_joints", "silhouette_score"]
+__all__ = [
+    "BONES",
+    "POINTS",
+    "FigureJoints",
+    "combined",
+    "find_joints",
+    "joints_from_landmarks",
+    "read_joints",
+    "silhouette_score",
+]
 
 POINTS: tuple[str, ...] = (
     "head_top", "head", "neck", "hips",
@@ -140,6 +149,28 @@ def _agreed(candidates: list[FigureJoints], tall: float) -> FigureJoints:
         face_px=np.median(faces, axis=0) if faces else None,
         doubt_px=tall * off,
     )
+
+
+def combined(landmarks: FigureJoints, outline: FigureJoints) -> FigureJoints:
+    """Joints by landmarks and by the network, each weighted by how little it doubts (inverse variance).
+
+    Where they contradict each other by more than their doubts explain, landmarks are believed, which were learned from
+    photographs, and how far the two are apart is the doubt. Landmarks that no looks agree on are not used.
+    """
+    if not landmarks.sure:
+        return replace(outline, guessed=False)
+    assert landmarks.doubt_px is not None and outline.doubt_px is not None
+    first, second = landmarks.doubt_px**2, outline.doubt_px**2
+    apart = np.linalg.norm(landmarks.points_px - outline.points_px, axis=-1)
+    contradict = apart > CONTRADICTION * np.sqrt(first + second)
+    share = np.where(contradict, 0.0, first / (first + second))
+    points = landmarks.points_px + share[:, None] * (outline.points_px - landmarks.points_px)
+    doubt = np.where(contradict, apart, np.sqrt(first * second / (first + second)))
+    return replace(landmarks, points_px=points, doubt_px=doubt)
+
+
+CONTRADICTION = 2.5
+"""Voices contradict each other when they are this many standard deviations apart."""
 
 
 def joints_from_landmarks(detection: Detection, figure: Bool[np.ndarray, "rows columns"]) -> FigureJoints:

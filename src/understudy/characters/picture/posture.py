@@ -30,6 +30,8 @@ FOOTPRINT = 0.48
 """How far apart its outer feet stand, in heights (four-legged: 0.56 and more, a robot with a broad head: 0.4)."""
 GOWN_WIDTH = 0.28
 """In heights; legs of all other figures are narrower, or show apart (a bear that walks towards us: 0.25)."""
+FAR_OFF, MAX_NAMED = 0.05, 3
+"""Joints that may be this far off, in heights, are named; at most so many."""
 ON_FIGURE = 0.5
 """Share of joints by hand that must lie on the figure, or nearly; those of legs below the picture do not."""
 
@@ -95,12 +97,10 @@ def doubts_about(
 ) -> tuple[Doubt, ...]:
     """What a film maker should look at before believing in the character; nothing for an ordinary figure."""
     doubts = []
-    if not by_hand and joints.guessed:
-        doubts.append(
-            Doubt("Its joints were guessed from its outline: see how it moves, or place them by hand (--joints).")
-        )
-    elif not by_hand and not joints.sure:
-        doubts.append(Doubt("Its joints are not sure: see how it moves, or place them by hand (--joints)."))
+    if not by_hand and not joints.sure:
+        what = "were guessed from its outline" if joints.guessed else "are not sure"
+        which = _least_sure(figure, joints)
+        doubts.append(Doubt(f"Its joints {what}{which}: see how it moves, or place them by hand (--joints)."))
     if legs_made_up:
         knees = max(joints["left_knee"][1], joints["right_knee"][1])
         level = "poor" if knees > len(figure) else "fair"
@@ -112,6 +112,15 @@ def doubts_about(
     elif not by_hand and _hides_legs(figure):
         doubts.append(Doubt("Its legs do not show apart, as in a gown: where they are, was guessed.", "poor"))
     return tuple(doubts)
+
+
+def _least_sure(figure: Bool[np.ndarray, "height width"], joints: FigureJoints) -> str:
+    """The names of a few joints that may be far off, in brackets; nothing where there are none."""
+    if joints.doubt_px is None:
+        return ""
+    share = joints.doubt_px / (np.ptp(np.flatnonzero(figure.any(1))) + 1)
+    worst = [POINTS[index].replace("_", " ") for index in np.argsort(-share) if share[index] > FAR_OFF]
+    return f", least of all {', '.join(worst[:MAX_NAMED])}" if worst else ""
 
 
 def _is_cut_off(figure: Bool[np.ndarray, "height width"]) -> bool:
