@@ -67,8 +67,8 @@ def _read_by_trimesh(path: Path) -> Mesh:
 
     content = read_bytes(path, "mesh", MAX_MESH_BYTES, CharacterError)
     with reading(path, "mesh", CharacterError, "export it again"):
-        resolver = trimesh.resolvers.FilePathResolver(str(path.resolve()))
-        scene = trimesh.load_scene(io.BytesIO(content), path.suffix[1:].lower(), resolver, process=False)
+        resolver: Any = trimesh.resolvers.FilePathResolver(str(path.resolve()))  # trimesh's types are partial
+        scene: Any = trimesh.load_scene(io.BytesIO(content), path.suffix[1:].lower(), resolver, process=False)
         pieces = [_piece(one) for one in scene.dump() if isinstance(one, trimesh.Trimesh) and len(one.faces)]
     return _joined(pieces, path)
 

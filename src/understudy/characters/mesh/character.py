@@ -122,7 +122,7 @@ def _weights(
     skin_joints, skin_weights = skin(middles[used], corners.reshape(-1, 3), part, joints_m, tips_m)
     dense = np.zeros((len(used), len(BODY_JOINTS)))
     np.put_along_axis(dense, skin_joints, skin_weights, 1)
-    _, of_cluster = coarse.query(middles)
+    of_cluster = np.asarray(coarse.query(middles)[1])
     place = welded(mesh)
     weights = np.zeros((int(place.max()) + 1, len(BODY_JOINTS)))
     weights[place] = dense[of_cluster[cluster]]

@@ -110,9 +110,10 @@ def _main_pieces(mesh: Mesh, side: float) -> Bool[np.ndarray, " face"]:
 
 def _coarser(mesh: Mesh, max_vertices: int, side: float) -> Mesh:
     """Vertices of one cell and one chart of the texture become one, in the middle of all that are in the cell."""
+    count = len(mesh.vertices)
     links = coo_array(
         (np.ones(2 * len(mesh.faces)), (mesh.faces[:, [0, 1]].T.ravel(), mesh.faces[:, [1, 2]].T.ravel())),
-        shape=(len(mesh.vertices),) * 2,
+        shape=(count, count),
     )
     _, chart = connected_components(links, directed=False)
     cell = side / 400

@@ -39,7 +39,7 @@ TAKERS: dict[str, tuple[str, ...]] = {
     **{f"{side.lower()}_leg": tuple(side + name for name in LEG) for side in ("Left", "Right")},
 }
 """The joints that take over from their parents within each part; the others there take nothing or all."""
-TAKE_ALL = dict.fromkeys(("head", "left_arm", "right_arm"), TRUNK[1:])
+TAKE_ALL: dict[str, tuple[str, ...]] = dict.fromkeys(("head", "left_arm", "right_arm"), TRUNK[1:])
 BONES: dict[str, tuple[str, ...]] = {
     "torso": TRUNK,
     "head": ("Head",),

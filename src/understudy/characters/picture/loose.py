@@ -143,7 +143,7 @@ def _hair(
     light = colours[crown][:, 0]
     palette = np.array([middle, *([np.quantile(light, q), *middle[1:]] for q in (0.15, 0.85))])
     alike = grid.mask & (_apart(colours, palette) < SAME_COLOUR) & (_apart(colours, skin[None]) > 0.5 * SAME_COLOUR)
-    alike = ndimage.binary_closing(alike, np.ones((3, 3))) & grid.mask
+    alike = ndimage.binary_closing(alike, np.ones((3, 3), bool)) & grid.mask
     pieces, _ = ndimage.label(alike, np.ones((3, 3)))
     joined = np.isin(pieces, np.unique(pieces[crown & (pieces > 0)])) & (pieces > 0)
     hair = none.copy()

@@ -37,8 +37,8 @@ def with_sheet(character: Character, back: SheetPicture | None, side: SheetPictu
         rgb, mask = (np.ascontiguousarray(a[:, ::-1]) if facing_left(side.mask) else a for a in (side.rgb, side.mask))
         character = as_deep_as(character, mask)  # the figure looks to the right, as seen from its right
         right = Photograph(rgb, mask, np.array([0.0, 0.0, 1.0]), MIN_SIDE)
-        flipped = (np.ascontiguousarray(a[:, ::-1]) for a in (rgb, mask))
-        views += [right, Photograph(*flipped, np.array([0.0, 0.0, -1.0]), MIN_SIDE)]
+        left_rgb, left_mask = (np.ascontiguousarray(a[:, ::-1]) for a in (rgb, mask))
+        views += [right, Photograph(left_rgb, left_mask, np.array([0.0, 0.0, -1.0]), MIN_SIDE)]
         doubts += _doubts(character, right, "side")
     if back is not None:
         views.append(Photograph(back.rgb, back.mask, np.array([-1.0, 0.0, 0.0]), MIN_BACK))

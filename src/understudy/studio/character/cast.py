@@ -130,8 +130,8 @@ def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -
         _show(project, files, report, config, narrator)
         project.forget_other_stages()
         project.save()
-        paths = (project.path(name) for name in (CAST_FILE, TURNTABLE_FILE, REPORT_FILE))
-        return Cast(out, *paths, tuple(project.executed))
+        character, turntable, report_page = (project.path(name) for name in (CAST_FILE, TURNTABLE_FILE, REPORT_FILE))
+        return Cast(out, character, turntable, report_page, tuple(project.executed))
     finally:
         project.close()
 
@@ -157,8 +157,9 @@ def _edit(project: Project, name: str) -> Path | None:
 
 def _generate(project: Project, files: CharacterFiles, config: CastConfig, narrator: Narrator) -> Path:
     """The mesh that a generator makes of the figure in the picture; what it wrote."""
-    assert config.generator is not None
-    generator = generator_named(config.generator, config.generators)
+    name = config.generator
+    assert name is not None
+    generator = generator_named(name, config.generators)
     mesh = f"{GENERATED}/mesh.{generator.mesh}"
 
     def work(scratch: Path, run: Run) -> None:
@@ -166,7 +167,7 @@ def _generate(project: Project, files: CharacterFiles, config: CastConfig, narra
         (scratch / GENERATED).mkdir()
         picture = scratch / GENERATED / "picture.png"
         write_png(picture, np.dstack([read_picture(files.path)[..., :3], figure.cutout.astype(np.uint8) * 255]))
-        run_generator(generator, config.generator, picture, scratch / mesh, run.progress)
+        run_generator(generator, name, picture, scratch / mesh, run.progress)
         read_mesh(scratch / mesh)
 
     reads = {"picture": files.path} | ({"cutout": files.cutout} if files.cutout else {})
