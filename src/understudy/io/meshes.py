@@ -1,5 +1,9 @@
 """Meshes without a skeleton, as generators and sculptors write them: glTF, OBJ and PLY."""
 
+# trimesh has types in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportAttributeAccessIssue=false
+# pyright: reportUnknownArgumentType=false
+
 import io
 from pathlib import Path
 from typing import Any
@@ -67,7 +71,7 @@ def _read_by_trimesh(path: Path) -> Mesh:
 
     content = read_bytes(path, "mesh", MAX_MESH_BYTES, CharacterError)
     with reading(path, "mesh", CharacterError, "export it again"):
-        resolver: Any = trimesh.resolvers.FilePathResolver(str(path.resolve()))  # trimesh's types are partial
+        resolver: Any = trimesh.resolvers.FilePathResolver(str(path.resolve()))
         scene: Any = trimesh.load_scene(io.BytesIO(content), path.suffix[1:].lower(), resolver, process=False)
         pieces = [_piece(one) for one in scene.dump() if isinstance(one, trimesh.Trimesh) and len(one.faces)]
     return _joined(pieces, path)

@@ -80,7 +80,9 @@ class Seen:
         at = (place * scale - 0.5).astype(np.float32)
         width = 4096
         padded = np.pad(at, ((0, -len(at) % width), (0, 0))).reshape(-1, width, 2)
-        found = cv2.remap(self.picture, padded, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        found = cv2.remap(
+            self.picture, padded[..., 0], padded[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         return found.reshape(-1, 3)[: len(at)]
 
     def blurred_colours(
@@ -187,6 +189,7 @@ def carried_out(
     _, label = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    label = np.asarray(label, np.int64)
     colours = np.zeros((int(label.max()) + 1, 3), np.float32)
     colours[label[known]] = picture[known]
     return colours[label]

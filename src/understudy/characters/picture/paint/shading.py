@@ -104,7 +104,7 @@ def _cloths(lab: Float[np.ndarray, "cell 3"]) -> Int[np.ndarray, " cell"]:
     cv2.setRNGSeed(0)
     points = np.ascontiguousarray(lab * CHROMA_WEIGHTS, np.float32)
     criteria = (cv2.TERM_CRITERIA_MAX_ITER, 20, 0.1)
-    _, which, _ = cv2.kmeans(points, CLOTHS, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
+    _, which, _ = cv2.kmeans(points, CLOTHS, np.zeros((len(points), 1), np.int32), criteria, 2, cv2.KMEANS_PP_CENTERS)
     return which.ravel().astype(np.int64)
 
 

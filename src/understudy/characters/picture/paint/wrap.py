@@ -157,7 +157,7 @@ def _nearest(
 
 def _among(graph: sparse.csr_matrix, chosen: Bool[np.ndarray, " vertex"]) -> sparse.csr_matrix:
     only = sparse.diags(chosen.astype(float))
-    return only @ graph @ only
+    return sparse.csr_matrix(only @ graph @ only)
 
 
 def _mean(graph: sparse.csr_matrix) -> sparse.csr_matrix:
