@@ -1,5 +1,6 @@
 """Films in and out: exact frames and times, colour, and one clear sentence for whatever cannot be read."""
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 from unittest.mock import Mock
@@ -45,6 +46,17 @@ def test_a_film_is_read_whole_and_in_order(film):
     assert (len(shot), shot.width, shot.height, shot.frame_rate) == (60, WIDTH, HEIGHT, 24)
     assert shot.duration_s == pytest.approx(2.5)
     assert [number_of(f) for f in read_frames(shot)] == list(range(60))
+
+
+def test_frames_that_were_read_do_not_stay_in_memory(film, monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_UNCOLLECTED_PIXELS", 4 * WIDTH * HEIGHT)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in read_frames(open_shot(film)):
+            assert sum(isinstance(one, VideoFrame) for one in gc.get_objects()) < 12
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts", ".mov", ".h264"])

@@ -4,6 +4,7 @@
 # pyright: reportUnnecessaryComparison=false
 
 import ctypes
+import gc
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -80,7 +81,10 @@ _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Col
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}  # fmt: skip
 
 
+MAX_UNCOLLECTED_PIXELS = 200_000_000
+"""Of frames in garbage: 300 MB as they are decoded; a collection takes some 50 ms."""
 _largest_block = 0
+_pixels_since_collection = 0
 
 if TYPE_CHECKING:
     AnyPacket = Packet[Any]
@@ -264,11 +268,22 @@ def shown_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, i
 
 def picture(frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
     """A decoded frame as 8-bit sRGB, as shown, in this size."""
+    _let_go_of_frames(frame.width * frame.height)
     transposed, _, _ = _turn(frame)
     size = (height, width) if transposed else (width, height)
     if not needs_colour_management(frame.color_trc, frame.color_primaries):
         return _turned(_rgb(frame, *size, "rgb24"), frame)
     return _turned(srgb_from_film(_rgb(frame, *size, _DEEP), frame.color_trc, frame.color_primaries), frame)
+
+
+def _let_go_of_frames(pixels: int) -> None:
+    """Collect garbage once in a while: asked for its metadata, a frame lies in a cycle with them, and Python, which
+    counts objects and not their bytes, would let gigabytes of large frames lie about."""
+    global _pixels_since_collection
+    _pixels_since_collection += pixels
+    if _pixels_since_collection > MAX_UNCOLLECTED_PIXELS:
+        _pixels_since_collection = 0
+        gc.collect()
 
 
 def deep_picture(path: Path) -> UInt16[np.ndarray, "height width 3"]:
