@@ -51,7 +51,7 @@ def test_a_disk_that_is_full_at_any_moment_loses_nothing(tmp_path, monkeypatch):
         finally:
             project.close()
 
-    monkeypatch.setattr("understudy.studio.project._give_memory_back", lambda: None)
+    monkeypatch.setattr("understudy.studio.project.give_memory_back", lambda: None)
     film(tmp_path / "whole")
     (tmp_path / "whole/a/1.txt").write_text("mine")
     film(tmp_path / "whole")
