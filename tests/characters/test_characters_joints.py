@@ -125,6 +125,10 @@ def test_mirrored_figure_has_mirrored_joints():
 
 
 def test_network_knows_what_is_no_figure():
-    block = np.zeros((300, 400), bool)
+    grey = np.full((300, 400, 3), 128, np.uint8)
+    block, tall, cross = (np.zeros((300, 400), bool) for _ in range(3))
     block[50:250, 20:380] = True
-    assert joints_from_outline(np.full((300, 400, 3), 128, np.uint8), block) is None
+    tall[10:290, 150:210] = True
+    cross[140:160, 20:380] = cross[100:200, 190:210] = True
+    for shape in (block, tall, cross):
+        assert joints_from_outline(grey, shape) is None

@@ -183,8 +183,8 @@ def test_joints_are_where_they_were_drawn(character):
     }
     for joint, landmark in pairs.items():
         want = (truth_px(landmark) - (210, top)) * scale
-        # Landmarks lie up to 1.5 % of the height off the joints.
-        np.testing.assert_allclose(joints[joint][:2], (want[0], 1.8 - want[1]), atol=0.03)
+        # One look alone is not believed: the network's joints, to 3 % of the height.
+        np.testing.assert_allclose(joints[joint][:2], (want[0], 1.8 - want[1]), atol=0.054)
 
 
 def test_front_silhouette_is_the_pictures(character):

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 from safetensors.numpy import load_file
+from skimage.morphology import convex_hull_image
 
 from understudy.characters.picture.joints import POINTS, FigureJoints, silhouette_score
 
@@ -23,6 +24,8 @@ MARGIN = 1.12
 """Side of the square in the figure's longer side."""
 MAX_DOUBT = 0.08
 """Mean spread of the joints, in heights, from which on the outline is no figure that the network knows."""
+MAX_SOLID = 0.9
+"""A silhouette that fills more of its convex hull shows no limbs."""
 WEIGHTS_FILE = Path(__file__).with_name("joint_network.safetensors")
 
 
@@ -61,6 +64,8 @@ def joints_from_outline(
     rgb: UInt8[np.ndarray, "height width 3"], figure: Bool[np.ndarray, "height width"]
 ) -> FigureJoints | None:
     """The joints of a figure whose limbs show in its outline or its colours; None if the network sees no figure."""
+    if figure.sum() > MAX_SOLID * convex_hull_image(figure).sum():
+        return None
     points, doubt = network_points(rgb, figure)
     tall = float(np.ptp(np.flatnonzero(figure.any(1))) + 1)
     if float(np.mean(doubt)) > MAX_DOUBT * tall:

@@ -155,13 +155,16 @@ def combined(landmarks: FigureJoints, outline: FigureJoints) -> FigureJoints:
     """Joints by landmarks and by the network, each weighted by how little it doubts (inverse variance).
 
     Where they contradict each other by more than their doubts explain, landmarks are believed, which were learned from
-    photographs, and how far the two are apart is the doubt. Landmarks that no looks agree on are not used.
+    photographs, and how far the two are apart is the doubt. Of landmarks that no looks agree on only the face is used,
+    where the head is where the network sees it.
     """
-    if not landmarks.sure:
-        return replace(outline, guessed=False)
     assert landmarks.doubt_px is not None and outline.doubt_px is not None
-    first, second = landmarks.doubt_px**2, outline.doubt_px**2
     apart = np.linalg.norm(landmarks.points_px - outline.points_px, axis=-1)
+    if not landmarks.sure:
+        head = [_INDEX["head"], _INDEX["head_top"]]
+        agrees = bool((apart[head] < landmarks.doubt_px[head]).all())
+        return replace(outline, guessed=False, face_px=landmarks.face_px if agrees else None)
+    first, second = landmarks.doubt_px**2, outline.doubt_px**2
     contradict = apart > CONTRADICTION * np.sqrt(first + second)
     share = np.where(contradict, 0.0, first / (first + second))
     points = landmarks.points_px + share[:, None] * (outline.points_px - landmarks.points_px)
