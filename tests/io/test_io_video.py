@@ -50,13 +50,20 @@ def test_a_film_is_read_whole_and_in_order(film):
 
 def test_frames_that_were_read_do_not_stay_in_memory(film, monkeypatch):
     monkeypatch.setattr(decoding, "MAX_UNCOLLECTED_PIXELS", 4 * WIDTH * HEIGHT)
+
+    def alive() -> int:
+        # Not isinstance: it asks objects of other libraries for their class, and some warn then.
+        return sum(type(one) is VideoFrame for one in gc.get_objects())
+
     gc.collect()
     gc.disable()
+    before, most = alive(), 0
     try:
         for _ in read_frames(open_shot(film)):
-            assert sum(isinstance(one, VideoFrame) for one in gc.get_objects()) < 12
+            most = max(most, alive() - before)
     finally:
         gc.enable()
+    assert most < 20  # of 60: some for the decoder's threads
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts", ".mov", ".h264"])
