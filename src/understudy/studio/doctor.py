@@ -71,7 +71,7 @@ BACKENDS = (
         optional=True,
     ),
     Backend("render", "OpenGL", "Apache-2.0; moderngl MIT", ("moderngl",), opengl=True),
-    Backend("passes", "OpenEXR", "BSD-3-Clause; ISA-L BSD-3-Clause, python-isal PSF-2.0", ("OpenEXR", "isal")),
+    Backend("passes", "OpenEXR", "BSD-3-Clause; zlib-ng Zlib, python-zlib-ng PSF-2.0", ("OpenEXR", "zlib-ng")),
 )
 """Every backend of films; all may be used commercially."""
 
