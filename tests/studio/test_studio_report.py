@@ -97,7 +97,7 @@ REPORTS = StageReports(
     CharacterReport("hero.glb", 1.7, 9, 22, 22, "rig", []),
     PeopleReport(1, [1.0], [(0.0, 0.0)]),
     CameraReport("static", 0.1, 0, []),
-    PlateReport("static", 0.1, 1.0, 0.0, 1.0, 0.1),
+    PlateReport("static", 0.1, 1.0, 0.0, 1.0),
     PresenceReport(1.0, 1.0),
     CameraFitReport(*(FramingReport(error, 0.0, 0.0, 0.0) for error in (0.1, 0.05, 0.01))),
     LightReport("shadow", 1.0),

@@ -4,7 +4,6 @@ Outside the actor's (grown) mask each frame stays as it was filmed. Inside, what
 brought in along the solved camera; what no frame saw is made up once and carried along.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,7 +98,6 @@ def make_clean_plate(
         FootageError: no mask is given, or camera and shot differ in length.
     """
     config = config or PlateConfig()
-    start = time.perf_counter()
     tally = HoleTally()
     frames = clean_frames(shot, masks, solution, config, tally, progress)
     size = shot.width, shot.height, shot.frame_rate
@@ -111,7 +109,7 @@ def make_clean_plate(
 
         for _ in write_behind(write, frames):
             pass
-    return tally.report(solution.move, (time.perf_counter() - start) / len(shot))
+    return tally.report(solution.move)
 
 
 def clean_frames(

@@ -52,7 +52,6 @@ class PlateReport:
     """Share of the filled pixels that no frame saw."""
     mismatch_levels: float
     """Median difference between fill and frame just around the hole, in 8-bit levels, before the tone is bent."""
-    seconds_per_frame: float
 
 
 @dataclass
@@ -72,11 +71,11 @@ class HoleTally:
         if frame.mismatch is not None:
             self.mismatches.append(frame.mismatch)
 
-    def report(self, move: CameraMoveKind, seconds_per_frame: float) -> PlateReport:
+    def report(self, move: CameraMoveKind) -> PlateReport:
         """What the sums say."""
         seen = self.seen / self.hole if self.hole else 1.0
         mismatch = float(np.median(self.mismatches)) if self.mismatches else 0.0
-        return PlateReport(move, self.hole / max(self.pixels, 1), seen, 1.0 - seen, mismatch, seconds_per_frame)
+        return PlateReport(move, self.hole / max(self.pixels, 1), seen, 1.0 - seen, mismatch)
 
 
 def read_masks(

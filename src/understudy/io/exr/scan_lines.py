@@ -1,8 +1,8 @@
 """OpenEXR pictures that are the same nearly everywhere, as renders of a character are, written in a fifth of the time.
 
 The OpenEXR library makes the header. The scan lines are ours: channels are known to be one number outside a box, and
-are packed by zlib-ng's deflate, which runs through what repeats five times faster than that of the library. (ISA-L is
-twice as fast again, but its bytes depend on what its memory held before: the same picture was not always the same file.)
+are packed by zlib-ng's deflate, which runs through what repeats five times faster than that of the library. ISA-L is
+twice as fast again, but its bytes depend on what its memory held before: the same picture was not always the same file.
 
 Source: OpenEXR documentation, OpenEXR File Layout; ImfZip.cpp for what its ZIP compression does
 before deflate.
