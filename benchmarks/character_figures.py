@@ -74,7 +74,8 @@ def targets(before: dict[str, Any], now: dict[str, Any]) -> str:
         ("pictures that became a character", "all", made),
         ("the bust is refused", "yes", refused),
         ("seconds a picture takes, median (CPU seconds)", "≤ 15", seconds),
-        ("our body skinned anew: mean / worst error (mm)", "≤ 1.4 / 35", skinned),
+        ("our body skinned anew: mean / worst error (mm)", "≤ 1.4 / 35", lambda result: skinned(result, "skinning")),
+        ("the same by Blender's automatic weights", "–", lambda result: skinned(result, "blender")),
     ):
         rows.append({"Figure": what, "Target: cast / rigs": target, "Before": value(before), "Now": value(now),
                      "Now, held out": "–"})  # fmt: skip
@@ -112,10 +113,10 @@ def seconds(result: dict[str, Any]) -> str:
     return f"{median(row['cpu_s'] for row in result['pictures'] if 'cpu_s' in row):.1f}"
 
 
-def skinned(result: dict[str, Any]) -> str:
-    """Of the body model, bound as characters from pictures are."""
+def skinned(result: dict[str, Any], weights: str) -> str:
+    """Of the body model, bound as characters from pictures are, or by Blender."""
     row = result["summary"]["our body skinned anew"]
-    return "{skinning_mean_mm:.1f} / {skinning_max_mm:.0f}".format(**row) if "skinning_mean_mm" in row else "–"
+    return f"{row[f'{weights}_mean_mm']:.1f} / {row[f'{weights}_max_mm']:.0f}" if f"{weights}_mean_mm" in row else "–"
 
 
 def each_known(before: list[Row], now: list[Row]) -> str:

@@ -32,8 +32,9 @@ from benchmarks.characters.measures import (
     proportions,
     see,
 )
-from benchmarks.characters.moving import posed_figures, skinning_figures
+from benchmarks.characters.moving import posed_figures
 from benchmarks.characters.sheets import character_sheet, comparison_sheet
+from benchmarks.characters.skinning import skinning_figures
 from benchmarks.characters.studio import cut_out_bytes, matt_picture, relit_figures
 from benchmarks.record import RESULTS, save, table
 from understudy.characters.picture.character import PictureConfig, character_from_picture
@@ -72,7 +73,7 @@ def main() -> None:
     summary = summarise(rows, made)
     whole = not (options.only or options.figures or options.half or options.quick)
     if whole:
-        summary["our body skinned anew"] = bench.row("skinning", lambda: skinning_figures(options.data))
+        summary["our body skinned anew"] = bench.row("skinning", lambda: skinning_figures(options.data, options.out))
     groups = [{"figures of": name} | part for name, part in summary.items() if "front_iou" in part]
     if groups:
         print(table([{key: group.get(key, "–") for key in ("figures of", "figures", *SHORT)} for group in groups]))
