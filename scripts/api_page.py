@@ -10,6 +10,8 @@ from scripts.markdown import anchor
 __all__ = ["listed", "page"]
 
 ROOT = Path(__file__).parents[1]
+MAX_VALUE_CHARACTERS = 80
+"""Longer defaults and constants are left to the source."""
 PACKAGE, PAGE = ROOT / "src/understudy", ROOT / "docs/api.md"
 INTRODUCTION = """# Programming interface
 
@@ -130,10 +132,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def short(value: str, most: int = 80) -> str:
+def short(value: str) -> str:
     """A value in one line; long ones are left to the source."""
     value = as_written(value)
-    return value if len(value) <= most else "…"
+    return value if len(value) <= MAX_VALUE_CHARACTERS else "…"
 
 
 def as_written(expression: object) -> str:

@@ -21,6 +21,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from understudy.body.model import mirrored_name
 from understudy.core.footage import LANDMARKS
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS
 from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
@@ -30,16 +31,6 @@ COMPONENTS = 16
 INFLUENCES = 4
 X, Y, Z = np.eye(3)
 INDEX = {name: joint for joint, name in enumerate(BODY_JOINTS)}
-
-
-def mirrored_name(name: str) -> str:
-    """The same part on the other side of the body."""
-    for left, right in (("Left", "Right"), ("left", "right")):
-        if left in name:
-            return name.replace(left, right)
-        if right in name:
-            return name.replace(right, left)
-    return name
 
 
 def sample_people(model: anny.Anny, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,7 @@ from benchmarks.robustness.hostile_cases import all_cases  # noqa: E402
 from benchmarks.robustness.hostile_run import Case, Outcome, run_case  # noqa: E402
 from understudy.runtime.errors import UnderstudyError  # noqa: E402
 
-MOST_MB, MOST_S = 300, 5.0
+MAX_MB, MAX_S = 300, 5.0
 PIECE = 500
 WITH_PYTORCH = ("models", "scene", "others")
 """Groups of command lines that load PyTorch before they read anything."""
@@ -164,10 +164,10 @@ def _read_one(read, path: Path, tally: Counter) -> str:
     if refused:
         tally["most_mb_refused"] = max(tally["most_mb_refused"], round(grown_mb))
         tally["most_s_refused"] = max(tally["most_s_refused"], round(seconds, 2))
-        if grown_mb > MOST_MB:
+        if grown_mb > MAX_MB:
             tally["too_large"] += 1
             problems += f"took {grown_mb:.0f} MB\n"
-        if seconds > MOST_S:
+        if seconds > MAX_S:
             tally["too_slow"] += 1
             problems += f"took {seconds:.1f} s\n"
     return problems
@@ -216,7 +216,7 @@ def problems_of(case: Case, outcome: Outcome) -> list[str]:
         problems.append("not refused")
     if _too_large(case, outcome):
         problems.append(f"{outcome.memory_mb:.0f} MB")
-    if outcome.refused and outcome.seconds > MOST_S:
+    if outcome.refused and outcome.seconds > MAX_S:
         problems.append(f"{outcome.seconds:.1f} s")
     return problems
 
@@ -224,7 +224,7 @@ def problems_of(case: Case, outcome: Outcome) -> list[str]:
 def _too_large(case: Case, outcome: Outcome) -> bool:
     """Whether a refusal took too much; of a program from its start only where PyTorch is not loaded first."""
     counts = not outcome.program or case.group not in WITH_PYTORCH
-    return outcome.refused and counts and outcome.memory_mb > MOST_MB
+    return outcome.refused and counts and outcome.memory_mb > MAX_MB
 
 
 def _count(row: Counter, case: Case, outcome: Outcome) -> None:
@@ -237,7 +237,7 @@ def _count(row: Counter, case: Case, outcome: Outcome) -> None:
     row["outside"] += bool(outcome.outside)
     if outcome.refused:
         row["too_large"] += _too_large(case, outcome)
-        row["too_slow"] += outcome.seconds > MOST_S
+        row["too_slow"] += outcome.seconds > MAX_S
         peak = "most_mb_program" if outcome.program else "most_mb_refused"
         row[peak] = max(row[peak], round(outcome.memory_mb))
         row["most_s_refused"] = max(row["most_s_refused"], round(outcome.seconds, 2))

@@ -83,16 +83,16 @@ def _settings(config: TransferConfig) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config) | own))
 
 
-def evaluate_film(film: Path, truth_folder: Path, actor: int = 1) -> dict[str, float]:
-    """Score what `understudy recast` extracted from a shot of which the truth is known.
+def evaluate_film(film: Path, truth_folder: Path) -> dict[str, float]:
+    """Score the main actor that `understudy recast` extracted from a shot of which the truth is known.
 
     Raises:
         InputError: a folder does not hold what it should, or the two are not of one length and picture size.
     """
     truth = read_truth(truth_folder)
-    folder = film / f"actors/{actor}"
+    folder = film / "actors/1"
     if not (folder / "motion.npz").is_file():
-        raise InputError(f"{film} holds no actors/{actor}/motion.npz: name the folder of `understudy recast`")
+        raise InputError(f"{film} holds no actors/1/motion.npz: name the folder of `understudy recast`")
     body = Performance(character_from_rig(folder / "body.glb"), read_motion_npz(folder / "motion.npz"))
     camera = read_camera_json(film / "camera/source.json")
     lengths = (len(body.motion), len(camera), len(truth.camera))

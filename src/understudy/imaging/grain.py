@@ -38,16 +38,18 @@ class Grain:
             raise ValueError(f"grain's channels correlate between 0 and 1; got {self.correlation}")
 
 
-def flat_areas(luminance: Float[np.ndarray, "height width"], most: float = 1.2) -> Bool[np.ndarray, "height width"]:
+def flat_areas(
+    luminance: Float[np.ndarray, "height width"], max_slope: float = 1.2
+) -> Bool[np.ndarray, "height width"]:
     """Where a (denoised) picture has no edges that a slight misalignment would turn into noise.
 
-    `most` is the steepest slope that counts as flat, in levels per pixel.
+    `max_slope` is the steepest slope that counts as flat, in levels per pixel.
     """
     smooth = cv2.GaussianBlur(luminance.astype(np.float32, copy=False), (0, 0), 1.0)
     difference, none = np.array([-0.5, 0.0, 0.5], np.float32), np.ones(1, np.float32)
     columns = cv2.sepFilter2D(smooth, cv2.CV_32F, difference, none, borderType=cv2.BORDER_REPLICATE)
     rows = cv2.sepFilter2D(smooth, cv2.CV_32F, none, difference, borderType=cv2.BORDER_REPLICATE)
-    return (np.abs(rows) < most) & (np.abs(columns) < most)
+    return (np.abs(rows) < max_slope) & (np.abs(columns) < max_slope)
 
 
 def estimate_grain(

@@ -19,7 +19,7 @@ from understudy.io.files import read_bytes, reading
 from understudy.io.gltf.animation import node_tree, node_world_matrices
 from understudy.io.gltf.compression import unpack_surfaces
 from understudy.io.gltf.document import open_gltf, reading_rig
-from understudy.io.gltf.merge import GltfRig, bake_colours, character_from_parts
+from understudy.io.gltf.merge import GltfRig, bake_colours, character_from_parts, merged_mesh
 from understudy.io.gltf.primitives import RigPart, claim_surfaces, read_parts
 from understudy.io.gltf.read import read_gltf
 from understudy.io.gltf.skins import BoundJoints
@@ -27,11 +27,14 @@ from understudy.runtime.errors import CharacterError, quoted
 
 __all__ = ["MESH_SUFFIXES", "read_mesh"]
 
-GLTF_SUFFIXES, MESH_SUFFIXES = (".glb", ".gltf"), (".glb", ".gltf", ".obj", ".ply")
+GLTF_SUFFIXES = (".glb", ".gltf")
+MESH_SUFFIXES = (*GLTF_SUFFIXES, ".obj", ".ply")
 MAX_MESH_BYTES = 512 << 20
 MAX_VERTICES = 3_000_000
-MAX_COLOURED_FACES, CELLS = 150_000, 220
-"""Meshes with colours of vertices and more faces are made coarser, to cells of this share of their largest side."""
+"""More than scans and generators give; each takes some 130 bytes, with its share of the faces."""
+MAX_COLOURED_FACES, COARSE_CELLS = 150_000, 220
+"""Meshes with colours of vertices or faces get texels of their own for each face. If they have more faces, their
+vertices are first joined cell by cell, in so many cells along the largest side."""
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -45,7 +48,7 @@ def read_mesh(path: Path) -> Mesh:
         raise CharacterError(f"{quoted(path)} is no mesh that can be read; give {', '.join(MESH_SUFFIXES)}")
     mesh = _read_gltf(path) if suffix in GLTF_SUFFIXES else _read_by_trimesh(path)
     if not len(mesh.faces):
-        raise CharacterError(f"{path.name} holds no surface; export a mesh of triangles")
+        raise _no_surface(path)
     return mesh
 
 
@@ -62,7 +65,7 @@ def _read_gltf(path: Path) -> Mesh:
         bound = BoundJoints(Skeleton(("root",), (-1,), here), {}, here, {}, {})
         parts = read_parts(document, tree, world, bound)
         if not parts:
-            raise CharacterError(f"{path.name} holds no surface; export a mesh of triangles")
+            raise _no_surface(path)
         return character_from_parts(GltfRig(path.stem, bound.skeleton, parts, {}, {}, {}, document), parts).mesh
 
 
@@ -102,8 +105,8 @@ def _piece(geometry: Any) -> tuple[RigPart, Material]:
 def _simplified(
     vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"], colours: Float[np.ndarray, "vertex 3"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A coloured mesh with fewer faces: each gets texels of its own."""
-    cell = float(np.ptp(vertices, axis=0).max()) / CELLS
+    """A coloured mesh with fewer faces: the vertices of each cell become one, in their mean colour."""
+    cell = float(np.ptp(vertices, axis=0).max()) / COARSE_CELLS
     cluster, _ = clustered(vertices, cell)
     share = np.bincount(cluster).astype(float)[:, None]
     means = [
@@ -133,17 +136,12 @@ def _uv(visual: Any, none: np.ndarray) -> np.ndarray:
 
 def _joined(pieces: list[tuple[RigPart, Material]], path: Path) -> Mesh:
     if not pieces:
-        raise CharacterError(f"{path.name} holds no surface; export a mesh of triangles")
+        raise _no_surface(path)
     if sum(len(part.vertices) for part, _ in pieces) > MAX_VERTICES:
         raise CharacterError(f"{path.name} has more than {MAX_VERTICES:,} vertices; export it with fewer")
-    baked = [bake_colours(part, material) for part, material in pieces]
-    firsts = np.cumsum([0] + [len(part.vertices) for part, _ in baked])
     with reading(path, "mesh", CharacterError, "export it again"):
-        return Mesh(
-            vertices=np.concatenate([part.vertices for part, _ in baked]),
-            faces=np.concatenate([part.faces + first for (part, _), first in zip(baked, firsts, strict=False)]),
-            normals=np.concatenate([part.normals for part, _ in baked]),
-            uv=np.concatenate([part.uv for part, _ in baked]),
-            face_material=np.repeat(np.arange(len(baked)), [len(part.faces) for part, _ in baked]),
-            materials=tuple(material for _, material in baked),
-        )
+        return merged_mesh([bake_colours(part, material) for part, material in pieces])
+
+
+def _no_surface(path: Path) -> CharacterError:
+    return CharacterError(f"{path.name} holds no surface; export a mesh of triangles")

@@ -72,11 +72,11 @@ def measure_look(samples: Sequence[LookSample], light: Light, config: RefineConf
     )
 
 
-def shadow_share(light: Light, least: float) -> Float[np.ndarray, "3"]:
+def shadow_share(light: Light, min_share: float) -> Float[np.ndarray, "3"]:
     """How much of the light on level ground comes from the key: what a full shadow takes."""
     key = np.maximum(light.key_colour, 0) * max(float(light.key_direction[1]), 0.0)
     total = key + np.maximum(light.fill_sky, 0)
-    return np.clip(key / np.maximum(total, 1e-6), least, 0.95)
+    return np.clip(key / np.maximum(total, 1e-6), min_share, 0.95)
 
 
 def _gain(samples: Sequence[LookSample], config: RefineConfig) -> Float[np.ndarray, "3"]:

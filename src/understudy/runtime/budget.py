@@ -53,24 +53,24 @@ class Budget:
         self.left -= claimed
         return claimed
 
-    def check_count(self, what: str, items: int, most: int) -> None:
-        """Refuse more than `most` items: steps that cost time, not memory.
+    def check_count(self, what: str, items: int, max_items: int) -> None:
+        """Refuse more than `max_items` items: steps that cost time, not memory.
 
         Raises:
             InputError: of the kind `error`: there are more.
         """
-        if items > most:
-            raise self.error(f"{self.name} has {_number(items)} {what}; up to {most} are read: {self.advice}")
+        if items > max_items:
+            raise self.error(f"{self.name} has {_number(items)} {what}; up to {max_items} are read: {self.advice}")
 
-    def counted(self, what: str, items: Iterable[Item], most: int) -> Iterator[Item]:
-        """The items one by one, up to `most`.
+    def counted(self, what: str, items: Iterable[Item], max_items: int) -> Iterator[Item]:
+        """The items one by one, up to `max_items`.
 
         Raises:
             InputError: of the kind `error`: there are more.
         """
         for number, item in enumerate(items, 1):
-            if number > most:
-                raise self.error(f"{self.name} has more than {most} {what}: {self.advice}")
+            if number > max_items:
+                raise self.error(f"{self.name} has more than {max_items} {what}: {self.advice}")
             yield item
 
 

@@ -29,20 +29,20 @@ MAX_GIVEN_CHARACTERS = 300
 MAX_CHARACTERS = 900
 
 
-def printable(text: object, most: int = MAX_CHARACTERS) -> str:
+def printable(text: object, max_characters: int = MAX_CHARACTERS) -> str:
     """Text as one line that any terminal shows as it is: unprintables escaped, the middle of long text left out.
 
     Escaped are controls, formats (such as those that turn the writing direction), halves of surrogate pairs, private
     and unassigned characters, and every space but the usual one (`str.isprintable`).
     """
     text = str(text)
-    if len(text) > 2 * most:
-        text = text[:most] + text[-most:]
+    if len(text) > 2 * max_characters:
+        text = text[:max_characters] + text[-max_characters:]
     text = "".join(c.encode("unicode_escape").decode() if not c.isprintable() else c for c in text)
-    if len(text) <= most:
+    if len(text) <= max_characters:
         return text
-    head = most * 2 // 3
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    head = max_characters * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (max_characters - 1 - head) :]}"
 
 
 def quoted(given: object) -> str:

@@ -32,6 +32,9 @@ GROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 LARGE_PICTURE_PX = 6_000_000
 """Of pictures with more pixels, fewer are made ahead: their arrays fill memory."""
 
+MAX_WRITES_WAITING = 2
+"""Items that `write_behind` holds, handed over and not yet written."""
+
 _limit: int | None = None
 _large_pictures = False
 
@@ -166,7 +169,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
                 future.cancel()
 
 
-def write_behind(work: Callable[[Item], None], items: Iterable[Item], count: int = 2) -> Iterator[None]:
+def write_behind(work: Callable[[Item], None], items: Iterable[Item]) -> Iterator[None]:
     """Do `work` with each item in one thread while the next items are made; yields after each item is handed over.
 
     With one worker, the next item is made when the work is done.
@@ -176,7 +179,7 @@ def write_behind(work: Callable[[Item], None], items: Iterable[Item], count: int
             work(item)
             yield
         return
-    count = 1 if _large_pictures else count
+    count = 1 if _large_pictures else MAX_WRITES_WAITING
     with ThreadPoolExecutor(1) as pool:
         waiting: deque[Future[None]] = deque()
         for item in items:

@@ -98,9 +98,9 @@ def fit_camera_by_field(
     return FieldFit(replace(start, camera=fitted, after=after, iterations=inversion.steps), found)
 
 
-def key_frames(frames: int, most: int) -> Int[np.ndarray, " key"]:
-    """At most so many frames, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, frames - 1, min(most, frames)).round().astype(np.int64))
+def key_frames(frames: int, max_count: int) -> Int[np.ndarray, " key"]:
+    """At most `max_count` frames, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, frames - 1, min(max_count, frames)).round().astype(np.int64))
 
 
 def moved_by_offsets(

@@ -12,8 +12,7 @@ from understudy.geometry.rotations import matrix_from_vector, quaternion_from_ma
 
 __all__ = ["bend_toes", "spread_twist"]
 
-MOST_TOE_BEND = 1.0
-"""Radians."""
+MAX_TOE_BEND_RAD = 1.0
 
 
 def bend_toes(problem: BodyProblem, state: State) -> PoseState:
@@ -27,7 +26,7 @@ def bend_toes(problem: BodyProblem, state: State) -> PoseState:
         # In the foot's frame, toes turn about x; the height of their tip is a sum of a sine and a cosine.
         up = np.einsum("tji,j->ti", placed.R_world_joint[:, JOINT[f"{side}Foot"]], state.up)
         base = (placed.joints_m[:, toe] - state.pivot) @ state.up - state.ground_height
-        bends = np.linspace(0.0, MOST_TOE_BEND, 41)
+        bends = np.linspace(0.0, MAX_TOE_BEND_RAD, 41)
         y, z = tip[1] * np.cos(bends) + tip[2] * np.sin(bends), tip[2] * np.cos(bends) - tip[1] * np.sin(bends)
         heights = base[:, None] + up[:, :1] * tip[0] + up[:, 1:2] * y + up[:, 2:] * z
         bend = bends[np.where((heights >= 0).any(1), (heights >= 0).argmax(1), heights.argmax(1))]

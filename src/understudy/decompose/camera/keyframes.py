@@ -10,6 +10,9 @@ from understudy.decompose.camera.tracks import PointTracks
 
 __all__ = ["between_frames", "choose_keyframes", "keyframe_tracks"]
 
+MIN_SIGHTINGS = 3
+"""Keyframes that see a point: two place it, a third tells whether it stands still."""
+
 
 def between_frames(tracks: PointTracks, a: int, b: int) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
     """Where the points that both frames see are in each."""
@@ -33,14 +36,14 @@ def choose_keyframes(tracks: PointTracks, max_count: int) -> Int[np.ndarray, " k
 
 
 def keyframe_tracks(
-    tracks: PointTracks, keyframes: Int[np.ndarray, " keyframe"], min_length: int = 3
+    tracks: PointTracks, keyframes: Int[np.ndarray, " keyframe"]
 ) -> tuple[PointTracks, Int[np.ndarray, " track"]]:
     """The tracks as seen in the keyframes alone (`frame` then counts keyframes), and which tracks these were."""
     number = np.full(tracks.frames, -1)
     number[keyframes] = np.arange(len(keyframes))
     keep = number[tracks.frame] >= 0
-    which = np.flatnonzero(np.bincount(tracks.track[keep], minlength=tracks.count) >= min_length)
-    thinned = tracks.select(keep, min_length)
+    which = np.flatnonzero(np.bincount(tracks.track[keep], minlength=tracks.count) >= MIN_SIGHTINGS)
+    thinned = tracks.select(keep, MIN_SIGHTINGS)
     return replace(thinned, frame=number[thinned.frame], frames=len(keyframes)), which
 
 

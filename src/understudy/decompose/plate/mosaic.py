@@ -41,6 +41,10 @@ _SURE = 4
 _RIM_PX = 24
 """What lies nearer to the end of the painted mosaic is not looked at: a hole there would reach beyond it."""
 _SMALL_HEIGHT = 180
+_MAP_STEP = 8
+"""Pixels between the places at which a map is worked out."""
+_STILL_PX, _MAX_SHAKE_PX = 0.2, 12.0
+"""What moves less stands still, as far as can be told; a map that moves more is a mistake, and is not used."""
 
 
 @dataclass(frozen=True)
@@ -275,10 +279,10 @@ def _painted(
     return residuals
 
 
-def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Witness], bool]:
+def steady(witnesses: Sequence[Witness]) -> tuple[list[Witness], bool]:
     """Witnesses of a static camera on top of each other, and whether the camera did shake.
 
-    A locked-off camera's witnesses (half of them moved by less than `still_px`) come back as they are: noise and
+    A locked-off camera's witnesses (half of them moved by less than `_STILL_PX`) come back as they are: noise and
     flicker alone seem to move single ones.
     """
     if len(witnesses) < 2:
@@ -288,8 +292,8 @@ def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Wi
     maps = []
     for witness in witnesses:
         known = ~(witness.hole | witness.others | middle.hole | middle.others)
-        maps.append(affine_residual(witness.picture.astype(np.float32), reference, known, max_px=12.0))
-    if np.median([shake_px(A, height, width) for A in maps]) < still_px:
+        maps.append(affine_residual(witness.picture.astype(np.float32), reference, known, max_px=_MAX_SHAKE_PX))
+    if np.median([shake_px(A, height, width) for A in maps]) < _STILL_PX:
         return list(witnesses), False
     steadied = []
     for witness, A in zip(witnesses, maps, strict=True):
@@ -299,26 +303,24 @@ def steady(witnesses: Sequence[Witness], still_px: float = 0.2) -> tuple[list[Wi
 
 
 def smooth_map(
-    where: Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]], box: Box, step: int = 8
+    where: Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]], box: Box
 ) -> Float[np.ndarray, "height width 2"]:
-    """Where the pixels of a box lie: asked for every eighth pixel only, and interpolated between, for it is smooth."""
-    rows, columns = -(-box.shape[0] // step) + 1, -(-box.shape[1] // step) + 1
-    y, x = np.mgrid[0:rows, 0:columns] * float(step)
+    """Where the pixels of a box lie: asked for each `_MAP_STEP`-th only, and interpolated between, for it is smooth."""
+    rows, columns = (-(-side // _MAP_STEP) + 1 for side in box.shape)
+    y, x = np.mgrid[0:rows, 0:columns] * float(_MAP_STEP)
     grid = np.stack([x + box.left, y + box.top], -1).reshape(-1, 2)
     coarse = where(grid).reshape(rows, columns, 2).astype(np.float32)
-    return cv2.remap(coarse, *_finer(*box.shape, step), cv2.INTER_LINEAR)
+    return cv2.remap(coarse, *_finer(*box.shape), cv2.INTER_LINEAR)
 
 
 @lru_cache(maxsize=4)
-def _finer(
-    rows: int, columns: int, step: int
-) -> tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]:
-    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) / step
+def _finer(rows: int, columns: int) -> tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]:
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) / _MAP_STEP
     return x, y
 
 
-def _tile_positions(box: Box, step: int = 1) -> Float[np.ndarray, "n 2"]:
-    y, x = np.mgrid[box.top : box.bottom : step, box.left : box.right : step]
+def _tile_positions(box: Box) -> Float[np.ndarray, "n 2"]:
+    y, x = np.mgrid[box.top : box.bottom, box.left : box.right]
     return np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
 
 

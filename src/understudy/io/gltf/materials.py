@@ -161,13 +161,13 @@ def check_whole(picture: ImageFile) -> None:
             raise ValueError("a picture in it ends too early")
 
 
-def inflated(png: bytes, most: int) -> int:
-    """How many bytes the pixels of a PNG unpack to, up to `most`. Source: PNG specification, sections 5 and 10."""
+def inflated(png: bytes, max_bytes: int) -> int:
+    """How many bytes the pixels of a PNG unpack to, up to `max_bytes`. Source: PNG specification, sections 5 and 10."""
     inflate, found, at = zlib.decompressobj(), 0, 8
-    while at + 8 <= len(png) and found < most:
+    while at + 8 <= len(png) and found < max_bytes:
         size, kind = struct.unpack_from(">I4s", png, at)
         packed = png[at + 8 : at + 8 + size] if kind == b"IDAT" else b""
-        while packed and found < most:
+        while packed and found < max_bytes:
             found += len(inflate.decompress(packed, INFLATED_AT_ONCE))
             packed = inflate.unconsumed_tail
         at += 12 + size

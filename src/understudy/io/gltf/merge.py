@@ -16,7 +16,7 @@ from understudy.io.gltf.materials import read_materials
 from understudy.io.gltf.morphs import merged_morphs
 from understudy.io.gltf.primitives import RigPart
 
-__all__ = ["GltfRig", "bake_colours", "character_from_parts"]
+__all__ = ["GltfRig", "bake_colours", "character_from_parts", "merged_mesh"]
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,33 @@ def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
     numbers = sorted({part.material for part in parts}, key=lambda number: -1 if number is None else number)
     known = dict(zip(numbers, read_materials(rig.document, numbers), strict=True))
     baked = [bake_colours(part, known[part.material]) for part in parts]
+    parts = [part for part, _ in baked]
+    influences = max(part.skin_joints.shape[1] for part in parts)
+    roles: dict[str, int] = {}
+    for skin in sorted({part.skin for part in parts if part.skin is not None}):
+        roles |= rig.roles.get(skin, {})
+    return Character(
+        name=rig.name,
+        mesh=merged_mesh(baked),
+        skeleton=rig.skeleton,
+        T_joint_mesh=invert(rest_pose(rig.skeleton.parents, rig.skeleton.T_parent_joint)),
+        skin_joints=np.concatenate([padded(part.skin_joints, influences) for part in parts]),
+        skin_weights=np.concatenate([padded(part.skin_weights, influences) for part in parts]),
+        roles=roles,
+    )
+
+
+def merged_mesh(surfaces: Sequence[tuple[RigPart, Material]]) -> Mesh:
+    """Parts and the material of each as one mesh, in which those of one material share it."""
     materials: list[Material] = []
     places: list[int] = []
-    for _, material in baked:
+    for _, material in surfaces:
         place = next((n for n, other in enumerate(materials) if other is material), len(materials))
         materials += [material] if place == len(materials) else []
         places.append(place)
-    parts = [part for part, _ in baked]
-    influences = max(part.skin_joints.shape[1] for part in parts)
+    parts = [part for part, _ in surfaces]
     firsts = np.cumsum([0] + [len(part.vertices) for part in parts])
-    mesh = Mesh(
+    return Mesh(
         vertices=np.concatenate([part.vertices for part in parts]),
         faces=np.concatenate([part.faces + first for part, first in zip(parts, firsts, strict=False)]),
         normals=np.concatenate([part.normals for part in parts]),
@@ -67,18 +84,6 @@ def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
         face_material=np.repeat(places, [len(part.faces) for part in parts]),
         materials=tuple(materials),
         morphs=merged_morphs([part.morphs for part in parts], firsts[:-1].tolist()),
-    )
-    roles: dict[str, int] = {}
-    for skin in sorted({part.skin for part in parts if part.skin is not None}):
-        roles |= rig.roles.get(skin, {})
-    return Character(
-        name=rig.name,
-        mesh=mesh,
-        skeleton=rig.skeleton,
-        T_joint_mesh=invert(rest_pose(rig.skeleton.parents, rig.skeleton.T_parent_joint)),
-        skin_joints=np.concatenate([padded(part.skin_joints, influences) for part in parts]),
-        skin_weights=np.concatenate([padded(part.skin_weights, influences) for part in parts]),
-        roles=roles,
     )
 
 

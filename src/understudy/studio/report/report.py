@@ -24,6 +24,8 @@ from understudy.studio.stage_reports import StageReports
 __all__ = ["Replaced", "film_page"]
 
 _MOMENTS = 5
+_STRIP_PX = 420
+"""Width of each picture in the rows of moments."""
 _PLAYER_PIXELS = 640 * 360
 _PLAYER_FRAMES = 900
 _PLAYER_CRF = 23
@@ -121,9 +123,9 @@ def _tint(picture: UInt8[np.ndarray, "height width 3"], mask: UInt8[np.ndarray, 
     return (picture * (1 - share) + np.array([255, 120, 60], np.float32) * share).astype(np.uint8)
 
 
-def _small(picture: np.ndarray, width: int = 420) -> np.ndarray:
-    height = round(picture.shape[0] * width / picture.shape[1])
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+def _small(picture: np.ndarray) -> np.ndarray:
+    height = round(picture.shape[0] * _STRIP_PX / picture.shape[1])
+    return cv2.resize(picture, (_STRIP_PX, height), interpolation=cv2.INTER_AREA)
 
 
 def _player_size(shot: Shot) -> tuple[int, int]:

@@ -30,11 +30,13 @@ __all__ = ["CHECKPOINTS", "SetModel", "as_filmed", "model_of", "path_of"]
 CHECKPOINTS = Path(__file__).parents[2] / "videogen" / "checkpoints"
 ANGLES = ("pan", "tilt", "arc", "arc_up")
 START_HEIGHT_M = 1.25
+PATH_MOMENTS = 81
+"""As many as the frames of a clip of Wan 2.1; shorter clips take the nearest ones."""
 WAN_GUIDANCE = {"words": 5.0, "set": 1.0}
 """Wan hardly follows words without guidance."""
 
 
-def path_of(move: CameraWords, distance_m: float, moments: int = 81) -> CameraPath:
+def path_of(move: CameraWords, distance_m: float) -> CameraPath:
     """The path of a camera move.
 
     It starts at a level view, 1.25 m high, with the lens of the training clips (75°).
@@ -43,14 +45,13 @@ def path_of(move: CameraWords, distance_m: float, moments: int = 81) -> CameraPa
     way = torch.tensor([np.radians(move.amount) if move.name in ANGLES else move.amount], dtype=torch.float64)
     pivot = torch.tensor([[0.0, 0.0, distance_m]], dtype=torch.float64)
     moves = SceneMoves(kind, way, torch.full((1,), 0.5, dtype=torch.float64), pivot)
-    T_start_camera = moves.T_start_camera(torch.linspace(0, 1, moments, dtype=torch.float64)[None])[0].numpy()
+    T_start_camera = moves.T_start_camera(torch.linspace(0, 1, PATH_MOMENTS, dtype=torch.float64)[None])[0].numpy()
     T_world_start = np.diag([1.0, -1.0, -1.0, 1.0])
     T_world_start[1, 3] = START_HEIGHT_M
     size = 1024
     K = intrinsics(0.5 * size / np.tan(0.5 * CAMERA_FIELD_RAD), size, size)
-    return CameraPath(
-        T_world_start @ T_start_camera, np.repeat(K[None], moments, 0), size, size, clip_rate(moments)
-    )  # fmt: skip
+    K = np.repeat(K[None], PATH_MOMENTS, 0)
+    return CameraPath(T_world_start @ T_start_camera, K, size, size, clip_rate(PATH_MOMENTS))
 
 
 @runtime_checkable

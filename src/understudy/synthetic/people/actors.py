@@ -90,9 +90,9 @@ def actor_outfit(name: ActorName, rng: np.random.Generator) -> Outfit:
     )
 
 
-def _any_colour(rng: np.random.Generator, least: float, most: float) -> Colour:
-    """Of any hue, not garish, of a brightness between two."""
-    value, saturation = rng.uniform(least, most), rng.uniform(0.1, 0.7)
+def _any_colour(rng: np.random.Generator, min_value: float, max_value: float) -> Colour:
+    """Of any hue, not garish, of a value (HSV, 0 … 1) between two."""
+    value, saturation = rng.uniform(min_value, max_value), rng.uniform(0.1, 0.7)
     red, green, blue = colorsys.hsv_to_rgb(float(rng.random()), float(saturation), float(value))
     return red, green, blue
 

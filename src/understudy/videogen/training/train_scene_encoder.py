@@ -44,6 +44,9 @@ __all__ = [
     "train_scene_encoder",
 ]
 
+HELD_OUT_BATCHES, HELD_OUT_BATCH = 6, 16
+"""96 sets that no training sees, so many at once."""
+
 
 @dataclass(frozen=True)
 class EncoderTraining:
@@ -243,7 +246,7 @@ def _save(run: Path, step: int, model: CorrelationEncoder, learner: Learner, fac
     write_resumable(run, step, save, learner.state(), facts)
 
 
-def held_out_figures(model: CorrelationEncoder, sets: int = 96) -> dict[str, EncoderFigures]:
+def held_out_figures(model: CorrelationEncoder) -> dict[str, EncoderFigures]:
     """Figures on sets that no training sees, by how their pictures stand."""
     sources = {
         "jittered ring of 6": LookingAround(split="held_out", counts=(6,), even_share=0.0, random_share=0.0),
@@ -251,9 +254,9 @@ def held_out_figures(model: CorrelationEncoder, sets: int = 96) -> dict[str, Enc
         "even ring of 6": LookingAround(split="held_out", counts=(6,), even_share=1.0, random_share=0.0),
         "even ring of 8": LookingAround(split="held_out", counts=(8,), even_share=1.0, random_share=0.0),
     }
-    batches = range(sets // 16)
+    batches = range(HELD_OUT_BATCHES)
     return {
-        name: measure_scene_encoder(model, [source(number, 16) for number in batches])
+        name: measure_scene_encoder(model, [source(number, HELD_OUT_BATCH) for number in batches])
         for name, source in sources.items()
     }
 
