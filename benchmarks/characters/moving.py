@@ -14,7 +14,7 @@ from understudy.core.film import Performance
 from understudy.core.motion import Motion
 from understudy.render.posing import Poser
 from understudy.retarget.retarget import retarget_motion
-from understudy.studio.mocap import captured_motion
+from understudy.studio import mocap
 
 __all__ = ["MOMENTS", "MOTIONS", "POSES", "actor", "captured", "performed", "posed_figures"]
 
@@ -44,14 +44,15 @@ def actor() -> Character:
 
 
 @cache
-def captured(path: Path) -> Motion:
+def captured(path: Path) -> mocap.Capture:
     """A motion file's motion on the actor."""
-    return captured_motion(path, actor(), _RATE, _MAX_FRAMES)
+    return mocap.captured(path, actor(), _RATE, _MAX_FRAMES)
 
 
 def performed(character: Character, name: str, data: Path) -> Motion:
     """A motion of data/motions on a character."""
-    return retarget_motion(captured(data / "motions" / f"{name}.bvh"), actor(), character)
+    done = captured(data / "motions" / f"{name}.bvh")
+    return retarget_motion(done.motion, actor(), character, ground_contact=done.ground_contact)
 
 
 def posed_figures(character: Character, data: Path) -> dict[str, float]:

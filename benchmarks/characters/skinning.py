@@ -46,7 +46,7 @@ def skinning_figures(data: Path, out: Path) -> dict[str, float | str]:
     points = np.concatenate([vertices, np.ones((len(vertices), 1))], 1)
     for name, difference in rows.items():
         errors = []
-        for motion in (captured(data / "motions" / f"{name}.bvh") for name in MOTIONS):
+        for motion in (captured(data / "motions" / f"{name}.bvh").motion for name in MOTIONS):
             for T in motion.T_world_joint()[[round(share * (len(motion) - 1)) for share in MOMENTS]]:
                 moved = np.einsum("jab,vb->vja", (T @ body.T_joint_mesh)[:, :3], points)
                 errors.append(np.linalg.norm(np.einsum("vj,vja->va", difference, moved), axis=1))

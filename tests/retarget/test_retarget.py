@@ -7,6 +7,7 @@ from time import process_time
 import numpy as np
 import pytest
 from box_person import box_person
+from rest_poses import in_rest_pose
 from scipy.spatial.transform import Rotation
 
 from understudy.core.character import Character
@@ -19,12 +20,11 @@ from understudy.geometry.rotations import (
     quaternion_from_vector,
     quaternion_multiply,
 )
-from understudy.geometry.skinning import skin_vertices
-from understudy.retarget.contacts import detect_contacts
+from understudy.retarget.contacts import find_contacts
 from understudy.retarget.rest import measure
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 
-PLAIN = RetargetConfig(feet="never", clear_arms=False)
+PLAIN = RetargetConfig(foot_lock="never", clear_arms=False)
 JOINT = {name: joint for joint, name in enumerate(BODY_JOINTS)}
 
 
@@ -90,25 +90,6 @@ def about_x(angle: np.ndarray) -> np.ndarray:
     return quaternion_from_vector(np.stack([angle, 0 * angle, 0 * angle], 1))
 
 
-def with_rest_pose(person: Character, turns: dict[str, np.ndarray], frames: np.ndarray) -> Character:
-    """The same body modelled in another pose (`turns`: of joints, in their parents), joints with arbitrary axes."""
-    s = person.skeleton
-    q = np.tile(quaternion_from_matrix(np.eye(3)), (22, 1))
-    for name, turn in turns.items():
-        q[JOINT[name]] = quaternion_from_vector(turn)
-    T = forward_kinematics(s.parents, s.T_parent_joint[:, :3, 3], q, s.T_parent_joint[0, :3, 3])
-    vertices = skin_vertices(person.mesh.vertices, T @ person.T_joint_mesh, person.skin_joints, person.skin_weights)
-    T = T.copy()
-    T[:, :3, :3] = T[:, :3, :3] @ frames
-    local = np.array([X if p < 0 else invert(T[p]) @ X for X, p in zip(T, s.parents, strict=True)])
-    return replace(
-        person,
-        mesh=replace(person.mesh, vertices=vertices),
-        skeleton=Skeleton(BODY_JOINTS, s.parents, local),
-        T_joint_mesh=invert(T),
-    )
-
-
 def without(person: Character, roles: list[str]) -> Character:
     """The same body of which some joints are not told apart."""
     return replace(person, roles={name: joint for name, joint in person.roles.items() if name not in roles})
@@ -139,7 +120,7 @@ def test_any_rest_pose_gives_the_same_joints():
         "RightUpLeg": np.array([-0.2, 0, 0]), "RightLeg": np.array([0.3, 0, 0]), "RightFoot": np.array([-0.1, 0, 0]),
     }  # fmt: skip
     frames = Rotation.random(22, rng=np.random.default_rng(1)).as_matrix()
-    posed = with_rest_pose(person, turns, frames)
+    posed = in_rest_pose(person, turns, frames)
     result, truth = world(retarget_motion(motion, person, posed, PLAIN))[..., :3, 3], world(motion)[..., :3, 3]
     assert np.abs(result - result[:, :1] - truth + truth[:, :1]).max() < 1e-6
     # The path is scaled by the bodies' heights, which change a little with the pose of the legs.
@@ -153,7 +134,7 @@ def test_feet_stay_flat_whatever_the_rest_pose_of_the_legs():
     person = box_person()
     motion = steps(person)
     turns = {"LeftUpLeg": np.array([0, 0, 0.3]), "LeftFoot": np.array([0, 0, -0.3])}
-    posed = with_rest_pose(person, turns, np.tile(np.eye(3), (22, 1, 1)))
+    posed = in_rest_pose(person, turns, np.tile(np.eye(3), (22, 1, 1)))
     result = retarget_motion(motion, person, posed, PLAIN)
     rest = rest_pose(posed.skeleton.parents, posed.skeleton.T_parent_joint)
     turn = world(result)[:, JOINT["LeftFoot"], :3, :3] @ rest[JOINT["LeftFoot"], :3, :3].T
@@ -254,20 +235,20 @@ def test_hips_come_down_when_legs_do_not_reach():
 def test_feet_never_means_never():
     person = box_person()
     motion = steps(person, slip_m=0.01)
-    result = retarget_motion(motion, person, person, RetargetConfig(feet="never"))
+    result = retarget_motion(motion, person, person, RetargetConfig(foot_lock="never"))
     assert np.abs(world(result)[..., :3, 3] - world(motion)[..., :3, 3]).max() < 1e-9
 
 
 def test_contacts_of_known_steps_are_found():
     person = box_person()
     motion = steps(person, slip_m=0.001)
-    found = detect_contacts(world(motion), measure(person), 30.0)
+    found = find_contacts(world(motion), measure(person), 30.0).standing
     truth = (np.arange(90)[:, None] + np.array([0, 15])) % 30 < 15
     assert (found == truth).mean() > 0.85
     inner = np.stack([np.convolve(truth[:, side], np.ones(7), "same") >= 7 for side in range(2)], 1)
     assert found[inner].all()
     lifted = replace(motion, root_position_m=motion.root_position_m + [0, 0.3, 0])
-    assert not detect_contacts(world(lifted), measure(person), 30.0).any()
+    assert not find_contacts(world(lifted), measure(person), 30.0, "always").standing.any()
 
 
 @pytest.mark.parametrize(
@@ -311,13 +292,13 @@ def test_arms_stay_out_of_a_wide_trunk():
     turn[:, JOINT["LeftArm"], 2], turn[:, JOINT["RightArm"], 2] = -1.5, 1.5
     motion = Motion(person.skeleton, quaternion_from_vector(turn), np.tile([0.0, 0.95, 0.0], (frames, 1)), Fraction(30))
     half_width = vertices[trunk, 0].max()
-    plain = world(retarget_motion(motion, person, barrel, replace(PLAIN, feet="never")))
+    plain = world(retarget_motion(motion, person, barrel, replace(PLAIN, foot_lock="never")))
     clear = world(retarget_motion(motion, person, barrel, RetargetConfig()))
     for side, sign in (("Left", 1), ("Right", -1)):
         hand = JOINT[f"{side}Hand"]
         assert sign * plain[:, hand, 0, 3].max() < half_width
         assert (sign * clear[:, hand, 0, 3]).min() > 0.97 * half_width
-    own = world(retarget_motion(motion, person, person, RetargetConfig(feet="never")))
+    own = world(retarget_motion(motion, person, person, RetargetConfig(foot_lock="never")))
     assert np.abs(own - world(motion)).max() < 1e-6
 
 
@@ -353,7 +334,7 @@ def test_it_is_quick(shared_data):
 def test_wrong_skeletons_are_refused():
     person = box_person()
     motion = wild_motion(person)
-    posed = with_rest_pose(person, {}, Rotation.random(22, rng=np.random.default_rng(1)).as_matrix())
+    posed = in_rest_pose(person, {}, Rotation.random(22, rng=np.random.default_rng(1)).as_matrix())
     with pytest.raises(ValueError, match="T-pose"):
         retarget_motion(replace(motion, skeleton=posed.skeleton), person, person)
     with pytest.raises(ValueError, match="LeftLeg"):

@@ -17,7 +17,7 @@ from understudy.geometry.skinning import skin_vertices
 from understudy.io.gltf.write import write_character
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 
-PLAIN = RetargetConfig(feet="never", clear_arms=False)
+PLAIN = RetargetConfig(foot_lock="never", clear_arms=False)
 
 
 @pytest.fixture(scope="module")

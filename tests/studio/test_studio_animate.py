@@ -57,7 +57,7 @@ def test_the_same_motion_from_any_file(kind, person, walk, tmp_path):
         write_character(path / "actors/1/body.glb", person)
         fit = BodyFit(np.zeros(len(walk)), np.zeros((len(walk), 2), bool), np.eye(4))
         save_fit(path / "actors/1/fit.npz", fit)
-    config = RetargetConfig(clear_arms=False, feet="never") if kind == "film" else PLAIN
+    config = RetargetConfig(clear_arms=False, foot_lock="never") if kind == "film" else PLAIN
     done = motion_of_file(path, None, person, WANTED, config)
     assert len(done) == len(walk) and done.frame_rate == RATE
     # Other files than a film's tell no rest pose: it is found again from the motion.

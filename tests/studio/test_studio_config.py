@@ -18,6 +18,7 @@ from understudy.render.renderers import RENDERERS
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.pipeline.config import RecastConfig, chosen_camera_fitter, chosen_renderer
 from understudy.studio.pipeline.config_file import read_config
+from understudy.studio.pipeline.performing import retarget_settings
 
 GIVEN = ["shot.mp4", "--character", "hero.png", "-o", "film"]
 
@@ -33,6 +34,18 @@ def test_every_stage_can_be_set_in_a_file(tmp_path):
     assert (config.body.window_frames, config.plate.blend.feather_px) == (90, 6)
     assert config.plate.memory_mb == RecastConfig().plate.memory_mb
     assert chosen_renderer(config).shadow_map_px == 512
+
+
+def test_the_foot_lock_is_set_in_either_place(tmp_path):
+    path = tmp_path / "recast.toml"
+    path.write_text('[retarget]\nfoot_lock = "ground"\n')
+    assert retarget_settings(read_config(path)).foot_lock == "ground"
+    assert retarget_settings(_parsed([*GIVEN, "--foot-lock", "always", "--config", str(path)])[1]).foot_lock == "always"
+    assert _parsed([*GIVEN, "--foot-lock", "never"])[1].foot_lock == "never"
+    for arguments in (["recast", *GIVEN], ["animate", "hero"]):
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, "--foot-lock", "glue"])
+        assert stop.value.code == 2
 
 
 def numbers(config: object, prefix: str = "") -> Iterator[tuple[str, object, str]]:

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
         motion: Path | None = None
         """A BVH, a glTF file with an animation (GLB, glTF, VRM), a motion.npz, or the folder of a film, whose main
         actor is followed (default: a walk)."""
-        config: Annotated[AnimateConfig, tyro.conf.arg(name="")] = field(default_factory=AnimateConfig)
+        config: tyro.conf.OmitArgPrefixes[AnimateConfig] = field(default_factory=AnimateConfig)
 
     options = parse(Arguments, "understudy animate", arguments)
     made = animate_with(options.character, options.out, options.motion, options.config, ConsoleNarrator())

@@ -4,7 +4,8 @@ Trunk and head are stacks of ellipses around the spine, measured on the mesh; ar
 the actor's own arms touch the actor's own body, the character's may too.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from understudy.core.character import Character
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.retarget.pose import CharacterPose
-from understudy.retarget.rest import SIDES, Body, moved_by
+from understudy.retarget.rest import SIDES, Body, moved_by, rest_corrections
 
 __all__ = ["Trunk", "clear_trunk", "measure_trunk"]
 
@@ -29,6 +30,7 @@ HAND_SHARE = 0.35
 ROUNDS = 8
 MAX_TURNED = np.radians(60.0)
 SMOOTH_OVER_S = 0.08
+MIN_VOLUME = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def clear_trunk(
     pose: CharacterPose, character: Character, actor_pose: CharacterPose, actor_body: Character, frame_rate: float
 ) -> CharacterPose:
     """The pose with arms turned outwards at the shoulder where they are deeper in the body than the actor's are."""
-    mine, theirs = measure_trunk(character, pose.body), measure_trunk(actor_body, actor_pose.body)
+    theirs, mine = measure_trunk(actor_body, actor_pose.body), measure_trunk(character, pose.body, actor_pose.body)
     size = pose.body.leg_m / actor_pose.body.leg_m
     turns = {}
     for side in SIDES:
@@ -145,8 +147,14 @@ def interpolated(
     return np.stack([np.interp(y, heights, values[:, axis]) for axis in range(2)], -1)
 
 
-def measure_trunk(character: Character, body: Body) -> Trunk:
-    """The ellipses of trunk and head, from the vertices that their joints move, and the arms' radii."""
+def measure_trunk(character: Character, body: Body, actor: Body | None = None) -> Trunk:
+    """The ellipses of trunk and head, from the vertices that their joints move, and the arms' radii.
+
+    `actor` is who the character's rest pose is brought to first; None: it is in a T-pose.
+    """
+    radii = {side: arm_radius(character, body, side) for side in SIDES}
+    if actor is not None:
+        character = in_t_pose(character, body, rest_corrections(actor, body))
     part_of = {role: place for place, role in enumerate(CARRIERS)} | {"Neck": CARRIERS.index("Spine2")}
     part = np.array([part_of.get(role or "Hips", -1) for role in moved_by(character)])
     points, part = surface_points(character, part)
@@ -161,16 +169,36 @@ def measure_trunk(character: Character, body: Body) -> Trunk:
         column = measure_column(role, points[part >= 0], low, high, body.at(role)[2])
         if column is not None:
             columns.append(column)
-    radii = {side: arm_radius(character, body, side) for side in SIDES}
     return Trunk(tuple(columns), radii)
+
+
+def in_t_pose(character: Character, body: Body, corrections: Mapping[str, Float[np.ndarray, "3 3"]]) -> Character:
+    """The character with its surface as it is in the actor's rest pose; joints stay where they are.
+
+    Flesh at the shoulders is elsewhere with raised arms than with hanging ones: the same body, modelled in either pose,
+    must have the same trunk. So linear skinning is undone, not done, which is exact for copies in other poses.
+    """
+    pose = CharacterPose.build(body, {role: turn[None] for role, turn in corrections.items()}, body.at("Hips")[None])
+    back = pose.D[0].swapaxes(1, 2)
+    offset = body.positions - np.einsum("jab,jb->ja", back, pose.p[0])
+    weights, joints = character.skin_weights, character.skin_joints
+    M = np.einsum("vi,viab->vab", weights, back[joints])
+    b = np.einsum("vi,via->va", weights, offset[joints])
+    # Flesh between joints that are turned against each other by half a turn has no way back.
+    regular = np.linalg.det(M) > MIN_VOLUME
+    vertices = character.mesh.vertices.copy()
+    vertices[regular] = np.linalg.solve(M[regular], (vertices - b)[regular][..., None])[..., 0]
+    return replace(character, mesh=replace(character.mesh, vertices=vertices))
 
 
 def surface_points(
     character: Character, part: Int[np.ndarray, " vertex"]
 ) -> tuple[Float[np.ndarray, "point 3"], Int[np.ndarray, " point"]]:
-    """Points spread evenly over the mesh, and the part of the nearest corner: meshes may have few, far vertices."""
+    """Points spread evenly over the faces that lie in parts, and the part of the nearest corner: meshes may have few,
+    far vertices."""
     mesh = character.mesh
-    corners = mesh.vertices[mesh.faces]
+    faces = mesh.faces[(part[mesh.faces] >= 0).all(1)]
+    corners = mesh.vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     if not area.sum() > 0:
         return mesh.vertices, part
@@ -178,7 +206,7 @@ def surface_points(
     face = rng.choice(len(area), SURFACE_POINTS, p=area / area.sum())
     weights = rng.dirichlet(np.ones(3), SURFACE_POINTS)
     points = np.einsum("pc,pcx->px", weights, corners[face])
-    return points, part[mesh.faces[face, weights.argmax(1)]]
+    return points, part[faces[face, weights.argmax(1)]]
 
 
 def measure_column(

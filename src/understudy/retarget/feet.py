@@ -1,4 +1,4 @@
-"""Feet that stand stay where they stand, and none goes below the ground.
+"""Feet that stand stay where they stand, feet that glide stay on the ground, and none goes below it.
 
 Source: Kovar, Schreiner and Gleicher 2002, Footskate cleanup for motion capture editing, for the plan (plant, lower the
 root, bend the legs, blend); the two-bone solution is elementary.
@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from understudy.geometry.rotations import matrix_from_vector, rotation_between, vector_from_matrix
+from understudy.geometry.rotations import matrix_from_vector, rotation_between
 from understudy.geometry.vectors import smooth_step, unit
+from understudy.retarget.contacts import FootContacts, runs_of
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import SIDES
 
@@ -29,13 +30,14 @@ LOWER_OVER_S = 0.2
 EVEN_SOLE_M = 0.01
 EVEN_SPEED_M_S = 0.05
 """Points of a sole that differ by less in height and in speed carry the weight together."""
-AHEAD = np.array([0.0, 0.0, 1.0])
+HOLD_ROUNDS, HELD_M = 40, 1e-5
+AHEAD, UP = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
+OVER_GROUND = 1 - UP
 KNEE_SHARE = 0.08
 """A knee that stands out from the leg's line by less than this share of the leg says little about where it points."""
 MIN_MOVE_SHARE = 0.003
-TOES_BEND_FROM = np.radians(10.0)
-"""Toes that point down more steeply lie flat while the foot stands."""
 TOES_BEND_OVER_S = 0.05
+"""Time over which toes that point down are brought level as their foot comes to stand, and let go again."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +54,34 @@ class FootPath:
         return np.minimum(np.minimum(self.heel[:, 1], self.ball[:, 1]), self.tip[:, 1])
 
 
-def plant_feet(pose: CharacterPose, standing: Bool[np.ndarray, "time 2"], frame_rate: float) -> CharacterPose:
-    """The pose with standing feet held on the ground; hips come down where legs do not reach.
+def plant_feet(pose: CharacterPose, contacts: FootContacts, frame_rate: float) -> CharacterPose:
+    """The pose with feet on the ground where they touch it, held if they stand; hips come down where legs don't reach.
 
     Feet keep their rotation: a heel that rises turns about the ball, which stays.
     """
     sides = [side for side in SIDES if side in pose.body.soles]
     if not sides or not len(pose.p):
         return pose
+    stands = {side: contacts.standing[:, SIDES.index(side)] for side in sides}
+    touches = {side: stands[side] | contacts.gliding[:, SIDES.index(side)] for side in sides}
     toes = {}
     for side in sides:
-        toes |= flat_toes(pose, side, standing[:, SIDES.index(side)], frame_rate)
+        toes |= flat_toes(pose, side, touches[side], frame_rate)
     pose = pose.changed(toes, pose.at("Hips"))
     paths = {side: foot_path(pose, side) for side in sides}
-    stands = {side: standing[:, SIDES.index(side)] for side in sides}
-    held = {side: held_shift(paths[side], stands[side], pose.body.leg_m, frame_rate) for side in sides}
-    carried = shared_shift(held, stands, frame_rate)
+    held = {side: held_shift(paths[side], stands[side], frame_rate) for side in sides}
+    level = {side: levelled_shift(paths[side], touches[side], pose.body.leg_m) for side in sides}
+    carried = shared_shift(held, stands, frame_rate) + shared_shift(level, touches, frame_rate)
     targets = {}
     for side in sides:
-        shift = carried + eased(held[side] - carried, stands[side], frame_rate)
+        shift = carried + eased(held[side] - carried * OVER_GROUND, stands[side], frame_rate)
+        shift += eased(level[side] - carried * UP, touches[side], frame_rate)
         under = np.minimum(paths[side].lowest_m + shift[:, 1], 0.0)
-        shift[:, 1] -= np.where(stands[side], 0.0, under)
+        shift[:, 1] -= np.where(touches[side], 0.0, under)
         targets[side] = pose.at(f"{side}Foot") + shift
     pose = pose.changed({}, pose.at("Hips") + carried)
-    lowered = hips_lowering(pose, targets, stands, frame_rate)
-    hips_m = pose.at("Hips") - lowered[:, None] * np.array([0.0, 1.0, 0.0])
+    lowered = hips_lowering(pose, targets, touches, frame_rate)
+    hips_m = pose.at("Hips") - lowered[:, None] * UP
     pose = pose.changed({}, hips_m)
     turns = {}
     for side, target in targets.items():
@@ -104,12 +109,12 @@ def flat_toes(
     length = float(np.linalg.norm(sole.tip - sole.ball))
     if length < 1e-6:
         return {}
-    down = rotated(turn, (sole.ball - sole.tip) / length)[:, 1]
-    weight = smooth_step(down / np.sin(TOES_BEND_FROM))
-    weight = weight * gaussian_filter1d(standing.astype(np.float64), TOES_BEND_OVER_S * frame_rate, mode="nearest")
-    up = np.broadcast_to([0.0, 1.0, 0.0], (len(turn), 3))
-    level = vector_from_matrix(rotation_between(rotated(turn, up), up))
-    return {role: matrix_from_vector(weight[:, None] * level) @ turn}
+    ahead = rotated(turn, (sole.tip - sole.ball) / length)
+    down = np.arcsin(np.clip(-ahead[:, 1], -1.0, 1.0))
+    firmly = gaussian_filter1d(standing.astype(np.float64), TOES_BEND_OVER_S * frame_rate, mode="nearest")
+    # A limit, not a share of the angle: toes that obey it stay as they are.
+    lift = np.maximum(down - (1 - firmly) * 0.5 * np.pi, 0.0)
+    return {role: matrix_from_vector(lift[:, None] * unit(np.cross(ahead, UP))) @ turn}
 
 
 def shared_shift(
@@ -147,34 +152,43 @@ def eased(
     return shift
 
 
-def runs_of(flags: Bool[np.ndarray, " time"]) -> list[tuple[int, int]]:
-    """First and one-past-last index of each run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def held_shift(
-    path: FootPath, standing: Bool[np.ndarray, " time"], leg_m: float, frame_rate: float
-) -> Float[np.ndarray, "time 3"]:
-    """The shift that holds a foot while it stands: what carries it does not slide, be it heel, ball, tip or all.
+def held_shift(path: FootPath, standing: Bool[np.ndarray, " time"], frame_rate: float) -> Float[np.ndarray, "time 3"]:
+    """The shift over the ground that holds a foot while it stands: what carries it does not slide, heel, ball or tip.
 
     That is what is lowest and moves least. Of all such shifts, the one nearest to the foot's own way. Zero elsewhere.
     """
     result = np.zeros_like(path.heel)
     for first, last in runs_of(standing):
         points = np.stack([path.heel[first:last], path.ball[first:last], path.tip[first:last]])
-        step = np.diff(points, axis=1)
-        speed = np.linalg.norm(step, axis=2) * frame_rate
-        height = 0.5 * (points[:, 1:, 1] + points[:, :-1, 1])
-        weight = np.exp(-(height - height.min(0)) / EVEN_SOLE_M - (speed - speed.min(0)) / EVEN_SPEED_M_S)
-        step = (weight[..., None] * step).sum(0) / weight.sum(0)[:, None]
-        shift = np.zeros_like(points[0])
-        shift[1:] = -np.cumsum(step, 0)
-        shift -= shift.mean(0)
+        # Where a point is held, others move more: found again from there, until the shift holds what it goes by.
+        for _ in range(HOLD_ROUNDS):
+            shift = still_shift(points, frame_rate)
+            result[first:last] += shift
+            points = points + shift
+            if np.abs(shift).max(initial=0.0) < HELD_M:
+                break
+    return result
+
+
+def still_shift(points: Float[np.ndarray, "3 time 3"], frame_rate: float) -> Float[np.ndarray, "time 3"]:
+    """The shift over the ground that takes out the steps of what is lowest and moves least, once."""
+    step = np.diff(points, axis=1)
+    speed = np.linalg.norm(step * OVER_GROUND, axis=2) * frame_rate
+    height = 0.5 * (points[:, 1:, 1] + points[:, :-1, 1])
+    weight = np.exp(-(height - height.min(0)) / EVEN_SOLE_M - (speed - speed.min(0)) / EVEN_SPEED_M_S)
+    step = (weight[..., None] * step).sum(0) / weight.sum(0)[:, None]
+    shift = np.zeros_like(points[0])
+    shift[1:] = -np.cumsum(step, 0)
+    return (shift - shift.mean(0)) * OVER_GROUND
+
+
+def levelled_shift(path: FootPath, touching: Bool[np.ndarray, " time"], leg_m: float) -> Float[np.ndarray, "time 3"]:
+    """The shift that puts a foot's lowest point on the ground, or on the platform it stands on, while it touches."""
+    result = np.zeros_like(path.heel)
+    for first, last in runs_of(touching):
         lowest = path.lowest_m[first:last]
         level = np.median(lowest)
-        shift[:, 1] = (level if level > PLATFORM_SHARE * leg_m else 0.0) - lowest
-        result[first:last] = shift
+        result[first:last, 1] = (level if level > PLATFORM_SHARE * leg_m else 0.0) - lowest
     return result
 
 

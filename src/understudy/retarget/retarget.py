@@ -6,7 +6,7 @@ key joints in the front plane; here it is done in space.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -20,11 +20,13 @@ from understudy.geometry.rotations import (
     slerp,
 )
 from understudy.retarget.arms import clear_trunk
-from understudy.retarget.contacts import detect_contacts
+from understudy.retarget.contacts import find_contacts
 from understudy.retarget.feet import plant_feet
+from understudy.retarget.foot_lock import FootLock
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
 from understudy.retarget.twist import spread_twist
+from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["RetargetConfig", "retarget_motion"]
 
@@ -38,10 +40,17 @@ class RetargetConfig:
 
     adapt: bool = True
     """Adapt to the character's rest pose and proportions; False copies rotations and path as they are."""
-    feet: Literal["auto", "never"] = "auto"
-    """Whether feet that stand are held in place and kept on the ground: where the actor's do, or never."""
+    foot_lock: FootLock = "auto"
+    """Which feet are kept on the ground: auto holds them in place where the actor's surely stand, always wherever they
+    may stand; ground keeps them from sinking and hovering and holds none in place; never leaves them alone. A foot
+    that glides (skates, skis, a moonwalk) stays on the ground and is not held in place."""
     clear_arms: bool = True
     """Keep arms out of a trunk that is wider than the actor's."""
+
+    def __post_init__(self) -> None:
+        if self.foot_lock not in get_args(FootLock):
+            choices = ", ".join(get_args(FootLock))
+            raise InputError(f"--foot-lock is {quoted(self.foot_lock)}; give one of {choices}")
 
 
 def retarget_motion(
@@ -81,10 +90,9 @@ def retarget_motion(
         theirs = {role: T_actor[:, joint, :3, :3] for joint, role in enumerate(BODY_JOINTS)}
         actor_pose = CharacterPose.build(actor, theirs, motion.root_position_m)
         pose = clear_trunk(pose, character, actor_pose, actor_body, float(motion.frame_rate))
-    if config.adapt and config.feet == "auto":
-        if ground_contact is None:
-            ground_contact = detect_contacts(T_actor, actor, float(motion.frame_rate))
-        pose = plant_feet(pose, ground_contact, float(motion.frame_rate))
+    if config.adapt and config.foot_lock != "never":
+        rate = float(motion.frame_rate)
+        pose = plant_feet(pose, find_contacts(T_actor, actor, rate, config.foot_lock, ground_contact), rate)
     return motion_of(pose, character, motion)
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from understudy.characters.rig.roles import find_roles, missing_roles
 from understudy.core.character import Character
@@ -19,17 +19,29 @@ from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, matrix_from_vector, quaternion_from_matrix, quaternion_multiply
 from understudy.geometry.vectors import unit
 from understudy.io.bvh import local_quaternions, read_bvh
+from understudy.retarget.contacts import find_contacts
+from understudy.retarget.rest import measure
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.synthetic.films.lens import motion_at
 
-__all__ = ["captured_motion", "performed"]
+__all__ = ["Capture", "captured", "captured_motion", "performed"]
 
 LOWEST_PERCENT = 5.0
 """The ground is where the soles are in this share of the frames or below."""
 STRAIGHT = 0.02
 """How much the sides of hips or shoulders count against the bend (a sine) of knees and elbows."""
 X, Y, _ = np.eye(3)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What a performer did, done by another body."""
+
+    motion: Motion
+    ground_contact: Bool[np.ndarray, "time 2"]
+    """When the performer's left and right foot stood. Feet of `motion` stand then, and seldom else: looked for once
+    more, contacts would be a little longer."""
 
 
 def captured_motion(path: Path, body: Character, frame_rate: Fraction, max_frames: int) -> Motion:
@@ -39,11 +51,16 @@ def captured_motion(path: Path, body: Character, frame_rate: Fraction, max_frame
         FileFormatError: no BVH, or its arms, legs and hips cannot be told.
         InputError: it is shorter than two frames.
     """
+    return captured(path, body, frame_rate, max_frames).motion
+
+
+def captured(path: Path, body: Character, frame_rate: Fraction, max_frames: int) -> Capture:
+    """`captured_motion` with the contacts of the performer's feet. Raises as that does."""
     # The unit is all one: what the performer does is scaled to the body.
     return performed(_resampled(read_bvh(path, unit_m=1.0), frame_rate, max_frames, path), body, path.name)
 
 
-def performed(motion: Motion, body: Character, name: str) -> Motion:
+def performed(motion: Motion, body: Character, name: str) -> Capture:
     """A performer's motion, on any skeleton and in any unit, done by a body of BODY_JOINTS in T-pose.
 
     It begins over the origin, facing +Z; `name` is the motion's, for messages.
@@ -59,9 +76,11 @@ def performed(motion: Motion, body: Character, name: str) -> Motion:
     seen = _Seen.of(motion, roles)
     R = np.stack([seen.R(role) @ _fixed_turn(seen, role) for role in BODY_JOINTS], 1)
     root = seen.p("Hips") * (_leg_length(body.skeleton) / seen.leg_length)
-    done = Motion(body.skeleton, local_quaternions(BODY_PARENTS, R), root, motion.frame_rate)
+    done = _on_the_ground(Motion(body.skeleton, local_quaternions(BODY_PARENTS, R), root, motion.frame_rate))
+    contact = find_contacts(done.T_world_joint(), measure(body), float(motion.frame_rate)).standing
     # The body's legs are not the performer's: feet that stand are put where they stood.
-    return _begun_at_the_origin(retarget_motion(_on_the_ground(done), body, body, RetargetConfig(clear_arms=False)))
+    planted = retarget_motion(done, body, body, RetargetConfig(clear_arms=False), contact)
+    return Capture(_begun_at_the_origin(planted), contact)
 
 
 def _resampled(motion: Motion, frame_rate: Fraction, max_frames: int, path: Path) -> Motion:

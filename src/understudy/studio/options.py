@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from understudy.core.passes import PassKind
 from understudy.io.colour import ColourSpace
+from understudy.retarget.foot_lock import FootLock
 from understudy.runtime.errors import InputError, quoted
 
 __all__ = ["FilmCodec", "RecastOptions"]
@@ -51,6 +52,9 @@ class RecastOptions:
     """How it is re-fitted: by points on the bodies in seconds, or by a radiance field as in DreamCinema in hours."""
     adapt: bool = True
     """Adapt the motion to the character's proportions and rest pose."""
+    foot_lock: FootLock = "auto"
+    """Which feet are kept on the ground: held in place where the actor's surely stand (auto), wherever they may stand
+    (always), kept from sinking and hovering but not in place (ground), or left alone (never)."""
     refine: bool = True
     """Match light, tone, grain and shadow to the shot."""
     joints: Path | None = None
@@ -78,7 +82,7 @@ class RecastOptions:
             if value is not None and not least <= value <= most:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} is {value:g}; give metres between {least:g} and {most:g}")
-        for name in ("quality", "renderer", "camera_fitter", "passes", "film_codec"):
+        for name in ("quality", "renderer", "camera_fitter", "passes", "film_codec", "foot_lock"):
             choices = get_args(self.__dataclass_fields__[name].type)
             if getattr(self, name) not in choices:
                 option = "--" + name.replace("_", "-")

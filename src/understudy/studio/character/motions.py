@@ -63,8 +63,8 @@ def motion_of_file(
         motion = read_motion_npz(path)
     else:
         motion = read_gltf_motion(path, clip, wanted.frame_rate)
-    motion = performed(_part(motion, path, wanted), body, path.name)
-    return retarget_motion(motion, body, character, config)
+    done = performed(_part(motion, path, wanted), body, path.name)
+    return retarget_motion(done.motion, body, character, config, done.ground_contact)
 
 
 def _filmed(folder: Path, character: Character, wanted: Stretch, config: RetargetConfig) -> Motion:

@@ -27,7 +27,7 @@ from understudy.studio.pipeline.inputs import Target, every_actor, given, makes
 from understudy.studio.pipeline.stage import Run, Stage
 from understudy.studio.stage_reports import CameraFitReport, FramingReport, NoReport
 
-__all__ = ["CAMERA_FIT", "RETARGETING"]
+__all__ = ["CAMERA_FIT", "RETARGETING", "retarget_settings"]
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,9 @@ def framing_report(fit: CameraFit) -> CameraFitReport:
 
 
 def retarget_settings(config: RecastConfig) -> RetargetConfig:
-    """The user can switch the adaptation off in two places."""
-    return replace(config.retarget, adapt=config.adapt and config.retarget.adapt)
+    """The user can switch the adaptation off, and choose the foot lock, in two places."""
+    lock = config.retarget.foot_lock if config.foot_lock == "auto" else config.foot_lock
+    return replace(config.retarget, adapt=config.adapt and config.retarget.adapt, foot_lock=lock)
 
 
 RETARGETING = Stage("retarget", retarget_performance, retarget_settings)

@@ -37,7 +37,7 @@ from understudy.studio.pipeline.config import RecastConfig, chosen_renderer
 from understudy.studio.pipeline.decomposing import CAMERA_SOLVE, FIND_PEOPLE, PLATE, PRESENT
 from understudy.studio.pipeline.finishing import LIGHTING
 from understudy.studio.pipeline.inputs import Target, every_actor, every_cut, given, makes, source, the_shot
-from understudy.studio.pipeline.performing import CAMERA_FIT
+from understudy.studio.pipeline.performing import CAMERA_FIT, retarget_settings
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage, report_of
 from understudy.studio.report.quality import Measured
@@ -225,7 +225,8 @@ def listing(facts: FilmFacts, passes: PassKind) -> Iterator[str]:
 
 def report_settings(config: RecastConfig) -> ReportSettings:
     """Of the report."""
-    choices = Choices(config.first_frame, config.adapt and config.retarget.adapt, config.refine)
+    retarget = retarget_settings(config)
+    choices = Choices(config.first_frame, retarget.adapt, retarget.foot_lock, config.refine)
     return ReportSettings(choices, config.passes, config.renderer, chosen_renderer(config))
 
 

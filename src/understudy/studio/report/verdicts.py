@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from understudy.retarget.foot_lock import FootLock
 from understudy.studio.report.page import Level, Verdict
 from understudy.studio.report.quality import Quality
 from understudy.studio.stage_reports import (
@@ -59,6 +60,7 @@ class Choices:
 
     first_frame: int = 1
     adapt: bool = True
+    foot_lock: FootLock = "auto"
     refine: bool = True
 
 
@@ -74,7 +76,7 @@ def verdicts(reports: StageReports, quality: Quality, choices: Choices, actor: i
         _FEET.verdict(_Course.of(quality.foot_slide_mm, first)),
         _SMOOTHNESS.verdict(_Course.of(quality.jitter, first)),
         _character(reports.character),
-        _retarget(choices.adapt),
+        _retarget(choices.adapt, choices.foot_lock),
         _camera_fit(reports.camera_fit),
         _refine(reports.light, choices.refine),
     ]
@@ -186,14 +188,17 @@ def _character(report: CharacterReport) -> Verdict:
     return Verdict("character", level, sentence, {"height": f"{report.height_m:.2f} m"})
 
 
-def _retarget(adapt: bool) -> Verdict:
+def _retarget(adapt: bool, foot_lock: FootLock) -> Verdict:
     if not adapt:
         return Verdict("motion on the character", "off", "Switched off: the motion was copied joint by joint.")
-    return Verdict(
-        "motion on the character",
-        "good",
-        "The motion was adapted to the character's proportions; standing feet are held.",
-    )
+    feet = {
+        "auto": "standing feet are held",
+        "always": "feet are held wherever they may stand",
+        "ground": "feet are kept on the ground and held nowhere",
+        "never": "feet are left alone",
+    }
+    sentence = f"The motion was adapted to the character's proportions; {feet[foot_lock]}."
+    return Verdict("motion on the character", "good", sentence)
 
 
 def _camera_fit(report: CameraFitReport) -> Verdict:

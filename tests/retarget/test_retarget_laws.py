@@ -1,0 +1,136 @@
+"""Laws of animating a character, on known truth: one's own motion comes back; the rest pose does not matter."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from box_person import box_person
+from rest_poses import in_rest_pose
+
+from understudy.body.model import BodyModel
+from understudy.characters.rig.character import character_from_rig
+from understudy.core.character import Character
+from understudy.core.motion import BODY_JOINTS, Motion
+from understudy.retarget.foot_lock import FootLock
+from understudy.retarget.rest import measure
+from understudy.retarget.retarget import RetargetConfig, retarget_motion
+from understudy.studio.mocap import Capture, captured
+
+JOINT = {name: joint for joint, name in enumerate(BODY_JOINTS)}
+RATE = Fraction(30)
+A_POSE = {"LeftArm": np.array([0, 0, -0.8]), "RightArm": np.array([0, 0, 0.8])}
+
+
+@pytest.fixture(scope="module")
+def person() -> Character:
+    model = BodyModel.load()
+    return model.character(model.shape_for_height(1.75))
+
+
+@pytest.fixture(scope="module")
+def take(person, shared_data) -> Callable[[str], Capture]:
+    def take(name: str) -> Capture:
+        return captured(shared_data / "motions" / f"{name}.bvh", person, Fraction(12), 120)
+
+    return take
+
+
+def joints(motion: Motion) -> np.ndarray:
+    return motion.T_world_joint()[..., :3, 3]
+
+
+@pytest.mark.parametrize("name", ["bandai1_slash_normal_001", "bandai1_run_normal_001", "fair_wave_hello"])
+def test_an_own_motion_comes_back(name, person, take):
+    done = take(name)
+    again = retarget_motion(done.motion, person, person, ground_contact=done.ground_contact)
+    assert np.abs(joints(again) - joints(done.motion)).max() < 0.001
+
+
+def test_copies_in_other_rest_poses_move_alike(person, take):
+    """Arms pass the trunk in this motion, so its shape has to be the same, too."""
+    done, copy = take("fair_wave_hello"), in_rest_pose(person, A_POSE)
+    t, a = (retarget_motion(done.motion, person, body, ground_contact=done.ground_contact) for body in (person, copy))
+    assert np.abs(joints(t) - joints(a)).max() < 0.001
+    fat = widened(person, 1.5)
+    t, a = (
+        retarget_motion(done.motion, person, body, ground_contact=done.ground_contact)
+        for body in (fat, in_rest_pose(fat, A_POSE))
+    )
+    assert np.abs(joints(t) - joints(a)).max() < 0.001
+
+
+def widened(person: Character, scale: float) -> Character:
+    vertices = person.mesh.vertices * [1, 1, 1]
+    trunk = np.isin(person.skin_joints[np.arange(len(vertices)), person.skin_weights.argmax(1)], range(4))
+    vertices[trunk] *= [scale, 1, scale]
+    return replace(person, mesh=replace(person.mesh, vertices=vertices))
+
+
+@pytest.mark.parametrize("rig", ["knight", "xbot"])
+def test_limbs_keep_their_lengths(rig, person, take, shared_data):
+    character = character_from_rig(shared_data / "rigs" / f"{rig}.glb")
+    done = take("bandai1_punch_normal_001")
+    p = joints(retarget_motion(done.motion, person, character, RetargetConfig(foot_lock="always")))
+    rest = measure(character).positions
+    for joint, parent in enumerate(character.skeleton.parents):
+        if parent >= 0:
+            length = np.linalg.norm(p[:, joint] - p[:, parent], axis=1)
+            assert np.abs(length - np.linalg.norm(rest[joint] - rest[parent])).max() < 1e-6
+
+
+def sliding(person: Character, speed_m_s: float, height_m: float = 0.0, frames: int = 45) -> Motion:
+    """A person who stands in the rest pose and is moved ahead, bobbing by a centimetre."""
+    t = np.arange(frames) / float(RATE)
+    hips = person.skeleton.T_parent_joint[0, :3, 3]
+    path = hips + np.stack([0 * t, height_m + 0.01 * np.sin(9 * t), speed_m_s * t], 1)
+    return Motion(person.skeleton, np.tile([1.0, 0, 0, 0], (frames, 22, 1)), path, RATE)
+
+
+def soles(character: Character, motion: Motion) -> np.ndarray:
+    """Where the balls of both feet are: time side xyz."""
+    body, T = measure(character), motion.T_world_joint()
+    places = []
+    for side in ("Left", "Right"):
+        joint = character.roles[f"{side}Foot"]
+        offset = body.R_model_joint[joint].T @ (body.soles[side].ball - body.positions[joint])
+        places.append(T[:, joint, :3, 3] + T[:, joint, :3, :3] @ offset)
+    return np.stack(places, 1)
+
+
+@pytest.mark.parametrize("speed_m_s", [0.2, 3.0])
+@pytest.mark.parametrize("leg", [0.6, 1.3])
+def test_feet_that_glide_stay_on_the_ground_and_go_on(speed_m_s, leg):
+    actor, character = box_person(), box_person(leg=leg)
+    result = soles(character, retarget_motion(sliding(actor, speed_m_s), actor, character))
+    assert np.abs(result[..., 1]).max() < 1e-3
+    size = measure(character).stature_m / measure(actor).stature_m
+    assert result[-1, 0, 2] - result[0, 0, 2] == pytest.approx(size * speed_m_s * 44 / 30, rel=0.05)
+
+
+@pytest.mark.parametrize(("lock", "held", "level"), [
+    ("auto", True, True), ("always", True, True), ("ground", False, True), ("never", False, False)
+])  # fmt: skip
+def test_foot_locks(lock: FootLock, held: bool, level: bool):
+    """A standing actor who wavers from side to side, and up and down."""
+    actor, character = box_person(), box_person(leg=1.2)
+    motion = sliding(actor, 0.0)
+    t = np.arange(len(motion)) / float(RATE)
+    wavering = motion.root_position_m + np.stack([0.02 * np.sin(7 * t), 0 * t, 0 * t], 1)
+    motion = replace(motion, root_position_m=wavering)
+    result = soles(character, retarget_motion(motion, actor, character, RetargetConfig(foot_lock=lock)))
+    assert (np.ptp(result[..., 0], axis=0).max() < 1e-3) == held
+    assert (np.abs(result[..., 1]).max() < 1e-3) == level
+
+
+def test_doubtful_contacts_are_held_only_on_demand():
+    """A fit that has its actor hover by five centimetres."""
+    actor = box_person()
+    motion = sliding(actor, 0.0, height_m=0.05)
+    auto, always, ground = (
+        soles(actor, retarget_motion(motion, actor, actor, RetargetConfig(foot_lock=lock)))
+        for lock in ("auto", "always", "ground")
+    )
+    assert auto[..., 1].min() > 0.03
+    assert max(np.abs(always[..., 1]).max(), np.abs(ground[..., 1]).max()) < 1e-3
