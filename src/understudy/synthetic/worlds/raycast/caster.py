@@ -13,7 +13,7 @@ from torch import Tensor
 
 from understudy.synthetic.worlds.raycast.bodies import FAR_M, BodyTable, hit_bodies
 from understudy.synthetic.worlds.raycast.shading import Hits, Shading, hit_sides, shade
-from understudy.synthetic.worlds.raycast.subject import cast_subject
+from understudy.synthetic.worlds.raycast.subject import FilmedSubject, cast_subject
 from understudy.synthetic.worlds.raycast.views import SAMPLES, View
 from understudy.synthetic.worlds.subject import Capsules
 from understudy.synthetic.worlds.world import World
@@ -67,7 +67,8 @@ def expose(
         depth[some] = near.mean(1).reciprocal_().unflatten(-1, size)
         if capsules is None or moment is None:
             continue
-        layer = cast_subject(world, tables, capsules, clip[some], moment[some], T_world_camera[some], view, hits, light)
+        subject = FilmedSubject.of(capsules, clip[some], moment[some], T_world_camera[some])
+        layer = cast_subject(world, tables, subject, view, hits, light)
         video[some] = empty[some]
         channels = video[some].flatten(2).transpose(1, 2).flatten(0, 1)
         channels[layer.pixel] = _developed(layer.light).T

@@ -14,10 +14,40 @@ from understudy.synthetic.worlds.raycast.views import SAMPLES, Rectangles, Touch
 from understudy.synthetic.worlds.subject import Capsules
 from understudy.synthetic.worlds.world import World
 
-__all__ = ["SHADOW", "SubjectLayer", "cast_subject"]
+__all__ = ["SHADOW", "FilmedSubject", "SubjectLayer", "cast_subject"]
 
 SHADOW = 0.42
 """How dark the contact shadow is; below one half, so that coverage above one half is the body."""
+
+
+@dataclass(frozen=True)
+class FilmedSubject:
+    """The subject's limbs in the world at the moment of each frame, and the camera that sees them."""
+
+    clip: Int[Tensor, " frame"]
+    T_world_camera: Float[Tensor, "frame 4 4"]
+    start_m: Float[Tensor, "frame limb 3"]
+    end_m: Float[Tensor, "frame limb 3"]
+    radius_m: Float[Tensor, "frame limb"]
+    """0: not there."""
+    colour: Float[Tensor, "frame limb 3"]
+    """Linear RGB."""
+    shadow_m: Float[Tensor, "frame blob 3"]
+    shadow_radius_m: Float[Tensor, " frame"]
+
+    @classmethod
+    def of(
+        cls,
+        capsules: Capsules,
+        clip: Int[Tensor, " frame"],
+        moment: Int[Tensor, " frame"],
+        T_world_camera: Float[Tensor, "frame 4 4"],
+    ) -> "FilmedSubject":
+        """The subject of clips number `clip` as it is at times number `moment`."""
+        return cls(
+            clip, T_world_camera, capsules.start_m[clip, moment], capsules.end_m[clip, moment], capsules.radius_m[clip],
+            capsules.colour[clip], capsules.shadow_m[clip, moment], capsules.shadow_radius_m[clip],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,24 +65,21 @@ class SubjectLayer:
 def cast_subject(
     world: World,
     tables: Shading,
-    capsules: Capsules,
-    clip: Int[Tensor, " frame"],
-    moment: Int[Tensor, " frame"],
-    T_world_camera: Float[Tensor, "frame 4 4"],
+    subject: FilmedSubject,
     view: View,
     hits: Hits,
     light: Float[Tensor, "3 frame ray"],
 ) -> SubjectLayer:
-    """Draw the subject of each frame's clip over `light`, what the rays see without it."""
-    limbs, whole = _rectangles(capsules, clip, moment, T_world_camera, view)
+    """Draw the subject over `light`, what the rays see without it."""
+    limbs, whole = _rectangles(subject, view)
     touched = view.touched(whole)
     rays = rays_of(touched.pixel, touched.owner, view)
     t = hits.t.view(-1).index_select(0, rays.view(-1))
-    hit = _hit_limbs(capsules, clip, moment, T_world_camera, view, hits, limbs, whole, t)
+    hit = _hit_limbs(subject, view, hits, limbs, whole, t)
     colour = torch.stack([channel.reshape(-1).index_select(0, rays.view(-1)) for channel in light])
-    shadow = _shadow(tables, capsules, clip, moment, hits, rays, touched)
+    shadow = _shadow(tables, subject, hits, rays, touched)
     colour.mul_(1 - shadow)
-    body = _lit(world, tables, capsules, clip, hits, rays.view(-1), t, hit)
+    body = _lit(world, tables, subject, hits, rays.view(-1), t, hit)
     colour[:, hit.place] = body
     shadow[hit.place] = 1.0
     count = len(touched.pixel)
@@ -68,31 +95,24 @@ class _LimbHits:
     place: Int[Tensor, " hit"]
     """Number among the rays of the subject's rectangles."""
     limb: Int[Tensor, " hit"]
-    """Number in the row of all clips' limbs."""
+    """Number in the row of all frames' limbs."""
     normal: Float[Tensor, "3 hit"]
 
 
-def _rectangles(
-    capsules: Capsules,
-    clip: Int[Tensor, " frame"],
-    moment: Int[Tensor, " frame"],
-    T_world_camera: Float[Tensor, "frame 4 4"],
-    view: View,
-) -> tuple[Rectangles, Rectangles]:
+def _rectangles(subject: FilmedSubject, view: View) -> tuple[Rectangles, Rectangles]:
     """Of every limb, and of all limbs and shadows of a frame together."""
-    R, eye = T_world_camera[:, None, :3, :3], T_world_camera[:, None, :3, 3]
+    R, eye = subject.T_world_camera[:, None, :3, :3], subject.T_world_camera[:, None, :3, 3]
 
     def to_camera(point: Tensor) -> Tensor:
         return ((point - eye)[..., None, :] @ R)[..., 0, :]
 
-    start, end = to_camera(capsules.start_m[clip, moment]), to_camera(capsules.end_m[clip, moment])
-    radius = capsules.radius_m[clip]
+    start, end, radius = to_camera(subject.start_m), to_camera(subject.end_m), subject.radius_m
     limbs = view.rectangles(0.5 * (start + end), 0.5 * (start - end).abs() + radius[..., None])
     there = radius > 0
     limbs = Rectangles(limbs.left, limbs.top, limbs.width * there, limbs.height * there)
-    blob = capsules.shadow_radius_m[clip]
+    blob = subject.shadow_radius_m
     reach = R[..., [0, 2], :].abs().sum(-2) * blob[:, None, None]
-    blobs = to_camera(capsules.shadow_m[clip, moment])
+    blobs = to_camera(subject.shadow_m)
     shadows = view.rectangles(blobs, reach.expand_as(blobs))
     there = (blob > 0)[:, None]
     sides = []
@@ -108,10 +128,7 @@ def _rectangles(
 
 
 def _hit_limbs(
-    capsules: Capsules,
-    clip: Int[Tensor, " frame"],
-    moment: Int[Tensor, " frame"],
-    T_world_camera: Float[Tensor, "frame 4 4"],
+    subject: FilmedSubject,
     view: View,
     hits: Hits,
     limbs: Rectangles,
@@ -131,10 +148,9 @@ def _hit_limbs(
     place = place + int(sizes.sum()) * torch.arange(SAMPLES, device=place.device)[:, None]
     ray = rays_of(touched.pixel, of, view)
     d = [axis.reshape(-1).index_select(0, ray.view(-1)).view(ray.shape) for axis in hits.directions]
-    start, end = capsules.start_m[clip, moment][frame, limb], capsules.end_m[clip, moment][frame, limb]
-    radius = capsules.radius_m[clip][frame, limb]
-    along = end - start
-    origin = T_world_camera[frame, :3, 3] - start
+    start, radius = subject.start_m[frame, limb], subject.radius_m[frame, limb]
+    along = subject.end_m[frame, limb] - start
+    origin = subject.T_world_camera[frame, :3, 3] - start
     near = _capsule(origin, along, radius, d, touched.owner)
     best = t.scatter_reduce_(0, place.view(-1), near.view(-1), "amin").index_select(0, place.view(-1))
     first = ((near.view(-1) == best) & (best < FAR_M)).nonzero()[:, 0]
@@ -144,7 +160,7 @@ def _hit_limbs(
     axis = along[owner].T
     share = ((spot * axis).sum(0) / (axis * axis).sum(0).clamp(min=1e-12)).clamp(0, 1)
     normal = (spot - share * axis) / radius[owner]
-    number = clip[frame] * capsules.radius_m.shape[1] + limb
+    number = frame * subject.radius_m.shape[1] + limb
     return _LimbHits(place.view(-1).index_select(0, first), number.index_select(0, owner), normal)
 
 
@@ -186,9 +202,7 @@ def _capsule(
 
 def _shadow(
     tables: Shading,
-    capsules: Capsules,
-    clip: Int[Tensor, " frame"],
-    moment: Int[Tensor, " frame"],
+    subject: FilmedSubject,
     hits: Hits,
     rays: Int[Tensor, "4 touched"],
     touched: Touched,
@@ -196,17 +210,17 @@ def _shadow(
     """The shadow's opacity on rays that end on the ground."""
     row = rays.view(-1)
     of = touched.owner.repeat(SAMPLES)
-    floor = (clip * tables.surfaces + FLOOR).index_select(0, of)
+    floor = (subject.clip * tables.surfaces + FLOOR).index_select(0, of)
     t = hits.t.view(-1).index_select(0, row)
     x, z = (
         torch.addcmul(hits.origin_m[i].reshape(-1)[of], hits.directions[i].reshape(-1)[row], t)
-        + tables.centre_m[clip, i][of]
+        + tables.centre_m[subject.clip, i][of]
         for i in (0, 2)
     )
     y = torch.addcmul(hits.origin_m[1].reshape(-1)[of], hits.directions[1].reshape(-1)[row], t)
-    on_floor = (hits.surface.view(-1)[row] == floor) & (y + tables.half_m[clip, 1][of] < 1e-3)
-    blobs = capsules.shadow_m[clip, moment]
-    radius = capsules.shadow_radius_m[clip].clamp(min=1e-6)[of]
+    on_floor = (hits.surface.view(-1)[row] == floor) & (y + tables.half_m[subject.clip, 1][of] < 1e-3)
+    blobs = subject.shadow_m
+    radius = subject.shadow_radius_m.clamp(min=1e-6)[of]
     light = torch.ones_like(t)
     for blob in range(blobs.shape[1]):
         off = ((x - blobs[of, blob, 0]) ** 2 + (z - blobs[of, blob, 2]) ** 2) / radius**2
@@ -217,8 +231,7 @@ def _shadow(
 def _lit(
     world: World,
     tables: Shading,
-    capsules: Capsules,
-    clip: Int[Tensor, " frame"],
+    subject: FilmedSubject,
     hits: Hits,
     row: Int[Tensor, " ray"],
     t: Float[Tensor, " ray"],
@@ -227,10 +240,10 @@ def _lit(
     """Linear light of limbs."""
     ray, far = row[hit.place], t[hit.place]
     frame = torch.div(ray, hits.t.shape[1], rounding_mode="floor")
-    batch = clip[frame]
+    batch = subject.clip[frame]
     q = torch.stack([hits.origin_m[i].reshape(-1)[frame] + far * hits.directions[i].reshape(-1)[ray] for i in range(3)])
     light = world.light
     sun = (hit.normal * light.to_sun[batch].T).sum(0).clamp(min=0.0) * sunlit(world, tables, batch, q)
     ambient = AMBIENT + FILL * (hit.normal * light.to_fill[batch].T).sum(0)
-    colour = capsules.colour.flatten(0, 1)[hit.limb].T
+    colour = subject.colour.flatten(0, 1)[hit.limb].T
     return colour * (ambient * light.ambient[batch].T + sun * light.sun[batch].T)
