@@ -48,6 +48,7 @@ from .core.motion import (
 )
 from .core.character import Character as Character, Mesh as Mesh, Morph as Morph
 from .core.character import Material as Material, Doubt as Doubt
+from .core.springs import SpringChain as SpringChain, SpringBone as SpringBone, Collider as Collider
 from .body.model import BodyModel as BodyModel, ShapedBody as ShapedBody
 
 ## Nouns: what is rendered

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from understudy.core.motion import BODY_JOINTS, Skeleton
+from understudy.core.springs import SpringChain
 from understudy.runtime.checks import check_finite, check_shape
 
 __all__ = ["Character", "Doubt", "Material", "Mesh", "Morph"]
@@ -113,6 +114,8 @@ class Character:
     """Each row sums to one."""
     roles: dict[str, int] = field(default_factory=dict[str, int])
     """Which joint plays which part: a name of BODY_JOINTS to a joint's index. Parts may be absent."""
+    springs: tuple[SpringChain, ...] = ()
+    """Loose parts that swing after the motion."""
     doubts: tuple[Doubt, ...] = ()
     """What its maker was not sure of; files do not hold it."""
 
@@ -129,6 +132,9 @@ class Character:
         for part, joint in self.roles.items():
             if part not in BODY_JOINTS or not 0 <= joint < len(self.skeleton):
                 raise ValueError(f"role {part!r} → joint {joint} is not a body part of this skeleton")
+        for chain in self.springs:
+            if not all(0 <= joint < len(self.skeleton) for joint in chain.joints):
+                raise ValueError(f"spring {chain.name!r} names joint {max(chain.joints)} of {len(self.skeleton)}")
 
     @property
     def height_m(self) -> float:

@@ -66,7 +66,7 @@ def _read_gltf(path: Path) -> Mesh:
         parts = read_parts(document, tree, world, bound)
         if not parts:
             raise _no_surface(path)
-        return character_from_parts(GltfRig(path.stem, bound.skeleton, parts, {}, {}, {}, document), parts).mesh
+        return character_from_parts(GltfRig(path.stem, bound.skeleton, parts, {}, {}, {}, (), document), parts).mesh
 
 
 def _read_by_trimesh(path: Path) -> Mesh:

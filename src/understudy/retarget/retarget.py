@@ -25,6 +25,7 @@ from understudy.retarget.feet import plant_feet
 from understudy.retarget.foot_lock import FootLock
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
+from understudy.retarget.springs import swung
 from understudy.retarget.twist import spread_twist
 from understudy.runtime.errors import InputError, quoted
 
@@ -46,6 +47,8 @@ class RetargetConfig:
     that glides (skates, skis, a moonwalk) stays on the ground and is not held in place."""
     clear_arms: bool = True
     """Keep arms out of a trunk that is wider than the actor's."""
+    springs: bool = True
+    """Let hair, skirts, capes and tails swing, where the character has bones for them."""
 
     def __post_init__(self) -> None:
         if self.foot_lock not in get_args(FootLock):
@@ -93,7 +96,8 @@ def retarget_motion(
     if config.adapt and config.foot_lock != "never":
         rate = float(motion.frame_rate)
         pose = plant_feet(pose, find_contacts(T_actor, actor, rate, config.foot_lock, ground_contact), rate)
-    return motion_of(pose, character, motion)
+    performance = motion_of(pose, character, motion)
+    return swung(performance, character) if config.springs else performance
 
 
 def role_turns(

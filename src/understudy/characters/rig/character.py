@@ -12,8 +12,10 @@ from understudy.characters.rig.figures import choose_figure
 from understudy.characters.rig.names import is_below
 from understudy.core.character import Character, Mesh
 from understudy.core.motion import Skeleton
+from understudy.core.springs import Collider, SpringChain
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
+from understudy.geometry.vectors import triple
 from understudy.io.gltf.document import reading_rig
 from understudy.io.gltf.merge import GltfRig, character_from_parts
 from understudy.io.gltf.read import read_gltf_rig
@@ -206,6 +208,39 @@ def rebuilt(
         T_joint_mesh=invert(rest[order]),
         skin_joints=np.where(character.skin_weights > 0, place[character.skin_joints], 0),
         roles={role: int(place[joint]) for role, joint in character.roles.items()},
+        springs=tuple(kept_spring(chain, keep, place, parents, rest) for chain in character.springs),
+    )
+
+
+def kept_spring(
+    chain: SpringChain,
+    keep: np.ndarray,
+    place: np.ndarray,
+    parents: Sequence[int],
+    rest: Float[np.ndarray, "joint 4 4"],
+) -> SpringChain:
+    """A spring on the joints that are kept, each at its new place; colliders of others follow the joints above them."""
+
+    def above(joint: int) -> int:
+        while not keep[joint] and parents[joint] >= 0:
+            joint = parents[joint]
+        return joint
+
+    def moved(collider: Collider) -> Collider | None:
+        joint = above(collider.joint)
+        T = invert(rest[joint]) @ rest[collider.joint]
+        start, end = (triple(T[:3, :3] @ np.array(place) + T[:3, 3]) for place in (collider.start, collider.end))
+        return Collider(int(place[joint]), start, end, collider.radius_m) if keep[joint] else None
+
+    bones = [replace(bone, joint=int(place[bone.joint])) for bone in chain.bones if keep[bone.joint]]
+    colliders = [moved(collider) for collider in chain.colliders]
+    centre = None if chain.centre is None else above(chain.centre)
+    return SpringChain(
+        chain.name,
+        tuple(sorted(bones, key=lambda bone: bone.joint)),
+        tuple(collider for collider in colliders if collider is not None),
+        int(place[centre]) if centre is not None and keep[centre] else None,
+        chain.balanced,
     )
 
 
@@ -222,6 +257,7 @@ def scaled(character: Character, height_m: float | None) -> Character:
         mesh=with_turned_morphs(replace(character.mesh, vertices=scale * character.mesh.vertices), scale * np.eye(3)),
         skeleton=replace(character.skeleton, T_parent_joint=local),
         T_joint_mesh=bind,
+        springs=tuple(chain.resized(scale) for chain in character.springs),
     )
 
 
@@ -255,6 +291,7 @@ def stood_up(character: Character, height_m: float | None, say: Callable[[str], 
         mesh=with_turned_morphs(mesh, scale * R),
         skeleton=replace(character.skeleton, T_parent_joint=local),
         T_joint_mesh=invert(moved),
+        springs=tuple(chain.resized(scale, R) for chain in character.springs),
     )
 
 

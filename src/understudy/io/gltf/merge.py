@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, UInt8
 
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import Skeleton
+from understudy.core.springs import SpringChain
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
 from understudy.imaging.colour import srgb_from_linear
@@ -33,6 +34,8 @@ class GltfRig:
     """VRM's own naming of bones ("leftUpperArm") to joints; empty for other files."""
     roles: dict[int, dict[str, int]]
     """Of each skin: as in Character, in files that we wrote; empty for other files."""
+    springs: tuple[SpringChain, ...]
+    """On the skeleton's joints."""
     document: GltfDocument
 
     @property
@@ -63,6 +66,7 @@ def character_from_parts(rig: GltfRig, parts: Sequence[RigPart]) -> Character:
         skin_joints=np.concatenate([padded(part.skin_joints, influences) for part in parts]),
         skin_weights=np.concatenate([padded(part.skin_weights, influences) for part in parts]),
         roles=roles,
+        springs=rig.springs,
     )
 
 

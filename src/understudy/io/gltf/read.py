@@ -27,6 +27,7 @@ from understudy.io.gltf.document import GltfDocument, open_gltf, reading_rig
 from understudy.io.gltf.merge import GltfRig, character_from_parts
 from understudy.io.gltf.primitives import claim_surfaces, read_parts
 from understudy.io.gltf.skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
+from understudy.io.gltf.springs import read_springs
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["read_gltf", "read_gltf_clip_names", "read_gltf_motion", "read_gltf_rig"]
@@ -74,6 +75,7 @@ def read_gltf_rig(path: Path) -> GltfRig:
             {skin: tuple(joints) for skin, joints in bound.joints.items()},
             read_humanoid(document, bound),
             read_roles(document, bound),
+            read_springs(document, tree, world, bound),
             document,
         )
         return turned(rig) if faces_backwards(document) else rig
@@ -120,7 +122,8 @@ def turned(rig: GltfRig) -> GltfRig:
                 morphs=tuple(morph.turned(R.T) for morph in part.morphs))
         for part in rig.parts
     )  # fmt: skip
-    return replace(rig, skeleton=replace(rig.skeleton, T_parent_joint=T), parts=parts)
+    springs = tuple(chain.resized(1.0, R) for chain in rig.springs)
+    return replace(rig, skeleton=replace(rig.skeleton, T_parent_joint=T), parts=parts, springs=springs)
 
 
 def read_gltf_clip_names(path: Path) -> list[str]:

@@ -20,7 +20,9 @@ __all__ = [
     "ImageEntry",
     "MaterialEntry",
     "Node",
+    "OldBoneGroup",
     "Primitive",
+    "SpringEntry",
     "TextureSlot",
 ]
 
@@ -302,10 +304,54 @@ class OldHumanoid(Entry):
     human_bones: tuple[HumanBone, ...] = ()
 
 
+class OldVector(Entry):
+    """A vector of VRM 0.x."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+class OldSphere(Entry):
+    """What VRM 0.x keeps springs out of."""
+
+    offset: OldVector = OldVector()
+    radius: float = 0.0
+
+
+class OldColliderGroup(Entry):
+    """Spheres on one node."""
+
+    node: Count
+    colliders: tuple[OldSphere, ...] = ()
+
+
+class OldBoneGroup(Entry):
+    """Springs of VRM 0.x: some nodes with all that hangs on them; −1 for no centre."""
+
+    comment: str | None = None
+    stiffiness: float = 1.0
+    gravity_power: float = 0.0
+    gravity_dir: OldVector = OldVector(y=-1.0)
+    drag_force: float = 0.5
+    center: int = -1
+    hit_radius: float = 0.0
+    bones: tuple[int, ...] = ()
+    collider_groups: tuple[int, ...] = ()
+
+
+class OldSprings(Entry):
+    """VRM 0.x's springs and what they meet."""
+
+    bone_groups: tuple[OldBoneGroup, ...] = ()
+    collider_groups: tuple[OldColliderGroup, ...] = ()
+
+
 class OldVrm(Entry):
     """A character of VRM 0.x."""
 
     humanoid: OldHumanoid = OldHumanoid()
+    secondary_animation: OldSprings = OldSprings()
 
 
 class Humanoid(Entry):
@@ -320,11 +366,74 @@ class Vrm(Entry):
     humanoid: Humanoid
 
 
+class ColliderSize(Entry):
+    """A sphere, or a capsule where it has a tail."""
+
+    offset: Vector3 = (0.0, 0.0, 0.0)
+    radius: float = 0.0
+    tail: Vector3 | None = None
+
+    @property
+    def end(self) -> Vector3:
+        """Where it ends: a sphere where it starts."""
+        return self.offset if self.tail is None else self.tail
+
+
+class ColliderShape(Entry):
+    """One of the two."""
+
+    sphere: ColliderSize | None = None
+    capsule: ColliderSize | None = None
+
+
+class ColliderEntry(Entry):
+    """What springs are kept out of."""
+
+    node: Count
+    shape: ColliderShape = ColliderShape()
+
+
+class ColliderGroup(Entry):
+    """Colliders that springs name together."""
+
+    colliders: tuple[Count, ...] = ()
+
+
+class SpringJoint(Entry):
+    """A node that swings; the last of a spring only says where it ends."""
+
+    node: Count
+    hit_radius: float = 0.0
+    stiffness: float = 1.0
+    gravity_power: float = 0.0
+    gravity_dir: Vector3 = (0.0, -1.0, 0.0)
+    drag_force: float = 0.5
+
+
+class SpringEntry(Entry):
+    """Nodes that swing, one on the other."""
+
+    name: str | None = None
+    joints: tuple[SpringJoint, ...] = ()
+    collider_groups: tuple[Count, ...] = ()
+    center: Count | None = None
+    extras: Any = None
+
+
+class Springs(Entry):
+    """VRMC_springBone."""
+
+    colliders: tuple[ColliderEntry, ...] = ()
+    collider_groups: tuple[ColliderGroup, ...] = ()
+    springs: tuple[SpringEntry, ...] = ()
+
+
 class Extensions(Entry):
     """The extensions of a document that we read."""
 
     old_vrm: OldVrm | None = Field(default=None, alias="VRM")
     vrm: Vrm | None = Field(default=None, alias="VRMC_vrm")
+    springs: Springs | None = Field(default=None, alias="VRMC_springBone")
 
 
 class Gltf(Entry):

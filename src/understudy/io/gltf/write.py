@@ -22,8 +22,10 @@ from understudy.core.film import Performance
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.meshes import unit_normals
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
+from understudy.geometry.vectors import Triple
 from understudy.io.gltf.primitives import UPWARDS
 from understudy.io.gltf.skins import ROLES_KEY
+from understudy.io.gltf.springs import SPRINGS, springs_json
 from understudy.io.temporary import whole_file
 
 __all__ = ["write_character", "write_scene"]
@@ -35,9 +37,10 @@ NO_POINTS = np.zeros((0, 3))
 
 
 def write_character(path: Path, character: Character) -> None:
-    """Write a rigged character in its rest pose as .glb."""
+    """Write a rigged character in its rest pose as .glb, with its springs."""
     builder = GlbBuilder()
-    builder.add_character(character)
+    _, joint_nodes = builder.add_character(character)
+    builder.add_springs(character, joint_nodes)
     builder.write(path)
 
 
@@ -216,6 +219,25 @@ class GlbBuilder:
         self.json["scenes"][0]["nodes"].append(node)
         return armature, joint_nodes
 
+    def add_springs(self, character: Character, joint_nodes: Sequence[int]) -> None:
+        """Add the springs of a character that was added, where it has some."""
+
+        def add_end(joint: int, place: Triple) -> int:
+            name = f"{character.skeleton.names[joint]} end"
+            node = self.append("nodes", {"name": name, "translation": list(place)})
+            self.json["nodes"][joint_nodes[joint]].setdefault("children", []).append(node)
+            return node
+
+        if character.springs:
+            self.json["extensions"] = {SPRINGS: springs_json(character, joint_nodes, add_end)}
+            self.use_extension(SPRINGS)
+
+    def use_extension(self, name: str) -> None:
+        """Say that the file holds an extension."""
+        used = self.json.setdefault("extensionsUsed", [])
+        if name not in used:
+            used.append(name)
+
     def add_primitives(self, character: Character, corners: Float[np.ndarray, "corner 3"]) -> list[dict[str, Any]]:
         """One primitive per material that has faces, each with the vertices that it uses, and `corners` on the root."""
         mesh, extra = character.mesh, len(corners)
@@ -295,7 +317,7 @@ class GlbBuilder:
             reflection["specularColorFactor"] = [float(max(value, 0)) for value in material.specular_colour]
         if reflection:
             entry["extensions"] = {SPECULAR: reflection}
-            self.json["extensionsUsed"] = [SPECULAR]
+            self.use_extension(SPECULAR)
         if any(material.emissive):
             entry["emissiveFactor"] = [float(np.clip(value, 0, 1)) for value in material.emissive]
         if material.alpha_cutoff is not None:
