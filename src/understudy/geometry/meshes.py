@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["clustered", "unit_normals", "vertex_normals"]
+__all__ = ["cluster_means", "clustered", "face_areas", "unit_normals", "vertex_normals"]
 
 MIN_AREA = 1e-20
 """In squared units of the mesh: less is rounding, and says nothing of a direction. Triangles of a millimetre in a model
@@ -38,6 +38,12 @@ def unit_normals(normals: Float[np.ndarray, "vertex 3"], otherwise: Axis) -> Flo
     return np.where(bad, np.array(otherwise), normals / np.where(bad, 1.0, length))
 
 
+def face_areas(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]) -> Float[np.ndarray, " face"]:
+    """The area of each triangle, in squared units of the mesh."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+
+
 def clustered(
     vertices: Float[np.ndarray, "vertex 3"], cell: float, chart: Int[np.ndarray, " vertex"] | None = None
 ) -> tuple[Int[np.ndarray, " vertex"], Int[np.ndarray, " cluster"]]:
@@ -49,3 +55,11 @@ def clustered(
     keys = places if chart is None else np.column_stack([places, chart])
     _, first, cluster = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return cluster.reshape(-1), first
+
+
+def cluster_means(
+    cluster: Int[np.ndarray, " vertex"], values: Float[np.ndarray, "vertex 3"]
+) -> Float[np.ndarray, "cluster 3"]:
+    """The mean of the values of each cluster's vertices."""
+    sums = [np.bincount(cluster, values[:, axis]) for axis in range(3)]
+    return np.stack(sums, -1) / np.maximum(np.bincount(cluster), 1)[:, None]

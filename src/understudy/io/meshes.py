@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from understudy.core.character import Material, Mesh
 from understudy.core.motion import Skeleton
-from understudy.geometry.meshes import clustered, vertex_normals
+from understudy.geometry.meshes import cluster_means, clustered, vertex_normals
 from understudy.imaging.colour import linear_from_srgb_bytes
 from understudy.io.files import read_bytes, reading
 from understudy.io.gltf.animation import node_tree, node_world_matrices
@@ -108,13 +108,9 @@ def _simplified(
     """A coloured mesh with fewer faces: the vertices of each cell become one, in their mean colour."""
     cell = float(np.ptp(vertices, axis=0).max()) / COARSE_CELLS
     cluster, _ = clustered(vertices, cell)
-    share = np.bincount(cluster).astype(float)[:, None]
-    means = [
-        np.stack([np.bincount(cluster, values[:, axis]) for axis in range(3)], -1) / share
-        for values in (vertices, colours)
-    ]
     faces = cluster[faces]
-    return means[0], faces[(faces != np.roll(faces, 1, axis=1)).all(1)], means[1]
+    faces = faces[(faces != np.roll(faces, 1, axis=1)).all(1)]
+    return cluster_means(cluster, vertices), faces, cluster_means(cluster, colours)
 
 
 def _material(visual: Any) -> Material:

@@ -17,6 +17,8 @@ __all__ = ["DeviceMesh", "surface_table"]
 
 SRGB8_ALPHA8 = 0x8C43
 """OpenGL's name of the texture format that it decodes from sRGB to linear light when it filters."""
+MOVING_BYTES, AROUND_BYTES = 4 * 7, 4 * 6
+"""Of a vertex: position, normal and share of the fill; positions before and after."""
 
 
 def surface_table(characters: Sequence[Character]) -> Float[np.ndarray, "3 surface 4"]:
@@ -45,8 +47,9 @@ class DeviceMesh:
         self.poser, self._unoccluded = Poser(character), unoccluded(character, config.self_occlusion)
         self.posed: PosedMesh | None = None
         mesh = character.mesh
-        self._moving = context.buffer(reserve=max(len(mesh.vertices), 1) * 28, dynamic=True)
-        self._around = context.buffer(reserve=max(len(mesh.vertices), 1) * 24 if motion else 4, dynamic=True)
+        count = max(len(mesh.vertices), 1)  # buffers cannot be empty
+        self._moving = context.buffer(reserve=count * MOVING_BYTES, dynamic=True)
+        self._around = context.buffer(reserve=count * AROUND_BYTES if motion else 4, dynamic=True)
         self._uv = context.buffer(mesh.uv.astype(np.float32).tobytes() or bytes(8))
         self._textures = [_texture(context, material) for material in mesh.materials]
         self._owned: list[moderngl.Buffer | moderngl.VertexArray] = [self._moving, self._around, self._uv]

@@ -28,6 +28,7 @@ from understudy.io.pictures.files import read_picture, write_png
 from understudy.io.video.streams import VideoWriter
 from understudy.runtime.errors import InputError, PictureError, printable, quoted
 from understudy.studio.character.config import CastConfig, renderer_named
+from understudy.studio.character.files import CUTOUT_FILE, GENERATED, JOINTS_FILE, REPORT_FILE, TURNTABLE_FILE
 from understudy.studio.character.filming import FRAME_RATE, film
 from understudy.studio.character.generators import generator_named, run_generator
 from understudy.studio.character.page import CastPage, character_page
@@ -54,11 +55,6 @@ from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.stage_reports import CharacterReport
 
 __all__ = ["Cast", "cast", "cast_with"]
-
-TURNTABLE_FILE, REPORT_FILE = "turntable.mp4", "report.html"
-GENERATED = "generated"
-"""The folder of what a generator has made."""
-CUTOUT_FILE, JOINTS_FILE = "figure/cutout.png", "figure/joints.json"
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def cast(character: str | Path, out: str | Path, **options: Any) -> Cast:
     """Make a character of one picture, or check a rig; see it from all sides, in poses and walking.
 
     Args:
-        character: one picture of a whole figure, or a rigged GLB, glTF or VRM.
+        character: one picture of a whole figure, or a model: GLB, glTF or VRM; by Blender FBX, .blend, USD or Collada.
         out: the folder for the character; a second call with the same folder redoes only what changed.
         options: fields of `CastConfig`.
 
@@ -260,10 +256,17 @@ def _show(project: Project, files: CharacterFiles, report: CastReport, config: C
 
     def work(scratch: Path, run: Run) -> None:
         page = CastPage(
-            _character(project), report.character, report.remarks, report.rig, reads.get("picture"),
-            project.path(CUTOUT_FILE), project.path(JOINTS_FILE), project.path(TURNTABLE_FILE), config.generator,
-            _made_up(files, config),
-        )  # fmt: skip
+            character=_character(project),
+            report=report.character,
+            remarks=report.remarks,
+            rig=report.rig,
+            picture=reads.get("picture"),
+            cutout=project.path(CUTOUT_FILE),
+            joints=project.path(JOINTS_FILE),
+            turntable=project.path(TURNTABLE_FILE),
+            generator=config.generator,
+            made_up=_made_up(files, config),
+        )
         text = character_page(page, renderer_named(config.renderer), run.progress)
         (scratch / REPORT_FILE).write_text(text, encoding="utf-8")
 

@@ -16,7 +16,9 @@ from understudy.io.pictures.files import read_picture
 from understudy.render.renderers import RendererConfig
 from understudy.runtime.errors import printable
 from understudy.runtime.progress import Progress
+from understudy.studio.character.files import CUTOUT_FILE, GENERATED, JOINTS_FILE, TURNTABLE_FILE
 from understudy.studio.character.showing import POSES, SIDES, joints_drawn, poses, sides
+from understudy.studio.pipeline.casting import CAST_FILE
 from understudy.studio.report.templates import jpeg_url, render_template, url_of_bytes
 from understudy.studio.stage_reports import CharacterReport
 
@@ -110,8 +112,8 @@ def _figure(picture: Path, cutout: Path, joints: Path) -> dict[str, object]:
     return {
         "picture": jpeg_url(_small(seen)),
         "cutout": jpeg_url(_small(np.where(inside[..., None], seen, np.uint8(60)))),
-        "cutout_file": "figure/cutout.png",
-        "joints_file": "figure/joints.json",
+        "cutout_file": CUTOUT_FILE,
+        "joints_file": JOINTS_FILE,
         "width": width,
         "height": height,
         "stroke": round(max(height, width) / 250, 2),
@@ -148,14 +150,14 @@ def _row(material: Material) -> tuple[str, str, str, str]:
 
 def _files(page: CastPage) -> list[tuple[str, str]]:
     files = [
-        ("character.glb", "the character, rigged, for recast and for other programs; edit it and run again"),
-        ("turntable.mp4", "the film above"),
+        (CAST_FILE, "the character, rigged, for recast and for other programs; edit it and run again"),
+        (TURNTABLE_FILE, "the film above"),
     ]
     if page.generator:
-        files.append(("generated/", f"what {page.generator} was given, has made and has said"))
+        files.append((f"{GENERATED}/", f"what {page.generator} was given, has made and has said"))
     if page.picture is not None:
         files += [
-            ("figure/cutout.png", "which pixels are the figure; edit it and run again"),
-            ("figure/joints.json", "where its joints are, in pixels of the picture; edit it and run again"),
+            (CUTOUT_FILE, "which pixels are the figure; edit it and run again"),
+            (JOINTS_FILE, "where its joints are, in pixels of the picture; edit it and run again"),
         ]
     return files

@@ -13,6 +13,7 @@ from understudy.core.character import Character, Mesh
 from understudy.core.environment import Light
 from understudy.core.film import Performance, Take
 from understudy.core.motion import Motion, Skeleton
+from understudy.geometry.projection import intrinsics
 from understudy.imaging.colour import srgb_from_linear
 from understudy.io.gltf.document import open_gltf
 from understudy.io.meshes import read_mesh
@@ -23,11 +24,14 @@ from understudy.render.renderers import RENDERERS
 __all__ = ["character_of_unrigged", "has_skin"]
 
 SIZE_PX = 900
+"""Side of the picture in which the figure is looked for."""
 LENS = 6.0
-"""How many heights of the figure the camera is away."""
+"""How many of its largest sides the camera is away from the figure: so far that perspective hardly counts."""
 MARGIN = 1.15
+"""Side of the picture in largest sides of the figure."""
 USUAL_HEIGHT_M = 1.75
 STUDIO = Light(np.array([0.3, 0.5, 0.81]), np.full(3, 0.6), np.full(3, 0.5), np.full(3, 0.4))
+"""From the front and above: a surface that faces the camera gets 0.94 of full light."""
 
 
 def has_skin(path: Path) -> bool:
@@ -65,8 +69,7 @@ def front_view(mesh: Mesh) -> np.ndarray:
     T = np.diag([1.0, -1.0, -1.0, 1.0])
     T[:3, 3] = middle + [0.0, 0.0, LENS * size]
     focal = SIZE_PX * LENS / MARGIN
-    K = np.array([[focal, 0.0, SIZE_PX / 2], [0.0, focal, SIZE_PX / 2], [0.0, 0.0, 1.0]])
-    camera = CameraPath(T[None], K[None], SIZE_PX, SIZE_PX, Fraction(25))
+    camera = CameraPath(T[None], intrinsics(focal, SIZE_PX, SIZE_PX)[None], SIZE_PX, SIZE_PX, Fraction(25))
     motion = Motion(still, np.array([[[1.0, 0.0, 0.0, 0.0]]]), np.zeros((1, 3)), Fraction(25))
     with RENDERERS["opengl"]().build() as renderer:
         seen = renderer(Take((Performance(figure, motion),), camera, STUDIO), 0)
