@@ -47,7 +47,7 @@ PICTURE_PX = (900, 900)
 TO_REFUSE = ("head_and_shoulders",)
 """Pictures that show no whole figure."""
 SHORT = ("front_iou", "unseen_iou", "side_iou", "unseen_albedo_db", "joints_percent", "loose_follow_limbs_percent")
-"""The figures that a run shows beside those that work began from."""
+"""The figures that a run shows beside those of characters_before.json."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -118,7 +118,7 @@ class Bench:
         else:
             try:
                 row = measure()
-            except Exception as error:
+            except Exception as error:  # a figure that fails is a result, too
                 if not isinstance(error, UnderstudyError):
                     traceback.print_exc()
                 row = {"figure": name, "failed": f"{type(error).__name__}: {error}"}
@@ -175,7 +175,7 @@ def proportion_figures(figure: KnownFigure, character: Character) -> dict:
 
 
 def compared(rows: list[dict], earlier: list[dict]) -> list[dict]:
-    """A few figures of each known figure beside those that work began from."""
+    """A few figures of each known figure beside those of characters_before.json."""
     before = {row["figure"]: row for row in earlier}
     return [
         {"figure": row["figure"]}

@@ -49,22 +49,24 @@ class Record(BaseModel):
         return schema
 
 
-def read_record(
-    path: Path, kind: type[Kind], what: str, max_bytes: int, error: type[InputError] = FileFormatError
-) -> Kind:
+def read_record(path: Path, kind: type[Kind], what: str, max_bytes: int) -> Kind:
     """A JSON file as a record.
 
     Raises:
-        InputError: of the kind `error`: absent, no regular file, larger than `max_bytes`, no JSON, or a field is
+        FileFormatError: absent, no regular file, larger than `max_bytes`, no JSON, or a field is
             missing or of the wrong type; the text calls the file a `what` and names the field.
     """
-    return parse_record(read_bytes(path, what, max_bytes, error), path, kind, what, error)
+    return parse_record(read_bytes(path, what, max_bytes), path, kind, what)
 
 
 def parse_record(
     content: bytes, path: Path, kind: type[Kind], what: str, error: type[InputError] = FileFormatError
 ) -> Kind:
-    """JSON text, found in the file `path`, as a record; raises as `read_record`, and where it holds too much."""
+    """JSON text, found in the file `path`, as a record.
+
+    Raises:
+        InputError: of the kind `error`: as `read_record`, or it holds too much.
+    """
     claim_values(path, content, error)
     try:
         return kind.model_validate_json(content)

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int32
 from understudy.decompose.plate.blend import Box, match_tone
 from understudy.imaging.channels import inside_picture
 
-__all__ = ["WarpFit", "WarpTarget", "fit_warp", "full_size_map", "in_lines", "in_tone", "positions_of", "small_index"]
+__all__ = ["WarpFit", "WarpTarget", "fit_warp", "full_size_map", "in_lines", "positions_of", "small_index"]
 
 
 _LINE = 1024
