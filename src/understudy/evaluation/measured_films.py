@@ -36,30 +36,30 @@ class MeasuredFilms:
         folder.mkdir(exist_ok=True)
 
     def figures(
-        self, name: str, film: ClipMaker, measure: Callable[[], tuple[ClipFigures, EvaluatedClips]]
+        self, name: str, maker: ClipMaker, measure: Callable[[], tuple[ClipFigures, EvaluatedClips]]
     ) -> tuple[ClipFigures, EvaluatedClips]:
         """A film's figures on one move and clips to look at; `name` says which of both."""
 
         def arrays() -> dict[str, np.ndarray]:
-            figures, take = measure()
-            return _to_arrays(figures) | {"take.words": np.array(take.words), "take.frames": take.frames}
+            figures, clips = measure()
+            return _to_arrays(figures) | {"clips.words": np.array(clips.words), "clips.frames": clips.frames}
 
-        found = self._once(name, film, arrays)
+        found = self._once(name, maker, arrays)
         with reading(self.folder, "folder of measured films", advice="delete it"):
-            return _from_arrays(found), EvaluatedClips(found["take.words"].tolist(), found["take.frames"])
+            return _from_arrays(found), EvaluatedClips(found["clips.words"].tolist(), found["clips.frames"])
 
     def psnr_db(
-        self, name: str, film: ClipMaker, measure: Callable[[], Float[np.ndarray, "clip frame"]]
+        self, name: str, maker: ClipMaker, measure: Callable[[], Float[np.ndarray, "clip frame"]]
     ) -> Float[np.ndarray, "clip frame"]:
         """PSNR of the background alone."""
-        return self._once(name, film, lambda: {"psnr_db": measure()})["psnr_db"]
+        return self._once(name, maker, lambda: {"psnr_db": measure()})["psnr_db"]
 
     def forget(self) -> None:
         """Remove the files, once the evaluation is whole."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _once(self, name: str, film: ClipMaker, measure: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        description = json.dumps([__version__, name, _weights_hash(film), self.settings], default=str)
+    def _once(self, name: str, maker: ClipMaker, measure: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        description = json.dumps([__version__, name, _weights_hash(maker), self.settings], default=str)
         path = self.folder / f"{hashlib.sha256(description.encode()).hexdigest()[:16]}.npz"
         try:
             return read_arrays(path, KIND)
@@ -68,12 +68,12 @@ class MeasuredFilms:
         return read_arrays(path, KIND)
 
 
-def _weights_hash(film: ClipMaker) -> str:
+def _weights_hash(maker: ClipMaker) -> str:
     """Of a model: two trainings may lie under one name."""
-    if not isinstance(film, TrainedModel):
+    if not isinstance(maker, TrainedModel):
         return ""
-    digest = hashlib.sha256(repr((film.saved.model.config, film.saved.geometry)).encode())
-    for tensor in film.saved.model.state_dict().values():
+    digest = hashlib.sha256(repr((maker.saved.model.config, maker.saved.geometry)).encode())
+    for tensor in maker.saved.model.state_dict().values():
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
 

@@ -124,8 +124,8 @@ def evaluate_scene(
     writable_folder(out)
     lpips = _lpips(device)
     references = REFERENCES if config.ablations else {"truth": TrueClips()}
-    films: dict[str, ClipMaker] = {**models, **references}
-    configs = {name: models.get(name, found[main_name]).saved.model.config for name in films}
+    makers: dict[str, ClipMaker] = {**models, **references}
+    configs = {name: models.get(name, found[main_name]).saved.model.config for name in makers}
     sizes = {name: clip_sizes(config_of, config.pictures) for name, config_of in configs.items()}
     evaluation = Evaluation(config.clips, tuple(range(config.seeds)), config.posed_clips)
     settings = {
@@ -139,12 +139,12 @@ def evaluate_scene(
     takes: dict[str, dict[str, EvaluatedClips]] = {}
     for move, mix in MEASURED_MOVES.items():
         measured[move], takes[move] = {}, {}
-        for name, film in films.items():
+        for name, maker in makers.items():
             searched = name in models or name == "truth"
             title = f"{move}, {name}"
             with narrator.stage(title) as progress:
-                work = partial(measure, film, sizes[name], mix, evaluation, searched, progress, lpips)
-                measured[move][name], takes[move][name] = kept.figures(title, film, work)
+                work = partial(measure, maker, sizes[name], mix, evaluation, searched, progress, lpips)
+                measured[move][name], takes[move][name] = kept.figures(title, maker, work)
     asides = _asides(found[main_name], config, evaluation, kept, narrator) if config.other_pictures else []
 
     tables = _tables(measured, main_name, models, config.seeds, asides)
@@ -193,10 +193,10 @@ def _asides(
 ) -> list[dict[str, str]]:
     """What happens with other pictures of the set than the model was trained with."""
     cases: dict[str, tuple[ClipMaker, int]] = {f"{count} pictures": (model, count) for count in (3, 4, 8, 12)}
-    cases |= {name: (film, config.pictures) for name, film in reordered(model, config.pictures).items()}
+    cases |= {name: (maker, config.pictures) for name, maker in reordered(model, config.pictures).items()}
     numbered = model.saved.model.config.numbered_pictures
     rows = []
-    for name, (film, count) in cases.items():
+    for name, (maker, count) in cases.items():
         if numbered and count > numbered:
             continue
         row = {"pictures of the set": name}
@@ -204,7 +204,7 @@ def _asides(
             title = f"{move}, {name}"
             with narrator.stage(title) as progress:
                 sizes = clip_sizes(model.saved.model.config, count)
-                work = partial(background_psnr, film, sizes, mix, evaluation, progress)
+                work = partial(background_psnr, maker, sizes, mix, evaluation, progress)
                 psnr_db = kept.psnr_db(title, model, work)
             row |= {f"{move}: PSNR": _text(psnr_db.mean(1), config.seeds)}
             row |= {f"{move}: last frame": _text(psnr_db[:, -1], config.seeds)}

@@ -15,6 +15,7 @@ __all__ = ["dielectric_reflectance", "split_sum", "split_sum_table"]
 HEAD_ON = 0.04
 """Of light from straight ahead, what a dielectric with glTF's index of refraction, 1.5, reflects."""
 TABLE_SIDE, TABLE_SAMPLES = 32, 512
+"""Places of roughness and of the cosine, and half vectors for each."""
 GOLDEN_RATIO = 1.618033988749895
 
 

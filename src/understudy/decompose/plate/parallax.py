@@ -51,6 +51,7 @@ from understudy.runtime.progress import Progress
 __all__ = ["fill_by_depth"]
 
 _MARGIN = 40
+"""Pixels around a hole that are compared with what the keyframes know."""
 _BLURRED = 0.4
 """Share of the surroundings that may differ from what the keyframes know, if things are to be looked for in it."""
 _CHUNK = 16

@@ -18,6 +18,7 @@ __all__ = ["WarpFit", "WarpTarget", "fit_warp", "full_size_map", "in_lines", "po
 
 
 _LINE = 1024
+"""Values in a line of a list that OpenCV looks up; it takes 32,767 at most."""
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,12 @@ from understudy.runtime.progress import Progress
 __all__ = ["Generator", "generator_named", "run_generator", "usual_file"]
 
 MAX_BYTES = 1 << 20
+"""Of the file of generators."""
 LOG = "log.txt"
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "OMP_NUM_THREADS", "QT_QPA_PLATFORM")
 """Of our environment; a program that has one of its own would be led astray."""
 POLL_S = 0.1
+"""How often it is seen whether the program has ended."""
 _Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 

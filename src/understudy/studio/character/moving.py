@@ -25,6 +25,7 @@ POSES: Mapping[str, tuple[ActionKind, float]] = {
 }
 """Five poses that try knees, hips, shoulders and spine: an action, and the second of it that is shown."""
 POSE_RATE = Fraction(10)
+"""Frames a second of the actions from which poses are taken."""
 USUAL_M = (0.9, 2.1)
 """Statures that people have; a character beyond them is shown by a usual person."""
 

@@ -27,6 +27,7 @@ __all__ = ["CastPage", "character_page"]
 SHOWN_PX = 900
 """Pictures that were given are shown with this longest side."""
 MAX_NAMES = 200
+"""Of joints or morphs, that are listed; an ellipsis stands for the others."""
 CONSEQUENCES = {
     "Foot": "its feet do not turn",
     "ToeBase": "its toes do not bend",

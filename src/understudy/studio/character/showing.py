@@ -25,8 +25,11 @@ __all__ = ["SIDES", "following_camera", "joints_drawn", "poses", "sides", "stati
 SIDES = {"front": 0.0, "three-quarter": 40.0, "side": 90.0, "back": 180.0}
 """How far the character is turned away from the camera, in degrees."""
 TURN_S, WALK_S = 4.0, 2.5
+"""Of the turntable: how long the turn takes, and the walk after it."""
 WALK_HEADING_RAD = np.radians(35.0)
+"""Aside from the camera, so that both legs and arms are seen."""
 SQUARE, STILL = View(), View(width=480, height=640)
+"""Of the turntable, and of the pictures."""
 FOLLOW_S = 0.5
 """How long a following camera takes to react."""
 SAMPLES = 24

@@ -124,7 +124,7 @@ class EvaluatedClips:
 
 
 def measure(
-    film: ClipMaker,
+    maker: ClipMaker,
     sizes: ClipSizes,
     move: MoveMix,
     evaluation: Evaluation = Evaluation(),
@@ -133,23 +133,27 @@ def measure(
     lpips: Lpips | None = None,
 ) -> tuple[ClipFigures, EvaluatedClips]:
     """A film's figures on one move, and the first seed's clips. The same held-out clips for every film."""
-    parts, takes = [], []
+    parts, clips = [], []
     for number, seed in enumerate(evaluation.seeds):
-        part, made = _measure_seed(film, sizes, move, evaluation, seed, search_cameras, lpips)
+        part, made = _measure_seed(maker, sizes, move, evaluation, seed, search_cameras, lpips)
         parts.append(part)
-        takes = takes or [made]  # The others would only fill the memory.
+        clips = clips or [made]  # The others would only fill the memory.
         progress(number + 1, len(evaluation.seeds))
-    return _joined(parts), takes[0]
+    return _joined(parts), clips[0]
 
 
 def background_psnr(
-    film: ClipMaker, sizes: ClipSizes, move: MoveMix, evaluation: Evaluation = Evaluation(), progress: Progress = silent
+    maker: ClipMaker,
+    sizes: ClipSizes,
+    move: MoveMix,
+    evaluation: Evaluation = Evaluation(),
+    progress: Progress = silent,
 ) -> Float[np.ndarray, "clip frame"]:
     """`ClipFigures.psnr_db` alone, in a third of the time."""
     parts = []
     for number, seed in enumerate(evaluation.seeds):
         batch = _held_out(seed, sizes, move).clips(range(evaluation.clips))
-        parts.append(psnr_by_frame(film(batch, seed).clamp(-1, 1), batch.empty, batch.mask == 0).numpy())
+        parts.append(psnr_by_frame(maker(batch, seed).clamp(-1, 1), batch.empty, batch.mask == 0).numpy())
         progress(number + 1, len(evaluation.seeds))
     return np.concatenate(parts)
 
@@ -159,7 +163,7 @@ def _held_out(seed: int, sizes: ClipSizes, move: MoveMix, empty_share: float = 0
 
 
 def _measure_seed(
-    film: ClipMaker,
+    maker: ClipMaker,
     sizes: ClipSizes,
     move: MoveMix,
     evaluation: Evaluation,
@@ -171,7 +175,7 @@ def _measure_seed(
     every, posed = range(evaluation.clips), range(evaluation.posed_clips)
     scene, batch = held_out.describe(every), held_out.clips(every)
     mirrored = held_out.clips(every, mirrored=True)
-    made, made_mirrored = (film(clips, seed).clamp(-1, 1) for clips in (batch, mirrored))
+    made, made_mirrored = (maker(clips, seed).clamp(-1, 1) for clips in (batch, mirrored))
     outside_both = (batch.mask == 0) & (mirrored.mask == 0)
     own, other = (psnr_by_frame(made_mirrored, clips.empty, outside_both) for clips in (mirrored, batch))
     silhouettes = find_silhouettes(made, batch.empty, batch.mask)
@@ -196,7 +200,7 @@ def _measure_seed(
         uncovered_db=_uncovered_db(made, batch),
         mirrored_gain_db=(own - other).mean(1).numpy(),
         camera=camera,
-        subject=_subject(film, batch, made, scene, silhouettes, nobody, seed),
+        subject=_subject(maker, batch, made, scene, silhouettes, nobody, seed),
     )
     return figures, EvaluatedClips(batch.words, frames_of(made))
 
@@ -268,7 +272,7 @@ def camera_figures(
 
 
 def _subject(
-    film: ClipMaker,
+    maker: ClipMaker,
     batch: ClipBatch,
     made: Float[Tensor, "batch frame 3 height width"],
     scene: SceneDescription,
@@ -279,8 +283,8 @@ def _subject(
     asked = silhouettes.asked.any(1).cpu()
     changes = movement(silhouettes)
     unasked = torch.full((len(batch),), torch.nan)
-    if isinstance(film, TrainedModel):
-        alone = film(replace(batch, words=nobody), seed).clamp(-1, 1)
+    if isinstance(maker, TrainedModel):
+        alone = maker(replace(batch, words=nobody), seed).clamp(-1, 1)
         unasked = _of_asked(find_silhouettes(alone, batch.empty, batch.mask).present, asked)
     return SubjectFigures(
         present=_of_asked(silhouettes.present, asked).numpy(),
