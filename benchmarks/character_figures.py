@@ -29,6 +29,10 @@ FIGURES: tuple[tuple[str, str, str, str], ...] = (
     ("stretch of edges in motion, 99th percentile", "stretch_99", "≤ 1.8", ".2f"),
     ("faces that cut through others, in motion more than at rest (% of faces)", "cut_faces_more_percent", "≤ 3",
      ".2f"),
+    ("own motion on the own body, largest distance of a joint (mm)", "own_body_mm", "≤ 1", ".2f"),
+    ("copies in A-pose and in T-pose: largest distance of a joint in motion (mm)", "rest_copies_mm", "≤ 1", ".2f"),
+    ("the actor's contacts with the ground that are kept (%)", "contact_kept_percent", "≥ 98", ".1f"),
+    ("moments in which a forearm or hand cuts through trunk or head (%)", "arm_through_body_percent", "–", ".0f"),
 )  # fmt: skip
 """What, its key in a row, its target (of the cast / of rigs), how it is written."""
 

@@ -8,13 +8,18 @@ __all__ = ["intersecting"]
 
 
 def intersecting(
-    corners: Float[np.ndarray, "face 3 3"], vertex_at: Int[np.ndarray, "face 3"]
+    corners: Float[np.ndarray, "face 3 3"],
+    vertex_at: Int[np.ndarray, "face 3"],
+    part: Int[np.ndarray, " face"] | None = None,
 ) -> Bool[np.ndarray, " face"]:
     """Whether each triangle cuts through another that shares no vertex with it (`vertex_at`: numbers of its vertices).
 
-    An edge of one of the two then passes through the other's inside. Triangles in one plane do not count.
+    An edge of one of the two then passes through the other's inside. Triangles in one plane do not count; where `part`
+    is given, nor do those of one part.
     """
     pairs = _near(corners)
+    if part is not None:
+        pairs = pairs[part[pairs[:, 0]] != part[pairs[:, 1]]]
     a, b = pairs.T
     low, high = corners.min(1), corners.max(1)
     meet = ((low[a] <= high[b]) & (low[b] <= high[a])).all(1)

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.characters.figures import HELD_OUT, KNOWN, KnownFigure, load_figure
+from benchmarks.characters.laws import law_figures
 from benchmarks.characters.measures import (
     colour_figures,
     joint_figures,
@@ -154,14 +155,15 @@ class Bench:
         if figure.kind == "cast":
             row |= loose_parts(seen)
         if not self.quick:
-            row |= posed_figures(character, self.data)
+            row |= posed_figures(character, self.data) | law_figures(character, self.data)
         return row | proportion_figures(figure, character) | effort
 
     def free(self, name: str, picture: Path) -> dict:
         """Make a character of a picture whose truth nobody knows."""
         character, effort = self.make(picture)
         write_png(self.out / f"{name}.png", character_sheet(character, picture, self.data))
-        return {"figure": name} | effort | ({} if self.quick else posed_figures(character, self.data))
+        moving = {} if self.quick else posed_figures(character, self.data) | law_figures(character, self.data)
+        return {"figure": name} | effort | moving
 
 
 def proportion_figures(figure: KnownFigure, character: Character) -> dict:

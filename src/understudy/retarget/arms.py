@@ -14,11 +14,14 @@ from scipy.ndimage import gaussian_filter1d
 from understudy.core.character import Character
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.retarget.pose import CharacterPose
-from understudy.retarget.rest import SIDES, Body, moved_by, rest_corrections
+from understudy.retarget.rest import SIDES, Body, moved_by, rest_corrections, weight_of
 
 __all__ = ["Trunk", "clear_trunk", "measure_trunk"]
 
 CARRIERS = ("Hips", "Spine", "Spine1", "Spine2", "Head")
+ARMS = tuple(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))
+MAX_ARM_WEIGHT = 0.02
+"""What arms move more than so gives way to them, and is another shape in another rest pose."""
 SLICES = 16
 SURFACE_POINTS = 20_000
 WIDTH_PERCENTILE = 90.0
@@ -157,6 +160,7 @@ def measure_trunk(character: Character, body: Body, actor: Body | None = None) -
         character = in_t_pose(character, body, rest_corrections(actor, body))
     part_of = {role: place for place, role in enumerate(CARRIERS)} | {"Neck": CARRIERS.index("Spine2")}
     part = np.array([part_of.get(role or "Hips", -1) for role in moved_by(character)])
+    part[weight_of(character, ARMS) > MAX_ARM_WEIGHT] = -1
     points, part = surface_points(character, part)
     columns = []
     carriers = [role for role in CARRIERS if role in body.roles]

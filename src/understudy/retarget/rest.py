@@ -5,7 +5,7 @@ the rest pose: R_world_joint = D · R_rest_joint. In turns, forward kinematics n
 rigs with any frames are alike.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,13 @@ from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import matrix_from_vector, rotation_between
 from understudy.retarget.twist import TwistJoint, find_twists
 
-__all__ = ["SIDES", "Body", "Sole", "measure", "moved_by", "rest_corrections"]
+__all__ = ["SIDES", "Body", "Sole", "measure", "moved_by", "rest_corrections", "weight_of"]
 
 SIDES = ("Left", "Right")
 ALIGNED = (("Arm", "ForeArm"), ("ForeArm", "Hand"), ("UpLeg", "Leg"), ("Leg", "Foot"))
 """Bones that must point as the actor's do, by the roles of their two ends."""
 
+MIN_FLAT_SHARE = 0.5
 MIN_PALM_TWIST = np.radians(50.0)
 ABOVE = {"ForeArm": "Arm", "Leg": "UpLeg"}
 
@@ -137,6 +138,13 @@ def role_above(roles: Mapping[str, int], parents: Sequence[int]) -> list[str | N
     return above
 
 
+def weight_of(character: Character, parts: Collection[str]) -> Float[np.ndarray, " vertex"]:
+    """Of each vertex the share by which some roles move it, 0 … 1."""
+    above = role_above(character.roles, character.skeleton.parents)
+    mine = np.array([role in parts for role in above])
+    return (character.skin_weights * mine[character.skin_joints]).sum(1)
+
+
 def moved_by(character: Character) -> list[str | None]:
     """Of each vertex the role that moves it most."""
     above = role_above(character.roles, character.skeleton.parents)
@@ -166,8 +174,8 @@ def measure_sole(
 def rest_corrections(actor: Body, character: Body) -> dict[str, Float[np.ndarray, "3 3"]]:
     """ΔR of each role: what turns the character's rest pose into the actor's, where that is more than taste.
 
-    Arms and legs must point alike; each correction is the smallest turn that is left after the one above it, so that
-    twist runs on along a limb. Hands go along with their forearm, and turn palms down where the rest pose shows them
+    Arms and legs must point alike; each correction is the turn that is left after the one above it, so that twist runs
+    on along a limb. Hands go along with their forearm, and turn palms down where the rest pose shows them
     elsewhere (half of that turn is the forearm's). Feet keep their soles flat and only turn about the
     vertical; toes go along. Hips, spine, neck, head and shoulders keep the character's own posture.
     """
@@ -179,7 +187,7 @@ def rest_corrections(actor: Body, character: Body) -> dict[str, Float[np.ndarray
                 continue
             above = corrections[side + ABOVE[upper]] if upper in ABOVE else np.eye(3)
             bone = above @ (character.at(end) - character.at(start))
-            corrections[start] = rotation_between(bone, actor.at(end) - actor.at(start)) @ above
+            corrections[start] = turn_onto(bone, actor.at(end) - actor.at(start)) @ above
         if f"{side}Hand" in character.roles:
             forearm = corrections[f"{side}ForeArm"]
             axis = actor.at(f"{side}Hand") - actor.at(f"{side}ForeArm")
@@ -193,6 +201,20 @@ def rest_corrections(actor: Body, character: Body) -> dict[str, Float[np.ndarray
             if f"{side}ToeBase" in character.roles:
                 corrections[f"{side}ToeBase"] = corrections[f"{side}Foot"]
     return corrections
+
+
+def turn_onto(bone: Float[np.ndarray, "3"], theirs: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """What turns a bone onto another: in the front plane first, then by the smallest turn.
+
+    Limbs are modelled raised or hanging in that plane: so they end with the same twist. A bone that points ahead has no
+    direction there.
+    """
+    flat = np.hypot(bone[0], bone[1])
+    if flat < MIN_FLAT_SHARE * np.linalg.norm(bone):
+        return rotation_between(bone, theirs)
+    angle = np.arctan2(theirs[1], theirs[0]) - np.arctan2(bone[1], bone[0])
+    sideways = matrix_from_vector(np.array([0.0, 0.0, angle]))
+    return rotation_between(sideways @ bone, theirs) @ sideways
 
 
 def palm_twist(

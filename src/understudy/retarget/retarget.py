@@ -105,7 +105,8 @@ def role_turns(
 ) -> dict[str, Float[np.ndarray, "time 3 3"]]:
     """The turn of each of the character's roles since its rest pose, in the world.
 
-    Along spine and neck the turns are read off the actor's by arc length, so that chains of other lengths bend alike.
+    Along spine and neck the turns are read off the actor's by height on the chain, so that chains of other lengths bend
+    alike.
     """
     corrections = rest_corrections(actor, body) if adapt else {role: np.eye(3) for role in body.roles}
     turns = {role: R_actor[:, BODY_JOINTS.index(role)] @ corrections[role] for role in body.roles}
@@ -120,20 +121,23 @@ def chain_turns(
     R_actor: Float[np.ndarray, "time 22 3 3"], actor: Body, body: Body, chain: tuple[str, ...]
 ) -> dict[str, Float[np.ndarray, "time 3 3"]]:
     """Turns of the roles inside a chain, whose ends turn as the actor's do."""
-    theirs = np.array([np.linalg.norm(actor.at(role) - actor.at(chain[0])) for role in chain])
-    theirs = theirs / theirs[-1]
-    first, last = body.at(chain[0]), body.at(chain[-1])
-    along = last - first
+    theirs = np.array([share_along(actor, chain, role) for role in chain])
     turns = {}
     for role in chain[1:-1]:
         if role not in body.roles:
             continue
-        share = float(np.clip((body.at(role) - first) @ along / (along @ along), 0.0, 1.0))
+        share = share_along(body, chain, role)
         at = int(np.clip(np.searchsorted(theirs, share, "right") - 1, 0, len(chain) - 2))
         within = (share - theirs[at]) / (theirs[at + 1] - theirs[at])
         a, b = (quaternion_from_matrix(R_actor[:, BODY_JOINTS.index(chain[place])]) for place in (at, at + 1))
         turns[role] = matrix_from_quaternion(slerp(a, b, np.full(len(a), within)))
     return turns
+
+
+def share_along(body: Body, chain: tuple[str, ...], role: str) -> float:
+    """How far along the straight line from a chain's first joint to its last another stands, 0 … 1."""
+    along = body.at(chain[-1]) - body.at(chain[0])
+    return float(np.clip((body.at(role) - body.at(chain[0])) @ along / (along @ along), 0.0, 1.0))
 
 
 def hips_path(
