@@ -10,12 +10,7 @@ Each has an environment of its own; what we know of it stands in a TOML file of 
 """
 
 import os
-import signal
-import subprocess
-import sys
-import time
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from understudy.io.files import read_bytes
 from understudy.io.records import Record
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError, quoted
+from understudy.runtime.programs import last_line, run_program
 from understudy.runtime.progress import Progress
 
 __all__ = ["Generator", "generator_named", "run_generator", "usual_file"]
@@ -34,8 +30,6 @@ MAX_BYTES = 1 << 20
 LOG = "log.txt"
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "OMP_NUM_THREADS", "QT_QPA_PLATFORM")
 """Of our environment; a program that has one of its own would be led astray."""
-POLL_S = 0.1
-"""How often it is seen whether the program has ended."""
 _Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -104,26 +98,23 @@ def run_generator(generator: Generator, name: str, picture: Path, mesh: Path, pr
     command = [_filled(word, places) for word in generator.command]
     environment = {key: value for key, value in os.environ.items() if key not in OURS} | generator.environment
     log = mesh.parent / LOG
-    with log.open("wb") as said:
-        try:
-            process = subprocess.Popen(
-                command, cwd=mesh.parent, env=environment, stdin=subprocess.DEVNULL, stdout=said,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BackendUnavailable(
-                f"generator {quoted(name)} cannot be started: {quoted(command[0])} ({reason}); see its command in"
-                f" {quoted(usual_file())} or in the file of --generators"
-            ) from error
-        try:
-            _wait(process, generator, name, progress)
-        finally:
-            _end(process)
-    if process.returncode != 0:
-        raise InputError(f"generator {quoted(name)} ended with code {process.returncode}: {_last_line(log)}")
+    try:
+        code = run_program(command, log, environment, generator.time_limit_s, progress)
+    except BackendUnavailable as error:
+        raise BackendUnavailable(
+            f"generator {quoted(name)}: {error}; see its command in {quoted(usual_file())} or in the file of"
+            " --generators"
+        ) from error
+    if code is None:
+        raise InputError(
+            f"generator {quoted(name)} took longer than {generator.time_limit_s:g} s and was ended; give it more"
+            " time (time_limit_s)"
+        )
+    said = quoted(last_line(log)) if last_line(log) else "it said nothing"
+    if code != 0:
+        raise InputError(f"generator {quoted(name)} ended with code {code}: {said}")
     if not mesh.is_file():
-        raise InputError(f"generator {quoted(name)} wrote no {quoted(mesh.name)}: {_last_line(log)}")
+        raise InputError(f"generator {quoted(name)} wrote no {quoted(mesh.name)}: {said}")
 
 
 def _filled(word: str, places: dict[str, str]) -> str:
@@ -131,34 +122,3 @@ def _filled(word: str, places: dict[str, str]) -> str:
     for name, place in places.items():
         word = word.replace(name, place)
     return word
-
-
-def _wait(process: subprocess.Popen, generator: Generator, name: str, progress: Progress) -> None:
-    begun = time.monotonic()
-    while process.poll() is None:
-        passed = time.monotonic() - begun
-        if passed > generator.time_limit_s:
-            raise InputError(
-                f"generator {quoted(name)} took longer than {generator.time_limit_s:g} s and was ended; give it more"
-                " time (time_limit_s)"
-            )
-        progress(int(passed), int(generator.time_limit_s))
-        time.sleep(POLL_S)
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End the program and all that it has started."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _last_line(log: Path) -> str:
-    """What a program said last."""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
-        lines = file.read().decode(errors="replace").strip().splitlines()
-    return quoted(lines[-1].strip()) if lines else "it said nothing"
