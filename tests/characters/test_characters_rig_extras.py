@@ -23,16 +23,23 @@ from understudy.retarget.retarget import retarget_motion
 def with_face(person, weight=0.0):
     """A person whose head smiles and whose hand swells; the mesh shows `weight` of the smile."""
     head, hand = (np.flatnonzero(person.skin_joints[:, 0] == BODY_JOINTS.index(name)) for name in ("Head", "RightHand"))
-    smile = Morph("smile", head[:4], np.array([[0.01, 0.02, 0.03]] * 4), weight)
+    before = person.mesh.normals[head[:4]]
+    after = before + [0.1, 0.2, -0.3]
+    turn = after / np.linalg.norm(after, axis=1, keepdims=True) - before
+    smile = Morph("smile", head[:4], np.array([[0.01, 0.02, 0.03]] * 4), weight, turn)
     morphs = (smile, Morph("swell", hand, np.full((len(hand), 3), 0.005)))
     vertices = person.mesh.vertices.copy()
     vertices[head[:4]] += weight * smile.offsets
-    return replace(person, mesh=replace(person.mesh, vertices=vertices, morphs=morphs))
+    normals = person.mesh.normals.copy()
+    normals[head[:4]] += weight * turn
+    return replace(person, mesh=replace(person.mesh, vertices=vertices, normals=normals, morphs=morphs))
 
 
 def by_place(mesh, morph):
-    """Where vertices rest that a morph target moves, and how far it moves them, in an order of their own."""
-    rows = np.concatenate([mesh.vertices[morph.vertices], morph.offsets], 1)
+    """Where vertices rest that a morph target moves, how far it moves them and turns their normals, in an order of
+    their own."""
+    turns = np.zeros_like(morph.offsets) if morph.normals is None else morph.normals
+    rows = np.concatenate([mesh.vertices[morph.vertices], morph.offsets, turns], 1)
     return np.unique(np.round(rows, 5), axis=0)
 
 
@@ -73,7 +80,11 @@ def test_morph_targets_stand_up_with_the_figure(tmp_path):
             dense = np.zeros((len(person.mesh.vertices), 3), np.float32)
             dense[morph.vertices] = morph.offsets @ R.T
             index, binary = add_accessor(document, binary, dense[used])
-            primitive["targets"].append({"POSITION": index})
+            target = {"POSITION": index}
+            if morph.normals is not None:
+                dense[morph.vertices] = morph.normals @ R.T
+                target["NORMAL"], binary = add_accessor(document, binary, dense[used])
+            primitive["targets"].append(target)
         primitive["extras"] = {"targetNames": ["smile", "swell"]}
     path = write_glb(tmp_path / "rig.glb", document, binary)
     character = character_from_rig(path, 0.5 * person.height_m)
@@ -81,8 +92,9 @@ def test_morph_targets_stand_up_with_the_figure(tmp_path):
     standing = character.mesh.vertices - character.mesh.vertices.min(0)
     truth = 0.5 * (person.mesh.vertices - person.mesh.vertices.min(0))
     for mine, theirs in zip(person.mesh.morphs, character.mesh.morphs, strict=True):
-        expected = np.concatenate([truth[mine.vertices], 0.5 * mine.offsets], 1)
-        found = np.concatenate([standing[theirs.vertices], theirs.offsets], 1)
+        turns = [np.zeros_like(one.offsets) if one.normals is None else one.normals for one in (mine, theirs)]
+        expected = np.concatenate([truth[mine.vertices], 0.5 * mine.offsets, turns[0]], 1)
+        found = np.concatenate([standing[theirs.vertices], theirs.offsets, turns[1]], 1)
         distance = np.abs(expected[:, None] - found[None]).max(-1)
         assert distance.min(0).max() < 1e-5 and distance.min(1).max() < 1e-5
 

@@ -19,7 +19,7 @@ from understudy.io.blender import convert
 from understudy.io.blender.convert import BLENDER_SUFFIXES, blender_command, converted_to_glb
 from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import BackendUnavailable, CharacterError
-from understudy.studio.pipeline.casting import CharacterFiles, check_character, is_rig, readable
+from understudy.studio.pipeline.casting import CharacterFiles, check_character, is_model, readable
 
 SAVE = """
 import sys, bpy
@@ -122,7 +122,7 @@ def test_blender_runs_without_the_files_scripts_and_for_casting(tmp_path, monkey
     source = tmp_path / "hero model.FBX"
     source.write_bytes(b"FBX")
     check_character(source, None, None)
-    assert is_rig(source) and all(is_rig(Path(f"x{suffix}")) for suffix in BLENDER_SUFFIXES)
+    assert is_model(source) and all(is_model(Path(f"x{suffix}")) for suffix in BLENDER_SUFFIXES)
     with readable(CharacterFiles(source, None, None)) as files:
         assert character_from_rig(files.path).name == "hero model"
     words = (tmp_path / "words").read_text().split()

@@ -1,1 +1,1 @@
-"""The character: one picture or a rig becomes a textured, rigged mesh."""
+"""The character: one picture, a rig or a mesh becomes a textured, rigged mesh."""

@@ -24,12 +24,13 @@ def main(arguments: Sequence[str]) -> None:
         """Film a character that does a motion: a preview on grey ground, in neutral light."""
 
         character: tyro.conf.Positional[Path]
-        """The folder of a cast character, or a rigged model (GLB, glTF, VRM)."""
+        """The folder of a cast character or of a film, or a model with a rig or without (GLB, glTF, VRM, OBJ, PLY, STL;
+        by Blender FBX, .blend, USD)."""
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("animated.mp4")
         """The film; with the ending .glb, the animated character and its camera for other programs."""
         motion: Path | None = None
-        """A BVH, a glTF file with an animation (GLB, glTF, VRM), a motion.npz, or the folder of a film, whose main
-        actor is followed (default: a walk)."""
+        """A BVH, a glTF file with an animation (GLB, glTF, VRM, VRMA), a motion.npz, or the folder of a film, whose
+        main actor is followed (default: a walk)."""
         config: tyro.conf.OmitArgPrefixes[AnimateConfig] = field(default_factory=AnimateConfig)
 
     options = parse(Arguments, "understudy animate", arguments)

@@ -21,14 +21,14 @@ def main(arguments: Sequence[str]) -> None:
 
     @dataclass(frozen=True)
     class Arguments:
-        """Make a character of one picture, or check a rig; see it from all sides, in poses and walking.
+        """Make a character of one picture or a mesh, or check a rig; see it from all sides, in poses and walking.
 
         Run the same command again after editing a file in the folder: only what depends on it is made anew.
         """
 
         character: tyro.conf.Positional[Path]
-        """One picture of a whole figure (PNG, JPEG, WebP) or a rigged model (GLB, glTF, VRM; by Blender FBX, .blend,
-        USD)."""
+        """One picture of a whole figure (PNG, JPEG, WebP), or a model with a rig or without (GLB, glTF, VRM, OBJ, PLY,
+        STL; by Blender FBX, .blend, USD)."""
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
         """Folder for the character and everything that shows it."""
         config: Annotated[CastConfig, tyro.conf.arg(name="")] = field(default_factory=CastConfig)

@@ -26,8 +26,8 @@ class _Given:
     """The film shot: any video that FFmpeg reads; or an image sequence (PNG, JPEG, TIFF, DPX, OpenEXR): its folder, a
     pattern such as shot.####.exr, or its first picture."""
     character: Path
-    """One picture (PNG, JPEG, WebP), a rigged model (GLB, glTF, VRM; by Blender FBX, .blend, USD), or a folder of
-    `understudy cast`."""
+    """One picture (PNG, JPEG, WebP), a model with a rig or without (GLB, glTF, VRM, OBJ, PLY, STL; by Blender FBX,
+    .blend, USD), or the folder of `understudy cast`."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder for the film and everything it is made of."""
     config: Path | None = None

@@ -45,17 +45,23 @@ class Morph:
     """How far at weight 1, in the rest pose, in metres."""
     weight: float = 0.0
     """How much of it the mesh's vertices hold already."""
+    normals: Float[np.ndarray, "moved 3"] | None = None
+    """How much the vertices' normals change at weight 1; None: its file does not say."""
 
     def of_rows(self, rows: Int[np.ndarray, " vertex"], count: int) -> "Morph":
         """The same for a mesh whose vertex v was vertex `rows[v]` of `count`; some may be left out or stand twice."""
         place = np.full(count, -1)
         place[self.vertices] = np.arange(len(self.vertices))
         here = place[rows]
-        return Morph(self.name, np.flatnonzero(here >= 0), self.offsets[here[here >= 0]], self.weight)
+        kept = here[here >= 0]
+        normals = None if self.normals is None else self.normals[kept]
+        return Morph(self.name, np.flatnonzero(here >= 0), self.offsets[kept], self.weight, normals)
 
     def turned(self, M: Float[np.ndarray, "3 3"]) -> "Morph":
-        """The same for vertices that are turned and scaled."""
-        return Morph(self.name, self.vertices, self.offsets @ M.T, self.weight)
+        """The same for vertices that are turned and, alike along all axes, scaled."""
+        turn = M / np.cbrt(np.linalg.det(M))
+        normals = None if self.normals is None else self.normals @ turn.T
+        return Morph(self.name, self.vertices, self.offsets @ M.T, self.weight, normals)
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,9 @@ class Mesh:
         for morph in self.morphs:
             check_shape("offsets", morph.offsets, len(morph.vertices), 3)
             check_finite("offsets", morph.offsets)
+            if morph.normals is not None:
+                check_shape("normals of a morph target", morph.normals, len(morph.vertices), 3)
+                check_finite("normals of a morph target", morph.normals)
             if len(morph.vertices) and not 0 <= morph.vertices.min() <= morph.vertices.max() < count:
                 raise ValueError(f"morph target {morph.name!r} moves vertex {int(morph.vertices.max())} of {count}")
 

@@ -9,12 +9,12 @@ import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from understudy.runtime.budget import Budget
 from understudy.runtime.errors import FileFormatError, InputError, quoted
 
-__all__ = ["check_file", "claim_values", "is_link", "name_within", "natural_key", "read_bytes", "reading"]
+__all__ = ["check_file", "claim_values", "file_named", "is_link", "name_within", "natural_key", "read_bytes", "reading"]
 
 MAX_JSON_MEMORY = 288 << 20
 LIST_BYTES, VALUE_BYTES = 320, 32
@@ -122,6 +122,16 @@ def name_within(name: str) -> str:
     if posixpath.normpath(name) != name.rstrip("/"):
         raise ValueError(f"{quoted(name)} is no plain name of a file within the folder")
     return name
+
+
+def file_named(path: Path, name: str) -> Path | None:
+    """The file that another, at `path`, names; None where that is not within its folder, also by a link."""
+    folder = path.resolve().parent
+    # To ask Windows where "\\\\host\\..." lies, already calls on that host.
+    if ":" in name.split("/")[0] or PureWindowsPath(name).anchor or not name.isprintable():
+        return None
+    target = (folder / name).resolve()
+    return target if target.is_relative_to(folder) else None
 
 
 def natural_key(name: str) -> tuple[tuple[tuple[int, str], ...], str]:

@@ -51,8 +51,8 @@ def recast(
 
     Args:
         shot: any video file; or an image sequence: its folder, a pattern (shot.####.exr), or its first picture.
-        character: one picture; a model (GLB, glTF, VRM; by Blender FBX, .blend, USD or Collada); or the folder of a
-            cast character.
+        character: one picture; a model with a rig or without (GLB, glTF, VRM, OBJ, PLY, STL; by Blender FBX, .blend,
+            USD or Collada); or the folder of a cast character.
         out: the folder for the film; a second call with the same folder redoes only what changed.
         until: the name of the stage to stop after (see `understudy stages`); None: the film and its report are made.
         options: fields of `RecastConfig`.

@@ -9,14 +9,18 @@ from understudy.decompose.plate.clean_plate import PlateReport
 from understudy.io.video.streams import Sound
 
 __all__ = [
-    "BodyReport", "CameraFitReport", "CameraReport", "CharacterReport", "FilmReport", "FramingReport", "LightReport",
-    "NoReport", "PeopleReport", "PlateReport", "PresenceReport", "StageReports",
+    "BodyReport", "CameraFitReport", "CameraReport", "CharacterReport", "FilmReport", "FramingReport", "Kind",
+    "LightReport", "NoReport", "PeopleReport", "PlateReport", "PresenceReport", "StageReports",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class NoReport:
     """Of a stage whose quality others judge."""
+
+
+Kind = Literal["picture", "rig", "mesh"]
+"""What a character is made from."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class CharacterReport:
     joints: int
     roles: int
     """How many of the body's joints were recognised."""
-    made_from: Literal["picture", "rig"]
+    made_from: Kind
     doubts: list[Doubt]
 
 

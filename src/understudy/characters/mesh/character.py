@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
 from understudy.characters.mesh.cleaning import cleaned, welded
-from understudy.characters.mesh.registering import SurfacePoints, register, sample_surface
+from understudy.characters.mesh.registering import Registration, SurfacePoints, register, sample_surface
 from understudy.characters.picture.character import canonical_character, place_joints
 from understudy.characters.picture.figure import FigureInPicture
 from understudy.characters.picture.joints import POINTS
@@ -41,18 +41,20 @@ class MeshCharacter:
     """For the user."""
 
 
-def character_from_mesh(mesh: Mesh, figure: FigureInPicture, height_m: float, name: str) -> MeshCharacter:
+def character_from_mesh(
+    mesh: Mesh, figure: FigureInPicture, height_m: float, name: str, stands: Registration | None = None
+) -> MeshCharacter:
     """A rigged character from a mesh of the figure in a picture; the mesh may have any size and facing.
 
-    It is cleaned, turned so that it looks as the picture does, scaled to `height_m`, and rigged by the picture's
-    joints; each lies half way between the mesh's front and back.
+    It is cleaned, turned so that it looks as the picture does (as `stands` says, where that is known), scaled to
+    `height_m`, and rigged by the picture's joints; each lies half way between the mesh's front and back.
 
     Raises:
         CharacterError: the mesh has no size.
     """
     clean = cleaned(mesh)
     surface = sample_surface(clean.mesh)
-    found = register(surface, figure.rgb, figure.mask)
+    found = stands or register(surface, figure.rgb, figure.mask)
     places = clean.mesh.vertices @ found.R.T
     scale = height_m / np.ptp(places[:, 1])
     middle = np.array([0.5 * (places[:, 0].min() + places[:, 0].max()), places[:, 1].min(), places[:, 2].mean()])
@@ -72,7 +74,9 @@ def _doubts(overlap: float, surface: SurfacePoints) -> tuple[Doubt, ...]:
         text = f"From no side the mesh looks as the picture does (overlap {overlap:.2f}): see whether its joints fit."
         doubts.append(Doubt(text, "poor"))
     if surface.colours is None:
-        doubts.append(Doubt("The mesh has no colours; ask the generator for a texture.", "poor"))
+        doubts.append(
+            Doubt("The mesh has no colours: have its program write a texture, or colours of vertices.", "poor")
+        )
     return tuple(doubts)
 
 

@@ -13,7 +13,7 @@ from understudy.core.character import Mesh
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.imaging.colour import srgb_bytes_from_linear
 
-__all__ = ["Registration", "SurfacePoints", "register", "sample_surface"]
+__all__ = ["UPS", "Registration", "SurfacePoints", "feet_ahead", "register", "sample_surface", "silhouette"]
 
 POINTS = 60_000
 TALL_PX, WIDE_PX = 120, 240
@@ -143,11 +143,11 @@ def _score(surface: SurfacePoints, wanted: Shown, up: np.ndarray, azimuth: float
     if colours is not None and wanted[1] is not None:
         moved, both = np.roll(colours, int(shift), 1), np.roll(mask, int(shift), 1) & wanted[0]
         likeness -= COLOUR_WEIGHT * float(np.abs(moved - wanted[1])[both].mean()) if both.any() else 1.0
-    likeness += FEET_WEIGHT * _feet_ahead(_turn(azimuth) @ up @ surface.places.T)
+    likeness += FEET_WEIGHT * feet_ahead(_turn(azimuth) @ up @ surface.places.T)
     return likeness + FORWARD_BONUS * float(np.cos(azimuth)), overlap, shift
 
 
-def _feet_ahead(points: Float[np.ndarray, "3 point"]) -> float:
+def feet_ahead(points: Float[np.ndarray, "3 point"]) -> float:
     """1 where the feet reach far ahead of the shins, −1 where they reach as far back."""
     height = max(float(np.ptp(points[1])), 1e-12)
     share = (points[1] - points[1].min()) / height
@@ -155,6 +155,11 @@ def _feet_ahead(points: Float[np.ndarray, "3 point"]) -> float:
     if not len(feet) or not len(shins):
         return 0.0
     return float(np.clip((feet.mean() - shins.mean()) / (FEET_REACH * height), -1, 1))
+
+
+def silhouette(surface: SurfacePoints, R: Float[np.ndarray, "3 3"]) -> Bool[np.ndarray, "tall wide"]:
+    """The surface from the front, after a turn, without perspective: TALL_PX tall, its box in the middle."""
+    return _splat(SurfacePoints(surface.places, None), R)[0]
 
 
 def _splat(surface: SurfacePoints, R: Float[np.ndarray, "3 3"]) -> Shown:

@@ -19,6 +19,8 @@ def main(source: Path, target: Path, max_bytes: int, max_cpu_s: int) -> None:
         if not any(thing.type == "MESH" for thing in bpy.context.scene.objects):
             raise RuntimeError("it holds no mesh")
         export(bpy, target)
+    # Blender's importers and exporters are Python add-ons of many authors, which raise anything. The process ends here
+    # with what was said, and not in silence or with a dump of its stack.
     except Exception as error:
         target.with_suffix(".txt").write_text(str(error), encoding="utf-8")
         sys.exit(3)

@@ -9,13 +9,13 @@ import struct
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import numpy as np
 
-from understudy.io.files import check_file, read_bytes, reading
+from understudy.io.files import check_file, file_named, read_bytes, reading
 from understudy.io.gltf.records import Accessor, AnimatedGltf, Gltf, SparsePart
 from understudy.io.records import parse_record
 from understudy.runtime.budget import Budget
@@ -253,12 +253,7 @@ class GltfDocument:
 
 def file_beside(path: Path, uri: str) -> Path | None:
     """The file that `uri` names, seen from the glTF file at `path`; None where that is not within its folder."""
-    folder, name = path.resolve().parent, unquote(uri)
-    # To ask Windows where "\\host\..." lies, already calls on that host.
-    if ":" in name.split("/")[0] or PureWindowsPath(name).anchor or not name.isprintable():
-        return None
-    target = (folder / name).resolve()
-    return target if target.is_relative_to(folder) else None
+    return file_named(path, unquote(uri))
 
 
 def files_beside(path: Path) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from understudy.core.character import Morph
 from understudy.io.gltf.document import FARTHEST, GltfDocument
@@ -22,18 +22,21 @@ ROW_BYTES = 128
 """What a vertex that a morph target moves takes while it is read."""
 SHARE_OF_BUDGET = 0.5
 """Of the memory that a file may still take: surfaces need the rest."""
+MOVED = ("POSITION", "NORMAL")
 STILL = 1e-9
 """Vertices that move less than this share of a target's longest way do not move."""
+STILL_NORMAL = 1e-5
+"""Normals, of length 1, that change less than this do not change."""
 
 
 def claim_morphs(document: GltfDocument, meshes: Sequence[MeshEntry]) -> bool:
     """Whether there is memory for the morph targets of all meshes that are shown; claims it. Says if there is not."""
     primitives = [primitive for mesh in meshes for primitive in mesh.primitives if primitive.targets]
-    targets = [target["POSITION"] for one in primitives for target in one.targets if "POSITION" in target]
+    targets = [target for one in primitives for target in one.targets if "POSITION" in target]
     if not targets:
         return False
     rows = 0
-    for index in targets[:MAX_TARGETS]:
+    for index in [target[key] for target in targets[:MAX_TARGETS] for key in MOVED if key in target]:
         accessor = document.entry("accessors", index)
         sparse = 0 if accessor.sparse is None else accessor.sparse.count
         rows += sparse + (0 if accessor.buffer_view is None else accessor.count)
@@ -68,8 +71,22 @@ def read_morphs(
         name = names[number] if number < len(names) else f"target {number}"
         weight = float(shape[number]) if number < len(shape) else 0.0
         morph = Morph(name, vertices[moving], offsets[moving], weight)
+        if "NORMAL" in target and document.entry("accessors", target["NORMAL"]).count == count:
+            morph = with_normals(morph, *document.changed_rows(target["NORMAL"]))
         morphs.append(morph if isinstance(rows, slice) else morph.of_rows(rows, count))
     return tuple(morphs)
+
+
+def with_normals(morph: Morph, vertices: Int[np.ndarray, " changed"], changes: np.ndarray) -> Morph:
+    """The morph target with the changes `changed × 3` of some vertices' normals, which need not move."""
+    changes = changes[:, :3].astype(np.float64)
+    changes = np.where(np.isfinite(changes), changes, 0.0)
+    turning = np.abs(changes).max(axis=1, initial=0.0) > STILL_NORMAL
+    rows = np.union1d(morph.vertices, vertices[turning])
+    offsets, normals = np.zeros((2, len(rows), 3))
+    offsets[np.searchsorted(rows, morph.vertices)] = morph.offsets
+    normals[np.searchsorted(rows, vertices[turning])] = changes[turning]
+    return Morph(morph.name, rows, offsets, morph.weight, normals)
 
 
 def target_names(mesh: MeshEntry, primitive: Primitive) -> list[str]:
@@ -99,5 +116,13 @@ def merged_morphs(parts: Sequence[Sequence[Morph]], firsts: Sequence[int]) -> tu
             np.concatenate([piece.vertices for piece in pieces]),
             np.concatenate([piece.offsets for piece in pieces]),
             weight,
+            merged_normals(pieces),
         )
     return tuple(merged.values())
+
+
+def merged_normals(pieces: Sequence[Morph]) -> Float[np.ndarray, "moved 3"] | None:
+    """The changes of normals of pieces one after another; None where no piece has any."""
+    if all(piece.normals is None for piece in pieces):
+        return None
+    return np.concatenate([np.zeros_like(one.offsets) if one.normals is None else one.normals for one in pieces])

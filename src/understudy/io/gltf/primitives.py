@@ -161,6 +161,9 @@ def read_surface(
         raise CharacterError(f"{document.path.name} has vertices at no finite place; export it again")
     if "NORMAL" in attributes:
         normals = attribute(document, attributes, "NORMAL", 3, count, rows)
+        for weight, target in zip(shape, primitive.targets, strict=False):
+            if weight and "NORMAL" in target:
+                normals = normals + weight * attribute(document, target, "NORMAL", 3, count, rows)
     else:
         normals = vertex_normals(vertices, faces, UPWARDS)
     slot = None
@@ -292,8 +295,16 @@ def moved(part: RigPart, M: Float[np.ndarray, "vertex 3 3"]) -> RigPart:
     rows = np.stack([np.cross(M[:, 1], M[:, 2]), np.cross(M[:, 2], M[:, 0]), np.cross(M[:, 0], M[:, 1])], 1)
     mirrored = len(M) > 0 and np.median(np.linalg.det(M)) < 0
     normals = np.einsum("vij,vj->vi", rows, part.normals) * (-1.0 if mirrored else 1.0)
-    morphs = tuple(
-        replace(morph, offsets=np.einsum("vij,vj->vi", M[morph.vertices], morph.offsets)) for morph in part.morphs
-    )
+    normals = unit_normals(normals, UPWARDS)
+    morphs: list[Morph] = []
+    for morph in part.morphs:
+        own, changes = morph.vertices, morph.normals
+        if changes is not None:
+            # Normals without the target and with all of it are carried, for the cofactors also change their lengths.
+            without = part.normals[own] - morph.weight * changes
+            ends = (np.einsum("vij,vj->vi", rows[own], one) for one in (without, without + changes))
+            first, last = (unit_normals(end * (-1.0 if mirrored else 1.0), UPWARDS) for end in ends)
+            changes = last - first
+        morphs.append(replace(morph, offsets=np.einsum("vij,vj->vi", M[own], morph.offsets), normals=changes))
     faces = part.faces[:, ::-1] if mirrored else part.faces
-    return replace(part, normals=unit_normals(normals, UPWARDS), faces=faces, morphs=morphs)
+    return replace(part, normals=normals, faces=faces, morphs=tuple(morphs))

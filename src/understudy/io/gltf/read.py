@@ -1,7 +1,8 @@
-"""Rigged characters and clips from glTF 2.0 and VRM files.
+"""Rigged characters and clips from glTF 2.0, VRM and VRMA files.
 
 A file's meshes, skins and parts become one Character: joints rigid and in metres, vertices in the pose in which the
-skin was bound. Source: Khronos glTF 2.0 specification, section 3.7; VRM 0.x and VRMC_vrm 1.0.
+skin was bound. Source: Khronos glTF 2.0 specification, section 3.7; VRM 0.x, VRMC_vrm 1.0 and
+VRMC_vrm_animation 1.0.
 """
 
 from dataclasses import replace
@@ -16,6 +17,7 @@ from understudy.core.character import Character
 from understudy.core.motion import BODY_JOINTS, Motion
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
 from understudy.io.gltf.animation import (
+    NodeTree,
     clip_duration_s,
     clip_names,
     find_clip,
@@ -26,7 +28,8 @@ from understudy.io.gltf.compression import unpack_surfaces
 from understudy.io.gltf.document import GltfDocument, open_gltf, reading_rig
 from understudy.io.gltf.merge import GltfRig, character_from_parts
 from understudy.io.gltf.primitives import claim_surfaces, read_parts
-from understudy.io.gltf.skins import ROLES_KEY, BoundJoints, bind_joints, rigid_part
+from understudy.io.gltf.records import Clip
+from understudy.io.gltf.skins import ROLES_KEY, BoundJoints, bind_joints, joints_of_nodes, rigid_part
 from understudy.io.gltf.springs import read_springs
 from understudy.runtime.errors import CharacterError
 
@@ -140,25 +143,49 @@ def read_gltf_clip_names(path: Path) -> list[str]:
 def read_gltf_motion(path: Path, clip: str | None = None, frame_rate: Fraction = Fraction(30)) -> Motion:
     """A clip as a motion of the skeleton that `read_gltf` gives; the first clip for None.
 
+    Of a file without a skin (a VRM animation, .vrma; an armature exported alone) the skeleton is made of the nodes that
+    it names as bones, which then have VRM's names of them, or else of those that the clip turns.
+
     Our motions turn joints and move the root: where a clip also moves or stretches other joints, their world
     rotations are kept and their offsets stay those of the rest pose.
 
     Raises:
-        CharacterError: as `read_gltf`, or there is no such clip.
+        CharacterError: the file is damaged, moves no joints, or has no such clip.
     """
     document = open_gltf(path, clips=True)
     with reading_rig(path):
         tree = node_tree(document)
         unpack_surfaces(document, tree)
         world = {index: T[0] for index, T in node_world_matrices(document, tree).items()}
-        bound = bind_joints(document, tree, world)
         chosen = find_clip(document, clip)
+        bound = moved_joints(document, tree, world, chosen)
         frames = round(clip_duration_s(document, chosen) * frame_rate) + 1
         document.budget.check_count("frames in a clip", frames, MAX_FRAMES)
         times_s = np.arange(frames) / float(frame_rate)
         document.budget.take("the motion of its joints", frames, len(bound.skeleton), bytes_each=4 * 128)
         over_time = node_world_matrices(document, tree, chosen, times_s)
         return motion_from_world(document, bound, over_time, frame_rate)
+
+
+def moved_joints(
+    document: GltfDocument, tree: NodeTree, world: dict[int, Float[np.ndarray, "4 4"]], clip: Clip
+) -> BoundJoints:
+    """The joints whose motion a clip tells."""
+    nodes = document.json.nodes
+    if any(nodes[node].skin is not None and nodes[node].mesh is not None for node in tree.order):
+        return bind_joints(document, tree, world)
+    animation = document.json.extensions.vrm_animation
+    bones = {} if animation is None or animation.humanoid is None else animation.humanoid.human_bones
+    turned = {channel.target.node for channel in clip.channels if channel.target.path == "rotation"}
+    members = {bone.node for bone in bones.values()} or {node for node in turned if node is not None}
+    bound = joints_of_nodes(document, tree, world, members)
+    names = list(bound.skeleton.names)
+    for name, bone in bones.items():
+        if bone.node in bound.joint_of_node:
+            names[bound.joint_of_node[bone.node]] = name
+    if len(set(names)) == len(names):
+        bound = replace(bound, skeleton=replace(bound.skeleton, names=tuple(names)))
+    return bound
 
 
 def motion_from_world(

@@ -428,12 +428,19 @@ class Springs(Entry):
     springs: tuple[SpringEntry, ...] = ()
 
 
+class VrmAnimation(Entry):
+    """A clip for any VRM character (VRMC_vrm_animation 1.0): which node stands for which bone."""
+
+    humanoid: Humanoid | None = None
+
+
 class Extensions(Entry):
     """The extensions of a document that we read."""
 
     old_vrm: OldVrm | None = Field(default=None, alias="VRM")
     vrm: Vrm | None = Field(default=None, alias="VRMC_vrm")
     springs: Springs | None = Field(default=None, alias="VRMC_springBone")
+    vrm_animation: VrmAnimation | None = Field(default=None, alias="VRMC_vrm_animation")
 
 
 class Gltf(Entry):

@@ -18,7 +18,7 @@ from understudy.io.gltf.animation import NodeTree
 from understudy.io.gltf.document import FARTHEST, GltfDocument
 from understudy.runtime.errors import CharacterError
 
-__all__ = ["ROLES_KEY", "BoundJoints", "bind_joints", "rigid_part"]
+__all__ = ["ROLES_KEY", "BoundJoints", "bind_joints", "joints_of_nodes", "rigid_part"]
 
 MAX_JOINTS = 2000
 ROLES_KEY = "understudy_roles"
@@ -82,6 +82,27 @@ def bind_joints(document: GltfDocument, tree: NodeTree, world: dict[int, Float[n
         inverse_bind,
         joints,
     )
+
+
+def joints_of_nodes(
+    document: GltfDocument, tree: NodeTree, world: dict[int, Float[np.ndarray, "4 4"]], members: set[int]
+) -> BoundJoints:
+    """Nodes that no mesh hangs on as joints, in the default pose: files of motion alone have no skin.
+
+    Raises:
+        CharacterError: there are none.
+    """
+    members = members & set(tree.parents)
+    if not members:
+        raise CharacterError(f"{document.path.name} moves no joints: export an animated skeleton")
+    document.budget.check_count("joints", len(members), MAX_JOINTS)
+    order, parents = joint_subtree(tree, members)
+    document.budget.check_count("joints", len(order), MAX_JOINTS)
+    T = np.array([np.eye(4) if node < 0 else world[node] for node in order])
+    rigid = rigid_part(T)
+    local = np.array([own if p < 0 else invert(rigid[p]) @ own for own, p in zip(rigid, parents, strict=True)])
+    skeleton = Skeleton(unique_names(document, order), tuple(parents), local)
+    return BoundJoints(skeleton, {node: joint for joint, node in enumerate(order) if node >= 0}, T, {}, {})
 
 
 def usable(matrices: Float[np.ndarray, "*batch 4 4"]) -> np.ndarray:

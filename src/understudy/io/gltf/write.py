@@ -242,10 +242,12 @@ class GlbBuilder:
         """One primitive per material that has faces, each with the vertices that it uses, and `corners` on the root."""
         mesh, extra = character.mesh, len(corners)
         joints, weights = four_influences(character.skin_joints, character.skin_weights)
-        normals = unit_normals(mesh.normals, UPWARDS)
-        vertices = mesh.vertices.copy()
+        vertices, normals = mesh.vertices.copy(), mesh.normals.copy()
         for morph in mesh.morphs:
             vertices[morph.vertices] -= morph.weight * morph.offsets
+            if morph.normals is not None:
+                normals[morph.vertices] -= morph.weight * morph.normals
+        normals = unit_normals(normals, UPWARDS)
         primitives: list[dict[str, Any]] = []
         for number, material in enumerate(mesh.materials):
             faces = mesh.faces[mesh.face_material == number]
@@ -271,13 +273,20 @@ class GlbBuilder:
             }
             if mesh.morphs:
                 own = [morph.of_rows(used, len(vertices)) for morph in mesh.morphs]
-                primitive["targets"] = [{"POSITION": self.add_offsets(morph, len(used) + extra)} for morph in own]
+                primitive["targets"] = [self.add_target(morph, len(used) + extra) for morph in own]
             primitives.append(primitive)
         return primitives
 
-    def add_offsets(self, morph: Morph, count: int) -> int:
-        """Add a morph target's offsets as a sparse accessor of `count` rows: zero but for the vertices that move."""
-        offsets = morph.offsets.astype("<f4")
+    def add_target(self, morph: Morph, count: int) -> dict[str, int]:
+        """Add a morph target of `count` vertices; its attributes."""
+        target = {"POSITION": self.add_offsets(morph.vertices, morph.offsets, count)}
+        if morph.normals is not None:
+            target["NORMAL"] = self.add_offsets(morph.vertices, morph.normals, count)
+        return target
+
+    def add_offsets(self, vertices: Int[np.ndarray, " moved"], values: Float[np.ndarray, "moved 3"], count: int) -> int:
+        """Add offsets as a sparse accessor of `count` rows: zero but for some vertices."""
+        offsets = values.astype("<f4")
         rows = np.concatenate([offsets, np.zeros((1, 3), "<f4")]) if len(offsets) < count else offsets
         accessor: dict[str, Any] = {
             "componentType": FLOAT,
@@ -290,7 +299,7 @@ class GlbBuilder:
             accessor["sparse"] = {
                 "count": len(offsets),
                 "indices": {
-                    "bufferView": self.add_view(morph.vertices.astype("<u4").tobytes()),
+                    "bufferView": self.add_view(vertices.astype("<u4").tobytes()),
                     "componentType": UNSIGNED_INT,
                 },
                 "values": {"bufferView": self.add_view(offsets.tobytes())},

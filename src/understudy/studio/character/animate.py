@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from understudy.characters.rig.character import character_from_rig
+from understudy.characters.picture.character import PictureConfig
 from understudy.core.camera import CameraPath
 from understudy.core.film import Performance
 from understudy.io.gltf.write import write_scene
 from understudy.io.video.frame_rates import frame_rate_from_decimal
 from understudy.io.video.streams import VideoWriter
 from understudy.runtime.errors import CharacterError, InputError, quoted
+from understudy.runtime.progress import silent
 from understudy.studio.character.config import AnimateConfig, renderer_named
 from understudy.studio.character.filming import View, film
 from understudy.studio.character.motions import Stretch, motion_of_file
@@ -20,7 +21,16 @@ from understudy.studio.character.moving import walking
 from understudy.studio.character.showing import following_camera, static_camera
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
-from understudy.studio.pipeline.casting import RIG_SUFFIXES, CharacterFiles, character_file, is_rig, readable
+from understudy.studio.pipeline.casting import (
+    MODEL_SUFFIXES,
+    CharacterFiles,
+    CharacterSettings,
+    character_file,
+    is_model,
+    make_character,
+    readable,
+)
+from understudy.studio.pipeline.stage import Run
 
 __all__ = ["animate", "animate_with"]
 
@@ -32,10 +42,11 @@ def animate(character: str | Path, out: str | Path, motion: str | Path | None = 
     """Film a character that does a motion; gives what was written.
 
     Args:
-        character: the folder of a cast character, or a rigged GLB, glTF or VRM.
+        character: the folder of a cast character or of a film, or a GLB, glTF, VRM, OBJ, PLY or STL, with a rig or
+            without.
         out: the film (.mp4), or the animated character with its camera as .glb.
-        motion: a BVH, a glTF file with an animation, a motion.npz of ours, or the folder of a film, whose main actor
-            is followed; None: a walk of our own.
+        motion: a BVH, a glTF, VRM or VRMA file with an animation, a motion.npz of ours, or the folder of a film, whose
+            main actor is followed; None: a walk of our own.
         options: fields of `AnimateConfig`.
 
     Raises:
@@ -75,18 +86,20 @@ def _file_of(source: Path) -> Path:
     path = character_file(source)
     if not path.is_file():
         raise CharacterError(
-            f"there is no file {quoted(path)}; give a folder of `understudy cast`, or a rigged model (GLB, glTF, VRM)"
+            f"there is no file {quoted(path)}; give the folder of `understudy cast` or of a film, or a model (GLB, VRM,"
+            " OBJ)"
         )
-    if not is_rig(path):
+    if not is_model(path):
         raise CharacterError(
-            f"{quoted(path)} is no rigged model ({', '.join(RIG_SUFFIXES)}); make one of a picture by `understudy cast`"
+            f"{quoted(path)} is no model ({', '.join(MODEL_SUFFIXES)}); make one of a picture by `understudy cast`"
         )
     return path
 
 
 def _performance(path: Path, motion: Path | None, config: AnimateConfig, narrator: Narrator) -> Performance:
     with readable(CharacterFiles(path, None, None)) as files:
-        character = character_from_rig(files.path, config.height_m, say=narrator.say)
+        settings = CharacterSettings(config.height_m, None, PictureConfig())
+        character = make_character(files, settings, Run(silent, narrator.say))
     rate = frame_rate_from_decimal(config.frame_rate)
     if motion is not None:
         wanted = Stretch(config.start, config.seconds or MAX_S, rate)

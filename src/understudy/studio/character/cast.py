@@ -1,4 +1,4 @@
-"""Casting: a picture or a rig becomes a character in a folder of its own, shown from all sides.
+"""Casting: a picture, a rig or a mesh becomes a character in a folder of its own, shown from all sides.
 
 The folder follows the rules of a film's (`studio.project`): the same command, given again, makes only what changed; a
 file that the user has edited stays, and what depends on it is made anew.
@@ -43,14 +43,14 @@ from understudy.studio.pipeline.casting import (
     FigureLandmarks,
     check_character,
     doubts_about,
-    is_rig,
+    is_model,
+    kind_of,
     make_character,
+    model_files,
     readable,
     report_on,
-    rig_files,
 )
 from understudy.studio.pipeline.stage import Run, plain
-from understudy.studio.pipeline.unrigged import has_skin
 from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.stage_reports import CharacterReport
 
@@ -84,10 +84,11 @@ class CastReport:
 
 
 def cast(character: str | Path, out: str | Path, **options: Any) -> Cast:
-    """Make a character of one picture, or check a rig; see it from all sides, in poses and walking.
+    """Make a character of one picture or a mesh, or check a rig; see it from all sides, in poses and walking.
 
     Args:
-        character: one picture of a whole figure, or a model: GLB, glTF or VRM; by Blender FBX, .blend, USD or Collada.
+        character: one picture of a whole figure, or a model with a rig or without: GLB, glTF, VRM, OBJ, PLY or STL; by
+            Blender FBX, .blend, USD or Collada.
         out: the folder for the character; a second call with the same folder redoes only what changed.
         options: fields of `CastConfig`.
 
@@ -107,8 +108,8 @@ def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -
     check_character(source, joints, cutout)
     _check_sheet(source, config)
     if config.generator:
-        if is_rig(source):
-            raise InputError(f"--generator makes a mesh of a picture; {quoted(source.name)} is a rig: leave it out")
+        if is_model(source):
+            raise InputError(f"--generator makes a mesh of a picture; {quoted(source.name)} is a model: leave it out")
         generator_named(config.generator, config.generators)
     project = Project(out, narrator.say, "character")
     try:
@@ -141,7 +142,7 @@ def _check_sheet(source: Path, config: CastConfig) -> None:
     for option, path in (("--back", config.back), ("--side", config.side)):
         if path is None:
             continue
-        if is_rig(source) or config.generator:
+        if is_model(source) or config.generator:
             raise InputError(f"{option} completes a character that we make of a picture; leave it out")
         check_file(path, f"picture for {option}", MAX_CHARACTER_BYTES, PictureError)
 
@@ -179,8 +180,8 @@ def _make(
     height_m = config.height_m or config.picture.height_m
     settings = CharacterSettings(config.height_m, config.figure, replace(config.picture, height_m=height_m))
     reads, outputs = {"character": files.path}, [CAST_FILE]
-    if is_rig(files.path):
-        reads = rig_files(files.path)
+    if is_model(files.path):
+        reads = model_files(files.path)
     else:
         by_name = {"joints": files.joints, "cutout": files.cutout, "mesh": generated and generated.parent}
         by_name |= {"back": config.back, "side": config.side}
@@ -199,9 +200,11 @@ def _make(
         if generated is None:
             with readable(files) as given:
                 character = make_character(given, settings, Run(run.progress, say), found.append)
-                facts = rig_facts(given.path, character) if is_rig(given.path) and has_skin(given.path) else None
+                kind = kind_of(given.path)
+                facts = rig_facts(given.path, character) if kind == "rig" else None
             character = with_sheet(character, *(_sheet_picture(path) for path in (config.back, config.side)))
         else:
+            kind = "picture"
             found.append(find_figure(files.path, FigureLandmarks(), files.joints, files.cutout))
             made = character_from_mesh(read_mesh(generated), found[0], height_m, files.path.stem)
             character = made.character
@@ -210,7 +213,7 @@ def _make(
         write_character(scratch / CAST_FILE, character)
         for figure in found:
             _write_figure(scratch, figure)
-        return CastReport(report_on(character, files), remarks, facts)
+        return CastReport(report_on(character, files, kind), remarks, facts)
 
     record = _run(project, narrator, "character", reads, plain(asdict(settings)), outputs, work)
     report = TypeAdapter(CastReport).validate_json(json.dumps(record.report))
@@ -251,7 +254,7 @@ def _turn(project: Project, config: CastConfig, narrator: Narrator) -> None:
 def _show(project: Project, files: CharacterFiles, report: CastReport, config: CastConfig, narrator: Narrator) -> None:
     """The report."""
     reads = {"character": project.path(CAST_FILE), "turntable": project.path(TURNTABLE_FILE)}
-    if not is_rig(files.path):
+    if not is_model(files.path):
         reads |= {"picture": files.path, "cutout": project.path(CUTOUT_FILE), "joints": project.path(JOINTS_FILE)}
 
     def work(scratch: Path, run: Run) -> None:
@@ -277,7 +280,7 @@ def _show(project: Project, files: CharacterFiles, report: CastReport, config: C
 
 def _made_up(files: CharacterFiles, config: CastConfig) -> list[str]:
     """What no picture shows."""
-    if is_rig(files.path):
+    if is_model(files.path):
         return []
     if config.generator:
         return [f"Its back and its sides, by generator {config.generator}: the picture shows the front alone."]

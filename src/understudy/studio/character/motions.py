@@ -22,7 +22,7 @@ from understudy.synthetic.films.lens import motion_at
 
 __all__ = ["MOTION_SUFFIXES", "Stretch", "motion_of_file"]
 
-MOTION_SUFFIXES = (".bvh", ".glb", ".gltf", ".vrm", ".npz")
+MOTION_SUFFIXES = (".bvh", ".glb", ".gltf", ".vrm", ".vrma", ".npz")
 MAX_MOTION_BYTES = 1 << 30
 
 
@@ -53,8 +53,8 @@ def motion_of_file(
     suffix = path.suffix.lower()
     if suffix not in MOTION_SUFFIXES:
         raise InputError(
-            f"{quoted(path)} is no motion that can be read; give a BVH, a glTF with an animation (GLB, glTF, VRM), a"
-            " motion.npz, or the folder of a film"
+            f"{quoted(path)} is no motion that can be read; give a BVH, a glTF with an animation (GLB, glTF, VRM,"
+            " VRMA), a motion.npz, or the folder of a film"
         )
     body = stand_in(character)
     if suffix == ".bvh":

@@ -1,4 +1,4 @@
-"""The character: from a picture or a rig to a rigged GLB in the film's folder."""
+"""The character: from a picture, a rig or a mesh to a rigged GLB in the film's folder."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -18,9 +18,10 @@ from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
 from understudy.io.blender.convert import BLENDER_SUFFIXES, converted_to_glb
 from understudy.io.files import check_file
 from understudy.io.gltf.document import files_beside
+from understudy.io.meshes import PLAIN_SUFFIXES, files_of_mesh
 from understudy.io.pictures.files import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
-from understudy.runtime.errors import CharacterError, InputError
+from understudy.runtime.errors import CharacterError, InputError, quoted
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.artifacts import CHARACTER
 from understudy.studio.pipeline.config import RecastConfig
@@ -28,31 +29,35 @@ from understudy.studio.pipeline.inputs import Target, makes, source
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage
 from understudy.studio.pipeline.unrigged import character_of_unrigged, has_skin
-from understudy.studio.stage_reports import CharacterReport
+from understudy.studio.stage_reports import CharacterReport, Kind
 
 __all__ = [
     "CASTING",
     "CAST_FILE",
-    "RIG_SUFFIXES",
+    "MODEL_SUFFIXES",
     "CharacterFiles",
     "CharacterSettings",
     "FigureLandmarks",
     "character_file",
     "check_character",
     "doubts_about",
-    "is_rig",
+    "is_model",
+    "kind_of",
     "make_character",
+    "model_files",
     "readable",
     "report_on",
-    "rig_files",
 ]
 
 MAX_CHARACTER_BYTES = 1 << 30
 
 CAST_FILE = "character.glb"
 """The name of a cast character's file in its folder."""
+CHARACTER_FILES = (CAST_FILE, f"character/{CAST_FILE}")
+"""Where the folders of a cast character and of a film hold it."""
 GLTF_SUFFIXES = (".glb", ".gltf", ".vrm")
-RIG_SUFFIXES = (*GLTF_SUFFIXES, *BLENDER_SUFFIXES)
+MODEL_SUFFIXES = (*GLTF_SUFFIXES, *PLAIN_SUFFIXES, *BLENDER_SUFFIXES)
+"""Rigs, and meshes that are rigged by us."""
 _SURE = 0.1
 """From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
 
@@ -84,26 +89,28 @@ def _mask_in_picture(pose: PoseEstimate, width: int, height: int) -> Float[np.nd
 
 
 def character_file(given: Path) -> Path:
-    """The file that is meant: of the folder of a cast character its rigged GLB, else what was given."""
-    return given / CAST_FILE if given.is_dir() and (given / CAST_FILE).is_file() else given
+    """The file that is meant: of the folder of a cast character, or of a film, its rigged GLB, else what was given."""
+    within = [given / name for name in CHARACTER_FILES] if given.is_dir() else []
+    return next((path for path in within if path.is_file()), given)
 
 
 def check_character(path: Path, joints: Path | None, cutout: Path | None) -> None:
     """See at a glance whether a file can be a character, and whether the files that help to read it are there.
 
     Raises:
-        CharacterError: there is no such file, or it is neither a picture nor a rig.
+        CharacterError: there is no such file, or it is neither a picture nor a model.
         InputError: there is no file with its joints or its cut-out.
     """
     if not path.is_file():
         raise CharacterError(
-            f"there is no file {path}; give a picture (PNG, JPEG) or a rigged model (GLB, glTF, VRM, FBX)"
+            f"there is no file {quoted(path)}; give a picture (PNG, JPEG), a model (GLB, glTF, VRM, OBJ, FBX), or the"
+            " folder of `understudy cast`"
         )
     check_file(path, "character", MAX_CHARACTER_BYTES, CharacterError)  # Before all of it is hashed.
-    if path.suffix.lower() not in (*RIG_SUFFIXES, *PICTURE_SUFFIXES):
+    if path.suffix.lower() not in (*MODEL_SUFFIXES, *PICTURE_SUFFIXES):
         raise CharacterError(
-            f"{path} is neither a picture (PNG, JPEG, WebP) nor a rigged model (GLB, glTF, VRM; by Blender FBX, .blend,"
-            " USD, DAE); convert it first"
+            f"{quoted(path)} is neither a picture (PNG, JPEG, WebP) nor a model (GLB, glTF, VRM, OBJ, PLY, STL; by"
+            " Blender FBX, .blend, USD, DAE); convert it first"
         )
     for option, file in (("--joints", joints), ("--cutout", cutout)):
         if file is not None and not file.is_file():
@@ -132,20 +139,24 @@ class CharacterFiles:
 
 
 def character_files(production: Production, scope: Scope) -> tuple[dict[str, Path], CharacterFiles]:
-    """A picture with what was made for it by hand, or a rig with the files that it names."""
+    """A picture with what was made for it by hand, or a model with the files that it names."""
     assert scope.role is not None
     path = production.characters[scope.role.character - 1]
-    if is_rig(path):
-        return rig_files(path), CharacterFiles(path, None, None)
+    if is_model(path):
+        return model_files(path), CharacterFiles(path, None, None)
     joints, cutout = joints_of(production.config), cutout_of(production.config)
     by_hand = {name: file for name, file in (("joints", joints), ("cutout", cutout)) if file}
     return {"character": path, **by_hand}, CharacterFiles(path, joints, cutout)
 
 
-def rig_files(path: Path) -> dict[str, Path]:
-    """A rig with the files beside it that it names, as far as we can read which; by names that stay."""
-    beside = files_beside(path) if path.suffix.lower() in GLTF_SUFFIXES else {}
-    return {"character": path, **{f"character/{uri}": file for uri, file in beside.items()}}
+def model_files(path: Path) -> dict[str, Path]:
+    """A model with the files beside it that it names, as far as we can read which; by names that stay."""
+    suffix, beside = path.suffix.lower(), dict[str, Path]()
+    if suffix in GLTF_SUFFIXES:
+        beside = files_beside(path)
+    elif suffix in PLAIN_SUFFIXES:
+        beside, _ = files_of_mesh(path)
+    return {"character": path, **{f"character/{name}": file for name, file in beside.items()}}
 
 
 @contextmanager
@@ -167,7 +178,7 @@ def readable(files: CharacterFiles) -> Generator[CharacterFiles, None, None]:
 class CharacterReads:
     """What the user gave."""
 
-    files: CharacterFiles = source(character_files, "the picture or rig")
+    files: CharacterFiles = source(character_files, "the picture or model")
 
 
 @dataclass(frozen=True)
@@ -191,11 +202,12 @@ class CharacterSettings:
 def cast_the_character(
     reads: CharacterReads, makes: CharacterMakes, settings: CharacterSettings, run: Run
 ) -> CharacterReport:
-    """The character: from a picture or a rig to a rigged GLB."""
+    """The character: from a picture, a rig or a mesh to a rigged GLB."""
     with readable(reads.files) as files:
         character = make_character(files, settings, run)
+        kind = kind_of(files.path)
     makes.character.write(character)
-    return report_on(character, reads.files)
+    return report_on(character, reads.files, kind)
 
 
 def make_character(
@@ -204,20 +216,21 @@ def make_character(
     run: Run,
     watch: Callable[[FigureInPicture], None] = lambda found: None,
 ) -> Character:
-    """The character of a picture or a rig; `watch` is told which figure was found in a picture.
+    """The character of a picture or a model; `watch` is told which figure was found in a picture.
 
     Raises:
         InputError: the file cannot be read, or shows no figure that can be moved.
     """
-    if is_rig(files.path) and not has_skin(files.path):
+    kind = kind_of(files.path)
+    if kind == "mesh":
         landmarks = FigureLandmarks()
         character, said = character_of_unrigged(
-            files.path, settings.height_m, lambda picture: find_figure(picture, landmarks, None, None)
+            files.path, settings.height_m, lambda picture: find_figure(picture, landmarks, None, None), landmarks
         )
         for remark in said:
             run.say(remark)
         return character
-    if is_rig(files.path):
+    if kind == "rig":
         remarks = list[str]()
         character = character_from_rig(files.path, settings.height_m, figure=settings.figure, say=remarks.append)
         for remark in remarks:
@@ -227,12 +240,23 @@ def make_character(
     return character_from_picture(files.path, FigureLandmarks(), config, run.progress, watch)
 
 
-def is_rig(path: Path) -> bool:
-    """Whether a file is a rigged model, by its name."""
-    return path.suffix.lower() in RIG_SUFFIXES
+def is_model(path: Path) -> bool:
+    """Whether a file is a model, a rig or a mesh, and no picture; by its name."""
+    return path.suffix.lower() in MODEL_SUFFIXES
 
 
-def report_on(character: Character, files: CharacterFiles) -> CharacterReport:
+def kind_of(path: Path) -> Kind:
+    """Whether a file is a picture, or a glTF, OBJ, PLY or STL file with a mesh that hangs on joints, or on none.
+
+    Raises:
+        CharacterError: it is a glTF file by its name, and none by what it holds.
+    """
+    if not is_model(path):
+        return "picture"
+    return "rig" if has_skin(path) else "mesh"
+
+
+def report_on(character: Character, files: CharacterFiles, kind: Kind) -> CharacterReport:
     """What was made, in figures."""
     return CharacterReport(
         file=files.path.name,
@@ -240,7 +264,7 @@ def report_on(character: Character, files: CharacterFiles) -> CharacterReport:
         vertices=len(character.mesh.vertices),
         joints=len(character.skeleton),
         roles=len(character.roles),
-        made_from="rig" if is_rig(files.path) else "picture",
+        made_from=kind,
         doubts=list(character.doubts),
     )
 
