@@ -6,6 +6,10 @@ import pytest
 from skimage.measure import marching_cubes
 
 from understudy.characters.picture.paint.charts import MIN_AREA_SHARE, lay_charts, texels_of
+from understudy.characters.picture.paint.exemplar import continued
+from understudy.characters.picture.paint.front_only import front_only
+from understudy.characters.picture.paint.heads import head_behind
+from understudy.characters.picture.paint.seen import Seen
 from understudy.characters.picture.paint.shading import unshaded
 from understudy.characters.picture.paint.wrap import wrap_from
 from understudy.characters.picture.parts import FigureGrid
@@ -70,23 +74,124 @@ def test_unseen_sides_look_where_the_same_cloth_is_seen_at_their_own_level(egg):
     outer = edges[(~seen | beside)[edges].all(1)]
     step = vertices[outer[:, 0]] - vertices[outer[:, 1]]
     cost = np.hypot(np.linalg.norm(step, axis=1), 4 * step[:, 1])
-    cloth = np.zeros((60, 60, 4))
     row, column = np.mgrid[:60, :60] + 0.5
-    cloth[..., 3] = 14 * (1 - np.hypot((column - 30) / RADII[0], (row - 30) / RADII[1]))
-    # A print in the middle: nothing of it may come around.
-    cloth[np.hypot(column - 30, row - 30) < 4, 0] = 80.0
-    left = wrap_from(vertices, normals, outer, cost, seen, seen & beside & (normals[:, 0] < 0), cloth)
+    depth = 14 * (1 - np.hypot((column - 30) / RADII[0], (row - 30) / RADII[1]))
+    left = wrap_from(vertices, normals, outer, cost, seen, seen & beside & (normals[:, 0] < 0), depth)
     along = np.tile([0.0, 1.0], (len(vertices), 1))
     place = vertices[:, :2] * [1, -1]
-    level = left.at_level(place, along)
-    looked = level.place(level.reach)
+    looked = left.at_level(place, along).place()
     side = ~seen & (vertices[:, 0] < 29) & (np.abs(vertices[:, 1] + 30) < 10)
     assert side.sum() > 200
     assert np.abs(looked[side, 1] - place[side, 1]).max() < 1.5, "stripes stay level"
-    assert np.hypot(*(looked[side] - 30).T).min() > 3.7, "the print stays in front"
-    assert looked[side, 0].max() < 30, "each side looks at its own half"
+    assert looked[side, 0].max() < 31, "each side looks at its own half"
     turns = np.ptp(looked[side & (np.abs(vertices[:, 1] + 30) < 2), 0])
-    assert turns > 1.0, "no stripe of one colour"
+    assert turns > 5.0, "cloth is not repeated every few cells"
+
+
+UPRIGHT = np.tile([0.0, 1.0], (7, 1))
+"""Bones that stand upright in the picture."""
+
+
+def ring(size: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """A hole in the middle of a square of cells, and the cells around it."""
+    hole = np.zeros((size, size), bool)
+    hole[12:28, 12:28] = True
+    return hole, ~hole
+
+
+def filled(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A picture's hole filled from what is around it, and the hole in pixels."""
+    hole, source = ring()
+    wide = np.kron(hole, np.ones((4, 4), bool))
+    spoilt = np.where(wide[..., None], 255.0, picture).astype(np.float32)
+    return continued(spoilt, hole, source, np.zeros(hole.shape, np.int64), UPRIGHT), wide
+
+
+def test_stripes_and_checks_go_on_through_what_is_hidden():
+    y, x = np.mgrid[:160, :160]
+    stripes = np.where((y // 12 % 2)[..., None] > 0, [200.0, 40, 60], [240.0, 230, 220])
+    got, hole = filled(stripes)
+    assert np.abs(got - stripes)[hole].mean() < 12, "stripes keep their level"
+    checks = np.where(((y // 10 + x // 10) % 2)[..., None] > 0, [30.0, 60, 160], [220.0, 220, 230])
+    got, hole = filled(checks)
+    assert got[hole].std(0).min() > 0.75 * checks[hole].std(0).min(), "checks do not fade to their mean"
+
+
+def test_plain_cloth_stays_plain_and_the_same_comes_out_twice():
+    light = np.linspace(90, 130, 160)[None, :, None] * np.ones((160, 1, 3))
+    got, hole = filled(light)
+    assert np.abs(got - light)[hole].max() < 12
+    grain = light + np.random.default_rng(1).normal(0, 12, (160, 160, 1))
+    np.testing.assert_array_equal(filled(grain)[0], filled(grain)[0])
+
+
+def shirt() -> tuple[Seen, np.ndarray]:
+    """A blue shirt of 60 × 40 cells with a belt all around, its buckle, and a print; and the part of each cell."""
+    rows, columns = 60, 40
+    small = np.tile(np.array([40.0, 60, 150]), (rows, columns, 1))
+    small[40:44] = [90, 60, 30]
+    small[39:45, 18:22] = [230, 200, 60]
+    small[9:15, 17:23] = [220, 40, 40]
+    picture = np.kron(small, np.ones((4, 4, 1))).astype(np.float32)
+    lab = cv2.cvtColor((small / 255).astype(np.float32), cv2.COLOR_RGB2LAB).astype(np.float64)
+    y, x = np.mgrid[:rows, :columns] + 0.5
+    depth = np.minimum(np.minimum(x, columns - x), np.minimum(y, rows - y))
+    return Seen(picture, np.dstack([lab, depth])), np.zeros((rows, columns), np.int64)
+
+
+def test_print_and_buckle_are_the_fronts_alone_and_the_belt_goes_around():
+    seen, part = shirt()
+    alone = front_only(seen, part, (0,), UPRIGHT)
+    assert alone[9:15, 17:23].all()
+    assert alone[40:44, 18:22].all()
+    assert not alone[40:44, :10].any()
+    assert not alone[50:].any()
+
+
+def head(colours: dict[str, tuple[int, int, int]]) -> tuple[FigureGrid, Seen, np.ndarray]:
+    """A round head of 40 × 40 cells: hair, a face inside it and two eyes inside the face, on a grid; its cells."""
+    y, x = np.mgrid[:40, :40] + 0.5
+    small = np.tile(np.array(colours["hair"], np.float64), (40, 40, 1))
+    small[np.hypot(x - 20, y - 24) < 10] = colours["skin"]
+    for eye in (16, 24):
+        small[np.hypot(x - eye, y - 22) < 1.5] = colours["eyes"]
+    lab = cv2.cvtColor((small / 255).astype(np.float32), cv2.COLOR_RGB2LAB).astype(np.float64)
+    depth = 18 - np.hypot(x - 20, y - 20)
+    face = np.zeros((11, 2))
+    face[2], face[5], face[9], face[10] = (16, 22), (24, 22), (17, 29), (23, 29)
+    grid = FigureGrid(4.0, np.zeros(2), depth, lab, np.zeros((20, 2)), face, 40.0)
+    picture = np.kron(small, np.ones((4, 4, 1))).astype(np.float32)
+    return grid, Seen(picture, np.dstack([lab, depth])), depth > 0
+
+
+def test_the_back_of_a_head_has_hair_and_never_a_face(egg):
+    vertices, _, _ = egg
+    at = (vertices - [30, -30, 0]) * 0.8 + [20, -20, 0]
+    grid, seen, own = head({"hair": (110, 50, 20), "skin": (230, 180, 150), "eyes": (20, 30, 60)})
+    behind = head_behind(grid, at, seen, own, np.ones(len(at), bool))
+    assert behind.bare is not None
+    y, x = np.mgrid[:40, :40] + 0.5
+    assert behind.bare[np.hypot(x - 20, y - 24) < 10].all(), "eyes and skin stay in front"
+    assert not behind.bare[:10].any(), "the crown's hair is what the back is made of"
+    part = np.ones(own.shape, np.int64)
+    back = continued(seen.picture, behind.bare, own & ~behind.bare, part, UPRIGHT)
+    face = np.kron(np.hypot(x - 20, y - 22) < 8, np.ones((4, 4), bool))
+    assert np.abs(back[face] - [110, 50, 20]).max() < 12
+    high = (at[:, 2] < -3) & (at[:, 1] > -20)
+    assert (behind.inside[high] > 0).all(), "behind the ears is hair"
+    assert (behind.inside[(at[:, 2] > 4) & (at[:, 1] < -20)] < 0).all(), "the face has none"
+
+
+def test_a_hood_of_the_faces_colour_is_no_face(egg):
+    vertices, _, _ = egg
+    at = (vertices - [30, -30, 0]) * 0.8 + [20, -20, 0]
+    grid, seen, own = head({"hair": (235, 200, 180), "skin": (235, 190, 165), "eyes": (20, 30, 60)})
+    lab = seen.cloth[..., :3]
+    y, x = np.mgrid[:40, :40] + 0.5
+    # Dark hair between the face and a hood that is as light as the face.
+    lab[np.abs(np.hypot(x - 20, y - 24) - 10.5) < 2] = [25.0, 5, 8]
+    behind = head_behind(grid, at, seen, own, np.ones(len(at), bool))
+    assert behind.bare is None or not behind.bare[:9].any()
 
 
 def egg_picture(lit: bool) -> tuple[FigureGrid, np.ndarray]:

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from understudy.characters.picture.paint.charts import Texels, lay_charts, texels_of
-from understudy.characters.picture.paint.heads import hair_of_head
-from understudy.characters.picture.paint.seen import BLURS, GROUP_OF, LAB_WEIGHTS, RIM_SHARE, Seen, carried_out, seen_in
+from understudy.characters.picture.paint.exemplar import continued
+from understudy.characters.picture.paint.front_only import front_only
+from understudy.characters.picture.paint.heads import head_behind
+from understudy.characters.picture.paint.seen import GROUP_OF, Seen, carried_out, seen_in
 from understudy.characters.picture.paint.shading import unshaded
-from understudy.characters.picture.paint.wrap import MIN_REACH, Wrap, wrap_from
+from understudy.characters.picture.paint.wrap import Wrap, wrap_from
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line
 from understudy.characters.picture.volume import adjacency
 from understudy.geometry.vectors import smooth_step
@@ -20,31 +21,16 @@ from understudy.geometry.vectors import smooth_step
 __all__ = ["Painted", "paint"]
 
 HEAD = PARTS.index("head")
-SEEN_COSINE = 0.57
+SEEN_COSINE = 0.4
 """Of the angle of about 55° to the view up to which the picture's pixels are as good as any."""
 RELIEF_ROUNDS = 6
 """Rounds of smoothing by which a nose's steep sides count as the face that they are on."""
-BLUR_BY_DISTANCE = 0.35
-"""How blurred a colour becomes that is carried far from where it was seen, by how far."""
-HEAD_REPEATS, REPEATS = 0.5, 4.0
-"""How often cloth may go back and forth before its colour alone is carried on: skin beside a face has none that shows.
-"""
-SEAM = 8.0
-"""Cells over which what comes around from the left becomes what comes around from the right."""
 LEVEL_COST = 5.0
 """A step along a part's bone costs more than one around it: hems, belts and stripes go on around at their level."""
-PRINT_MARGIN = 3
-"""Cells around what the front alone shows in which the back does not show the front either."""
-ALIKE = (10.0, 20.0)
-"""Distance in Lab, lightness halved, up to which the back shows the front mirrored, and from which it never does."""
-SPOT = 12.0
-"""A pixel so much farther, in Lab, from what is around it than any at the sides is a zip, a buckle or a print."""
-MOTTLED = 8.0
-"""Standard deviation in Lab from which cloth is so busy that its colours may differ by more."""
-HEAD_REACH = 2.0
-"""Cells over which a head's rim is mirrored: farther inside are the features of its face."""
-ALIKE_BLUR = 2.0
-"""Cells over which stripes and checks become one colour."""
+FACE_REACH = 2.0
+"""Cells over which the rim of a face is mirrored: farther inside are its features, and at its rim is its hairline."""
+FRONT_ROUNDS = 2
+"""Rounds of smoothing over which what the front alone has ends at its rim."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +69,15 @@ def paint(
     for group, seen in enumerate(groups):
         own = Texels(*(value[of_texel == group] for value in (texels.index, texels.face, texels.share)))
         if len(own.index):
-            colour[own.index] = _painted(grid, seen, own, vertices, normals, faces, part_at, group_at == group, edges)
+            mine = group_at == group
+            colour[own.index] = _painted(grid, labels, seen, own, vertices, normals, faces, part_at, mine, edges)
     texture = _filled(colour.reshape(size, size, 3), texels)
     return Painted(texture, charts.old, charts.faces, charts.place / charts.side)
 
 
 def _painted(
     grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
     seen: Seen,
     texels: Texels,
     vertices: Float[np.ndarray, "vertex 3"],
@@ -100,66 +88,125 @@ def _painted(
     edges: Int[np.ndarray, "edge 2"],
 ) -> Float[np.ndarray, "texel 3"]:
     """The colours of one group's texels."""
-    place = vertices[:, :2] * [1, -1]
-    lab_depth = seen.at_cells(place)
-    margin = RIM_SHARE * grid.height
-    deepest = ndimage.maximum_filter(seen.cloth[..., 3], 2 * int(np.ceil(margin)) + 3)
-    cell = np.clip(np.floor(place).astype(int), 0, np.array(deepest.shape[::-1]) - 1)
-    clear = lab_depth[:, 3] > np.minimum(margin, 0.45 * deepest[cell[:, 1], cell[:, 0]])
-    edges = edges[own[edges[:, 0]]]
     mean = adjacency(faces, len(vertices))
+    edges = edges[own[edges[:, 0]]]
+    front, back = _turned(normals, mean, edges, own)
+    directions = _bone_directions(grid)
+    straight = front | back
+    wrap = _wrap(vertices, normals, edges, straight, directions[part_at], seen)
+    panels = _panels(grid, labels, seen, vertices, part_at, own, directions)
+    corner, share = faces[texels.face], texels.share
+    shown = front.astype(float)
+    for _ in range(FRONT_ROUNDS):
+        shown = mean @ shown
+
+    def at(value: Float[np.ndarray, " vertex"]) -> Float[np.ndarray, "texel 1"]:
+        return np.einsum("tc,tc->t", share, value[corner])[:, None]
+
+    def looked_up(around: Float[np.ndarray, "vertex 2"]) -> Float[np.ndarray, "texel 2"]:
+        place = np.where(straight[:, None], vertices[:, :2] * [1, -1], around)
+        return np.einsum("tc,tci->ti", share, place[corner])
+
+    place = looked_up(wrap.place())
+    direct = panels.front.colours(place)
+    if panels.hair is None:
+        colour = panels.behind.colours(place)
+    else:
+        beside_face = np.where((part_at == HEAD)[:, None], wrap.place(FACE_REACH), wrap.place())
+        in_hair = smooth_step(np.clip(at(panels.inside) / 1.4 + 0.5, 0, 1))
+        colour = panels.behind.colours(looked_up(beside_face))
+        colour += in_hair * (panels.hair.colours(place) - colour)
+    return colour + at(shown) * (direct - colour)
+
+
+def _turned(
+    normals: Float[np.ndarray, "vertex 3"],
+    mean: sparse.csr_matrix,
+    edges: Int[np.ndarray, "edge 2"],
+    own: Bool[np.ndarray, " vertex"],
+) -> tuple[Bool[np.ndarray, " vertex"], Bool[np.ndarray, " vertex"]]:
+    """Which vertices look to the viewer, and which away, so that the picture's pixels are as good as any."""
     smooth = normals
     for _ in range(RELIEF_ROUNDS):
         smooth = mean @ smooth
     facing = smooth[:, 2] / np.maximum(np.linalg.norm(smooth, axis=1), 1e-6)
-    front = own & clear & (facing > SEEN_COSINE)
-    front |= own & clear & _islands(edges, ~front, normals[:, 2] > 0)
+    front, back = own & (facing > SEEN_COSINE), own & (facing < -SEEN_COSINE)
+    front = front | own & _islands(edges, ~front, normals[:, 2] > 0)
+    back = back | own & _islands(edges, ~back, normals[:, 2] < 0)
+    return front, back & ~front
+
+
+def _wrap(
+    vertices: Float[np.ndarray, "vertex 3"],
+    normals: Float[np.ndarray, "vertex 3"],
+    edges: Int[np.ndarray, "edge 2"],
+    straight: Bool[np.ndarray, " vertex"],
+    directions: Float[np.ndarray, "vertex 2"],
+    seen: Seen,
+) -> Wrap:
+    """Where sides find their colour: as far inside the nearer rim, of front or back, as they are away from it, so that
+    front, side and back join without a seam."""
     beside = np.zeros(len(vertices), bool)
     for a, b in ((0, 1), (1, 0)):
-        beside[edges[~front[edges[:, b]], a]] = True
-    rim = front & beside
-    edges = edges[(~front | rim)[edges].all(1)]
-    corner, share = faces[texels.face], texels.share
-    to_left = normals[:, 0] < 0
+        beside[edges[~straight[edges[:, b]], a]] = True
+    rim = straight & beside
+    edges = edges[(~straight | rim)[edges].all(1)]
     step = vertices[edges[:, 0]] - vertices[edges[:, 1]]
-    length = np.linalg.norm(step, axis=1)
-    directions = _bone_directions(grid, part_at)
-    cost = np.hypot(length, (LEVEL_COST - 1) * (step[:, :2] * directions[edges[:, 0]]).sum(1))
+    along = (step[:, :2] * [1, -1] * directions[edges[:, 0]]).sum(1)
+    cost = np.hypot(np.linalg.norm(step, axis=1), (LEVEL_COST - 1) * along)
+    place = vertices[:, :2] * [1, -1]
+    return wrap_from(vertices, normals, edges, cost, straight, rim, seen.cloth[..., 3]).at_level(place, directions)
 
-    def wraps_from(
-        sources: Bool[np.ndarray, " vertex"], cost: Float[np.ndarray, " edge"], cloth: Float[np.ndarray, "row column 4"]
-    ) -> list[Wrap]:
-        return [wrap_from(vertices, normals, edges, cost, front, sources & side, cloth) for side in (to_left, ~to_left)]
 
-    head = part_at == HEAD
-    hair = hair_of_head(grid, vertices, lab_depth, seen, head, rim, front)
-    around = wraps_from(rim & ~hair.skin_sources, cost, seen.cloth)
-    wraps = [wrap.at_level(place, directions * [1, -1]).within(np.where(head, HEAD_REACH, np.inf)) for wrap in around]
-    repeats = np.where(head, HEAD_REPEATS, REPEATS)[corner[:, 0]]
-    wrapped = _from_both(seen, wraps, corner, share, repeats)
-    if hair.sources.any():
-        inside = np.einsum("tc,tc->t", share, hair.inside[corner])
-        of_head = inside > -1
-        amount = smooth_step(np.clip(inside[of_head], -0.7, 0.7) / 1.4 + 0.5)[:, None]
-        combed = wraps_from(hair.sources, cost, hair.seen.cloth)
-        combed = [wrap.at_level(place, directions * [1, -1]) for wrap in combed]
-        locks = _from_both(hair.seen, combed, corner[of_head], share[of_head], np.full(len(amount), 2 * REPEATS))
-        wrapped[of_head] += amount * (locks - wrapped[of_head])
-    behind = own & clear & (normals[:, 2] < -0.35)
-    back = np.where(behind, _alike(seen, wraps, place), 0.0) * ~head
-    for _ in range(PRINT_MARGIN):
-        least = back.copy()
-        for a, b in ((0, 1), (1, 0)):
-            np.minimum.at(least, edges[:, a], back[edges[:, b]])
-        back = least
-    shown = front.astype(float)
-    for turn in range(4):
-        shown = shown if turn > 1 else np.where(front & ~rim, 1.0, mean @ shown)
-        back = mean @ back
-    shown = np.where(clear, np.maximum(shown, back), 0)
-    amount = np.einsum("tc,tc->t", share, shown[corner])[:, None]
-    direct = seen.colours(np.einsum("tc,tci->ti", share, place[corner]))
-    return wrapped + amount * (direct - wrapped)
+@dataclass(frozen=True)
+class _Panels:
+    """A group's pictures, all seen from the front."""
+
+    front: Seen
+    """What the picture shows; what hides it in part is filled in."""
+    behind: Seen
+    """Without what the front alone has."""
+    hair: Seen | None
+    """A head's hair, hood or helmet without the face; None: it has none."""
+    inside: Float[np.ndarray, " vertex"]
+    """How far inside the hair each vertex is, in cells."""
+
+
+def _panels(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    seen: Seen,
+    vertices: Float[np.ndarray, "vertex 3"],
+    part_at: Int[np.ndarray, " vertex"],
+    own: Bool[np.ndarray, " vertex"],
+    directions: Float[np.ndarray, "part 2"],
+) -> _Panels:
+    """Front and back of a group, holes filled by patches of the same parts."""
+    parts = np.unique(part_at[own])
+    shown = (seen.cloth[..., 3] > 0) & np.isin(labels, parts)
+    nearest = ndimage.distance_transform_edt(~shown, return_distances=False, return_indices=True)
+    part = labels[tuple(nearest)] if shown.any() else labels
+    covered = np.zeros(labels.shape, bool)
+    column, row = np.clip(np.floor(vertices[own, :2] * [1, -1]).astype(int), 0, np.array(labels.shape[::-1]) - 1).T
+    covered[row, column] = True
+    hidden = ndimage.binary_closing(covered, iterations=2) & (seen.cloth[..., 3] <= 0)
+    hidden = ndimage.binary_opening(hidden) & grid.mask
+    core = shown & (seen.cloth[..., 3] > np.minimum(1.0, 0.5 * seen.cloth[..., 3].max()))
+    front = seen.with_picture(continued(seen.picture, hidden, core, part, directions))
+    alone = front_only(seen, np.where(shown, part, -1), tuple(int(p) for p in parts if p != HEAD), directions)
+    head = shown & (part == HEAD)
+    found = head_behind(grid, vertices, seen, head, own & (part_at == HEAD))
+    alone |= found.features
+    source = core & ~alone
+    if found.bare is None:
+        behind = seen.with_picture(continued(front.picture, alone | hidden, source, part, directions))
+        return _Panels(front, behind, None, found.inside)
+    # What is beside a face is skin; what is behind it is hair.
+    skin = source & (~head | found.bare)
+    behind = seen.with_picture(continued(front.picture, alone | hidden, skin, part, directions))
+    bare = found.bare | (part == HEAD) & hidden
+    hair = seen.with_picture(continued(behind.picture, bare, core & head & ~bare, part, directions))
+    return _Panels(front, behind, hair, found.inside)
 
 
 def _islands(
@@ -173,61 +220,14 @@ def _islands(
     return unseen & ~around[piece]
 
 
-def _bone_directions(grid: FigureGrid, part_at: Int[np.ndarray, " vertex"]) -> Float[np.ndarray, "vertex 2"]:
-    """Along each vertex's part, in the picture (x right, y up)."""
+def _bone_directions(grid: FigureGrid) -> Float[np.ndarray, "part 2"]:
+    """Along each part, in grid coordinates."""
     directions = []
     for part in PARTS:
         line = bone_line(grid, "torso" if part == "cape" else part)
-        along = (line[min(2, len(line) - 1)] - line[0]) * [1, -1]
+        along = line[min(2, len(line) - 1)] - line[0]
         directions.append(along / max(float(np.linalg.norm(along)), 1e-6))
-    return np.array(directions)[part_at]
-
-
-def _from_both(
-    seen: Seen,
-    wraps: list[Wrap],
-    corner: Int[np.ndarray, "texel 3"],
-    share: Float[np.ndarray, "texel 3"],
-    repeats: Float[np.ndarray, " texel"],
-) -> Float[np.ndarray, "texel 3"]:
-    """Wrapped from the left and from the right, whichever is nearer; softly where both meet."""
-    left, right = (wrap.on(corner, share) for wrap in wraps)
-    amount = smooth_step((right.away - left.away) / SEAM + 0.5)[:, None]
-    a, b = (_wrapped(seen, wrap, repeats) for wrap in (left, right))
-    return amount * a + (1 - amount) * b
-
-
-def _wrapped(seen: Seen, wrap: Wrap, repeats: Float[np.ndarray, " texel"]) -> Float[np.ndarray, "texel 3"]:
-    """The cloth that goes back and forth, and far from the rim its colour alone."""
-    # Reaches are doublings of the least, each blended with the next: a smoothly varying one would make moiré.
-    octave = np.maximum(np.log2(wrap.reach / MIN_REACH) - 1, 0)
-    low = np.floor(octave)
-    part = (octave - low)[:, None]
-    cloth = (1 - part) * seen.colours(wrap.place(MIN_REACH * 2**low))
-    cloth += part * seen.colours(wrap.place(MIN_REACH * 2 ** (low + 1)))
-    middle = wrap.rim + 0.5 * wrap.reach[:, None] * wrap.inwards
-    plain = seen.blurred_colours(middle, np.clip(BLUR_BY_DISTANCE * wrap.away, BLURS[0], BLURS[-1]))
-    amount = smooth_step(wrap.away / (repeats * wrap.reach) - 1.0)[:, None]
-    return cloth + amount * (plain - cloth)
-
-
-def _alike(
-    seen: Seen,
-    wraps: list[Wrap],
-    place: Float[np.ndarray, "vertex 2"],
-) -> Float[np.ndarray, " vertex"]:
-    """How far the back may show the front mirrored: where it is the cloth that comes around from the sides."""
-    left, right = wraps
-    nearer = np.where((left.away < right.away)[:, None], left.rim + left.inwards, right.rim + right.inwards)
-    around, here = (seen.blurred_colours(at, np.full(len(place), ALIKE_BLUR)) for at in (nearer, place))
-    around, here = (cv2.cvtColor((c[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0] for c in (around, here))
-    distance = np.linalg.norm((here - around) * LAB_WEIGHTS, axis=1)
-    mottled = ndimage.map_coordinates(seen.mottled(), nearer.T[::-1] - 0.5, order=1, mode="nearest")
-    spots = seen.spots()
-    own = ndimage.map_coordinates(spots, place.T[::-1] - 0.5, order=0, mode="nearest")
-    at_rim = ndimage.map_coordinates(ndimage.maximum_filter(spots, 3), nearer.T[::-1] - 0.5, order=0, mode="nearest")
-    distance = np.where(own > at_rim + SPOT, np.inf, distance)
-    return 1 - smooth_step((distance - np.maximum(mottled - MOTTLED, 0) - ALIKE[0]) / (ALIKE[1] - ALIKE[0]))
+    return np.array(directions)
 
 
 def _filled(colour: Float[np.ndarray, "size size 3"], texels: Texels) -> UInt8[np.ndarray, "size size 4"]:

@@ -1,6 +1,6 @@
 """What a picture shows of a figure: colours of cloth, hair and skin at every place, without what hides them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from understudy.characters.picture.parts import PARTS, FigureGrid, limb_radius
 
-__all__ = ["BLURS", "GROUP_OF", "LAB_WEIGHTS", "RIM_SHARE", "Seen", "carried_out", "seen_in"]
+__all__ = ["GROUP_OF", "LAB_WEIGHTS", "Seen", "carried_out", "seen_in"]
 
 BODY, ARMS, CAPE = 0, 1, 2
 """Groups of parts that may hide each other, and are painted each for itself."""
@@ -19,10 +19,8 @@ RIM_SHARE = 0.006
 """Of the figure's height: so near the silhouette pixels are mixed with the background."""
 LAB_WEIGHTS = np.array([0.5, 1.0, 1.0])
 """Lightness counts half: shading changes it."""
-NEARER = 1.5
-"""Mixtures of skin and hair count as skin."""
-BLURS = (1.0, 2.0, 4.0, 8.0)
-"""Standard deviations in cells."""
+SURROUNDINGS = 9
+"""Cells across the square that a spot stands out from."""
 MOTTLED_BLUR = 3.0
 """Cells around a place over which colours are compared."""
 
@@ -33,32 +31,12 @@ class Seen:
 
     picture: Float[np.ndarray, "height width 3"]
     """At the texture's scale over the grid, padded beyond its edges."""
-    blurred: Float[np.ndarray, "level row column 3"]
-    """At each cell, blurred over BLURS cells."""
     cloth: Float[np.ndarray, "row column 4"]
     """At each cell its Lab colour and how far it lies within what is seen."""
 
-    def without(
-        self,
-        skin: Float[np.ndarray, "3"],
-        tolerance: float,
-        hair: Float[np.ndarray, "3"],
-        face: Bool[np.ndarray, "row column"],
-    ) -> "Seen":
-        """Without a face's cells, and what is like its skin and not much nearer to the hair: the rest is carried on."""
-        fine = cv2.cvtColor(np.clip(self.picture / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
-
-        def bare(lab: Float[np.ndarray, "*batch 3"]) -> Bool[np.ndarray, "*batch"]:
-            to_skin, to_hair = (np.linalg.norm((lab - c) * LAB_WEIGHTS, axis=-1) for c in (skin, hair))
-            return (to_skin < tolerance) & (to_skin <= NEARER * to_hair)
-
-        depth = np.where(face | bare(self.cloth[..., :3]), -1.0, self.cloth[..., 3])
-        shown = cv2.resize(depth.astype(np.float32), fine.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-        known = shown & ~bare(fine)
-        if not known.any():
-            return self
-        picture = carried_out(self.picture, known)
-        return Seen(picture, _blurred(picture, depth), np.dstack([self.cloth[..., :3], depth]))
+    def with_picture(self, picture: Float[np.ndarray, "height width 3"]) -> "Seen":
+        """The same place with another picture."""
+        return replace(self, picture=picture)
 
     def spots(self) -> Float[np.ndarray, "row column"]:
         """How far the most different pixel in each cell is from its surroundings, in Lab: zips, seams, small prints."""
@@ -66,10 +44,10 @@ class Seen:
         rows, columns = self.cloth.shape[:2]
         cell = self.picture.shape[0] / rows
         lab = cv2.GaussianBlur(lab.astype(np.float32), (0, 0), max(0.1 * cell, 0.3))
-        around = cv2.resize(
-            cv2.GaussianBlur(cv2.resize(lab, (columns, rows), interpolation=cv2.INTER_AREA), (0, 0), 4),
-            lab.shape[1::-1],
-        )
+        small = cv2.resize(lab, (columns, rows), interpolation=cv2.INTER_AREA) + 128
+        # A median: beside a large print a cell's surroundings are still its own cloth.
+        around = cv2.medianBlur(np.clip(small, 0, 255).astype(np.uint8), SURROUNDINGS).astype(np.float32) - 128
+        around = cv2.resize(around, lab.shape[1::-1])
         away = cv2.dilate(np.linalg.norm(lab - around, axis=-1), np.ones((max(int(cell), 1),) * 2, np.uint8))
         return cv2.resize(away, (columns, rows), interpolation=cv2.INTER_NEAREST)
 
@@ -84,16 +62,6 @@ class Seen:
             self.picture, padded[..., 0], padded[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return found.reshape(-1, 3)[: len(at)]
-
-    def blurred_colours(
-        self, place: Float[np.ndarray, "texel 2"], blur: Float[np.ndarray, " texel"]
-    ) -> Float[np.ndarray, "texel 3"]:
-        """The same, blurred over so many cells."""
-        level = np.interp(np.log2(np.maximum(blur, 1e-3)), np.log2(BLURS), np.arange(len(BLURS)))
-        at = np.stack([level, place[:, 1] - 0.5, place[:, 0] - 0.5])
-        return np.stack(
-            [ndimage.map_coordinates(self.blurred[..., i], at, order=1, mode="nearest") for i in range(3)], -1
-        )
 
     def mottled(self) -> Float[np.ndarray, "row column"]:
         """How much colour varies around each cell, as a standard deviation in Lab."""
@@ -143,22 +111,9 @@ def seen_in(
         depth = ndimage.distance_transform_edt(np.pad(own, 1))[1:-1, 1:-1] - 0.5
         depth = np.where(grid.distance < 2.5, np.minimum(depth + 0.5, grid.distance), depth)
         shown = inside & (cv2.resize(depth.astype(np.float32), size) > 0)
-        padded = _pad(picture, shown, 0.5 * RIM_SHARE * grid.height * per_cell)
-        groups.append(Seen(padded, _blurred(padded, depth), np.dstack([lab, depth])))
+        padded = _pad(picture, shown, RIM_SHARE * grid.height * per_cell)
+        groups.append(Seen(padded, np.dstack([lab, depth])))
     return groups
-
-
-def _blurred(
-    picture: Float[np.ndarray, "height width 3"], depth: Float[np.ndarray, "row column"]
-) -> Float[np.ndarray, "level row column 3"]:
-    """Over BLURS, of what is seen alone."""
-    small = cv2.resize(picture, depth.shape[::-1], interpolation=cv2.INTER_AREA)
-    weight = (depth > 0.5).astype(np.float32) + 1e-4
-    levels = []
-    for sigma in BLURS:
-        total = cv2.GaussianBlur(weight, (0, 0), sigma)
-        levels.append(cv2.GaussianBlur(small * weight[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None])
-    return np.stack(levels)
 
 
 def _shoulders(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:

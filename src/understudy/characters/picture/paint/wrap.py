@@ -1,16 +1,15 @@
 """Where in the picture each place of a surface finds its colour: what is unseen takes the cloth at the seen rim."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import dijkstra
 
-from understudy.characters.picture.paint.seen import LAB_WEIGHTS
 from understudy.geometry.vectors import smooth_step
 
-__all__ = ["MIN_REACH", "Wrap", "wrap_from"]
+__all__ = ["Wrap", "wrap_from"]
 
 SMOOTHING_ROUNDS = 10
 LEAST_ROUNDS = 1
@@ -19,10 +18,6 @@ FAR = 1e6
 """Farther than any place of a surface from any other, in cells."""
 MAX_REACH = 28
 """Half cells that are looked at, inwards from a rim."""
-SAME_CLOTH = 15.0
-"""Distance in Lab, lightness halved, from which a colour is another garment's."""
-BUSY_STEPS = 6
-"""Half cells behind a rim that say how busy its cloth is."""
 SHARE_OF_REACH = 0.8
 MIN_REACH = 2.0
 """Cells over which cloth goes back and forth at least."""
@@ -44,16 +39,7 @@ class Wrap:
     away: Float[np.ndarray, " vertex"]
     """Over the surface, in cells; FAR where no rim can be reached."""
     reach: Float[np.ndarray, " vertex"]
-    """How far inside the rim the picture still shows the same cloth, in cells."""
-
-    def on(self, faces: Int[np.ndarray, "texel 3"], share: Float[np.ndarray, "texel 3"]) -> "Wrap":
-        """For texels, by the corners of their faces and the shares of each."""
-        return Wrap(
-            *(
-                np.einsum("tc,tc...->t...", share, value[faces])
-                for value in (self.rim, self.inwards, self.away, self.reach)
-            )
-        )
+    """How far inside the rim the middle of the shape is, in cells."""
 
     def at_level(self, place: Float[np.ndarray, "vertex 2"], along: Float[np.ndarray, "vertex 2"]) -> "Wrap":
         """Looking, where the rim is near, exactly across the bone from each vertex's own level: stripes stay straight.
@@ -71,12 +57,9 @@ class Wrap:
         shift = level * np.clip(off, -MAX_LEVEL_SHIFT, MAX_LEVEL_SHIFT)[:, None] * along
         return Wrap(self.rim + shift, inwards, self.away, self.reach)
 
-    def within(self, reach: Float[np.ndarray, " vertex"]) -> "Wrap":
-        """With a reach of so much at most."""
-        return replace(self, reach=np.minimum(self.reach, reach))
-
-    def place(self, reach: Float[np.ndarray, " vertex"]) -> Float[np.ndarray, "vertex 2"]:
-        """Where in the picture to look, going back and forth over a reach."""
+    def place(self, max_reach: float = FAR) -> Float[np.ndarray, "vertex 2"]:
+        """Where in the picture to look, going back and forth over the reach, or less of it."""
+        reach = np.minimum(self.reach, max_reach)
         turn = np.mod(self.away, 2 * reach)
         return self.rim + np.minimum(turn, 2 * reach - turn)[:, None] * self.inwards
 
@@ -88,7 +71,7 @@ def wrap_from(
     cost: Float[np.ndarray, " edge"],
     seen: Bool[np.ndarray, " vertex"],
     rim: Bool[np.ndarray, " vertex"],
-    cloth: Float[np.ndarray, "row column 4"],
+    depth: Float[np.ndarray, "row column"],
 ) -> Wrap:
     """Wrap all that is not `seen` from the places `rim`, along `edges` of the surface (both ends given once).
 
@@ -96,7 +79,7 @@ def wrap_from(
         vertices: in cells, x right, y up, z to the viewer.
         cost: of each edge, by which the nearest place of the rim is chosen.
         rim: seen vertices beside unseen ones, from which colour is taken.
-        cloth: at each cell of the grid its Lab colour and how far it lies within what is seen, in cells.
+        depth: at each cell of the grid how far it lies within what is seen, in cells.
 
     Source of the paths: Dijkstra 1959.
     """
@@ -109,7 +92,7 @@ def wrap_from(
     away, source = _nearest(vertices, edges, cost, starts)
     lost = away >= FAR
     inwards[starts] = -_outwards(vertices, normals, edges, seen)[starts]
-    reach[starts] = _reaches(place[starts], inwards[starts], cloth)
+    reach[starts] = _reaches(place[starts], inwards[starts], depth)
     both = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count)).tocsr()
     both = both + both.T
     beside = edges[rim[edges].all(1)]
@@ -184,21 +167,11 @@ def _outwards(
 
 
 def _reaches(
-    places: Float[np.ndarray, "place 2"],
-    inwards: Float[np.ndarray, "place 2"],
-    cloth: Float[np.ndarray, "row column 4"],
+    places: Float[np.ndarray, "place 2"], inwards: Float[np.ndarray, "place 2"], depth: Float[np.ndarray, "row column"]
 ) -> Float[np.ndarray, " place"]:
-    """How far inwards of each place the picture shows what it shows there, at most to the middle of the shape."""
+    """How far inwards of each place the middle of the shape is, in cells."""
     steps = 0.5 * np.arange(MAX_REACH + 1)
     x, y = (places[:, None, i] + steps * inwards[:, None, i] - 0.5 for i in (0, 1))
-    values = np.stack([ndimage.map_coordinates(cloth[..., i], [y, x], order=1, mode="nearest") for i in range(4)], -1)
-    start = values[:, :3, :3].mean(1, keepdims=True)
-    weighted = values[..., :3] * LAB_WEIGHTS
-    # Busy cloth (scales, plates, checks) differs from place to place.
-    busy = np.linalg.norm(weighted[:, :BUSY_STEPS].std(1), axis=-1)
-    away = np.linalg.norm(weighted - start * LAB_WEIGHTS, axis=-1)
-    alike = away < SAME_CLOTH + 2 * busy[:, None]
-    deeper = np.diff(values[..., 3], axis=1, append=values[:, -1:, 3]) > -0.05
-    good = alike & deeper & (values[..., 3] > 0)
-    good[:, 0] = True
-    return SHARE_OF_REACH * 0.5 * np.logical_and.accumulate(good, 1).sum(1)
+    within = ndimage.map_coordinates(depth, [y, x], order=1, mode="nearest")
+    deeper = (np.diff(within, axis=1, append=within[:, -1:]) > -0.05) & (within > 0)
+    return SHARE_OF_REACH * 0.5 * np.logical_and.accumulate(deeper, 1).sum(1)
