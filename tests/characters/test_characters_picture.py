@@ -9,7 +9,6 @@ import pytest
 
 from understudy.characters.cutout.cutout import cut_out
 from understudy.characters.picture.character import PictureConfig, character_from_picture
-from understudy.characters.picture.face import carve_face
 from understudy.characters.picture.joints import POINTS, joints_from_landmarks, read_joints
 from understudy.characters.picture.legs import complete_legs
 from understudy.characters.picture.parts import PARTS, figure_grid, label_parts
@@ -360,23 +359,6 @@ def test_made_up_legs_have_no_stripes_of_the_jacket():
     longer, mask, completed = complete_legs(rgb[:cut].copy(), figure[:cut], joints)
     legs = longer[cut : int(completed["left_ankle"][1])][mask[cut : int(completed["left_ankle"][1])]]
     assert np.abs(legs.astype(int) - np.array(TROUSERS)).max() < 20
-
-
-def test_faces_get_noses():
-    rgba, part = draw()
-    joints = joints_from_landmarks(KnownDetector()(np.ascontiguousarray(rgba[..., :3])), part >= 0)
-    grid = figure_grid(np.ascontiguousarray(rgba[..., :3]), part >= 0, joints, 150)
-    x, y = np.meshgrid(np.arange(120.0), -np.arange(60.0))
-    flat = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], -1)
-    normals = np.broadcast_to(np.array([0.0, 0.0, 1.0]), flat.shape).copy()
-    head = np.full(len(flat), PARTS.index("head"))
-    relief = carve_face(grid, flat, normals, head)[:, 2]
-    assert grid.face is not None
-    top = flat[relief.argmax(), :2] * (1, -1)
-    assert np.linalg.norm(top - grid.face[0]) < 1.5, "the nose is the highest point"
-    eye = np.linalg.norm(flat[:, :2] * (1, -1) - grid.face[2], axis=1).argmin()
-    assert relief[eye] < 0 < relief.max()
-    assert np.all(carve_face(grid, flat, normals, np.zeros_like(head))[:, 2] == 0), "the trunk has no nose"
 
 
 @pytest.mark.parametrize(

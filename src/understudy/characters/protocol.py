@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 
-__all__ = ["Detection", "LandmarkDetector"]
+__all__ = ["Detection", "FaceFinder", "LandmarkDetector", "without_face"]
 
 Detection = tuple[
     Float[np.ndarray, "33 2"],
@@ -22,3 +22,20 @@ class LandmarkDetector(Protocol):
 
     def __call__(self, picture: UInt8[np.ndarray, "height width 3"]) -> Detection | None:
         """The 33 landmarks of `core.footage.LANDMARKS`, or None where nobody is found."""
+
+
+@runtime_checkable
+class FaceFinder(Protocol):
+    """Finds the surface of a face."""
+
+    def __call__(
+        self, picture: UInt8[np.ndarray, "height width 3"], landmarks_px: Float[np.ndarray, "11 2"]
+    ) -> Float[np.ndarray, "468 3"] | None:
+        """The points of Face Mesh, x and y in the picture's pixels, z in pixels towards the viewer; None where no face
+        is seen. `landmarks_px` are the first 11 body landmarks (nose to mouth)."""
+
+
+def without_face(
+    picture: UInt8[np.ndarray, "height width 3"], landmarks_px: Float[np.ndarray, "11 2"]
+) -> Float[np.ndarray, "468 3"] | None:
+    """A `FaceFinder` that sees none: heads stay smooth."""

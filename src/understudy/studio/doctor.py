@@ -61,7 +61,7 @@ BACKENDS = (
         "inflation of a picture",
         "Apache-2.0",
         ("scikit-image", "ai-edge-litert"),
-        ("blazepose",),
+        ("blazepose", "face_mesh"),
     ),
     Backend(
         "character, on request",

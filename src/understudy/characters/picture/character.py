@@ -18,7 +18,7 @@ from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import doubts_about
 from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
-from understudy.characters.protocol import LandmarkDetector
+from understudy.characters.protocol import FaceFinder, LandmarkDetector, without_face
 from understudy.characters.twist_joints import with_twist_joints
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
@@ -62,11 +62,13 @@ def character_from_picture(
     config: PictureConfig = PictureConfig(),
     progress: Progress = silent,
     watch: Callable[[FigureInPicture], None] = not_watched,
+    find_face: FaceFinder = without_face,
 ) -> Character:
     """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
 
     Its rest pose is the pose in the picture; its joints are those of BODY_JOINTS, with rest rotations along the
-    world's axes, and twist joints on its arms. `watch` is told which figure was found.
+    world's axes, and twist joints on its arms. `watch` is told which figure was found; of a face
+    that `find_face` sees the head gets the relief.
 
     Raises:
         PictureError: the picture cannot be read.
@@ -87,7 +89,10 @@ def character_from_picture(
     volumes, depths = inflate_parts(grid, parts, config.inflate)
     progress(3, steps)
     vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
-    vertices = carve_face(grid, vertices, vertex_normals(vertices, faces, OUT_OF_THE_PICTURE), part_at)
+    face = None if joints.face_px is None else find_face(rgb, joints.face_px)
+    if face is not None:
+        face = (face - (*grid.origin_px, 0.0)) / grid.cell_px
+    vertices = carve_face(grid, vertices, vertex_normals(vertices, faces, OUT_OF_THE_PICTURE), part_at, face)
     progress(4, steps)
     towards = vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
     painted = paint(grid, parts.labels, rgb, figure, vertices, towards, faces, part_at, config.texture_px)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.interpolate import LinearNDInterpolator
 
 from understudy.characters.picture.inflate import stylisation
 from understudy.characters.picture.parts import PARTS, FigureGrid
@@ -9,7 +10,17 @@ from understudy.geometry.vectors import smooth_step
 
 __all__ = ["carve_face"]
 
-NOSE, LEFT_EYE, RIGHT_EYE, MOUTH_LEFT, MOUTH_RIGHT = 0, 2, 5, 9, 10
+LEFT_RIM, RIGHT_RIM, TOP, CHIN = 454, 234, 10, 152
+"""Points of the face's surface on its rim: beside the ears, on the forehead, below the mouth."""
+FADE = 0.15
+"""Over this share of the face's width relief fades out towards the rim."""
+MAX_RELIEF = 0.22
+"""A nose stands out by a sixth of the face's width from an egg-shaped head (Farkas 1994, Anthropometry of the Head and
+Face); more than this share is an error, not a face."""
+MIN_WIDTH_CELLS = 4.0
+"""Narrower faces have no features that the grid could hold."""
+MIN_SEEN = 0.6
+"""Share of a face's points that must lie on the head's front; with fewer it is not this head's face."""
 
 
 def carve_face(
@@ -17,38 +28,47 @@ def carve_face(
     vertices: Float[np.ndarray, "vertex 3"],
     normals: Float[np.ndarray, "vertex 3"],
     part_at: Int[np.ndarray, " vertex"],
+    face: Float[np.ndarray, "468 3"] | None,
 ) -> Float[np.ndarray, "vertex 3"]:
-    """Raise nose, brow, lips and chin and sink the eyes around the face's landmarks, in grid cells.
+    """Nose, brow, lips, chin and eye sockets as the face in the picture has them, in grid cells.
 
-    Inflation knows silhouettes only and leaves a face as smooth as an egg. Heights are those of an average head in
-    units of the distance between the pupils (Farkas 1994, Anthropometry of the Head and Face), less for stylised
-    figures. Without face landmarks nothing changes.
+    Inflation knows silhouettes only and leaves a face as smooth as an egg. Head's depth, its tilt and its roundness
+    from side to side stay inflation's; what is added is how the face's surface differs from it, at most MAX_RELIEF of
+    its width, less for stylised figures, and nothing at the rim. Without a face nothing changes.
+
+    Args:
+        face: points of Face Mesh in grid cells (x right, y down, z towards the viewer).
     """
-    if grid.face is None:
+    if face is None:
         return vertices
-    face = grid.face * (1, -1)
-    nose, left, right = face[NOSE], face[LEFT_EYE], face[RIGHT_EYE]
-    mouth, eyes = 0.5 * (face[MOUTH_LEFT] + face[MOUTH_RIGHT]), 0.5 * (left + right)
-    down = mouth - eyes
-    # The eyes of a turned face come together; its length does not change.
-    unit = max(float(np.linalg.norm(left - right)), 0.85 * float(np.linalg.norm(down)))
-    if unit < 1.5:
+    points = face * (1, -1, 1)
+    width = float(np.linalg.norm(points[LEFT_RIM] - points[RIGHT_RIM]))
+    towards = (part_at == PARTS.index("head")) * smooth_step((normals[:, 2] - 0.1) / 0.5)
+    front = np.flatnonzero(towards > 0)
+    if width < MIN_WIDTH_CELLS or len(front) < 4:
         return vertices
-    across = np.array([-down[1], down[0]]) / max(float(np.linalg.norm(down)), 1e-9)
-    places = vertices[:, :2]
-
-    def bump(at: Float[np.ndarray, "2"], wide: float, tall: float) -> Float[np.ndarray, " vertex"]:
-        sideways = (places - at) @ across / (wide * unit)
-        lengthways = (places - at) @ np.array([across[1], -across[0]]) / (tall * unit)
-        return np.exp(-(sideways**2) - lengthways**2)
-
-    relief = 0.16 * bump(nose - 0.05 * down, 0.24, 0.22)
-    relief += 0.11 * bump(0.5 * nose + 0.5 * eyes, 0.20, 0.34)
-    relief -= 0.07 * (bump(left, 0.30, 0.22) + bump(right, 0.30, 0.22))
-    relief += 0.05 * bump(eyes - 0.38 * down, 0.75, 0.20)
-    relief += 0.06 * bump(mouth, 0.45, 0.16)
-    relief += 0.10 * bump(mouth + 0.62 * down, 0.34, 0.24)
-    faces_us = smooth_step((normals[:, 2] - 0.1) / 0.5) * (part_at == PARTS.index("head"))
+    head = LinearNDInterpolator(vertices[front, :2], vertices[front, 2])(points[:, :2])
+    seen = np.isfinite(head)
+    if seen.mean() < MIN_SEEN:
+        return vertices
+    points = points[seen]
+    x, y = ((points[:, :2] - points[:, :2].mean(0)) / width).T
+    # Across the face only bumps count; up and down its profile does: forehead and chin lie behind the lips.
+    round_head = np.stack([np.ones_like(x), x, y, x * x, x * y], -1)
+    added = points[:, 2] - head[seen]
+    added = added - round_head @ np.linalg.lstsq(round_head, added, rcond=None)[0]
+    limit = MAX_RELIEF * width
+    added = limit * np.tanh(added / limit) * smooth_step(_inside(points[:, :2], face * (1, -1, 1)) / (FADE * width))
+    relief = LinearNDInterpolator(points[:, :2], added, fill_value=0.0)(vertices[front, :2])
     moved = vertices.copy()
-    moved[:, 2] += unit * relief * faces_us * (1 - 0.7 * stylisation(grid))
+    moved[front, 2] += relief * towards[front] * (1 - 0.7 * stylisation(grid))
     return moved
+
+
+def _inside(places: Float[np.ndarray, "place 2"], face: Float[np.ndarray, "468 3"]) -> Float[np.ndarray, " place"]:
+    """About how far places lie within the face's rim, an ellipse; negative outside."""
+    middle = 0.5 * (face[TOP, :2] + face[CHIN, :2])
+    up = 0.5 * (face[TOP, :2] - face[CHIN, :2])
+    across = 0.5 * (face[LEFT_RIM, :2] - face[RIGHT_RIM, :2])
+    share = (places - middle) @ np.linalg.pinv(np.stack([across, up]))
+    return (1 - np.linalg.norm(share, axis=-1)) * float(np.linalg.norm(across))

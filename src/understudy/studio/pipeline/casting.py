@@ -14,6 +14,7 @@ from understudy.characters.picture.figure import FigureInPicture, find_figure
 from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
+from understudy.decompose.people.face import FaceMesh
 from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
 from understudy.io.blender.convert import BLENDER_SUFFIXES, converted_to_glb
 from understudy.io.files import check_file
@@ -41,6 +42,7 @@ __all__ = [
     "character_file",
     "check_character",
     "doubts_about",
+    "find_face",
     "is_model",
     "kind_of",
     "make_character",
@@ -79,6 +81,13 @@ class FigureLandmarks:
         if pose.presence < _SURE:
             return None
         return pose.landmarks_px, pose.visibility, pose.landmarks_m, _mask_in_picture(pose, width, height)
+
+
+def find_face(
+    picture: UInt8[np.ndarray, "height width 3"], landmarks_px: Float[np.ndarray, "11 2"]
+) -> Float[np.ndarray, "468 3"] | None:
+    """The face network on the one figure of a picture: a `FaceFinder`, which loads it only when there may be a face."""
+    return FaceMesh(ensure_weights("face_mesh") / "face_landmark.tflite")(picture, landmarks_px)
 
 
 def _mask_in_picture(pose: PoseEstimate, width: int, height: int) -> Float[np.ndarray, "height width"]:
@@ -237,7 +246,7 @@ def make_character(
             run.say(remark)
         return character
     config = replace(settings.picture, joints=files.joints, mask=files.cutout)
-    return character_from_picture(files.path, FigureLandmarks(), config, run.progress, watch)
+    return character_from_picture(files.path, FigureLandmarks(), config, run.progress, watch, find_face)
 
 
 def is_model(path: Path) -> bool:
