@@ -27,7 +27,7 @@ RELIEF_ROUNDS = 6
 """Rounds of smoothing by which a nose's steep sides count as the face that they are on."""
 LEVEL_COST = 5.0
 """A step along a part's bone costs more than one around it: hems, belts and stripes go on around at their level."""
-FACE_REACH = 2.0
+FACE_REACH = 1.0
 """Cells over which the rim of a face is mirrored: farther inside are its features, and at its rim is its hairline."""
 FRONT_ROUNDS = 2
 """Rounds of smoothing over which what the front alone has ends at its rim."""

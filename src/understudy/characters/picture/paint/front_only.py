@@ -11,7 +11,7 @@ __all__ = ["front_only"]
 
 INSET = 2.5
 """Cells from the outline to where colours are taken as those of the sides."""
-ALIKE = 14.0
+ALIKE = 11.0
 """Distance in Lab, lightness halved, up to which a place may be the cloth of a side at its level."""
 MOTTLED = 8.0
 """Standard deviation in Lab from which cloth is so busy that its colours may differ by more."""

@@ -1,4 +1,4 @@
-"""Where in the picture each place of a surface finds its colour: what is unseen takes the cloth at the seen rim."""
+"""Where in the picture the sides of a surface find their colour: inside the nearer rim of its front or its back."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ MAX_LEVEL_SHIFT = 6.0
 
 @dataclass(frozen=True)
 class Wrap:
-    """For each vertex a place of a seen rim, near it over the surface. Coordinates are the grid's (x right, y down).
+    """For each vertex a place of a rim, near it over the surface. Coordinates are the grid's (x right, y down).
 
     A place `away` from the rim looks up the picture `away` inside it, mirrored: texels keep their size, and a side
     shows its own garment. Beyond `reach` it goes back and forth.
