@@ -12,13 +12,14 @@ from understudy.characters.picture.figure import FigureInPicture, find_figure
 from understudy.characters.picture.inflate import InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.legs import complete_legs
-from understudy.characters.picture.loose import loose_parts
+from understudy.characters.picture.loose import loose_at, loose_parts
 from understudy.characters.picture.paint.atlas import paint
 from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import doubts_about
 from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
 from understudy.characters.protocol import FaceFinder, LandmarkDetector, without_face
+from understudy.characters.spring_joints import with_spring_joints
 from understudy.characters.twist_joints import with_twist_joints
 from understudy.core.character import Character, Material, Mesh
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Skeleton
@@ -67,8 +68,8 @@ def character_from_picture(
     """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
 
     Its rest pose is the pose in the picture; its joints are those of BODY_JOINTS, with rest rotations along the
-    world's axes, and twist joints on its arms. `watch` is told which figure was found; of a face
-    that `find_face` sees the head gets the relief.
+    world's axes, twist joints on its arms, and springs under what hangs loose. `watch` is told which figure was found;
+    of a face that `find_face` sees the head gets the relief.
 
     Raises:
         PictureError: the picture cannot be read.
@@ -98,6 +99,7 @@ def character_from_picture(
     painted = paint(grid, parts.labels, rgb, figure, vertices, towards, faces, part_at, config.texture_px)
     old = painted.old
     progress(5, steps)
+    loose = loose_at(parts, vertices, part_at)
     to_metres = config.height_m / np.ptp(vertices[:, 1])
     points = np.stack([grid.points[:, 0], -grid.points[:, 1], depths], -1)
     joints_m, tips_m = place_joints(points)
@@ -111,7 +113,7 @@ def character_from_picture(
     )  # fmt: skip
     progress(6, steps)
     character = canonical_character(path.stem, mesh, joints_m, skin_joints[old], skin_weights[old])
-    return replace(with_twist_joints(character), doubts=doubts)
+    return replace(with_spring_joints(with_twist_joints(character), loose[old]), doubts=doubts)
 
 
 def _cells_for(figure: Bool[np.ndarray, "height width"], vertices: int) -> int:

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
+from understudy.characters.spring_joints import LOOSE
 
-__all__ = ["LooseParts", "loose_parts"]
+__all__ = ["LooseParts", "loose_at", "loose_parts"]
 
 HEAD, TORSO, CAPE = PARTS.index("head"), PARTS.index("torso"), PARTS.index("cape")
 LIMBS = tuple(PARTS.index(part) for part in ("left_arm", "right_arm", "left_leg", "right_leg"))
@@ -47,12 +48,15 @@ class LooseParts:
     """Cells of the torso that are thin: what hangs beside the figure on one side of it."""
     sheet: Bool[np.ndarray, "row column"]
     """Cells that a cape covers when seen from behind; none without a cape."""
+    hair: Bool[np.ndarray, "row column"]
+    """Cells of trunk and limbs that hair hangs before or beside."""
 
 
 def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> LooseParts:
     """Give hair to the head, and skirts and capes to the torso, by colour and by where limbs can be."""
     colours = grid.lab * np.array([LIGHTNESS_SHARE, 1.0, 1.0])
-    labels = np.where(_hair(grid, labels, colours), HEAD, labels)
+    hair = _hair(grid, labels, colours)
+    labels = np.where(hair, HEAD, labels)
     for arm in LIMBS[:2]:
         labels = np.where(_rest_of_hand(grid, labels, colours, arm), arm, labels)
     skirt = _skirt(grid, labels, colours)
@@ -61,7 +65,22 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
     beside |= _joined(beside, (labels == TORSO) & ~_trunk(grid), colours)
     sheet = _sheet(grid, beside)
     labels = np.where(beside, np.where(sheet, CAPE, TORSO), labels)
-    return LooseParts(labels, skirt, beside & ~sheet, sheet)
+    return LooseParts(labels, skirt, beside & ~sheet, sheet, hair & (labels == HEAD))
+
+
+def loose_at(
+    parts: LooseParts, vertices: Float[np.ndarray, "vertex 3"], part_at: Int[np.ndarray, " vertex"]
+) -> Int[np.ndarray, " vertex"]:
+    """What hangs loose of a surface in grid cells (as volume.surface_of_parts gives it): places in LOOSE."""
+    rows, columns = parts.labels.shape
+    row = np.clip(np.floor(-vertices[:, 1]).astype(int), 0, rows - 1)
+    column = np.clip(np.floor(vertices[:, 0]).astype(int), 0, columns - 1)
+    found = np.where(part_at == CAPE, LOOSE.index("cape"), 0)
+    for name, cells, part in (("hair", parts.hair, HEAD), ("skirt", parts.skirt, TORSO), ("beside", parts.flat, TORSO)):
+        # The surface reaches a little beyond the cells that it was made of.
+        wider = ndimage.binary_dilation(cells, np.ones((3, 3)))
+        found[(part_at == part) & wider[row, column]] = LOOSE.index(name)
+    return found
 
 
 def _trunk(grid: FigureGrid) -> Bool[np.ndarray, "row column"]:
