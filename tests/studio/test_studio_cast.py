@@ -23,7 +23,7 @@ from understudy.render.posing import Poser
 from understudy.render.renderers import RENDERERS
 from understudy.runtime.errors import BackendUnavailable, CharacterError, InputError
 from understudy.studio.character import page, showing
-from understudy.studio.character.cast import cast_with
+from understudy.studio.character.cast import cast_with, given_view
 from understudy.studio.character.config import CastConfig
 from understudy.studio.character.filming import NEUTRAL_LIGHT, View, film, framing_camera
 from understudy.studio.character.moving import POSES
@@ -114,8 +114,19 @@ def test_a_picture_from_behind_paints_the_back(tmp_path):
     assert blue[mesh.normals[:, 2] < -0.6].mean() > 0.7 and blue[mesh.normals[:, 2] > 0.3].mean() < 0.05
     with pytest.raises(InputError, match="--back completes a character that we make"):
         understudy.cast(hero.character, tmp_path / "rig", back=tmp_path / "back.png")
+    with pytest.raises(InputError, match="--view completes a character that we make"):
+        understudy.cast(hero.character, tmp_path / "rig", view=(str(tmp_path / "back.png"),))
+    with pytest.raises(InputError, match="picture for --view"):
+        understudy.cast(PICTURE, tmp_path / "other", view=("absent.png:90",))
     with pytest.raises(InputError, match="picture for --side"):
         understudy.cast(PICTURE, tmp_path / "other", side=tmp_path / "absent.png")
+
+
+def test_a_view_may_tell_from_where_it_is_seen(tmp_path):
+    (tmp_path / "a:90").write_bytes(b"")
+    assert given_view("side.png:-90.5") == (Path("side.png"), np.radians(-90.5))
+    for plain in ("side.png", "C:\\side.png", str(tmp_path / "a:90")):
+        assert given_view(plain) == (Path(plain), None)
 
 
 def test_a_folder_holds_a_character_or_a_film(rig, tmp_path):

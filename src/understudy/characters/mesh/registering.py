@@ -3,7 +3,7 @@
 The mesh is sampled by coloured points; from each side their silhouette and colours are compared with the picture's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,7 +13,10 @@ from understudy.core.character import Mesh
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.imaging.colour import srgb_bytes_from_linear
 
-__all__ = ["UPS", "Registration", "SurfacePoints", "feet_ahead", "register", "sample_surface", "silhouette"]
+__all__ = [
+    "UPS", "Likeness", "Registration", "Shown", "SurfacePoints", "feet_ahead", "likeness", "picture_at_size",
+    "register", "sample_surface", "silhouette",
+]  # fmt: skip
 
 POINTS = 60_000
 TALL_PX, WIDE_PX = 120, 240
@@ -25,6 +28,9 @@ square of a small turn."""
 COLOUR_WEIGHT = 0.6
 """How much a mean difference of colours of 1 counts against an overlap of 1: it tells the front from the back, whose
 silhouettes mirror each other."""
+UNKNOWN = 0.12
+"""What counts as difference where nobody knows the surface's colours: more than where pictures agree (0.03 … 0.1), less
+than where they show different things (0.2 and more)."""
 FORWARD_BONUS = 0.02
 """For the side that the file says is the front, where nothing else tells."""
 FEET_WEIGHT, FEET_REACH = 0.06, 0.03
@@ -43,6 +49,10 @@ class SurfacePoints:
     places: Float[np.ndarray, "point 3"]
     colours: UInt8[np.ndarray, "point 3"] | None
     """sRGB; None where the whole surface has one colour."""
+    normals: Float[np.ndarray, "point 3"]
+    """Of the faces, of length 1."""
+    known: Bool[np.ndarray, " point"] | None = None
+    """Which points have colours that were seen, and not made up; None: all."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ def sample_surface(mesh: Mesh, count: int = POINTS) -> SurfacePoints:
     """Points at random (always the same), as many on each face as its area asks for."""
     random = np.random.default_rng(0)
     a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
-    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    crossed = np.cross(b - a, c - a)
+    areas = np.linalg.norm(crossed, axis=1)
     face = random.choice(len(areas), count, p=areas / areas.sum())
     u, v = random.random((2, count))
     u, v = np.where(u + v > 1, 1 - u, u)[:, None], np.where(u + v > 1, 1 - v, v)[:, None]
@@ -79,23 +90,23 @@ def sample_surface(mesh: Mesh, count: int = POINTS) -> SurfacePoints:
             x, y = (np.floor(at[own] * (width, height)).astype(int) % (width, height)).T
             colours[own] = (material.texture[y, x, :3] * (tint / 255.0)).astype(np.uint8)
     plain = not np.ptp(colours, axis=0).any()
-    return SurfacePoints(places, None if plain else colours)
+    return SurfacePoints(places, None if plain else colours, crossed[face] / areas[face, None])
 
 
 def register(
     surface: SurfacePoints, rgb: UInt8[np.ndarray, "height width 3"], figure: Bool[np.ndarray, "height width"]
 ) -> Registration:
     """The turn under which the surface looks most like the figure of a picture."""
-    wanted = _picture_at_size(rgb, figure)
+    wanted = picture_at_size(rgb, figure)
     turns = [(up, azimuth) for up in UPS for azimuth in np.arange(-np.pi, np.pi - 1e-9, STEP_RAD)]
     scored = [(_score(surface, wanted, up, azimuth), up, azimuth) for up, azimuth in turns]
-    _, up, azimuth = max(scored, key=lambda one: one[0][0])
-    around = [_score(surface, wanted, up, azimuth + more)[0] for more in FINE_RAD]
+    _, up, azimuth = max(scored, key=lambda one: one[0])
+    around = [_score(surface, wanted, up, azimuth + more) for more in FINE_RAD]
     bend, slope, _ = np.polyfit(FINE_RAD, around, 2)
     peak = -0.5 * slope / bend if bend < 0 else FINE_RAD[int(np.argmax(around))]
     best = azimuth + float(np.clip(peak, FINE_RAD[0], FINE_RAD[-1]))
-    _, overlap, shift = _score(surface, wanted, up, best)
-    return Registration(_turn(best) @ up, overlap, shift / TALL_PX)
+    found = likeness(surface, wanted, _turn(best) @ up)
+    return Registration(_turn(best) @ up, found.overlap, found.shift)
 
 
 def _turn(azimuth: float) -> Float[np.ndarray, "3 3"]:
@@ -106,7 +117,7 @@ Shown = tuple[Bool[np.ndarray, "tall wide"], Float[np.ndarray, "tall wide 3"] | 
 """A silhouette, and blurred colours in it, 0 … 1."""
 
 
-def _picture_at_size(rgb: UInt8[np.ndarray, "height width 3"], figure: Bool[np.ndarray, "height width"]) -> Shown:
+def picture_at_size(rgb: UInt8[np.ndarray, "height width 3"], figure: Bool[np.ndarray, "height width"]) -> Shown:
     """The figure as tall as TALL_PX, its box in the middle."""
     rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -129,22 +140,44 @@ def _blurred(
     return cv2.GaussianBlur(premultiplied, (0, 0), 2.0) / np.maximum(around, 1e-3)[..., None]
 
 
-def _score(surface: SurfacePoints, wanted: Shown, up: np.ndarray, azimuth: float) -> tuple[float, float, float]:
-    """How alike they are, their overlap, and the shift in pixels at which they are most alike."""
-    mask, colours = _splat(surface, _turn(azimuth) @ up)
-    best = (-np.inf, 0.0, 0.0)
+@dataclass(frozen=True)
+class Likeness:
+    """How much a surface, turned in some way, looks like a picture."""
+
+    value: float
+    """Overlap, less the difference of colours: the larger, the more."""
+    overlap: float
+    """Intersection over union of the silhouettes, 0 … 1."""
+    shift: float
+    """How far to the right of the mesh's middle the picture's middle lies, in heights of the figure."""
+
+
+def likeness(surface: SurfacePoints, wanted: Shown, R: Float[np.ndarray, "3 3"]) -> Likeness:
+    """How much the surface, after a turn, looks like the figure of a picture, at the best shift to the side."""
+    mask, colours = _splat(surface, R)
+    best = (0.0, 0.0)
     for shift in range(-MAX_SHIFT_PX, MAX_SHIFT_PX + 1, 2):
         there = np.roll(mask, shift, 1)
-        both = there & wanted[0]
-        overlap = float(both.sum() / max((there | wanted[0]).sum(), 1))
-        if overlap > best[1]:
-            best = (overlap, overlap, float(shift))
-    likeness, overlap, shift = best
+        overlap = float((there & wanted[0]).sum() / max((there | wanted[0]).sum(), 1))
+        best = max(best, (overlap, float(shift)), key=lambda one: one[0])
+    value, shift = best
     if colours is not None and wanted[1] is not None:
         moved, both = np.roll(colours, int(shift), 1), np.roll(mask, int(shift), 1) & wanted[0]
-        likeness -= COLOUR_WEIGHT * float(np.abs(moved - wanted[1])[both].mean()) if both.any() else 1.0
-    likeness += FEET_WEIGHT * feet_ahead(_turn(azimuth) @ up @ surface.places.T)
-    return likeness + FORWARD_BONUS * float(np.cos(azimuth)), overlap, shift
+        apart = np.abs(moved - wanted[1]).mean(-1)
+        if surface.known is not None:
+            seen = _splat(replace(surface, colours=surface.known[:, None].repeat(3, 1).astype(np.uint8) * 255), R)[1]
+            assert seen is not None
+            share = np.roll(seen[..., 0], int(shift), 1)
+            apart = share * apart + (1 - share) * UNKNOWN
+        value -= COLOUR_WEIGHT * float(apart[both].mean()) if both.any() else 1.0
+    return Likeness(value, best[0], shift / TALL_PX)
+
+
+def _score(surface: SurfacePoints, wanted: Shown, up: np.ndarray, azimuth: float) -> float:
+    """How much speaks for a turn: likeness, feet that reach ahead, and what the file says is the front."""
+    R = _turn(azimuth) @ up
+    ahead = FEET_WEIGHT * feet_ahead(R @ surface.places.T)
+    return likeness(surface, wanted, R).value + ahead + FORWARD_BONUS * float(np.cos(azimuth))
 
 
 def feet_ahead(points: Float[np.ndarray, "3 point"]) -> float:
@@ -159,7 +192,7 @@ def feet_ahead(points: Float[np.ndarray, "3 point"]) -> float:
 
 def silhouette(surface: SurfacePoints, R: Float[np.ndarray, "3 3"]) -> Bool[np.ndarray, "tall wide"]:
     """The surface from the front, after a turn, without perspective: TALL_PX tall, its box in the middle."""
-    return _splat(SurfacePoints(surface.places, None), R)[0]
+    return _splat(replace(surface, colours=None), R)[0]
 
 
 def _splat(surface: SurfacePoints, R: Float[np.ndarray, "3 3"]) -> Shown:

@@ -1,1 +1,1 @@
-"""Other pictures of a character sheet, from behind and from the side: the depth, the back and the sides."""
+"""Other pictures of a character sheet, from behind, the side or free views: the depth, the back and the sides."""

@@ -32,6 +32,10 @@ class Photograph:
     """Which way of the character's is right in the picture; up is up."""
     min_facing: float
     """Painted is what looks at the camera with a cosine of this at least."""
+    beside_front: bool = False
+    """Whether what looks more to the front than to this camera keeps what the front picture shows."""
+    weight: float = 1.0
+    """Of several pictures of a face, that counts in which its cosine times this is the largest."""
 
     @property
     def to_camera(self) -> Float[np.ndarray, "3"]:
@@ -135,7 +139,8 @@ def _shown(
     nearest = np.full(of_face.max() + 1, -np.inf)
     np.maximum.at(nearest, of_face.reshape(-1), nearness)
     hidden = nearness < nearest[of_face.reshape(-1)] - HIDDEN * height_m
-    return np.where((facing >= view.min_facing) & ~hidden, facing, 0.0)
+    better = facing > normals[:, 2] if view.beside_front else facing > 0
+    return np.where((facing >= view.min_facing) & better & ~hidden, view.weight * facing, 0.0)
 
 
 def _sheet(view: Photograph) -> UInt8[np.ndarray, "tall wide 4"]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from understudy.characters.sheet.depth import smoothed
 from understudy.characters.sheet.painting import Photograph, overlap, painted
 from understudy.characters.sheet.side import as_deep_as, facing_left
 from understudy.core.character import Character, Doubt
-from understudy.geometry.meshes import vertex_normals
 
 __all__ = ["SheetPicture", "with_sheet"]
 
@@ -45,19 +45,9 @@ def with_sheet(character: Character, back: SheetPicture | None, side: SheetPictu
         doubts += _doubts(character, views[-1], "back")
     if not views:
         return character
-    mesh = character.mesh
-    smooth = replace(mesh, normals=_normals(character)) if side is not None else mesh
-    return replace(painted(replace(character, mesh=smooth), views), doubts=tuple(doubts))
-
-
-def _normals(character: Character) -> np.ndarray:
-    """Normals of the deeper surface; vertices that stand twice at one place, at seams, share theirs."""
-    mesh = character.mesh
-    _, place = np.unique(mesh.vertices.round(6), axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    spots = np.zeros((place.max() + 1, 3))
-    spots[place] = mesh.vertices
-    return vertex_normals(spots, place[mesh.faces], (0.0, 0.0, 1.0))[place]
+    if side is not None:
+        character = smoothed(character)
+    return replace(painted(character, views), doubts=tuple(doubts))
 
 
 def _doubts(character: Character, view: Photograph, name: str) -> list[Doubt]:

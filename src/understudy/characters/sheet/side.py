@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from understudy.core.character import Character
 from understudy.geometry.kinematics import rest_pose
 
-__all__ = ["as_deep_as", "facing_left"]
+__all__ = ["as_deep_as", "facing_left", "of_arms", "with_places"]
 
 ROWS = 160
 """Levels over the height at which depths are compared."""
@@ -49,7 +49,7 @@ def as_deep_as(character: Character, mask: Bool[np.ndarray, "height width"]) -> 
     arms, which lie before or beside the trunk there, go along with the shoulders as they are.
     """
     mesh, height = character.mesh, character.height_m
-    arms = _of_arms(character)
+    arms = of_arms(character)
     of_arm = np.where(arms[character.skin_joints], character.skin_weights, 0.0).sum(1)
     level = mesh.vertices[:, 1] / height * (ROWS - 1)
     own = _reach(level[of_arm < 0.5], mesh.vertices[of_arm < 0.5, 2])
@@ -73,10 +73,10 @@ def as_deep_as(character: Character, mask: Bool[np.ndarray, "height width"]) -> 
     y, z = mesh.vertices[:, 1], mesh.vertices[:, 2]
     vertices[:, 2] = (1 - of_arm) * stretched(y, z) + of_arm * (z + shift)
     places[:, 2] = np.where(arms, joints[:, 2] + shift, stretched(joints[:, 1], joints[:, 2]))
-    return _with_places(replace(character, mesh=replace(mesh, vertices=vertices)), places)
+    return with_places(replace(character, mesh=replace(mesh, vertices=vertices)), places)
 
 
-def _of_arms(character: Character) -> Bool[np.ndarray, " joint"]:
+def of_arms(character: Character) -> Bool[np.ndarray, " joint"]:
     """Which joints are of an arm."""
     arms = np.zeros(len(character.skeleton), bool)
     for joint, parent in enumerate(character.skeleton.parents):
@@ -109,7 +109,7 @@ def _offset(own: Depths, wanted: Depths) -> float:
     return float(np.median(own.front + own.back) - np.median(wanted.front + wanted.back)) / 2
 
 
-def _with_places(character: Character, places: Float[np.ndarray, "joint 3"]) -> Character:
+def with_places(character: Character, places: Float[np.ndarray, "joint 3"]) -> Character:
     """The character with its joints elsewhere, turned as they are."""
     skeleton = character.skeleton
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)

@@ -5,6 +5,7 @@ file that the user has edited stays, and what depends on it is made anew.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from understudy.characters.picture.joints import POINTS
 from understudy.characters.rig.character import character_from_rig
 from understudy.characters.rig.facts import RigFacts, rig_facts
 from understudy.characters.sheet.sheet import SheetPicture, with_sheet
+from understudy.characters.sheet.views import FreeView, with_views
 from understudy.core.character import Character
 from understudy.io.files import check_file
 from understudy.io.gltf.write import write_character
@@ -102,7 +104,8 @@ def cast(character: str | Path, out: str | Path, **options: Any) -> Cast:
 def cast_with(source: Path, out: Path, config: CastConfig, narrator: Narrator) -> Cast:
     """`cast`, with a narrator who is told of the progress."""
     joints, cutout = config.joints or config.picture.joints, config.cutout or config.picture.mask
-    for given in (source, joints, cutout, config.back, config.side):
+    views = [given_view(text) for text in config.view]
+    for given in (source, joints, cutout, config.back, config.side, *(path for path, _ in views)):
         if given is not None:
             check_outside(given, out)
     check_character(source, joints, cutout)
@@ -139,7 +142,8 @@ def _check_sheet(source: Path, config: CastConfig) -> None:
     Raises:
         InputError: they cannot.
     """
-    for option, path in (("--back", config.back), ("--side", config.side)):
+    others = [("--view", given_view(text)[0]) for text in config.view]
+    for option, path in (("--back", config.back), ("--side", config.side), *others):
         if path is None:
             continue
         if is_model(source) or config.generator:
@@ -185,6 +189,7 @@ def _make(
     else:
         by_name = {"joints": files.joints, "cutout": files.cutout, "mesh": generated and generated.parent}
         by_name |= {"back": config.back, "side": config.side}
+        by_name |= {f"view {number}": given_view(text)[0] for number, text in enumerate(config.view, 1)}
         reads |= {name: file for name, file in by_name.items() if file}
         outputs += [name for name in (CUTOUT_FILE, JOINTS_FILE) if name not in project.edits]
 
@@ -203,6 +208,10 @@ def _make(
                 kind = kind_of(given.path)
                 facts = rig_facts(given.path, character) if kind == "rig" else None
             character = with_sheet(character, *(_sheet_picture(path) for path in (config.back, config.side)))
+            if config.view:
+                character, said = with_views(character, [_free_view(text) for text in config.view])
+                for remark in said:
+                    say(remark)
         else:
             kind = "picture"
             found.append(find_figure(files.path, FigureLandmarks(), files.joints, files.cutout))
@@ -215,11 +224,27 @@ def _make(
             _write_figure(scratch, figure)
         return CastReport(report_on(character, files, kind), remarks, facts)
 
-    record = _run(project, narrator, "character", reads, plain(asdict(settings)), outputs, work)
+    told = plain(asdict(settings)) | (
+        {"azimuths": [given_view(text)[1] for text in config.view]} if config.view else {}
+    )
+    record = _run(project, narrator, "character", reads, told, outputs, work)
     report = TypeAdapter(CastReport).validate_json(json.dumps(record.report))
     for sentence in doubts_about(report.character, config.strict):
         narrator.say(sentence)
     return report
+
+
+def given_view(text: str) -> tuple[Path, float | None]:
+    """A picture for --view, and from where it is seen in radians, if that is told: NAME, or NAME:DEGREES."""
+    name, colon, degrees = text.rpartition(":")
+    if not colon or Path(text).is_file() or not re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?", degrees):
+        return Path(text), None
+    return Path(name), float(np.radians(float(degrees)))
+
+
+def _free_view(text: str) -> FreeView:
+    path, azimuth = given_view(text)
+    return FreeView(path.name, SheetPicture(*find_cutout(path, FigureLandmarks())), azimuth)
 
 
 def _sheet_picture(path: Path | None) -> SheetPicture | None:
@@ -284,6 +309,8 @@ def _made_up(files: CharacterFiles, config: CastConfig) -> list[str]:
         return []
     if config.generator:
         return [f"Its back and its sides, by generator {config.generator}: the picture shows the front alone."]
+    if config.view:
+        return ["What none of its pictures shows; a side that none shows is the mirror image of the other."]
     if config.back and config.side:
         return ["One of its sides: it is the mirror image of the other."]
     if config.back:

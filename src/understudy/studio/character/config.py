@@ -29,6 +29,10 @@ class CastConfig:
     side: Path | None = None
     """For a picture: another from the side, which looks to the left or the right: it says how deep the body is, and
     paints the sides."""
+    view: tuple[str, ...] = ()
+    """For a picture: others of the same figure in the same pose from any sides, about level with it: they say how deep
+    the body is, and paint what they show. From where each is seen is found, or told as NAME:DEGREES: 0 is from the
+    front, 90 from the figure's left."""
     generator: str | None = None
     """For a picture: a generator of meshes that makes the body, by its name in the file of generators; without one,
     the body is made by us."""
