@@ -12,9 +12,12 @@ from rest_poses import in_rest_pose
 from understudy.body.model import BodyModel
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
+from understudy.core.film import Performance
 from understudy.core.motion import BODY_JOINTS, Motion
+from understudy.geometry.rotations import quaternion_from_vector
+from understudy.render.posing import Poser
 from understudy.retarget.foot_lock import FootLock
-from understudy.retarget.rest import measure
+from understudy.retarget.rest import measure, moved_by
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.studio.mocap import Capture, captured
 
@@ -63,7 +66,7 @@ def test_copies_in_other_rest_poses_move_alike(person, take):
 
 def widened(person: Character, scale: float) -> Character:
     vertices = person.mesh.vertices * [1, 1, 1]
-    trunk = np.isin(person.skin_joints[np.arange(len(vertices)), person.skin_weights.argmax(1)], range(4))
+    trunk = np.isin(person.skin_joints[np.arange(len(vertices)), person.skin_weights.argmax(1)], range(6))
     vertices[trunk] *= [scale, 1, scale]
     return replace(person, mesh=replace(person.mesh, vertices=vertices))
 
@@ -78,6 +81,74 @@ def test_limbs_keep_their_lengths(rig, person, take, shared_data):
         if parent >= 0:
             length = np.linalg.norm(p[:, joint] - p[:, parent], axis=1)
             assert np.abs(length - np.linalg.norm(rest[joint] - rest[parent])).max() < 1e-6
+
+
+def still(person: Character, turns: dict[str, list[float]]) -> Motion:
+    """Ten frames in one pose."""
+    turn = np.zeros((10, 22, 3))
+    for name, vector in turns.items():
+        turn[:, JOINT[name]] = vector
+    hips = person.skeleton.T_parent_joint[0, :3, 3]
+    return Motion(person.skeleton, quaternion_from_vector(turn), np.tile(hips, (10, 1)), RATE)
+
+
+def hand(motion: Motion) -> np.ndarray:
+    """The middle of the left hand."""
+    elbow, wrist = (joints(motion)[5, JOINT[name]] for name in ("LeftForeArm", "LeftHand"))
+    return wrist + 0.35 * (wrist - elbow)
+
+
+def gap_m(character: Character, motion: Motion, parts: tuple[str, ...]) -> float:
+    """From the middle of the left hand to the nearest vertex of some parts."""
+    mine = np.isin(moved_by(character), parts)
+    vertices = Poser(character)(Performance(character, motion), 5).vertices[mine]
+    return float(np.linalg.norm(vertices - hand(motion), axis=1).min())
+
+
+TOUCHES = {
+    "hip": (("Hips", "Spine"), {"LeftArm": [0, -0.03, -0.6], "LeftForeArm": [0, -0.07, -1.57]}),
+    "belly": (("Spine", "Spine1"), {"LeftArm": [0, -0.41, -0.69], "LeftForeArm": [0, -0.97, -1.67]}),
+    "head": (("Head",), {"LeftArm": [-0.06, -0.04, 0.44], "LeftForeArm": [0, -0.31, 2.23]}),
+}
+
+
+@pytest.mark.parametrize("place", TOUCHES)
+@pytest.mark.parametrize("widen", [1.35, 0.75])
+def test_hands_that_touch_the_body_still_do(place, widen, person):
+    """On a body whose trunk and head are wider or narrower."""
+    parts, turns = TOUCHES[place]
+    motion = still(person, turns)
+    before = gap_m(person, motion, parts)
+    assert before < 0.07, "the actor is to touch"
+    other = widened(person, widen)
+    plain = retarget_motion(motion, person, other, RetargetConfig(clear_arms=False))
+    assert abs(gap_m(other, plain, parts) - before) > 0.012
+    assert abs(gap_m(other, retarget_motion(motion, person, other), parts) - before) < 0.01
+
+
+def test_hands_that_meet_still_do():
+    """On a body with longer arms, which would cross."""
+    actor, other = box_person(), box_person(arm=1.4)
+    turns = {
+        "LeftArm": [0, -0.9, 0],
+        "RightArm": [0, 0.9, 0],
+        "LeftForeArm": [0, -1.75, 0],
+        "RightForeArm": [0, 1.75, 0],
+    }
+    motion = still(actor, turns)
+
+    def apart(motion: Motion) -> float:
+        p = joints(motion)[5]
+        ends = [
+            p[JOINT[f"{side}Hand"]] + 0.35 * (p[JOINT[f"{side}Hand"]] - p[JOINT[f"{side}ForeArm"]])
+            for side in ("Left", "Right")
+        ]
+        return float(np.linalg.norm(ends[0] - ends[1]))
+
+    assert apart(motion) < 0.1
+    plain = retarget_motion(motion, actor, other, RetargetConfig(clear_arms=False))
+    assert abs(apart(plain) - apart(motion)) > 0.05
+    assert abs(apart(retarget_motion(motion, actor, other)) - apart(motion)) < 0.01
 
 
 def sliding(person: Character, speed_m_s: float, height_m: float = 0.0, frames: int = 45) -> Motion:

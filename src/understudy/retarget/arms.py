@@ -16,7 +16,7 @@ from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import SIDES, Body, moved_by, rest_corrections, weight_of
 
-__all__ = ["Trunk", "clear_trunk", "measure_trunk"]
+__all__ = ["HAND_SHARE", "Column", "Trunk", "arm_points", "clear_trunk", "interpolated", "measure_trunk"]
 
 CARRIERS = ("Hips", "Spine", "Spine1", "Spine2", "Head")
 ARMS = tuple(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))
@@ -57,10 +57,9 @@ class Trunk:
 
 
 def clear_trunk(
-    pose: CharacterPose, character: Character, actor_pose: CharacterPose, actor_body: Character, frame_rate: float
+    pose: CharacterPose, mine: Trunk, actor_pose: CharacterPose, theirs: Trunk, frame_rate: float
 ) -> CharacterPose:
     """The pose with arms turned outwards at the shoulder where they are deeper in the body than the actor's are."""
-    theirs, mine = measure_trunk(actor_body, actor_pose.body), measure_trunk(character, pose.body, actor_pose.body)
     size = pose.body.leg_m / actor_pose.body.leg_m
     turns = {}
     for side in SIDES:

@@ -17,7 +17,7 @@ from understudy.retarget.contacts import FootContacts, runs_of
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import SIDES
 
-__all__ = ["plant_feet"]
+__all__ = ["across", "limb_turns", "plant_feet", "rotated"]
 
 BLEND_S = 0.25
 """How long it takes from a foot's own way onto its planted place and off again."""
@@ -265,14 +265,29 @@ def bent_leg(
     distance = np.clip(distance, abs(upper - lower) + 1e-6, upper + lower)
     swing = rotation_between(ankle - hip, away)
     side_of_knee = knee_side(rotated(swing, knee - hip), rotated(swing @ thigh_turn, AHEAD), away, upper + lower, move)
-    along = (upper**2 - lower**2 + distance**2) / (2 * distance)
-    out = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
-    new_knee = along * away + out * side_of_knee
-    first = rotation_between(rotated(swing, knee - hip), new_knee) @ swing
-    second = rotation_between(rotated(first, ankle - knee), distance * away - new_knee) @ first
+    first, second = limb_turns(swing, (hip, knee, ankle), away, distance, side_of_knee)
     thigh, shin = pose.turns[thigh_role].copy(), pose.turns[shin_role].copy()
     thigh[touched], shin[touched] = first @ thigh_turn, second @ shin_turn
     return {thigh_role: thigh, shin_role: shin}
+
+
+def limb_turns(
+    swing: Float[np.ndarray, "time 3 3"],
+    joints: tuple[Float[np.ndarray, "time 3"], Float[np.ndarray, "time 3"], Float[np.ndarray, "time 3"]],
+    away: Float[np.ndarray, "time 3"],
+    distance: Float[np.ndarray, "time 1"],
+    side: Float[np.ndarray, "time 3"],
+) -> tuple[Float[np.ndarray, "time 3 3"], Float[np.ndarray, "time 3 3"]]:
+    """By how much a limb's two bones turn so that its end is at a `distance` `away` from its start.
+
+    `joints` are start, middle and end; `swing` turns the line between the ends; the middle stands out to `side`.
+    """
+    start, middle, end = joints
+    upper, lower = (np.linalg.norm(b - a, axis=1, keepdims=True) for a, b in ((start, middle), (middle, end)))
+    along = (upper**2 - lower**2 + distance**2) / (2 * distance)
+    bend = along * away + np.sqrt(np.maximum(upper**2 - along**2, 0.0)) * side
+    first = rotation_between(rotated(swing, middle - start), bend) @ swing
+    return first, rotation_between(rotated(first, end - middle), distance * away - bend) @ first
 
 
 def knee_side(

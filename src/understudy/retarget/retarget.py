@@ -19,13 +19,14 @@ from understudy.geometry.rotations import (
     quaternion_from_matrix,
     slerp,
 )
-from understudy.retarget.arms import clear_trunk
+from understudy.retarget.arms import clear_trunk, measure_trunk
 from understudy.retarget.contacts import find_contacts
 from understudy.retarget.feet import plant_feet
 from understudy.retarget.foot_lock import FootLock
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
 from understudy.retarget.springs import swung
+from understudy.retarget.touch import keep_touches
 from understudy.retarget.twist import spread_twist
 from understudy.runtime.errors import InputError, quoted
 
@@ -46,7 +47,7 @@ class RetargetConfig:
     may stand; ground keeps them from sinking and hovering and holds none in place; never leaves them alone. A foot
     that glides (skates, skis, a moonwalk) stays on the ground and is not held in place."""
     clear_arms: bool = True
-    """Keep arms out of a trunk that is wider than the actor's."""
+    """Keep arms out of a trunk or head that is wider than the actor's, and hands on what the actor's hands touch."""
     springs: bool = True
     """Let hair, skirts, capes and tails swing, where the character has bones for them."""
 
@@ -89,13 +90,17 @@ def retarget_motion(
     turns = role_turns(T_actor[..., :3, :3], actor, body, config.adapt)
     hips_m = hips_path(T_actor, actor, body, turns["Hips"]) if config.adapt else motion.root_position_m
     pose = CharacterPose.build(body, turns, hips_m)
-    if config.adapt and config.clear_arms:
-        theirs = {role: T_actor[:, joint, :3, :3] for joint, role in enumerate(BODY_JOINTS)}
-        actor_pose = CharacterPose.build(actor, theirs, motion.root_position_m)
-        pose = clear_trunk(pose, character, actor_pose, actor_body, float(motion.frame_rate))
+    rate = float(motion.frame_rate)
+    theirs = {role: T_actor[:, joint, :3, :3] for joint, role in enumerate(BODY_JOINTS)}
+    actor_pose = CharacterPose.build(actor, theirs, motion.root_position_m)
+    arms = config.adapt and config.clear_arms
+    trunks = (measure_trunk(character, body, actor), actor_pose, measure_trunk(actor_body, actor)) if arms else None
+    if trunks:
+        pose = clear_trunk(pose, *trunks, rate)
     if config.adapt and config.foot_lock != "never":
-        rate = float(motion.frame_rate)
         pose = plant_feet(pose, find_contacts(T_actor, actor, rate, config.foot_lock, ground_contact), rate)
+    if trunks:
+        pose = keep_touches(pose, *trunks, rate)
     performance = motion_of(pose, character, motion)
     return swung(performance, character) if config.springs else performance
 
