@@ -28,7 +28,7 @@ forward below the elbow, and heels stand behind the hips. Stylised figures have 
 HEAD_FRONT, HEAD_BACK, CHIN = 1.72, 0.98, 0.12
 """Depth of a person's head before and behind the skull's joint, in half widths of the head, and how much more of it
 the chin takes, where a height field falls off."""
-STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.2, 1.0
+STYLISED_TORSO, STYLISED_HEAD, STYLISED_LEG = 0.95, 1.35, 1.0
 """Depth before and behind the bone, in half widths, of figures whose head is a third of them."""
 SLAB_BLUR = 0.05
 """Sigma of the blur over a part's slices, as a share of their number."""
@@ -38,8 +38,11 @@ FLAT_SHARE = 0.7
 """How thick bags, wings and tails beside the trunk are, of what a part of the body would be there."""
 CAPE_CELLS, CAPE_GAP_CELLS = 1.3, 1.2
 """Half thickness of a cape, and how far behind the back it hangs: thinner ones would tear on the grid."""
-TOE_SHARE = 0.74
-"""How much of a foot's length lies before its ankle."""
+TOE_SHARE = 0.80
+"""How much of a foot's length lies before its ankle: our body's 0.78, and what smoothing takes off the toes."""
+FOOT_WIDTHS, FOOT_GROWTH = 2.8, 0.095
+"""A foot's length is at most so many of its widths (our body's: 2.7), and at most so much of the figure's height more
+than its width: with shoes, 0.155 of the height for people (Drillis and Contini 1966: 0.152)."""
 HALF_WIDTH_QUANTILE = 0.98
 """Of the distances from the outline: the half width of a part, which one spike of the outline cannot widen."""
 
@@ -415,7 +418,7 @@ def _leg(
         return PartVolume(square, centre, front, back)
     foot = own & (cells[..., 1] > ankle[1] + 0.3 * tall)
     width = foot.sum() / max(1, np.count_nonzero(foot.any(1)))
-    length = min(2.6 * width, 0.08 * grid.height + width)
+    length = min(FOOT_WIDTHS * width, FOOT_GROWTH * grid.height + width)
     aside = abs(line[3][0] - ankle[0])
     length = float(np.sqrt(max(length**2 - aside**2, (0.45 * length) ** 2)))
     t = (cells[..., 1] - ankle[1]) / tall
