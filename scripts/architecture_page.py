@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from scripts.markdown import replaced, table
-from understudy.studio.pipeline.stages import STAGES
+from understudy.studio.pipeline.order import STAGES
 
 __all__ = ["arrows", "page"]
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.markdown import replaced, table
-from understudy.io import cameras, motions, passes
+from understudy.io import passes
+from understudy.io.cameras import files as cameras
 from understudy.io.exr.write import EXR_LAYERS
+from understudy.io.motions import arrays as motions
 from understudy.io.records import Record
 from understudy.studio import film_files, project
-from understudy.studio.pipeline.stages import STAGES
+from understudy.studio.pipeline.order import STAGES
 
 __all__ = ["JSON_FILES", "TABLES", "page", "schemas"]
 

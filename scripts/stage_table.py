@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from understudy.studio.pipeline.stages import markdown_table
+from understudy.studio.pipeline.order import markdown_table
 
 __all__ = ["page"]
 

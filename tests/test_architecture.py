@@ -107,6 +107,6 @@ def test_importing_the_package_is_light():
 
 
 def test_recasting_needs_no_torch():
-    modules = "understudy.studio.recast, understudy.evaluation.transfer, understudy.cli.doctor"
+    modules = "understudy.studio.recast, understudy.evaluation.transfer, understudy.cli.verbs.doctor"
     code = f"import sys; sys.modules['torch'] = None; import {modules}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -72,7 +72,7 @@ def test_help_does_not_load_the_stages():
 
 def test_the_demo_recasts_the_sample_of_the_package(monkeypatch):
     given = []
-    monkeypatch.setattr("understudy.cli.recast.main", given.append)
+    monkeypatch.setattr("understudy.cli.verbs.recast.main", given.append)
     assert main(["demo", "--end", "0.5"]) == 0
     (shot, _, character, *rest) = given[0]
     assert rest == ["--out", "film", "--end", "0.5"]

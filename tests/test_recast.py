@@ -21,9 +21,9 @@ from productions import Listener, production
 
 import understudy
 from understudy.characters.rig.character import character_from_rig
-from understudy.io.bvh import read_bvh, write_bvh
-from understudy.io.cameras import read_camera_json, write_camera_json
-from understudy.io.motions import read_motion_npz
+from understudy.io.cameras.files import read_camera_json, write_camera_json
+from understudy.io.motions.arrays import read_motion_npz
+from understudy.io.motions.bvh import read_bvh, write_bvh
 from understudy.io.passes import PASS_FILES, read_passes
 from understudy.io.video.streams import VideoWriter, open_shot, read_frames, read_video
 from understudy.io.weights import PACKAGE, ensure_weights
@@ -33,10 +33,10 @@ from understudy.runtime.progress import silent
 from understudy.studio.delivery import read_film
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.finishing import FILMING, finished_frames
+from understudy.studio.pipeline.order import STAGES
 from understudy.studio.pipeline.production import Cut, Production
 from understudy.studio.pipeline.stage import Run
-from understudy.studio.pipeline.stages import STAGES
+from understudy.studio.pipeline.stages.finishing import FILMING, finished_frames
 from understudy.studio.project import file_hash
 from understudy.studio.recast import recast_with
 

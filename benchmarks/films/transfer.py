@@ -18,7 +18,7 @@ from benchmarks.record import save
 from understudy.cli.console import ConsoleNarrator
 from understudy.evaluation.transfer import evaluate_transfer, measured_rows
 from understudy.evaluation.transfer_shots import TransferConfig, TransferRow
-from understudy.io.motions import read_landmarks_npz
+from understudy.io.motions.arrays import read_landmarks_npz
 
 
 def main() -> None:

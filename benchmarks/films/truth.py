@@ -13,7 +13,7 @@ from benchmarks.record import save, table
 from understudy.evaluation.scoring import score_body
 from understudy.evaluation.transfer_shots import Recasting
 from understudy.evaluation.truth import write_truth
-from understudy.io.motions import read_landmarks_npz
+from understudy.io.motions.arrays import read_landmarks_npz
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action

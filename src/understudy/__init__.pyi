@@ -81,7 +81,7 @@ from .characters.picture.character import (
     PictureConfig as PictureConfig,
 )
 from .characters.protocol import LandmarkDetector as LandmarkDetector
-from .studio.pipeline.casting import FigureLandmarks as FigureLandmarks
+from .studio.pipeline.stages.casting import FigureLandmarks as FigureLandmarks
 from .characters.rig.character import character_from_rig as character_from_rig
 from .retarget.retarget import retarget_motion as retarget_motion, RetargetConfig as RetargetConfig
 from .studio.mocap import captured_motion as captured_motion
@@ -120,17 +120,17 @@ from .io.scene_dataset import (
 )
 
 ## Readers and writers: cameras
-from .io.cameras import (
+from .io.cameras.files import (
     read_camera_json as read_camera_json,
     write_camera_json as write_camera_json,
     write_camera_usda as write_camera_usda,
 )
-from .io.reconstructions import (
+from .io.cameras.reconstructions import (
     write_colmap_text as write_colmap_text,
     write_nerfstudio as write_nerfstudio,
     write_points_ply as write_points_ply,
 )
-from .io.camera_sets import (
+from .io.cameras.sets import (
     read_unreal_cameras as read_unreal_cameras,
     write_unreal_cameras as write_unreal_cameras,
     read_realestate10k as read_realestate10k,
@@ -138,8 +138,8 @@ from .io.camera_sets import (
 )
 
 ## Readers and writers: motions, characters, scenes
-from .io.bvh import read_bvh as read_bvh, write_bvh as write_bvh
-from .io.motions import (
+from .io.motions.bvh import read_bvh as read_bvh, write_bvh as write_bvh
+from .io.motions.arrays import (
     read_motion_npz as read_motion_npz,
     write_motion_npz as write_motion_npz,
     read_landmarks_npz as read_landmarks_npz,

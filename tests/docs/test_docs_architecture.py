@@ -7,7 +7,7 @@ from pathlib import Path
 from page_makers import ROOT, maker, written
 
 import understudy
-from understudy.studio.pipeline.stages import STAGES
+from understudy.studio.pipeline.order import STAGES
 
 architecture_page = maker("scripts.architecture_page")
 

@@ -37,14 +37,14 @@ def parse_only(monkeypatch):
         monkeypatch.setattr(module, "parse", parsed)
 
     for verb in VERBS:
-        stop(importlib.import_module(f"understudy.cli.{verb}"))
+        stop(importlib.import_module(f"understudy.cli.verbs.{verb}"))
 
 
 def run_verb(command: list[str]) -> None:
     """Like `understudy …`, but errors come through."""
     if command[1] in ("shoot", "scene") and find_spec("torch") is None:
         pytest.skip("needs the scene extra: PyTorch")
-    importlib.import_module(f"understudy.cli.{command[1]}").main(command[2:])
+    importlib.import_module(f"understudy.cli.verbs.{command[1]}").main(command[2:])
 
 
 def test_there_are_commands_of_every_verb():

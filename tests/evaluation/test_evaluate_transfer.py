@@ -18,9 +18,9 @@ from understudy.evaluation.transfer_page import as_text, transfer_tables, write_
 from understudy.evaluation.transfer_shots import TransferConfig, TransferRow, joint_errors, shots_of, transfer_shot
 from understudy.evaluation.truth import read_truth, write_truth
 from understudy.geometry.rotations import matrix_from_vector
-from understudy.io.cameras import write_camera_json
+from understudy.io.cameras.files import write_camera_json
 from understudy.io.gltf.write import write_character
-from understudy.io.motions import write_motion_npz
+from understudy.io.motions.arrays import write_motion_npz
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import InputError
 from understudy.synthetic.films.camera_moves import CameraMove

@@ -21,16 +21,16 @@ from understudy.core.environment import Light
 from understudy.core.footage import CameraSolution, LandmarkTrack, Sightings
 from understudy.core.motion import Motion
 from understudy.geometry.projection import intrinsics
-from understudy.io.bvh import read_bvh, write_bvh
-from understudy.io.camera_sets import (
+from understudy.io.cameras.files import read_camera_json, write_camera_json
+from understudy.io.cameras.sets import (
     read_realestate10k,
     read_unreal_cameras,
     unreal_text_from_cameras,
     write_realestate10k,
 )
-from understudy.io.cameras import read_camera_json, write_camera_json
 from understudy.io.gltf.write import write_character
-from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.motions.arrays import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.motions.bvh import read_bvh, write_bvh
 from understudy.io.pictures.files import read_picture
 from understudy.io.video.encoding import VideoWriter
 from understudy.io.video.frame_pictures import read_frame_header, read_frame_picture

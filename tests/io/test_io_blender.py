@@ -19,7 +19,7 @@ from understudy.io.blender import convert
 from understudy.io.blender.convert import BLENDER_SUFFIXES, blender_command, converted_to_glb
 from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import BackendUnavailable, CharacterError
-from understudy.studio.pipeline.casting import CharacterFiles, check_character, is_model, readable
+from understudy.studio.pipeline.stages.casting import CharacterFiles, check_character, is_model, readable
 
 SAVE = """
 import sys, bpy

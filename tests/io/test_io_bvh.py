@@ -9,7 +9,7 @@ import pytest
 from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix, quaternion_from_vector
-from understudy.io.bvh import parse_bvh, read_bvh, write_bvh
+from understudy.io.motions.bvh import parse_bvh, read_bvh, write_bvh
 from understudy.io.video.frame_rates import frame_rate_from_period
 from understudy.runtime.errors import FileFormatError
 

@@ -11,7 +11,7 @@ from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics, project
 from understudy.geometry.rigid import invert, transform
 from understudy.geometry.rotations import look_at
-from understudy.io.camera_sets import (
+from understudy.io.cameras.sets import (
     WORLD_FROM_UNREAL,
     read_realestate10k,
     read_unreal_cameras,

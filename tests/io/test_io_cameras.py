@@ -10,7 +10,7 @@ from moving_camera import moving_camera
 
 from understudy.core.camera import CameraPath
 from understudy.geometry.projection import project
-from understudy.io.cameras import (
+from understudy.io.cameras.files import (
     read_camera_json,
     write_camera_json,
     write_camera_usda,

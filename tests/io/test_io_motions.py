@@ -12,7 +12,7 @@ from box_person import box_person
 from understudy.core.footage import LandmarkTrack
 from understudy.core.motion import Motion
 from understudy.geometry.rotations import quaternion_from_vector
-from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.motions.arrays import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
 from understudy.runtime.errors import FileFormatError
 
 

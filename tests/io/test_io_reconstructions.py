@@ -11,7 +11,7 @@ from moving_camera import moving_camera
 from understudy.core.camera import CameraPath
 from understudy.core.footage import SetPoints, Sightings
 from understudy.geometry.projection import project
-from understudy.io.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
+from understudy.io.cameras.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
 
 NAMES = [f"frame.{1001 + frame}.png" for frame in range(9)]
 NO_POINTS = SetPoints(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), Sightings())

@@ -9,10 +9,10 @@ from box_person import box_person
 import understudy
 from understudy.core.film import Performance
 from understudy.core.motion import Motion
-from understudy.io.bvh import write_bvh
 from understudy.io.gltf.read import read_gltf_motion
 from understudy.io.gltf.write import write_character, write_scene
-from understudy.io.motions import write_motion_npz
+from understudy.io.motions.arrays import write_motion_npz
+from understudy.io.motions.bvh import write_bvh
 from understudy.io.video.streams import open_shot
 from understudy.retarget.retarget import RetargetConfig
 from understudy.runtime.errors import InputError

@@ -17,14 +17,14 @@ from understudy.core.footage import CameraSolution, Sightings
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform, transform_from
 from understudy.geometry.rotations import look_at
-from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.cameras.files import read_camera_json, write_camera_json
 from understudy.io.video.streams import VideoWriter, open_shot, read_video
 from understudy.runtime.errors import InputError
 from understudy.studio.film_files import BodyFit, save_fit, save_solution
 from understudy.studio.options import RecastOptions
-from understudy.studio.pipeline.camera_exports import CAMERA_EXPORTS
 from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.production import Production
+from understudy.studio.pipeline.stages.camera_exports import CAMERA_EXPORTS
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6
 RATE = Fraction(25)

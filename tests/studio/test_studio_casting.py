@@ -13,7 +13,7 @@ from understudy.core.environment import Light
 from understudy.io.gltf.write import write_character
 from understudy.runtime.errors import FileFormatError
 from understudy.studio.film_files import load_light, save_light
-from understudy.studio.pipeline.casting import CASTING
+from understudy.studio.pipeline.stages.casting import CASTING
 
 LIGHT = Light(np.array([0.0, 0.6, 0.8]), np.array([1.0, 0.9, 0.8]), np.full(3, 0.5), np.full(3, 0.2), np.radians(3.0))
 

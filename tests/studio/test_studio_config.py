@@ -13,12 +13,12 @@ import pytest
 
 from understudy.cinematography.fitters import CAMERA_FITTERS
 from understudy.cli.main import main
-from understudy.cli.recast import _parsed
+from understudy.cli.verbs.recast import _parsed
 from understudy.render.renderers import RENDERERS
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.pipeline.config import RecastConfig, chosen_camera_fitter, chosen_renderer
 from understudy.studio.pipeline.config_file import read_config
-from understudy.studio.pipeline.performing import retarget_settings
+from understudy.studio.pipeline.stages.performing import retarget_settings
 
 GIVEN = ["shot.mp4", "--character", "hero.png", "-o", "film"]
 

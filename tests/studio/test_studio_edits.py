@@ -15,16 +15,16 @@ from understudy.characters.picture.joints import POINTS, read_joints
 from understudy.core.camera import CameraPath, UnscaledCameraPath
 from understudy.core.footage import LANDMARKS, CameraSolution, LandmarkTrack
 from understudy.io.arrays import write_arrays
-from understudy.io.cameras import write_camera_json
-from understudy.io.motions import write_landmarks_npz
+from understudy.io.cameras.files import write_camera_json
+from understudy.io.motions.arrays import write_landmarks_npz
 from understudy.io.video.encoding import VideoKind
 from understudy.io.video.streams import VideoWriter, open_shot
 from understudy.runtime.errors import CharacterError, FileFormatError, InputError
 from understudy.studio.film_files import BodyFit, CutList, load_cuts, load_fit, load_solution, save_fit, save_solution
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.edits import check_edits
-from understudy.studio.pipeline.finishing import RENDERING
 from understudy.studio.pipeline.production import Production
+from understudy.studio.pipeline.stages.finishing import RENDERING
 from understudy.studio.project import StageRecord
 
 FRAMES, WIDTH, HEIGHT = 6, 64, 48

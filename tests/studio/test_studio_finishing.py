@@ -23,9 +23,9 @@ from understudy.studio.delivery import film_name, read_film
 from understudy.studio.film_files import Presence, load_presence, save_light, save_presence
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.finishing import FILMING, RenderReads, filmed_people, finished_frames
 from understudy.studio.pipeline.inputs import inputs_of
 from understudy.studio.pipeline.production import Production
+from understudy.studio.pipeline.stages.finishing import FILMING, RenderReads, filmed_people, finished_frames
 from understudy.studio.project import StageRecord, file_hash
 
 WIDTH, HEIGHT, FRAMES = 97, 65, 6

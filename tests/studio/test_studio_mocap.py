@@ -12,7 +12,7 @@ from understudy.core.film import Performance
 from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
 from understudy.geometry.kinematics import forward_kinematics
 from understudy.geometry.rotations import quaternion_from_matrix
-from understudy.io.bvh import write_bvh
+from understudy.io.motions.bvh import write_bvh
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.mocap import captured_motion
 from understudy.synthetic.people.motions import Action, act

@@ -13,13 +13,13 @@ from understudy.decompose.people.find import PeopleConfig
 from understudy.runtime.errors import InputError
 from understudy.studio.pipeline.artifact import Role, Scope
 from understudy.studio.pipeline.artifacts import CAMERA, CHARACTER, MATTE, PERFORMANCE
-from understudy.studio.pipeline.casting import CASTING
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.decomposing import BODY, FIND_PEOPLE, MATTING, PLATE
-from understudy.studio.pipeline.finishing import RENDERING, _numbered
+from understudy.studio.pipeline.order import STAGES, artifact_of, in_cuts, markdown_table, stage_named
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Stage, plain
-from understudy.studio.pipeline.stages import STAGES, artifact_of, in_cuts, markdown_table, stage_named
+from understudy.studio.pipeline.stages.casting import CASTING
+from understudy.studio.pipeline.stages.decomposing import BODY, FIND_PEOPLE, MATTING, PLATE
+from understudy.studio.pipeline.stages.finishing import RENDERING, _numbered
 from understudy.studio.project import Project, StageRecord
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from understudy.geometry.panorama import level_views
-from understudy.io.camera_sets import read_unreal_cameras
+from understudy.io.cameras.sets import read_unreal_cameras
 from understudy.io.scene_dataset import finished_scenes, read_scene_clip, takes_of
 from understudy.runtime.errors import FileFormatError, InputError
 from understudy.studio.scene.render_dataset import RenderDatasetConfig, render_dataset

@@ -13,7 +13,7 @@ import pytest
 
 from understudy.io.video.streams import VideoWriter
 from understudy.studio.pipeline.artifact import Role
-from understudy.studio.pipeline.reporting import FilmFacts, listing
+from understudy.studio.pipeline.stages.reporting import FilmFacts, listing
 from understudy.studio.report.page import Curve, Section, Strip, Verdict, render_page
 from understudy.studio.report.quality import Quality
 from understudy.studio.report.verdicts import Choices, verdicts

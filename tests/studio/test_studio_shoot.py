@@ -16,7 +16,7 @@ import torch
 from understudy.cli.main import main
 from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
-from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.cameras.files import read_camera_json, write_camera_json
 from understudy.io.pictures.files import write_png
 from understudy.io.video.streams import open_shot, read_frames
 from understudy.runtime.errors import BackendUnavailable, FileFormatError, InputError

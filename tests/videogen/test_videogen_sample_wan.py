@@ -15,7 +15,7 @@ from test_videogen_wan import tiny_wan_folder  # noqa: F401
 from understudy.cli.main import main
 from understudy.core.camera import CameraPath
 from understudy.geometry.projection import intrinsics
-from understudy.io.cameras import read_camera_json
+from understudy.io.cameras.files import read_camera_json
 from understudy.io.pictures.files import write_png
 from understudy.io.video.streams import open_shot
 from understudy.runtime.errors import FileFormatError, InputError

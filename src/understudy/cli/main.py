@@ -25,7 +25,7 @@ VERBS = {
     "doctor": "say what is installed, what is in the cache, and what each backend still needs",
     "weights": "list, fetch and verify model weights",
 }
-"""Each verb's module is `understudy.cli.VERB`, with a function `main(arguments)`; imported only when it is called."""
+"""Each verb's module is `cli.verbs.VERB`, with a function `main(arguments)`; imported only when it is called."""
 
 
 def _usage() -> str:
@@ -66,7 +66,7 @@ def _run(arguments: list[str]) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("understudy: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    import_module(f"understudy.cli.{verb}").main(rest)
+    import_module(f"understudy.cli.verbs.{verb}").main(rest)
     return 0
 
 

@@ -14,10 +14,10 @@ from understudy.evaluation.scoring import score_body, score_silhouettes
 from understudy.evaluation.transfer_page import as_text, transfer_tables, write_transfer
 from understudy.evaluation.transfer_shots import TransferConfig, TransferRow, evaluate_shot, shots_of
 from understudy.evaluation.truth import read_truth
-from understudy.io.bvh_text import MAX_FILE_BYTES
-from understudy.io.cameras import read_camera_json
+from understudy.io.cameras.files import read_camera_json
 from understudy.io.files import check_file
-from understudy.io.motions import read_motion_npz
+from understudy.io.motions.arrays import read_motion_npz
+from understudy.io.motions.bvh_text import MAX_FILE_BYTES
 from understudy.io.records import Record, read_record
 from understudy.io.text import replace_text
 from understudy.runtime.errors import InputError, quoted

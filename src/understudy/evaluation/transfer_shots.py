@@ -28,8 +28,8 @@ from understudy.studio.mocap import captured_motion
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.pipeline.artifacts import ACTOR_BODY, ACTOR_MOTION, CAMERA, CHARACTER, PERFORMANCE
 from understudy.studio.pipeline.config import RecastConfig
-from understudy.studio.pipeline.decomposing import BODY
 from understudy.studio.pipeline.production import Production, read
+from understudy.studio.pipeline.stages.decomposing import BODY
 from understudy.studio.project import Project
 from understudy.studio.recast import recast_with
 from understudy.synthetic.films.camera_moves import CameraMove

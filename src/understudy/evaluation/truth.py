@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from understudy.core.camera import CameraPath
 from understudy.io.arrays import read_arrays, write_arrays
-from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.cameras.files import read_camera_json, write_camera_json
 from understudy.io.video.streams import read_video
 from understudy.runtime.checks import check_shape
 from understudy.runtime.errors import FileFormatError

@@ -23,7 +23,7 @@ from PIL import Image
 from understudy.core.camera import CameraPath
 from understudy.core.clip import SceneClip
 from understudy.geometry.projection import intrinsics
-from understudy.io.camera_sets import read_unreal_cameras, write_unreal_cameras
+from understudy.io.cameras.sets import read_unreal_cameras, write_unreal_cameras
 from understudy.io.pictures.files import read_picture
 from understudy.io.records import Record, read_record
 from understudy.io.temporary import whole_file

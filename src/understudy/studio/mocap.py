@@ -18,7 +18,7 @@ from understudy.core.motion import BODY_JOINTS, BODY_PARENTS, Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import continuous, matrix_from_vector, quaternion_from_matrix, quaternion_multiply
 from understudy.geometry.vectors import unit
-from understudy.io.bvh import local_quaternions, read_bvh
+from understudy.io.motions.bvh import local_quaternions, read_bvh
 from understudy.retarget.contacts import find_contacts
 from understudy.retarget.rest import measure
 from understudy.retarget.retarget import RetargetConfig, retarget_motion

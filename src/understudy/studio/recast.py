@@ -20,12 +20,12 @@ from understudy.studio.options import FilmCodec
 from understudy.studio.outputs import check_outside
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.artifacts import CUTS
-from understudy.studio.pipeline.casting import character_file, check_character, cutout_of, joints_of
 from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.edits import check_edits
+from understudy.studio.pipeline.order import STAGES, in_cuts, stage_named
 from understudy.studio.pipeline.production import Cut, Production, read
 from understudy.studio.pipeline.stage import Stage
-from understudy.studio.pipeline.stages import STAGES, in_cuts, stage_named
+from understudy.studio.pipeline.stages.casting import character_file, check_character, cutout_of, joints_of
 from understudy.studio.project import Project, file_hash, files_hash
 
 __all__ = ["Film", "recast", "recast_with", "run_stages"]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from understudy.core.camera import CameraPath
 from understudy.core.passes import Passes, covered_box
-from understudy.io.cameras import SENSOR_WIDTH_MM
+from understudy.io.cameras.files import SENSOR_WIDTH_MM
 from understudy.io.exr.cryptomatte import cryptomatte_channels, cryptomatte_header
 from understudy.io.exr.scan_lines import Box, Channel, half_planes, write_channels
 

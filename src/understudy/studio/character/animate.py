@@ -21,7 +21,8 @@ from understudy.studio.character.moving import walking
 from understudy.studio.character.showing import following_camera, static_camera
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import writable_folder
-from understudy.studio.pipeline.casting import (
+from understudy.studio.pipeline.stage import Run
+from understudy.studio.pipeline.stages.casting import (
     MODEL_SUFFIXES,
     CharacterFiles,
     CharacterSettings,
@@ -30,7 +31,6 @@ from understudy.studio.pipeline.casting import (
     make_character,
     readable,
 )
-from understudy.studio.pipeline.stage import Run
 
 __all__ = ["animate", "animate_with"]
 

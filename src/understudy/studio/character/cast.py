@@ -37,7 +37,8 @@ from understudy.studio.character.page import CastPage, character_page
 from understudy.studio.character.showing import turntable
 from understudy.studio.narration import Narrator, SilentNarrator
 from understudy.studio.outputs import check_outside
-from understudy.studio.pipeline.casting import (
+from understudy.studio.pipeline.stage import Run, plain
+from understudy.studio.pipeline.stages.casting import (
     CAST_FILE,
     MAX_CHARACTER_BYTES,
     CharacterFiles,
@@ -52,7 +53,6 @@ from understudy.studio.pipeline.casting import (
     readable,
     report_on,
 )
-from understudy.studio.pipeline.stage import Run, plain
 from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.stage_reports import CharacterReport
 

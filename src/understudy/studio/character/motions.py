@@ -9,10 +9,10 @@ import numpy as np
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
 from understudy.core.motion import BODY_JOINTS, Motion
-from understudy.io.bvh import read_bvh
 from understudy.io.files import check_file
 from understudy.io.gltf.read import read_gltf_motion
-from understudy.io.motions import read_motion_npz
+from understudy.io.motions.arrays import read_motion_npz
+from understudy.io.motions.bvh import read_bvh
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
 from understudy.runtime.errors import FileFormatError, InputError, quoted
 from understudy.studio.character.moving import stand_in

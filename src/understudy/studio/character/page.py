@@ -18,7 +18,7 @@ from understudy.runtime.errors import printable
 from understudy.runtime.progress import Progress
 from understudy.studio.character.files import CUTOUT_FILE, GENERATED, JOINTS_FILE, TURNTABLE_FILE
 from understudy.studio.character.showing import POSES, SIDES, joints_drawn, poses, sides
-from understudy.studio.pipeline.casting import CAST_FILE
+from understudy.studio.pipeline.stages.casting import CAST_FILE
 from understudy.studio.report.templates import jpeg_url, render_template, url_of_bytes
 from understudy.studio.stage_reports import CharacterReport
 

@@ -13,10 +13,10 @@ from understudy.core.character import Character
 from understudy.core.environment import Light
 from understudy.core.footage import CameraSolution, Shot
 from understudy.core.motion import Motion
-from understudy.io.bvh import read_bvh, write_bvh
-from understudy.io.cameras import read_camera_json, write_camera_json
+from understudy.io.cameras.files import read_camera_json, write_camera_json
 from understudy.io.gltf.write import write_character
-from understudy.io.motions import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.motions.arrays import read_landmarks_npz, read_motion_npz, write_landmarks_npz, write_motion_npz
+from understudy.io.motions.bvh import read_bvh, write_bvh
 from understudy.io.passes import PASS_FILES, PASS_KINDS
 from understudy.io.video.streams import open_shot, read_video
 from understudy.runtime.errors import FileFormatError, quoted

@@ -2,8 +2,8 @@
 
 import re
 
+from understudy.studio.pipeline.order import artifact_of
 from understudy.studio.pipeline.production import Cut, Production
-from understudy.studio.pipeline.stages import artifact_of
 
 __all__ = ["check_edits"]
 

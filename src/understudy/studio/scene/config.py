@@ -7,7 +7,7 @@ from typing import Literal
 
 from understudy.core.camera import CameraPath
 from understudy.core.camera_moves import SCENE_MOVES
-from understudy.io.cameras import read_camera_json
+from understudy.io.cameras.files import read_camera_json
 from understudy.runtime.checks import check_option
 from understudy.runtime.errors import InputError, quoted
 from understudy.videogen.device import check_seed

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from understudy.core.camera import CameraPath
-from understudy.io.cameras import write_camera_json
+from understudy.io.cameras.files import write_camera_json
 from understudy.io.pictures.files import write_png
 from understudy.io.video.encoding import VideoWriter
 from understudy.runtime.errors import InputError

@@ -9,9 +9,9 @@ from jaxtyping import UInt8
 from understudy.core.camera import CameraPath
 from understudy.core.footage import CameraSolution, SetPoints, Sightings
 from understudy.geometry.rigid import transform
-from understudy.io.cameras import write_camera_usda
+from understudy.io.cameras.files import write_camera_usda
+from understudy.io.cameras.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
 from understudy.io.pictures.files import write_png
-from understudy.io.reconstructions import write_colmap_text, write_nerfstudio, write_points_ply
 from understudy.io.video.streams import read_video
 from understudy.studio.film_files import BodyFit
 from understudy.studio.pipeline.artifacts import (

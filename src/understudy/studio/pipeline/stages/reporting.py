@@ -32,14 +32,14 @@ from understudy.studio.pipeline.artifacts import (
     SCENE,
     SOLUTION,
 )
-from understudy.studio.pipeline.casting import CASTING
 from understudy.studio.pipeline.config import RecastConfig, chosen_renderer
-from understudy.studio.pipeline.decomposing import CAMERA_SOLVE, FIND_PEOPLE, PLATE, PRESENT
-from understudy.studio.pipeline.finishing import LIGHTING
 from understudy.studio.pipeline.inputs import Target, every_actor, every_cut, given, makes, source, the_shot
-from understudy.studio.pipeline.performing import CAMERA_FIT, retarget_settings
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage, report_of
+from understudy.studio.pipeline.stages.casting import CASTING
+from understudy.studio.pipeline.stages.decomposing import CAMERA_SOLVE, FIND_PEOPLE, PLATE, PRESENT
+from understudy.studio.pipeline.stages.finishing import LIGHTING
+from understudy.studio.pipeline.stages.performing import CAMERA_FIT, retarget_settings
 from understudy.studio.report.quality import Measured
 from understudy.studio.report.report import Replaced, film_page
 from understudy.studio.report.verdicts import Choices

@@ -21,8 +21,8 @@ from understudy.core.motion import Motion, Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import similarity
 from understudy.geometry.rotations import continuous, quaternion_from_matrix
-from understudy.io.bvh_text import BvhClip, parse_bvh
 from understudy.io.files import reading
+from understudy.io.motions.bvh_text import BvhClip, parse_bvh
 from understudy.io.text import replace_text
 from understudy.runtime.errors import FileFormatError
 

@@ -20,7 +20,7 @@ class _Arguments:
 def main(arguments: Sequence[str]) -> None:
     """Print the stages."""
     options = parse(_Arguments, "understudy stages", arguments)
-    from understudy.studio.pipeline.stages import markdown_table, stage_table
+    from understudy.studio.pipeline.order import markdown_table, stage_table
 
     if options.markdown:
         sys.stdout.write(markdown_table())

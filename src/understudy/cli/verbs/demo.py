@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from understudy.cli import recast
 from understudy.cli.arguments import parse
+from understudy.cli.verbs import recast
 
 __all__ = ["main"]
 

@@ -7,13 +7,21 @@ from typing import Any
 
 from understudy.runtime.errors import InputError, quoted
 from understudy.studio.pipeline.artifact import Artifact, Level
-from understudy.studio.pipeline.camera_exports import CAMERA_EXPORTS
-from understudy.studio.pipeline.casting import CASTING
-from understudy.studio.pipeline.decomposing import BODY, CAMERA_SOLVE, FIND_CUTS, FIND_PEOPLE, MATTING, PLATE, PRESENT
-from understudy.studio.pipeline.finishing import FILMING, LIGHTING, RENDERING, SCENE_FILE
-from understudy.studio.pipeline.performing import CAMERA_FIT, RETARGETING
-from understudy.studio.pipeline.reporting import REPORTING
 from understudy.studio.pipeline.stage import Stage
+from understudy.studio.pipeline.stages.camera_exports import CAMERA_EXPORTS
+from understudy.studio.pipeline.stages.casting import CASTING
+from understudy.studio.pipeline.stages.decomposing import (
+    BODY,
+    CAMERA_SOLVE,
+    FIND_CUTS,
+    FIND_PEOPLE,
+    MATTING,
+    PLATE,
+    PRESENT,
+)
+from understudy.studio.pipeline.stages.finishing import FILMING, LIGHTING, RENDERING, SCENE_FILE
+from understudy.studio.pipeline.stages.performing import CAMERA_FIT, RETARGETING
+from understudy.studio.pipeline.stages.reporting import REPORTING
 
 __all__ = ["STAGES", "StageRow", "artifact_of", "in_cuts", "markdown_table", "stage_named", "stage_table"]
 

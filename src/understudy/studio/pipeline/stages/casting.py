@@ -29,7 +29,7 @@ from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.inputs import Target, makes, source
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage
-from understudy.studio.pipeline.unrigged import character_of_unrigged, has_skin
+from understudy.studio.pipeline.stages.unrigged import character_of_unrigged, has_skin
 from understudy.studio.stage_reports import CharacterReport, Kind
 
 __all__ = [

@@ -13,7 +13,7 @@ from understudy.core.camera import CameraPath
 from understudy.core.footage import SetPoints
 from understudy.geometry.projection import project
 from understudy.geometry.rotations import quaternion_from_matrix
-from understudy.io.cameras import OPENGL_AXES, numbers
+from understudy.io.cameras.files import OPENGL_AXES, numbers
 from understudy.io.temporary import whole_file
 from understudy.io.text import replace_text
 

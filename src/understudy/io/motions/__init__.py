@@ -1,0 +1,1 @@
+"""Motions as files: BVH, and arrays of motions and landmarks."""
