@@ -8,16 +8,15 @@ scripts that a .blend brings along.
 import importlib.util
 import os
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.io.files import check_file
 from understudy.io.temporary import temporary_folder
 from understudy.runtime.errors import BackendUnavailable, CharacterError, quoted
+from understudy.runtime.programs import last_line, run_program
 
 __all__ = ["BLENDER_SUFFIXES", "blender_command", "converted_to_glb"]
 
@@ -28,6 +27,9 @@ MAX_SOURCE_BYTES, MAX_GLB_BYTES = 1 << 30, 1 << 30
 MAX_S = 600.0
 """How long Blender may take; a figure of 100,000 vertices with 4K textures takes about 20 s on one core."""
 SHOWN_CHARACTERS = 300
+"""Of what Blender says went wrong, in our own sentence about it."""
+OUR_PACKAGES = ("PYTHONPATH", "PYTHONHOME")
+"""Variables that name the packages of the Python that runs us."""
 
 
 def blender_command() -> list[str] | None:
@@ -55,7 +57,7 @@ def converted_to_glb(path: Path) -> Generator[Path, None, None]:
     """A file of BLENDER_SUFFIXES as a GLB of the same name, until the block ends.
 
     Raises:
-        BackendUnavailable: there is no Blender.
+        BackendUnavailable: there is no Blender, or it cannot be started.
         CharacterError: the file is absent or too large, or Blender cannot read it, in time or at all.
     """
     check_file(path, "character", MAX_SOURCE_BYTES, CharacterError)
@@ -68,48 +70,17 @@ def converted_to_glb(path: Path) -> Generator[Path, None, None]:
     with temporary_folder("blender") as folder:
         target = folder / f"{path.stem}.glb"
         words = [*command, str(SCRIPT), "--", str(path.resolve()), str(target), str(MAX_GLB_BYTES), str(int(MAX_S))]
-        ended, said = run(words, folder)
+        # Blender has a Python of its own.
+        environment = {name: value for name, value in os.environ.items() if name not in OUR_PACKAGES}
+        log = folder / "log"
+        ended = run_program(words, log, environment, MAX_S)
         if ended is None:
             raise CharacterError(
                 f"{path.name}: Blender did not come to an end within {MAX_S:.0f} s: export the character alone, as GLB"
             )
         reason = target.with_suffix(".txt")
         if ended != 0 or not target.is_file():
-            text = reason.read_text(encoding="utf-8") if reason.is_file() else last_line(said)
+            text = reason.read_text(encoding="utf-8") if reason.is_file() else last_line(log)
             what = quoted(text.strip()[:SHOWN_CHARACTERS])[1:-1] or f"it ended with {ended}"
             raise CharacterError(f"{path.name} cannot be read by Blender ({what}): export it as GLB, or again as FBX")
         yield target
-
-
-def run(words: Sequence[str], folder: Path) -> tuple[int | None, bytes]:
-    """Run a program in a folder; how it ended (None: not in time, and it was killed), and what it said last."""
-    log = folder / "log"
-    # Our own Python's packages are not Blender's.
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, cwd=folder, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
-        ended: int | None = None
-        try:
-            ended = process.wait(MAX_S)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            # What it has started goes with it, also where the user interrupts us.
-            with suppress(ProcessLookupError, PermissionError):
-                if hasattr(os, "killpg"):
-                    os.killpg(process.pid, signal.SIGKILL)
-                else:
-                    process.kill()
-            process.wait()
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        return ended, file.read()
-
-
-def last_line(said: bytes) -> str:
-    """The last line that a program said."""
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else ""

@@ -32,10 +32,11 @@ def limit_this_process(max_bytes: int, max_cpu_s: int) -> None:
         import resource
     except ImportError:  # Windows.
         return
-    for kind, most in ((resource.RLIMIT_FSIZE, max_bytes), (resource.RLIMIT_CPU, max_cpu_s), (resource.RLIMIT_CORE, 0)):
+    limits = ((resource.RLIMIT_FSIZE, max_bytes), (resource.RLIMIT_CPU, max_cpu_s), (resource.RLIMIT_CORE, 0))
+    for kind, limit in limits:
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, hard))
+        allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (allowed, hard))
 
 
 def open_file(bpy: Any, source: Path) -> None:
