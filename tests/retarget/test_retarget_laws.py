@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from box_person import box_person
 from rest_poses import in_rest_pose
+from scipy.spatial import ConvexHull
 
 from understudy.body.model import BodyModel
 from understudy.characters.rig.character import character_from_rig
@@ -205,3 +206,46 @@ def test_doubtful_contacts_are_held_only_on_demand():
     )
     assert auto[..., 1].min() > 0.03
     assert max(np.abs(always[..., 1]).max(), np.abs(ground[..., 1]).max()) < 1e-3
+
+
+def with_box_for_a_head(person: Character, half_m: float) -> Character:
+    """A square head that rests on the neck, as wide below as above: helmets, hoods, manes."""
+    vertices, joint = person.mesh.vertices.copy(), -person.T_joint_mesh[JOINT["Head"], :3, 3]
+    head = of_joints(person, "Head")
+    away = vertices[head] - vertices[head].mean(0)
+    vertices[head] = joint + [0, half_m, 0] + half_m * away / np.abs(away).max(1, keepdims=True)
+    return replace(person, mesh=replace(person.mesh, vertices=vertices))
+
+
+def of_joints(character: Character, *names: str) -> np.ndarray:
+    strongest = character.skin_joints[np.arange(len(character.mesh.vertices)), character.skin_weights.argmax(1)]
+    return np.isin(strongest, [JOINT[name] for name in names])
+
+
+@pytest.mark.parametrize("turn", [(0, 0, 0.8), (0.6, 0.4, -0.5)])
+def test_a_head_three_times_as_large_does_not_sink_into_the_shoulders(person, turn):
+    large, frames = with_box_for_a_head(person, 0.3), 24
+    turns = np.zeros((frames, 22, 3))
+    turns[:, [JOINT["Neck"], JOINT["Head"]]] = 0.5 * np.sin(np.linspace(0, np.pi, frames))[:, None, None] * turn
+    hips = np.tile(person.skeleton.T_parent_joint[0, :3, 3], (frames, 1))
+    motion = Motion(person.skeleton, quaternion_from_vector(turns), hips, Fraction(24))
+
+    def sunk_m(config: RetargetConfig) -> float:
+        performance = Performance(large, retarget_motion(motion, person, large, config))
+        head, chest = of_joints(large, "Head"), of_joints(large, "Spine2", "LeftArm", "RightArm")
+        depth = []
+        for mesh in (large.mesh, Poser(large)(performance, frames // 2)):
+            hull = ConvexHull(mesh.vertices[head]).equations
+            depth.append(-(mesh.vertices[chest] @ hull[:, :3].T + hull[:, 3]).max(1))
+        return float((depth[1] - np.maximum(depth[0], 0)).max())
+
+    assert sunk_m(RetargetConfig(clear_arms=False)) > 0.05
+    assert sunk_m(RetargetConfig()) < 0.025
+
+
+def test_a_head_of_the_actors_size_nods_as_theirs(person):
+    turns = np.zeros((24, 22, 3))
+    turns[:, JOINT["Head"]] = np.sin(np.linspace(0, np.pi, 24))[:, None] * [0.9, 0, 0.3]
+    hips = np.tile(person.skeleton.T_parent_joint[0, :3, 3], (24, 1))
+    motion = Motion(person.skeleton, quaternion_from_vector(turns), hips, Fraction(24))
+    assert np.abs(retarget_motion(motion, person, person).q_parent_joint - motion.q_parent_joint).max() < 1e-6

@@ -23,6 +23,7 @@ from understudy.retarget.arms import clear_trunk, measure_trunk
 from understudy.retarget.contacts import find_contacts
 from understudy.retarget.feet import plant_feet
 from understudy.retarget.foot_lock import FootLock
+from understudy.retarget.head import clear_shoulders
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
 from understudy.retarget.springs import swung
@@ -47,7 +48,8 @@ class RetargetConfig:
     may stand; ground keeps them from sinking and hovering and holds none in place; never leaves them alone. A foot
     that glides (skates, skis, a moonwalk) stays on the ground and is not held in place."""
     clear_arms: bool = True
-    """Keep arms out of a trunk or head that is wider than the actor's, and hands on what the actor's hands touch."""
+    """Keep arms out of a trunk or head that is wider than the actor's, a larger head out of the shoulders, and hands on
+    what the actor's hands touch."""
     springs: bool = True
     """Let hair, skirts, capes and tails swing, where the character has bones for them."""
 
@@ -96,7 +98,7 @@ def retarget_motion(
     arms = config.adapt and config.clear_arms
     trunks = (measure_trunk(character, body, actor), actor_pose, measure_trunk(actor_body, actor)) if arms else None
     if trunks:
-        pose = clear_trunk(pose, *trunks, rate)
+        pose = clear_trunk(clear_shoulders(pose, *trunks, rate), *trunks, rate)
     if config.adapt and config.foot_lock != "never":
         pose = plant_feet(pose, find_contacts(T_actor, actor, rate, config.foot_lock, ground_contact), rate)
     if trunks:
