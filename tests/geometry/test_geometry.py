@@ -23,7 +23,7 @@ from understudy.geometry.rotations import (
     vector_from_matrix,
     vector_from_quaternion,
 )
-from understudy.geometry.skinning import skin_vertices
+from understudy.geometry.skinning import skin_vertices, strongest_influences
 
 
 @pytest.fixture
@@ -135,3 +135,10 @@ def test_kinematics_and_skinning():
     turn = transform_from(matrix_from_vector(np.array([0.0, 1.0, 0.0])), np.zeros(3))
     turned = skin_vertices(vertices, turn @ posed @ np.linalg.inv(rest), skin_joints, skin_weights)
     assert np.allclose(turned, transform(turn, vertices))
+
+
+def test_the_four_strongest_joints_keep_a_vertex_between_them():
+    joints, weights = strongest_influences(np.array([[0.1, 0.0, 0.4, 0.05, 0.25, 0.2], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]]))
+    assert joints[0].tolist() == [2, 4, 5, 0] and joints[1, 0] == 1
+    assert weights[0] == pytest.approx(np.array([0.4, 0.25, 0.2, 0.1]) / 0.95)
+    assert weights[1] == pytest.approx([1.0, 0.0, 0.0, 0.0])

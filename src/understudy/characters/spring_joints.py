@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from understudy.characters.twist_joints import INFLUENCES, dense_weights
+from understudy.characters.twist_joints import dense_weights
 from understudy.core.character import Character
 from understudy.core.motion import Skeleton
 from understudy.core.springs import Collider, SpringBone, SpringChain
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
+from understudy.geometry.skinning import strongest_influences
 from understudy.geometry.vectors import triple
 
 __all__ = ["LOOSE", "with_spring_joints"]
@@ -161,8 +162,7 @@ def _with_chains(
     weights = np.pad(weights, ((0, 0), (0, given.shape[1])))
     weights[mine] *= 1 - given.sum(1, keepdims=True)
     weights[mine, len(skeleton) :] = given
-    order = np.argsort(-weights, 1, kind="stable")[:, :INFLUENCES]
-    strongest = np.take_along_axis(weights, order, 1)
+    skin_joints, skin_weights = strongest_influences(weights)
     longer = Skeleton(tuple(names), tuple(parents), np.array(local))
     springs = tuple(
         SpringChain(f"{name} {first + number}", bones, _colliders(character, rest, kind, line[1:]), balanced=True)
@@ -174,8 +174,8 @@ def _with_chains(
         T_joint_mesh=np.concatenate(
             [character.T_joint_mesh, invert(rest_pose(longer.parents, longer.T_parent_joint))[len(skeleton) :]]
         ),
-        skin_joints=order,
-        skin_weights=strongest / strongest.sum(1, keepdims=True),
+        skin_joints=skin_joints,
+        skin_weights=skin_weights,
         springs=(*character.springs, *springs),
     )
 

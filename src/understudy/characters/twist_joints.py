@@ -12,6 +12,7 @@ from understudy.core.character import Character
 from understudy.core.motion import Skeleton
 from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rigid import invert
+from understudy.geometry.skinning import strongest_influences
 
 __all__ = ["with_twist_joints"]
 
@@ -24,8 +25,6 @@ BONES: tuple[tuple[str, str, tuple[float, ...], bool], ...] = (
 Neighbours differ by half of the upper arm's twist (up to 90° in use) and by a third of the forearm's (up to 150°): a
 limb keeps 0.9 of its radius.
 """
-INFLUENCES = 4
-"""As many as files hold for a vertex."""
 
 
 def with_twist_joints(character: Character) -> Character:
@@ -54,8 +53,7 @@ def with_twist_joints(character: Character) -> Character:
             weights[:, start] = 0.0
             for mover, hat in zip(movers, np.eye(len(knots)), strict=True):
                 weights[:, mover] += carried * np.interp(share, knots, hat)
-    order = np.argsort(-weights, 1, kind="stable")[:, :INFLUENCES]
-    strongest = np.take_along_axis(weights, order, 1)
+    skin_joints, skin_weights = strongest_influences(weights)
     longer = Skeleton(tuple(names), tuple(parents), np.array(local))
     return replace(
         character,
@@ -63,8 +61,8 @@ def with_twist_joints(character: Character) -> Character:
         T_joint_mesh=np.concatenate(
             [character.T_joint_mesh, invert(rest_pose(longer.parents, longer.T_parent_joint))[len(skeleton) :]]
         ),
-        skin_joints=order,
-        skin_weights=strongest / strongest.sum(1, keepdims=True),
+        skin_joints=skin_joints,
+        skin_weights=skin_weights,
     )
 
 

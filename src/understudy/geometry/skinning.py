@@ -3,7 +3,10 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["skin_vertices"]
+__all__ = ["skin_vertices", "strongest_influences"]
+
+INFLUENCES = 4
+"""Of a vertex: as many as game engines read."""
 
 
 def skin_vertices(
@@ -18,3 +21,12 @@ def skin_vertices(
     """
     blended = np.einsum("vi,vijk->vjk", skin_weights, T_world_mesh[skin_joints, :3])
     return np.einsum("vjk,vk->vj", blended[..., :3], vertices) + blended[..., 3]
+
+
+def strongest_influences(
+    weights: Float[np.ndarray, "vertex joint"],
+) -> tuple[Int[np.ndarray, "vertex 4"], Float[np.ndarray, "vertex 4"]]:
+    """The joints that move each vertex most, the strongest first, and their weights brought to a sum of one."""
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    strongest = np.take_along_axis(weights, joints, 1)
+    return joints, strongest / strongest.sum(1, keepdims=True)

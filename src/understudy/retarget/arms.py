@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from understudy.core.character import Character
+from understudy.geometry.meshes import face_areas
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import SIDES, Body, moved_by, rest_corrections, weight_of
@@ -34,6 +35,8 @@ ROUNDS = 8
 MAX_TURNED = np.radians(60.0)
 SMOOTH_OVER_S = 0.08
 MIN_VOLUME = 0.1
+"""Determinant of a vertex's blended rotations, which is 1 where its joints turn alike: with less, flesh is squeezed so
+flat that undoing it would throw the vertex far out."""
 
 
 @dataclass(frozen=True)
@@ -201,14 +204,13 @@ def surface_points(
     far vertices."""
     mesh = character.mesh
     faces = mesh.faces[(part[mesh.faces] >= 0).all(1)]
-    corners = mesh.vertices[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    area = face_areas(mesh.vertices, faces)
     if not area.sum() > 0:
         return mesh.vertices, part
     rng = np.random.default_rng(0)
     face = rng.choice(len(area), SURFACE_POINTS, p=area / area.sum())
     weights = rng.dirichlet(np.ones(3), SURFACE_POINTS)
-    points = np.einsum("pc,pcx->px", weights, corners[face])
+    points = np.einsum("pc,pcx->px", weights, mesh.vertices[faces[face]])
     return points, part[faces[face, weights.argmax(1)]]
 
 

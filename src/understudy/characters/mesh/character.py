@@ -13,12 +13,12 @@ from understudy.characters.picture.figure import FigureInPicture
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.parts import PARTS
 from understudy.characters.picture.posture import doubts_about
-from understudy.characters.picture.volume import adjacency
-from understudy.characters.picture.weights import MOVED_BY, bone_distance, skin
+from understudy.characters.picture.weights import MOVED_BY, bone_distance, skin, smoothed
 from understudy.characters.twist_joints import with_twist_joints
 from understudy.core.character import Character, Doubt, Mesh
 from understudy.core.motion import BODY_JOINTS
-from understudy.geometry.meshes import clustered
+from understudy.geometry.meshes import cluster_means, clustered
+from understudy.geometry.skinning import strongest_influences
 
 __all__ = ["MeshCharacter", "character_from_mesh"]
 
@@ -26,8 +26,10 @@ MIN_OVERLAP = 0.75
 """Silhouettes of a picture and of a mesh made from it that overlap less are of different figures, or of different
 poses (known figures: 0.84 and more)."""
 CELLS = 110
-"""Weights are found on a coarser mesh, of so many cells over the height: heat on a generator's would take minutes."""
-SMOOTHING_ROUNDS, INFLUENCES = 10, 4
+"""Weights are found and smoothed on a coarser mesh, of so many cells over the height: smoothing from neighbour to
+neighbour then reaches equally far on a generator's mesh of any fineness."""
+FINE_SMOOTHING_ROUNDS = 10
+"""On the mesh itself, whose vertices take the weights of the whole cell that they lie in: cells would show as steps."""
 DEPTH_CELLS = 60
 """Over the height: how finely it is looked up how deep the mesh is at a joint."""
 
@@ -113,11 +115,10 @@ def _depths(
 def _weights(
     mesh: Mesh, joints_m: Float[np.ndarray, "22 3"], tips_m: Float[np.ndarray, "22 3"]
 ) -> tuple[Int[np.ndarray, "vertex 4"], Float[np.ndarray, "vertex 4"]]:
-    """Joint indices and weights: by heat on a coarser mesh, smoothed over the finer one."""
+    """Joint indices and weights: found on a coarser mesh (`skin`), smoothed over the finer one."""
     height = float(np.ptp(mesh.vertices[:, 1]))
     cluster, _ = clustered(mesh.vertices, height / CELLS)
-    share = np.bincount(cluster)[:, None]
-    middles = np.stack([np.bincount(cluster, mesh.vertices[:, axis]) for axis in range(3)], -1) / share
+    middles = cluster_means(cluster, mesh.vertices)
     faces = cluster[mesh.faces]
     faces = np.unique(np.sort(faces[(faces != np.roll(faces, 1, axis=1)).all(1)], axis=1), axis=0)
     used, corners = np.unique(faces, return_inverse=True)
@@ -130,12 +131,8 @@ def _weights(
     place = welded(mesh)
     weights = np.zeros((int(place.max()) + 1, len(BODY_JOINTS)))
     weights[place] = dense[of_cluster[cluster]]
-    mean = adjacency(place[mesh.faces], len(weights))
-    for _ in range(SMOOTHING_ROUNDS):
-        weights = 0.5 * weights + 0.5 * (mean @ weights)
-    order = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-    strongest = np.take_along_axis(weights, order, 1)
-    return order[place], (strongest / strongest.sum(1, keepdims=True))[place]
+    joints, strongest = strongest_influences(smoothed(weights, place[mesh.faces], FINE_SMOOTHING_ROUNDS))
+    return joints[place], strongest[place]
 
 
 def _nearest_part(

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from understudy.core.character import Mesh
-from understudy.geometry.meshes import clustered, vertex_normals
+from understudy.geometry.meshes import cluster_means, clustered, face_areas, vertex_normals
 from understudy.runtime.errors import CharacterError
 
 __all__ = ["CleanedMesh", "cleaned", "welded"]
@@ -21,6 +21,14 @@ CRUMB_AREA, CRUMB_DISTANCE = 0.01, 0.02
 side from all that stay. Eyes, buttons and strands of hair are as small, but lie on something."""
 MAX_VERTICES = 80_000
 """More slow every frame down, and show nothing more at the size of a film's figure."""
+MIN_SIDE, MAX_SIDE = 1e-9, 1e9
+"""Largest sides in units of the file between which a mesh is a thing: beyond, single precision or a scale is broken."""
+FINEST_CELLS = 400
+"""Over the largest side, in the grid by which vertices are first brought together: 4 mm on a person."""
+CELL_GROWTH = 1.25
+"""The next coarser grid's cell in those of the last: about 1 / 1.6 of a surface's vertices."""
+CHART_ROUNDS = 12
+"""So many grids keep the texture's charts apart, up to cells of 11.6 (1.25¹¹) times the first's side."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ def cleaned(mesh: Mesh, max_vertices: int = MAX_VERTICES) -> CleanedMesh:
         CharacterError: it has no size, or nothing is left.
     """
     side = float(np.ptp(mesh.vertices, axis=0).max(initial=0.0))
-    if not 1e-9 < side < 1e9:
+    if not MIN_SIDE < side < MAX_SIDE:
         raise CharacterError(f"the mesh is {side:g} units large; expected the size of a thing: export it again")
     remarks = []
     mesh = _with_faces(mesh, _sound(mesh, welded(mesh)))
@@ -57,7 +65,7 @@ def cleaned(mesh: Mesh, max_vertices: int = MAX_VERTICES) -> CleanedMesh:
         remarks.append(f"{len(mesh.vertices):,} vertices were brought down to about {max_vertices:,}")
         mesh = _coarser(mesh, max_vertices, side)
     place = welded(mesh)
-    normals = vertex_normals(_means(place, mesh.vertices), place[mesh.faces], (0.0, 1.0, 0.0))[place]
+    normals = vertex_normals(cluster_means(place, mesh.vertices), place[mesh.faces], (0.0, 1.0, 0.0))[place]
     return CleanedMesh(replace(mesh, normals=normals), tuple(remarks))
 
 
@@ -66,9 +74,11 @@ def _sound(mesh: Mesh, place: Int[np.ndarray, " vertex"]) -> Bool[np.ndarray, " 
     return (corners != np.roll(corners, 1, axis=1)).all(1)
 
 
-def _areas(mesh: Mesh) -> Float[np.ndarray, " face"]:
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
-    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+def _pieces(faces: Int[np.ndarray, "face 3"]) -> Int[np.ndarray, " vertex"]:
+    """The piece that each vertex belongs to, numbered from 0: vertices of one face are of one piece."""
+    count = int(faces.max()) + 1
+    starts, ends = faces[:, [0, 1]].T.ravel(), faces[:, [1, 2]].T.ravel()
+    return connected_components(coo_array((np.ones(len(starts)), (starts, ends)), shape=(count, count)), False)[1]
 
 
 def _with_faces(mesh: Mesh, keep: Bool[np.ndarray, " face"]) -> Mesh:
@@ -86,13 +96,8 @@ def _with_faces(mesh: Mesh, keep: Bool[np.ndarray, " face"]) -> Mesh:
 def _main_pieces(mesh: Mesh, side: float) -> Bool[np.ndarray, " face"]:
     """The faces of the largest piece, and of those that are no crumbs beside it."""
     place = welded(mesh)
-    corners = place[mesh.faces]
-    count = int(place.max()) + 1
-    ones = np.ones(2 * len(corners))
-    links = coo_array((ones, (corners[:, [0, 1]].T.ravel(), corners[:, [1, 2]].T.ravel())), shape=(count, count))
-    _, piece_of = connected_components(links, directed=False)
-    piece = piece_of[corners[:, 0]]
-    areas = np.bincount(piece, _areas(mesh), piece_of.max() + 1)
+    piece = _pieces(place[mesh.faces])[place[mesh.faces[:, 0]]]
+    areas = np.bincount(piece, face_areas(mesh.vertices, mesh.faces))
     keep = areas >= CRUMB_AREA * areas.sum()
     keep[areas.argmax()] = True
     a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
@@ -110,33 +115,23 @@ def _main_pieces(mesh: Mesh, side: float) -> Bool[np.ndarray, " face"]:
 
 def _coarser(mesh: Mesh, max_vertices: int, side: float) -> Mesh:
     """Vertices of one cell and one chart of the texture become one, in the middle of all that are in the cell."""
-    count = len(mesh.vertices)
-    links = coo_array(
-        (np.ones(2 * len(mesh.faces)), (mesh.faces[:, [0, 1]].T.ravel(), mesh.faces[:, [1, 2]].T.ravel())),
-        shape=(count, count),
-    )
-    _, chart = connected_components(links, directed=False)
-    cell = side / 400
-    for _ in range(12):
+    chart = _pieces(mesh.faces)
+    cell = side / FINEST_CELLS
+    for _ in range(CHART_ROUNDS):
         cluster, first = clustered(mesh.vertices, cell, chart)
         if len(first) <= max_vertices:
             break
-        cell *= 1.25
+        cell *= CELL_GROWTH
     else:  # a texture in more charts than that: its seams are given up
-        cell = side / 400
+        cell = side / FINEST_CELLS
         while True:
             cluster, first = clustered(mesh.vertices, cell)
             if len(first) <= max_vertices:
                 break
-            cell *= 1.25
+            cell *= CELL_GROWTH
     cells, _ = clustered(mesh.vertices, cell)
-    middle = _means(cells, mesh.vertices)[cells]
+    middle = cluster_means(cells, mesh.vertices)[cells]
     coarse = Mesh(
         middle[first], cluster[mesh.faces], mesh.normals[first], mesh.uv[first], mesh.face_material, mesh.materials
     )
     return _with_faces(coarse, _sound(coarse, welded(coarse)))
-
-
-def _means(group: Int[np.ndarray, " vertex"], values: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "group 3"]:
-    share = np.maximum(np.bincount(group), 1)[:, None]
-    return np.stack([np.bincount(group, values[:, axis]) for axis in range(3)], -1) / share

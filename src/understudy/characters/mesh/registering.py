@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from understudy.core.character import Mesh
+from understudy.geometry.meshes import face_areas
 from understudy.geometry.rotations import matrix_from_vector
 from understudy.imaging.colour import srgb_bytes_from_linear
 
@@ -70,13 +71,12 @@ class Registration:
 def sample_surface(mesh: Mesh, count: int = POINTS) -> SurfacePoints:
     """Points at random (always the same), as many on each face as its area asks for."""
     random = np.random.default_rng(0)
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
-    crossed = np.cross(b - a, c - a)
-    areas = np.linalg.norm(crossed, axis=1)
+    areas = face_areas(mesh.vertices, mesh.faces)
     face = random.choice(len(areas), count, p=areas / areas.sum())
     u, v = random.random((2, count))
     u, v = np.where(u + v > 1, 1 - u, u)[:, None], np.where(u + v > 1, 1 - v, v)[:, None]
-    places = a[face] + u * (b - a)[face] + v * (c - a)[face]
+    a, b, c = (mesh.vertices[mesh.faces[face, corner]] for corner in range(3))
+    places = a + u * (b - a) + v * (c - a)
     uv = [mesh.uv[mesh.faces[face, corner]] for corner in range(3)]
     at = uv[0] + u * (uv[1] - uv[0]) + v * (uv[2] - uv[0])
     colours = np.zeros((count, 3), np.uint8)
@@ -90,7 +90,7 @@ def sample_surface(mesh: Mesh, count: int = POINTS) -> SurfacePoints:
             x, y = (np.floor(at[own] * (width, height)).astype(int) % (width, height)).T
             colours[own] = (material.texture[y, x, :3] * (tint / 255.0)).astype(np.uint8)
     plain = not np.ptp(colours, axis=0).any()
-    return SurfacePoints(places, None if plain else colours, crossed[face] / areas[face, None])
+    return SurfacePoints(places, None if plain else colours, 0.5 * np.cross(b - a, c - a) / areas[face, None])
 
 
 def register(

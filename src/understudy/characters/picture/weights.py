@@ -5,8 +5,9 @@ from jaxtyping import Float, Int
 
 from understudy.characters.picture.bone_weights import BoundFigure, bone_distance, bone_weights
 from understudy.characters.picture.volume import adjacency
+from understudy.geometry.skinning import strongest_influences
 
-__all__ = ["MOVED_BY", "bone_distance", "skin"]
+__all__ = ["MOVED_BY", "bone_distance", "skin", "smoothed"]
 
 MOVED_BY: dict[str, tuple[str, ...]] = {
     "torso": (
@@ -23,7 +24,6 @@ MOVED_BY: dict[str, tuple[str, ...]] = {
 
 SMOOTHING_ROUNDS = 4
 """Parts have weights of their own, which differ a little where they meet."""
-INFLUENCES = 4
 
 
 def skin(
@@ -39,15 +39,14 @@ def skin(
     beside it: a part follows its own joints and those that it hangs on.
     """
     weights = bone_weights(BoundFigure(vertices, part_at, joints, tips))
-    mean = adjacency(faces, len(vertices))
-    for _ in range(SMOOTHING_ROUNDS):
+    return strongest_influences(smoothed(weights, faces, SMOOTHING_ROUNDS))
+
+
+def smoothed(
+    weights: Float[np.ndarray, "vertex joint"], faces: Int[np.ndarray, "face 3"], rounds: int
+) -> Float[np.ndarray, "vertex joint"]:
+    """Weights moved half way to the mean of their neighbours on the surface, so many times."""
+    mean = adjacency(faces, len(weights))
+    for _ in range(rounds):
         weights = 0.5 * weights + 0.5 * (mean @ weights)
-    return _strongest(weights)
-
-
-def _strongest(
-    weights: Float[np.ndarray, "vertex joint"],
-) -> tuple[Int[np.ndarray, "vertex 4"], Float[np.ndarray, "vertex 4"]]:
-    order = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-    strongest = np.take_along_axis(weights, order, 1)
-    return order.astype(np.int64), strongest / strongest.sum(1, keepdims=True)
+    return weights

@@ -1,6 +1,6 @@
 """A rigged file (GLB, glTF, VRM) as a character that can be given an actor's motion."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +19,16 @@ from understudy.geometry.vectors import triple
 from understudy.io.gltf.document import reading_rig
 from understudy.io.gltf.merge import GltfRig, character_from_parts
 from understudy.io.gltf.read import read_gltf_rig
-from understudy.runtime.errors import CharacterError, quoted
+from understudy.runtime.errors import CharacterError
 
-__all__ = ["character_from_rig", "held_props"]
+__all__ = ["USUAL_HEIGHT_M", "character_from_rig"]
 
 
 PLAUSIBLE_HEIGHT_M = (0.3, 3.0)
+"""A file of such a height is taken to be in metres; others are in centimetres or a unit of their own."""
 USUAL_HEIGHT_M = 1.75
+"""Of a model whose file says no plausible size, hat included. Figures in pictures and actors whose height nobody gives
+stand 1.7 m (PictureConfig, BodyFitConfig): those are estimates of their own."""
 SAME_SCALE, SAME_FACING_RAD = 1e-3, np.radians(1.0)
 """Changes of size and of facing that are too small to be worth a word."""
 CHAINS = (
@@ -41,7 +44,6 @@ def not_said(text: str) -> None:
 def character_from_rig(
     path: Path,
     height_m: float | None = None,
-    props: Collection[str] = (),
     figure: int | None = None,
     say: Callable[[str], None] = not_said,
 ) -> Character:
@@ -58,8 +60,8 @@ def character_from_rig(
     Parts that hang on no joint of it are left out. A character that we wrote ourselves stays as it is, but for the
     height. `say` is told, in one line each, what was left out, chosen or repaired.
 
-    Things held in the hands are left out, because game packs put all alternatives there at once; those named in
-    `props` (node names, see `held_props`) are kept. What the character wears stays.
+    Things held in the hands are left out, because game packs put all alternatives there at once. What the
+    character wears stays.
 
     Raises:
         CharacterError: the file cannot be read, has no skin, or its joints are not those of a body on two legs.
@@ -72,25 +74,9 @@ def character_from_rig(
         if body.ours and len(body.skins) == len(rig.skins):
             return scaled(character_from_parts(rig, body.rig.parts), height_m)
         held = held_names(body.rig, body.roles, body.parents)
-        unknown = set(props) - set(held)
-        if unknown:
-            names = quoted(", ".join(sorted(unknown)))[1:-1]
-            have = quoted(", ".join(held))[1:-1] or "nothing"
-            raise CharacterError(f"{path.name} holds no {names} in its hands; it holds: {have}")
-        dropped = set(held) - set(props)
-        parts = [part for part in body.rig.parts if part.rigid_joint is None or part.name not in dropped]
+        parts = [part for part in body.rig.parts if part.rigid_joint is None or part.name not in held]
         character = replace(character_from_parts(rig, parts), roles=body.roles)
         return stood_up(in_order(character, body.parents), height_m, say)
-
-
-def held_props(path: Path) -> list[str]:
-    """The names of the things that a rig holds in its hands.
-
-    Raises:
-        CharacterError: as `character_from_rig`.
-    """
-    body = choose_figure(read_gltf_rig(path), None, not_said)
-    return held_names(body.rig, body.roles, body.parents)
 
 
 def held_names(rig: GltfRig, roles: dict[str, int], parents: Sequence[int]) -> list[str]:

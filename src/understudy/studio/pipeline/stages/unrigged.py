@@ -13,6 +13,7 @@ from understudy.characters.mesh.facing import likely_stances
 from understudy.characters.mesh.registering import Registration, sample_surface
 from understudy.characters.picture.figure import FigureInPicture
 from understudy.characters.protocol import LandmarkDetector
+from understudy.characters.rig.character import USUAL_HEIGHT_M
 from understudy.core.camera import CameraPath
 from understudy.core.character import Character, Mesh
 from understudy.core.environment import Light
@@ -39,7 +40,6 @@ MARGIN = 1.15
 BACKDROP = 200
 LANDMARKS_WEIGHT = 0.5
 """Of what the landmark model sees, against feet that reach ahead: on faces without features it is often wrong."""
-USUAL_HEIGHT_M = 1.75
 STUDIO = Light(np.array([0.3, 0.5, 0.81]), np.full(3, 0.6), np.full(3, 0.5), np.full(3, 0.4))
 """From the front and above: a surface that faces the camera gets 0.94 of full light."""
 
