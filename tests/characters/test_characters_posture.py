@@ -17,7 +17,7 @@ from understudy.characters.picture.posture import check_posture, doubts_about
 from understudy.core.character import Doubt
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
-from understudy.studio.pipeline.order import casting
+from understudy.studio.pipeline.stages import casting
 from understudy.studio.report.verdicts import _character
 from understudy.studio.stage_reports import CharacterReport
 

@@ -132,7 +132,7 @@ def clean_and_compare(
     tally = HoleTally()
     plate = [frame.picture for frame in clean_frames(shot, [mask], solution, PlateConfig(), tally)]
     assert len(plate) == len(shot)
-    report = tally.report(solution.move, 0.0)
+    report = tally.report(solution.move)
     scores = [decibels(p, t, b) for p, t, b in zip(plate, truths, blobs, strict=True)]
     return np.array(scores), plate, report
 

@@ -160,6 +160,6 @@ def test_a_generators_mesh_becomes_the_character(quick, tmp_path):
     assert read_picture(tmp_path / "hero/generated/picture.png").shape == read_picture(PICTURE).shape
     assert "by generator mine" in hero.report.read_text()
     assert understudy.cast(PICTURE, tmp_path / "hero", **options).executed == ()
-    with pytest.raises(InputError, match="is a rig"):
+    with pytest.raises(InputError, match="is a model"):
         understudy.cast(plain.character, tmp_path / "rig", generator="mine", generators=file)
     assert not (tmp_path / "rig").exists()

@@ -13,7 +13,7 @@ from understudy.characters.rig.character import character_from_rig
 from understudy.core.motion import BODY_JOINTS
 from understudy.io.gltf.write import write_character
 from understudy.io.pictures.files import read_picture
-from understudy.studio.pipeline.order import casting
+from understudy.studio.pipeline.stages import casting
 from understudy.studio.pipeline.stages.casting import kind_of, model_files
 from understudy.studio.pipeline.stages.unrigged import character_of_unrigged, has_skin
 
