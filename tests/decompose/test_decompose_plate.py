@@ -418,7 +418,7 @@ def test_the_plate_is_the_same_with_one_worker_and_with_three(tmp_path, monkeypa
         with limit_workers(workers):
             frames = list(clean_frames(shot, [mask], solution, PlateConfig(), tally))
         plates.append([(frame.picture.tobytes(), frame.removed.tobytes()) for frame in frames])
-        figures.append(tally.report(move, 0.0))
+        figures.append(tally.report(move))
     assert plates[0] == plates[1] and figures[0] == figures[1]
     assert len(plates[0]) == count
 
