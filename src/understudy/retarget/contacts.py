@@ -13,17 +13,25 @@ from understudy.retarget.rest import SIDES, Body
 __all__ = ["FootContacts", "find_contacts", "runs_of"]
 
 SMOOTHING_S = 0.033
-LONGEST_GAP_S = 0.07
+"""Standard deviation of the Gaussian that smooths the soles' paths, in seconds (about a frame): found bodies jitter
+from one frame to the next, and speeds are differences between frames."""
+MAX_GAP_S = 0.07
+"""A contact goes on over a gap of at most so many seconds: no step is as short, a noisy frame or two are."""
 SETTLED_LEGS_PER_S = 0.02
+"""A foot that is slower, in leg lengths per second (18 mm/s on a leg of 0.9 m), stands at a contact's ends too."""
 MAX_SPEED_UP = 3.0
-"""A contact's first and last moments belong to the step where the foot is faster than SETTLED_LEGS_PER_S and so many
-times as fast as it usually is in that contact."""
+"""A contact's first and last moments belong to the step where the foot is faster than SETTLED_LEGS_PER_S, and more than
+so many times as fast as its median in that contact."""
 MIN_GLIDE_SHARE = 0.15
+"""A slow foot glides where it gets on by more than this share of the leg's length during the contact; else it stands,
+and is seen to waver."""
 MIN_GLIDE_LEGS_PER_S = 0.08
-"""A slow foot glides where it gets on by so much of the leg's length, so fast; else it stands and is seen to waver."""
+"""In a long contact a slow foot glides only where it gets on faster, in leg lengths per second: a standing foot that is
+seen to drift is slower."""
 MAX_GLIDE_RISE_LEGS_PER_S = 0.15
+"""A faster foot glides while heel and ball rise or fall by less, in leg lengths per second: in a step by more."""
 MIN_GLIDE_S = 0.2
-"""A faster foot glides while heel and ball are low, hardly rise or fall, and for longer than feet in a step do."""
+"""A faster foot glides for so many seconds at least: feet that swing close over the ground in a step do for less."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,12 @@ class Limits:
     """Its lowest point is at most this share of the leg's length above the ground."""
     legs_per_s: float
     """Its slowest point moves at most so many leg lengths in a second."""
-    shortest_s: float
+    min_s: float
+    """It stands for so many seconds at least."""
 
 
 SURE = Limits(0.045, 0.3, 0.1)
+"""4 cm and 0.27 m/s on a leg of 0.9 m: a foot that swings through a step is higher or faster."""
 ANY = Limits(0.09, 0.6, 0.05)
 """Twice as high, twice as fast, half as long: feet of a doubtful fit that hover or slip."""
 
@@ -86,7 +96,7 @@ def seen_contacts(
         height, speed = points[..., 1] / actor.leg_m, np.linalg.norm(velocity, axis=2)
         low = height < limits.height_share
         slowest = np.where(low, speed, np.inf).min(0)
-        stands = tidy(slowest < limits.legs_per_s, limits.shortest_s, frame_rate)
+        stands = tidy(slowest < limits.legs_per_s, limits.min_s, frame_rate)
         flat = (low & (np.abs(velocity[..., 1]) < MAX_GLIDE_RISE_LEGS_PER_S))[:2].all(0)
         glides = tidy(flat & ~stands, MIN_GLIDE_S, frame_rate)
         for first, last in runs_of(stands):
@@ -114,9 +124,9 @@ def sole_paths(
     return np.stack(paths)
 
 
-def tidy(touching: Bool[np.ndarray, " time"], shortest_s: float, frame_rate: float) -> Bool[np.ndarray, " time"]:
+def tidy(touching: Bool[np.ndarray, " time"], min_s: float, frame_rate: float) -> Bool[np.ndarray, " time"]:
     """Short gaps closed and short contacts dropped; the ends of the shot count as going on."""
-    gap, short = (max(1, round(seconds * frame_rate)) for seconds in (LONGEST_GAP_S, shortest_s))
+    gap, short = (max(1, round(seconds * frame_rate)) for seconds in (MAX_GAP_S, min_s))
     pad = gap + short + 1
     padded = np.pad(touching, pad, mode="edge")
     padded = binary_closing(padded, np.ones(gap + 1, bool))

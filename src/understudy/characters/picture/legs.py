@@ -55,16 +55,16 @@ def complete_legs(
     return picture, mask, FigureJoints(points, joints.face_px, joints.score)
 
 
-def _runs(row: Bool[np.ndarray, " width"], shortest: int) -> list[tuple[float, float]]:
+def _runs(row: Bool[np.ndarray, " width"], min_px: int) -> list[tuple[float, float]]:
     """Where a row is inside the figure: starts and ends of its longer runs, at most the two longest."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8)))
-    runs = [(float(a), float(b)) for a, b in edges.reshape(-1, 2) if b - a >= shortest]
+    runs = [(float(a), float(b)) for a, b in edges.reshape(-1, 2) if b - a >= min_px]
     return sorted(sorted(runs, key=lambda run: run[0] - run[1])[:2])
 
 
-def _cloth_rows(source: UInt8[np.ndarray, "height width 3"], run: tuple[float, float], most: int) -> int:
-    """How many of a run's lowest rows are of one cloth, at most `most`: up to a jacket's hem or a belt."""
-    rows = source[-max(most, 2) :, int(run[0]) : int(run[1])]
+def _cloth_rows(source: UInt8[np.ndarray, "height width 3"], run: tuple[float, float], max_rows: int) -> int:
+    """How many of a run's lowest rows are of one cloth, at most `max_rows`: up to a jacket's hem or a belt."""
+    rows = source[-max(max_rows, 2) :, int(run[0]) : int(run[1])]
     colours = np.median(rows.astype(np.float32), axis=1)[::-1]
     other = np.flatnonzero(np.abs(colours - np.median(colours[:3], axis=0)).max(-1) > CLOTH_LEVELS)
     # Without the last rows before the other cloth, where both are mixed.

@@ -35,6 +35,57 @@ MIN_CAPE_SHARE = 0.012
 MIN_SKIRT_SHARE = 0.3
 """Of the way from hip to knee that a skirt covers at least."""
 
+FACE_REACH = 0.6
+"""In distances between the eyes, around the nose: cheeks and mouth are within, hair and hood are not."""
+MIN_REACH_CELLS = 2.0
+"""Of a face or a hand on small figures: fewer cells have no median colour to trust."""
+MIN_CROWN_SHARE = 0.15
+"""Of the head's cells, those above the eyes that are not of the skin's colour: fewer are brows, or a bald head."""
+LOCK_QUANTILES = (0.15, 0.85)
+"""Of the crown's lightness: the shaded and the lit side of a lock."""
+FROM_SKIN = 0.5 * SAME_COLOUR
+"""Distance from the skin's colour from which a place may be hair: fair hair is near to it."""
+
+HAND_CORE = 0.35
+"""In lengths of a hand, from its bone: what is nearer is surely the hand."""
+MIN_HAND_CELLS = 4
+"""Of a hand's core: fewer have no median colour to trust."""
+FINGER_REACH = 1.2
+"""In lengths of a hand, from its bone: spread fingers reach no further."""
+AROUND_HAND = (1.5, 3.0)
+"""In lengths of a hand, from its bone: what lies behind a hand is looked at here, where no finger reaches."""
+
+MIN_HANGING_SHARE = 0.7
+"""Of a piece's cells, those lower than the middle between neck and hips, where it may be a cape: wings and tails are
+elsewhere."""
+MIN_OTHER_SIDE = 0.25
+"""Of what a cape shows on its wider side, what it shows on the other at least."""
+COLLAR = 0.6
+"""Of the way from neck to shoulder, where a cape is fastened."""
+
+MIN_THIGH_CELLS = 4
+"""Down from hip to knee: on fewer rows no hem can be told."""
+MAX_LEGS_SHARE = 0.9
+"""Of a skirt's width, that of the legs that come out below its hem; trousers are as wide below the crotch as above."""
+BELOW_HEM = 0.5
+"""In lengths of a thigh, and BELOW_HEM_CELLS at least: so far down the legs are looked at for another colour."""
+BELOW_HEM_CELLS = 3
+
+BONE_CORE = 0.5
+"""In radii of a limb, from its bone: the colours of the limb itself are taken here."""
+MIN_CORE_CELLS = 12
+"""Of a limb: with fewer its colours are unknown."""
+OUTLINE_CELLS = 1.5
+"""From the outline: a piece with no nearer cell lies on the limb, as a pattern or a glove does."""
+MAX_END_SHARE = 0.5
+"""Of a piece's cells that are beside the limb's last bone: more is a shoe, or what a hand holds."""
+MIN_TIMES_AWAY = 2
+"""As far from the bone as the limb's core lies what hangs beside it, by the medians of both."""
+PALETTE_COLOURS = 5
+"""Along one limb at most: skin, sleeve, cuff, glove, and shade."""
+MIN_COLOUR_SHARE = 0.08
+"""Of a limb's core cells that a further colour has at least; fewer are its edges and seams."""
+
 
 @dataclass(frozen=True)
 class LooseParts:
@@ -78,7 +129,7 @@ def loose_at(
     found = np.where(part_at == CAPE, LOOSE.index("cape"), 0)
     for name, cells, part in (("hair", parts.hair, HEAD), ("skirt", parts.skirt, TORSO), ("beside", parts.flat, TORSO)):
         # The surface reaches a little beyond the cells that it was made of.
-        wider = ndimage.binary_dilation(cells, np.ones((3, 3)))
+        wider = ndimage.binary_dilation(cells, np.ones((3, 3), bool))
         found[(part_at == part) & wider[row, column]] = LOOSE.index(name)
     return found
 
@@ -108,17 +159,18 @@ def _sheet(grid: FigureGrid, beside: Bool[np.ndarray, "row column"]) -> Bool[np.
     """All cells of a cape, from the shoulders down, if what hangs beside the limbs is one: it shows on both sides."""
     sheet = np.zeros(beside.shape, np.uint8)
     pieces, count = ndimage.label(beside, np.ones((3, 3)))
-    hips, below = grid["hips"], np.arange(len(beside))[:, None] > 0.5 * (grid["neck"][1] + grid["hips"][1])
-    # Of each piece most lies beside or below the trunk's lower half: wings and tails are elsewhere.
-    hanging = [
-        piece for piece in range(1, count + 1) if (below & (pieces == piece)).sum() > 0.7 * (pieces == piece).sum()
-    ]
+    hips, below = (
+        grid["hips"],
+        np.arange(len(beside))[:, None] > 0.5 * (grid["neck"][1] + grid["hips"][1]),
+    )
+    cells = [pieces == piece for piece in range(1, count + 1)]
+    hanging = [piece for piece, own in enumerate(cells, 1) if (below & own).sum() > MIN_HANGING_SHARE * own.sum()]
     cape = np.isin(pieces, hanging)
     left, right = (int(cape[:, side].sum()) for side in (slice(None, int(hips[0])), slice(int(hips[0]), None)))
-    if min(left, right) < max(0.25 * max(left, right), MIN_CAPE_SHARE * grid.mask.sum()):
+    if min(left, right) < max(MIN_OTHER_SIDE * max(left, right), MIN_CAPE_SHARE * grid.mask.sum()):
         return sheet > 0
     rows, columns = np.nonzero(cape)
-    shoulders = [grid["neck"] + 0.6 * (grid[f"{side}_shoulder"] - grid["neck"]) for side in ("left", "right")]
+    shoulders = [grid["neck"] + COLLAR * (grid[f"{side}_shoulder"] - grid["neck"]) for side in ("left", "right")]
     corners = np.concatenate([np.stack([columns, rows], -1) + 0.5, shoulders])
     cv2.fillConvexPoly(sheet, cv2.convexHull(np.round(corners).astype(np.int32)), 1)
     return sheet > 0
@@ -149,19 +201,19 @@ def _hair(
         return none
     eyes, nose = grid.face[[2, 5]], grid.face[0]
     columns, rows = np.meshgrid(np.arange(labels.shape[1]) + 0.5, np.arange(labels.shape[0]) + 0.5)
-    reach = max(0.6 * float(np.linalg.norm(eyes[0] - eyes[1])), 2.0)
+    reach = max(FACE_REACH * float(np.linalg.norm(eyes[0] - eyes[1])), MIN_REACH_CELLS)
     face = (labels == HEAD) & (np.hypot(columns - nose[0], rows - nose[1]) < reach)
     if not face.any():
         return none
     skin = np.median(colours[face], axis=0)
     crown = (labels == HEAD) & (rows < eyes[:, 1].mean() - reach) & (_apart(colours, skin[None]) > SAME_COLOUR)
-    if crown.sum() < 0.15 * (labels == HEAD).sum():
+    if crown.sum() < MIN_CROWN_SHARE * (labels == HEAD).sum():
         return none
     middle = np.median(colours[crown], axis=0)
     # Locks have a lit side and a shaded one.
     light = colours[crown][:, 0]
-    palette = np.array([middle, *([np.quantile(light, q), *middle[1:]] for q in (0.15, 0.85))])
-    alike = grid.mask & (_apart(colours, palette) < SAME_COLOUR) & (_apart(colours, skin[None]) > 0.5 * SAME_COLOUR)
+    palette = np.array([middle, *([np.quantile(light, q), *middle[1:]] for q in LOCK_QUANTILES)])
+    alike = grid.mask & (_apart(colours, palette) < SAME_COLOUR) & (_apart(colours, skin[None]) > FROM_SKIN)
     alike = ndimage.binary_closing(alike, np.ones((3, 3), bool)) & grid.mask
     pieces, _ = ndimage.label(alike, np.ones((3, 3)))
     joined = np.isin(pieces, np.unique(pieces[crown & (pieces > 0)])) & (pieces > 0)
@@ -184,13 +236,14 @@ def _rest_of_hand(
     wrist, hand = grid[f"{side}_wrist"], grid[f"{side}_hand"]
     cells = _cells(labels.shape)
     away = segment_distance(cells, wrist, hand)
-    reach = max(float(np.linalg.norm(hand - wrist)), 2.0)
-    core = (labels == arm) & (away < 0.35 * reach)
-    if core.sum() < 4:
+    reach = max(float(np.linalg.norm(hand - wrist)), MIN_REACH_CELLS)
+    core = (labels == arm) & (away < HAND_CORE * reach)
+    if core.sum() < MIN_HAND_CELLS:
         return np.zeros(labels.shape, bool)
     skin = np.median(colours[core], axis=0)
-    others = np.isin(labels, (TORSO, *LEGS)) & (away < 1.2 * reach)
-    beside = np.isin(labels, (TORSO, *LEGS)) & (away > 1.5 * reach) & (away < 3.0 * reach)
+    others = np.isin(labels, (TORSO, *LEGS)) & (away < FINGER_REACH * reach)
+    near, far = (share * reach for share in AROUND_HAND)
+    beside = np.isin(labels, (TORSO, *LEGS)) & (away > near) & (away < far)
     if beside.any() and float(_apart(np.median(colours[beside], axis=0), skin[None])) < OTHER_COLOUR:
         return np.zeros(labels.shape, bool)  # bare legs, or gloves like the trousers
     alike = (_apart(colours, skin[None]) < SAME_COLOUR) & (others | (labels == arm))
@@ -212,7 +265,7 @@ def _skirt(
         np.mean([grid[f"{side}_{joint}"] for side in ("left", "right")], axis=0) for joint in ("hip", "knee", "ankle")
     )
     thigh = float(knee[1] - hip[1])
-    if thigh < 4:
+    if thigh < MIN_THIGH_CELLS:
         return none
     top, bottom = int(hip[1]), int(min(ankle[1], labels.shape[0] - 1))
     legs = np.isin(labels, LEGS)
@@ -229,10 +282,10 @@ def _skirt(
     cloth = np.median(colours[top:gap][legs[top:gap]], axis=0) if legs[top:gap].any() else None
     if cloth is None or not len(above):
         return none
-    narrower = not len(below) or below.mean() < 0.9 * above.mean()
+    narrower = not len(below) or below.mean() < MAX_LEGS_SHARE * above.mean()
     under = legs.copy()
     under[: gap + 1] = False
-    under[min(gap + 1 + max(int(0.5 * thigh), 3), len(under)) :] = False
+    under[min(gap + 1 + max(int(BELOW_HEM * thigh), BELOW_HEM_CELLS), len(under)) :] = False
     changes = under.any() and float(_apart(np.median(colours[under], axis=0), cloth[None])) > SAME_COLOUR
     # Trousers part at the crotch in one colour, and the two legs are as wide together as what is above.
     if not (changes and narrower):
@@ -256,8 +309,8 @@ def _beside_limbs(
         line, own = bone_line(grid, part), labels == index
         bones = np.array([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)])
         away, at_end = bones.min(0), bones.argmin(0) == len(bones) - 1
-        core = own & (away < 0.5 * limb_radius(grid, labels, part))
-        if core.sum() < 12:
+        core = own & (away < BONE_CORE * limb_radius(grid, labels, part))
+        if core.sum() < MIN_CORE_CELLS:
             continue
         palette = _palette(colours[core])
         other = own & (_apart(colours, palette) > OTHER_COLOUR)
@@ -266,21 +319,21 @@ def _beside_limbs(
             here = pieces == piece
             # What lies on a limb is a pattern or a glove; what reaches the outline and lies beside it is loose.
             if (
-                outside[here].min() < 1.5
-                and at_end[here].mean() < 0.5
-                and np.median(away[here]) > np.median(away[core]) * 2
+                outside[here].min() < OUTLINE_CELLS
+                and at_end[here].mean() < MAX_END_SHARE
+                and np.median(away[here]) > np.median(away[core]) * MIN_TIMES_AWAY
             ):
                 cape |= here
     return _large(cape, grid)
 
 
-def _palette(colours: Float[np.ndarray, "cell 3"], count: int = 5) -> Float[np.ndarray, "colour 3"]:
+def _palette(colours: Float[np.ndarray, "cell 3"]) -> Float[np.ndarray, "colour 3"]:
     """Colours along a limb: the farthest from those that are there already, one after the other."""
     chosen = [np.median(colours, axis=0)]
-    for _ in range(count - 1):
+    for _ in range(PALETTE_COLOURS - 1):
         apart = _apart(colours, np.array(chosen))
         far = apart > OTHER_COLOUR
-        if far.sum() < 0.08 * len(colours):
+        if far.sum() < MIN_COLOUR_SHARE * len(colours):
             break
         chosen.append(np.median(colours[far], axis=0))
     return np.array(chosen)

@@ -16,6 +16,9 @@ __all__ = ["PARTS", "FigureGrid", "bone_line", "figure_grid", "label_parts", "li
 PARTS: tuple[str, ...] = ("torso", "head", "left_arm", "right_arm", "left_leg", "right_leg", "cape")
 """What the figure is inflated and skinned by; a cape is what hangs behind it."""
 
+MARGIN_CELLS = 6
+"""Around the figure: what is measured or smoothed near the outline never meets the grid's edge."""
+
 LINES: dict[str, tuple[str, ...]] = {
     "torso": ("neck", "hips"),
     "head": ("head_top", "head"),
@@ -59,15 +62,14 @@ def figure_grid(
     figure: Bool[np.ndarray, "height width"],
     joints: FigureJoints,
     cells: int,
-    margin: int = 6,
 ) -> FigureGrid:
-    """Lay a grid with `cells` rows over the figure, and `margin` more cells on each side."""
+    """Lay a grid with `cells` rows over the figure, and MARGIN_CELLS more cells on each side."""
     rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
     tall = rows[-1] + 1 - rows[0]
     cell = tall / cells
-    origin = np.array([columns[0], rows[0]], np.float64) - margin * cell
-    shape = (cells + 2 * margin, int(np.ceil((columns[-1] + 1 - columns[0]) / cell)) + 2 * margin)
-    pad = int(np.ceil((margin + 2) * cell))
+    origin = np.array([columns[0], rows[0]], np.float64) - MARGIN_CELLS * cell
+    shape = (cells + 2 * MARGIN_CELLS, int(np.ceil((columns[-1] + 1 - columns[0]) / cell)) + 2 * MARGIN_CELLS)
+    pad = int(np.ceil((MARGIN_CELLS + 2) * cell))
     padded = np.pad(figure, pad)
     signed = ndimage.distance_transform_edt(padded) - ndimage.distance_transform_edt(~padded)
     signed = np.where(signed > 0, signed - 0.5, signed + 0.5)
