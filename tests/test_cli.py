@@ -382,3 +382,11 @@ def test_what_to_install_for_pytorch(driver, platform, option, monkeypatch, caps
     assert main(["shoot", "--set", "a"]) == 3
     said = capsys.readouterr().err
     assert "pip install 'understudy[scene]'" in said and ("download.pytorch.org/whl/cpu" in said) == option
+
+
+def test_help_names_every_kind_of_model_that_is_read():
+    from understudy.studio.options import MODEL_KINDS
+    from understudy.studio.pipeline.stages.casting import MODEL_SUFFIXES
+
+    for suffix in MODEL_SUFFIXES:  # .usda, .usdc and .usdz are kinds of USD
+        assert suffix[1:4] in MODEL_KINDS.lower(), suffix

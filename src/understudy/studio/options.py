@@ -12,7 +12,11 @@ from understudy.io.colour import ColourSpace
 from understudy.retarget.foot_lock import FootLock
 from understudy.runtime.errors import InputError, quoted
 
-__all__ = ["FilmCodec", "RecastOptions"]
+__all__ = ["MODEL_KINDS", "PICTURE_KINDS", "FilmCodec", "RecastOptions"]
+
+PICTURE_KINDS = "PNG, JPEG, WebP"
+MODEL_KINDS = "GLB, glTF, VRM, OBJ, PLY, STL; by Blender FBX, .blend, USD, DAE"
+"""What a character may be made of, in words for people."""
 
 FilmCodec = Literal["h264", "prores4444", "dnxhr", "exr"]
 

@@ -10,8 +10,11 @@ import tyro
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.runtime.errors import printable
+from understudy.studio.options import MODEL_KINDS
 
 __all__ = ["main"]
+
+CHARACTER = f"The folder of a cast character or of a film, or a model with a rig or without ({MODEL_KINDS})."
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -23,9 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     class Arguments:
         """Film a character that does a motion: a preview on grey ground, in neutral light."""
 
-        character: tyro.conf.Positional[Path]
-        """The folder of a cast character or of a film, or a model with a rig or without (GLB, glTF, VRM, OBJ, PLY, STL;
-        by Blender FBX, .blend, USD)."""
+        character: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(help=CHARACTER)]]
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("animated.mp4")
         """The film; with the ending .glb, the animated character and its camera for other programs."""
         motion: Path | None = None

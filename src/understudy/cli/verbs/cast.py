@@ -10,8 +10,11 @@ import tyro
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.runtime.errors import printable
+from understudy.studio.options import MODEL_KINDS, PICTURE_KINDS
 
 __all__ = ["main"]
+
+CHARACTER = f"One picture of a whole figure ({PICTURE_KINDS}), or a model with a rig or without ({MODEL_KINDS})."
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -26,9 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         Run the same command again after editing a file in the folder: only what depends on it is made anew.
         """
 
-        character: tyro.conf.Positional[Path]
-        """One picture of a whole figure (PNG, JPEG, WebP), or a model with a rig or without (GLB, glTF, VRM, OBJ, PLY,
-        STL; by Blender FBX, .blend, USD)."""
+        character: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(help=CHARACTER)]]
         out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
         """Folder for the character and everything that shows it."""
         config: Annotated[CastConfig, tyro.conf.arg(name="")] = field(default_factory=CastConfig)

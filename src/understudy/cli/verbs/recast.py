@@ -10,13 +10,16 @@ import tyro
 from understudy.cli.arguments import parse
 from understudy.cli.console import ConsoleNarrator
 from understudy.runtime.errors import InputError, printable
-from understudy.studio.options import RecastOptions
+from understudy.studio.options import MODEL_KINDS, PICTURE_KINDS, RecastOptions
 
 if TYPE_CHECKING:
     from understudy.studio.pipeline.config import RecastConfig
 
 __all__ = ["main"]
 
+CHARACTER = (
+    f"One picture ({PICTURE_KINDS}), a model with a rig or without ({MODEL_KINDS}), or the folder of `understudy cast`."
+)
 _ALL = "--help-all"
 
 
@@ -25,9 +28,7 @@ class _Given:
     shot: tyro.conf.Positional[Path]
     """The film shot: any video that FFmpeg reads; or an image sequence (PNG, JPEG, TIFF, DPX, OpenEXR): its folder, a
     pattern such as shot.####.exr, or its first picture."""
-    character: Path
-    """One picture (PNG, JPEG, WebP), a model with a rig or without (GLB, glTF, VRM, OBJ, PLY, STL; by Blender FBX,
-    .blend, USD), or the folder of `understudy cast`."""
+    character: Annotated[Path, tyro.conf.arg(help=CHARACTER)]
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder for the film and everything it is made of."""
     config: Path | None = None

@@ -23,6 +23,7 @@ from understudy.io.meshes import PLAIN_SUFFIXES, files_of_mesh
 from understudy.io.pictures.files import PICTURE_SUFFIXES
 from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import CharacterError, InputError, quoted
+from understudy.studio.options import MODEL_KINDS, PICTURE_KINDS
 from understudy.studio.pipeline.artifact import Scope
 from understudy.studio.pipeline.artifacts import CHARACTER
 from understudy.studio.pipeline.config import RecastConfig
@@ -118,8 +119,7 @@ def check_character(path: Path, joints: Path | None, cutout: Path | None) -> Non
     check_file(path, "character", MAX_CHARACTER_BYTES, CharacterError)  # Before all of it is hashed.
     if path.suffix.lower() not in (*MODEL_SUFFIXES, *PICTURE_SUFFIXES):
         raise CharacterError(
-            f"{quoted(path)} is neither a picture (PNG, JPEG, WebP) nor a model (GLB, glTF, VRM, OBJ, PLY, STL; by"
-            " Blender FBX, .blend, USD, DAE); convert it first"
+            f"{quoted(path)} is neither a picture ({PICTURE_KINDS}) nor a model ({MODEL_KINDS}); convert it first"
         )
     for option, file in (("--joints", joints), ("--cutout", cutout)):
         if file is not None and not file.is_file():
