@@ -42,7 +42,7 @@ from understudy.characters.picture.character import PictureConfig, character_fro
 from understudy.core.character import Character
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import UnderstudyError
-from understudy.studio.pipeline.stages.casting import FigureLandmarks, find_face
+from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks, find_face
 
 PICTURE_PX = (900, 900)
 TO_REFUSE = ("head_and_shoulders",)

@@ -16,7 +16,7 @@ from benchmarks.record import save, table
 from understudy.characters.cutout.cutout import cut_out
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import CharacterError
-from understudy.studio.pipeline.stages.casting import FigureLandmarks
+from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks
 from understudy.synthetic.films.portraits import PORTRAITS, PortraitConfig, take_portrait
 
 TARGET = 0.97

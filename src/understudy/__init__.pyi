@@ -81,7 +81,7 @@ from .characters.picture.character import (
     PictureConfig as PictureConfig,
 )
 from .characters.protocol import LandmarkDetector as LandmarkDetector
-from .studio.pipeline.stages.casting import FigureLandmarks as FigureLandmarks
+from .studio.pipeline.stages.figure_detectors import FigureLandmarks as FigureLandmarks
 from .characters.rig.character import character_from_rig as character_from_rig
 from .retarget.retarget import retarget_motion as retarget_motion, RetargetConfig as RetargetConfig
 from .studio.mocap import captured_motion as captured_motion

@@ -135,7 +135,7 @@ def test_an_empty_card_is_refused():
 def test_made_pictures_are_cut_out(shared_data, name):
     """The same person each time, of one height; only the backdrop and the clothes differ."""
     from understudy.io.pictures.files import read_picture
-    from understudy.studio.pipeline.stages.casting import FigureLandmarks
+    from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks
 
     picture = read_picture(shared_data / f"faults/{name}.png")
     figure = cut_out(picture, FigureLandmarks()(np.ascontiguousarray(picture[..., :3])))

@@ -43,7 +43,6 @@ from understudy.studio.pipeline.stages.casting import (
     MAX_CHARACTER_BYTES,
     CharacterFiles,
     CharacterSettings,
-    FigureLandmarks,
     check_character,
     doubts_about,
     is_model,
@@ -53,6 +52,7 @@ from understudy.studio.pipeline.stages.casting import (
     readable,
     report_on,
 )
+from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks
 from understudy.studio.project import Project, StageRecord, file_hash
 from understudy.studio.stage_reports import CharacterReport
 

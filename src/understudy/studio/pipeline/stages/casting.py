@@ -5,23 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-from jaxtyping import Float, UInt8
-
 from understudy.characters.picture.character import PictureConfig, character_from_picture
 from understudy.characters.picture.figure import FigureInPicture, find_figure
-from understudy.characters.protocol import Detection
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
-from understudy.decompose.people.face import FaceMesh
-from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
 from understudy.io.blender.convert import BLENDER_SUFFIXES, converted_to_glb
 from understudy.io.files import check_file
 from understudy.io.gltf.document import files_beside
 from understudy.io.meshes import PLAIN_SUFFIXES, files_of_mesh
 from understudy.io.pictures.files import PICTURE_SUFFIXES
-from understudy.io.weights import ensure_weights
 from understudy.runtime.errors import CharacterError, InputError, quoted
 from understudy.studio.options import MODEL_KINDS, PICTURE_KINDS
 from understudy.studio.pipeline.artifact import Scope
@@ -30,6 +22,7 @@ from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.inputs import Target, makes, source
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage
+from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks, find_face
 from understudy.studio.pipeline.stages.unrigged import character_of_unrigged, has_skin
 from understudy.studio.stage_reports import CharacterReport, Kind
 
@@ -39,11 +32,9 @@ __all__ = [
     "MODEL_SUFFIXES",
     "CharacterFiles",
     "CharacterSettings",
-    "FigureLandmarks",
     "character_file",
     "check_character",
     "doubts_about",
-    "find_face",
     "is_model",
     "kind_of",
     "make_character",
@@ -61,41 +52,6 @@ CHARACTER_FILES = (CAST_FILE, f"character/{CAST_FILE}")
 GLTF_SUFFIXES = (".glb", ".gltf", ".vrm")
 MODEL_SUFFIXES = (*GLTF_SUFFIXES, *PLAIN_SUFFIXES, *BLENDER_SUFFIXES)
 """Rigs, and meshes that are rigged by us."""
-_SURE = 0.1
-"""From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
-
-
-class FigureLandmarks:
-    """The landmark model on the one figure of a picture: a `LandmarkDetector`."""
-
-    def __init__(self) -> None:
-        self._model = PoseModel(ensure_weights("blazepose"))
-
-    def __call__(self, picture: UInt8[np.ndarray, "height width 3"]) -> Detection | None:
-        """Look where the detector points, or at the whole picture; look twice, the second time centred on the body."""
-        height, width = picture.shape[:2]
-        whole = Crop(np.array([width / 2, height / 2]), float(max(width, height)), 0.0)
-        (detections,) = self._model.detect(picture, [whole])
-        (pose,) = self._model.estimate(picture, [detections[0].crop if detections else whole])
-        if pose.presence > _SURE:
-            (pose,) = self._model.estimate(picture, [pose.next_crop])
-        if pose.presence < _SURE:
-            return None
-        return pose.landmarks_px, pose.visibility, pose.landmarks_m, _mask_in_picture(pose, width, height)
-
-
-def find_face(
-    picture: UInt8[np.ndarray, "height width 3"], landmarks_px: Float[np.ndarray, "11 2"]
-) -> Float[np.ndarray, "468 3"] | None:
-    """The face network on the one figure of a picture: a `FaceFinder`, which loads it only when there may be a face."""
-    return FaceMesh(ensure_weights("face_mesh") / "face_landmark.tflite")(picture, landmarks_px)
-
-
-def _mask_in_picture(pose: PoseEstimate, width: int, height: int) -> Float[np.ndarray, "height width"]:
-    M = pose.crop.picture_from_crop(len(pose.mask))
-    # OpenCV counts from the centre of the first pixel, we from its corner.
-    M = np.column_stack([M[:, :2], M[:, 2] + M[:, :2] @ np.full(2, 0.5) - 0.5])
-    return cv2.warpAffine(pose.mask, M, (width, height), flags=cv2.INTER_LINEAR) / 255.0
 
 
 def character_file(given: Path) -> Path:
