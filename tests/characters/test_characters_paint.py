@@ -139,6 +139,18 @@ def shirt() -> tuple[Seen, np.ndarray]:
     return Seen(picture, np.dstack([lab, depth])), np.zeros((rows, columns), np.int64)
 
 
+def test_a_calm_part_repeats_no_lines():
+    """A hairline or an ear of a head's rim is not drawn again behind it."""
+    rng = np.random.default_rng(1)
+    picture = (120 + rng.normal(0, 2, (240, 160, 1)) + np.zeros(3)).astype(np.float32)
+    picture[::24] = picture[1::24] = 20
+    hole = np.zeros((60, 40), bool)
+    hole[:, 20:] = True
+    part = np.zeros(hole.shape, np.int64)
+    lively, calm = (continued(picture, hole, ~hole, part, UPRIGHT, calm)[:, 100:150] for calm in (None, 0))
+    assert (lively < 60).mean() > 0.04 and (calm < 60).mean() < 0.005
+
+
 def test_print_and_buckle_are_the_fronts_alone_and_the_belt_goes_around():
     seen, part = shirt()
     alone = front_only(seen, part, (0,), UPRIGHT)

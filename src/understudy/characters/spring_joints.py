@@ -211,7 +211,8 @@ def _hats(name: str, vertices: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarra
     """How much each of the chains beside each other has of a place; rows sum to one."""
     if name == "cape":
         x = vertices[:, 0]
-        knots = np.linspace(*np.quantile(x, (0.05, 0.95)), COLUMNS)
+        left, right = np.quantile(x, (0.05, 0.95))
+        knots = np.linspace(left, right, COLUMNS)
         return np.stack([np.interp(x, knots, hat) for hat in np.eye(COLUMNS)], 1)
     if name == "skirt":
         middle = 0.5 * (vertices.min(0) + vertices.max(0))

@@ -139,6 +139,6 @@ def _outline(character: Character, seen: SeenFrom) -> Outline:
     x = ((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * REACH * height
     x = (x - middle) / per_px + 0.5 * (columns[0] + columns[-1] + 1) - 0.5
     y = rows[-1] + 0.5 - (np.arange(LEVELS) + 0.5) / LEVELS * (rows[-1] + 1 - rows[0])
-    maps = (np.broadcast_to(values, (LEVELS, COLUMNS)).astype(np.float32) for values in (x, y[:, None]))
-    found: Bool[np.ndarray, "level column"] = cv2.remap(mask.astype(np.float32), *maps, cv2.INTER_LINEAR) > 0.5
+    map_x, map_y = (np.broadcast_to(values, (LEVELS, COLUMNS)).astype(np.float32) for values in (x, y[:, None]))
+    found: Bool[np.ndarray, "level column"] = cv2.remap(mask.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR) > 0.5
     return Outline(right, found)

@@ -199,13 +199,13 @@ def _panels(
     alone |= found.features
     source = core & ~alone
     if found.bare is None:
-        behind = seen.with_picture(continued(front.picture, alone | hidden, source, part, directions))
+        behind = seen.with_picture(continued(front.picture, alone | hidden, source, part, directions, HEAD))
         return _Panels(front, behind, None, found.inside)
     # What is beside a face is skin; what is behind it is hair.
     skin = source & (~head | found.bare)
-    behind = seen.with_picture(continued(front.picture, alone | hidden, skin, part, directions))
+    behind = seen.with_picture(continued(front.picture, alone | hidden, skin, part, directions, HEAD))
     bare = found.bare | (part == HEAD) & hidden
-    hair = seen.with_picture(continued(behind.picture, bare, core & head & ~bare, part, directions))
+    hair = seen.with_picture(continued(behind.picture, bare, core & head & ~bare, part, directions, HEAD))
     return _Panels(front, behind, hair, found.inside)
 
 

@@ -26,6 +26,10 @@ FLATNESS = 4.0
 """How much nearer a place on the same level counts to begin with."""
 LEVEL_BLUR = 3.0
 """Cells; coarser changes of brightness go on smoothly, only finer ones come from patches: plain cloth stays plain."""
+CALM_BLUR = 2.5
+"""How much further brightness is spread in a part that is to be calm: a row of it has no colour of its own."""
+USUAL_GRAIN = 2.0
+"""Times the median of what a calm part's pixels are off their surroundings."""
 GUIDE = 1.0
 """How much it counts, beside a patch's own pixels, that its surroundings are as bright and of the same colour."""
 COHERENCE = 1.15
@@ -38,6 +42,7 @@ def continued(
     source: Bool[np.ndarray, "row column"],
     part: Int[np.ndarray, "row column"],
     along: Float[np.ndarray, "part 2"],
+    calm: int | None = None,
 ) -> Float[np.ndarray, "height width 3"]:
     """The picture with its hole filled by patches from the same part, which join each other and what is around.
 
@@ -46,6 +51,8 @@ def continued(
         hole, source: cells that are to be filled, and from which patches may be taken.
         part: of each cell.
         along: for each part a unit vector along its bone, in grid coordinates.
+        calm: a part whose fill has the part's usual grain and no more: a head, of which hairline, ears and locks must
+            not be repeated.
 
     Patches are found at a few pixels per cell; the picture's own pixels then follow their shifts, so that it stays as
     sharp as it is. The same input gives the same output. A part without sources keeps the nearest colour.
@@ -68,15 +75,23 @@ def continued(
     for scale in SCALES:
         size = round(rows * scale), round(columns * scale)
         at_scale = _Scale(
-            *(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in (fine, smooth)),
-            *(_resized(mask, size) for mask in (target, source)),
+            cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA),
+            cv2.resize(smooth, size[::-1], interpolation=cv2.INTER_AREA),
+            _resized(target, size), _resized(source, size),
             cv2.resize(part.astype(np.int16), size[::-1], interpolation=cv2.INTER_NEAREST),
             along, scale,
         )  # fmt: skip
         shift = at_scale.shifts(shift)
     assert shift is not None  # there are scales
     filled = np.where(in_hole, _shifted(fine, shift), picture)
-    filled += smooth - _blurred(filled, around, blur_px)
+    grain = filled - _blurred(filled, around, blur_px)
+    if calm is not None and (known := source & (part == calm)).any():
+        blur_px *= CALM_BLUR
+        usual = USUAL_GRAIN * np.median(np.abs(picture - smooth)[_resized(known, picture.shape[:2])])
+        quiet = _blurred(fine, around, blur_px) + np.clip(grain, -usual, usual)
+        filled = np.where(_resized(part == calm, picture.shape[:2])[..., None], quiet, smooth + grain)
+    else:
+        filled = smooth + grain
     soft = cv2.resize(hole.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
     return picture + np.where(in_hole, 1, np.clip(2 * soft, 0, 1)) * (filled - picture)
 
@@ -98,8 +113,9 @@ def _levelled(
         own = source & (part == index)
         upright = abs(along[index][1]) > abs(along[index][0])
         nearest = ndimage.distance_transform_edt(
-            ~(own if own.any() else source), (FLATNESS, 1) if upright else (1, FLATNESS), False, True
-        )
+            ~(own if own.any() else source), (FLATNESS, 1) if upright else (1, FLATNESS),
+            return_distances=False, return_indices=True,
+        )  # fmt: skip
         small = np.where((hole & (part == index))[..., None], small[tuple(nearest)], small)
     return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
