@@ -327,7 +327,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     "Damaged files, interruptions": (("hostile", "interruptions"), robustness),
     "Filming in a given set": (("cinescene_mini",), lambda found: mini(found["cinescene_mini"])),
     "What each part of the scene model is for": (
-        ("cinescene_mini_ablations",), lambda found: ablations(found["cinescene_mini_ablations"]),
+        ("cinescene_mini_ablations", "cinescene_mini_variants"),
+        lambda found: ablations(found["cinescene_mini_ablations"], found["cinescene_mini_variants"]),
     ),
     "The order of the set's pictures": (
         ("picture_order_mini",), lambda found: picture_order(found["picture_order_mini"]),
