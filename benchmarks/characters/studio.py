@@ -78,26 +78,30 @@ def width_m(character: Character) -> float:
     return 2 * float(np.abs(character.mesh.vertices[:, 0]).max())
 
 
-def lit(character: Character, size_px: tuple[int, int], framed: Character | None = None) -> Lit:
-    """The rest pose straight from the front under PLAIN_LIGHT; `framed`: whose camera is taken, None: its own."""
+def lit(
+    character: Character, size_px: tuple[int, int], framed: Character | None = None, azimuth_rad: float = 0.0
+) -> Lit:
+    """The rest pose, straight from the front unless `azimuth_rad` says from where, under PLAIN_LIGHT, which stays with
+    the camera; `framed`: whose camera is taken, None: its own."""
     framed = character if framed is None else framed
     scale = _MODEL_M / framed.height_m
     small = moved(character, scale, np.zeros(3))
-    camera = camera_for(_MODEL_M, size_px, 0.0, scale * width_m(framed), _FAR, 0.5)
+    camera = camera_for(_MODEL_M, size_px, azimuth_rad, scale * width_m(framed), _FAR, 0.5)
+    light = replace(PLAIN_LIGHT, key_direction=_turned(PLAIN_LIGHT.key_direction, azimuth_rad))
     with OpenGL(shadow_map_px=2048, ground_shadow=False, supersampling=3, self_occlusion=False).build() as renderer:
-        passes = renderer(Take((Performance(small, at_rest(small)),), camera, PLAIN_LIGHT), 0)
+        passes = renderer(Take((Performance(small, at_rest(small)),), camera, light), 0)
     alpha = passes.alpha
     colour = np.where(alpha[..., None] > 0, passes.colour / np.maximum(alpha, 1e-6)[..., None], 0.0)
     return Lit(colour, alpha)
 
 
-def matt_picture(character: Character, size_px: tuple[int, int]) -> Lit:
-    """The rest pose from the front, of purely matt surfaces.
+def matt_picture(character: Character, size_px: tuple[int, int], azimuth_rad: float = 0.0) -> Lit:
+    """The rest pose, from the front unless `azimuth_rad` says from where, of purely matt surfaces.
 
     So pictures stay the same when the renderer's reflections change.
     """
     matt = tuple(replace(material, specular=0.0) for material in character.mesh.materials)
-    return lit(replace(character, mesh=replace(character.mesh, materials=matt)), size_px)
+    return lit(replace(character, mesh=replace(character.mesh, materials=matt)), size_px, azimuth_rad=azimuth_rad)
 
 
 def cut_out_bytes(picture: Lit) -> UInt8[np.ndarray, "height width 4"]:

@@ -23,8 +23,10 @@ SHIFTS = np.linspace(-0.15, 0.15, 13)
 """How far a level may move ahead or back, in heights."""
 SMOOTHING = 2.0
 """Over how many levels neighbours agree."""
-KEEP_STRETCH, KEEP_SHIFT = 0.002, 0.4
+KEEP_STRETCH, KEEP_SHIFT = 0.01, 0.4
 """What a change costs, against the share of columns that disagree: where silhouettes do not tell, nothing changes."""
+ROLLS = np.arange(-10, 11)
+"""How far an outline may stand beside where it was put, in columns: a shift of its own, found before its depth."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,24 @@ def deepened(character: Character, outlines: list[Outline]) -> Character:
     arms = of_arms(character)
     of_arm = np.where(arms[character.skin_joints], character.skin_weights, 0.0).sum(1)
     joints = rest_pose(character.skeleton.parents, character.skeleton.T_parent_joint)[:, :3, 3]
-    cost, centres = np.zeros((LEVELS, len(SHIFTS), len(STRETCHES))), np.zeros(LEVELS)
+    cost, centres = np.zeros((len(outlines), len(ROLLS), LEVELS, len(SHIFTS), len(STRETCHES))), np.zeros(LEVELS)
     for level in range(LEVELS):
         ends, is_arm = _section(mesh.vertices, mesh.faces, of_arm, (level + 0.5) / LEVELS * height)
         if not len(ends):
             continue
         body = ends[~is_arm] if (~is_arm).any() else ends
         centres[level] = 0.5 * (body[..., 1].min() + body[..., 1].max())
-        for outline in outlines:
-            seen = _shadows(ends, is_arm, centres[level], outline.right, height)
-            cost[level] += (seen != outline.mask[level]).mean(-1)
+        for number, outline in enumerate(outlines):
+            seen = _shadows(ends, is_arm, centres[level], outline.right, height).astype(np.float32)
+            rolled = np.stack([np.roll(outline.mask[level], roll) for roll in ROLLS]).astype(np.float32)
+            # Of sets of columns, how many are in one alone: |a| + |b| - 2 |a and b|.
+            alone = seen.sum(-1) + rolled.sum(-1)[:, None, None] - 2 * np.einsum("rc,...c->r...", rolled, seen)
+            cost[number, :, level] = alone / COLUMNS
     keep = KEEP_SHIFT * SHIFTS[:, None] ** 2 + KEEP_STRETCH * np.log(STRETCHES) ** 2
-    best = (gaussian_filter1d(cost, SMOOTHING, axis=0, mode="nearest") + keep).reshape(LEVELS, -1).argmin(1)
+    cost = gaussian_filter1d(cost, SMOOTHING, axis=2, mode="nearest")
+    # Each outline stands where the least change of the body, level by level, explains it.
+    stands = (cost + keep).min((-2, -1)).sum(-1).argmin(1)
+    best = (cost[np.arange(len(outlines)), stands].sum(0) + keep).reshape(LEVELS, -1).argmin(1)
     shift = gaussian_filter1d(height * SHIFTS[best // len(STRETCHES)], SMOOTHING, mode="nearest")
     stretch = np.exp(gaussian_filter1d(np.log(STRETCHES)[best % len(STRETCHES)], SMOOTHING, mode="nearest"))
     centres = gaussian_filter1d(centres, SMOOTHING, mode="nearest")

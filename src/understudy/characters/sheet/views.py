@@ -77,8 +77,8 @@ class SeenFrom:
         return f"{self.view.name} shows the character from {degrees}° ({how}; overlap {self.overlap:.2f})"
 
 
-def with_views(character: Character, views: list[FreeView]) -> tuple[Character, tuple[str, ...]]:
-    """The character with the depth and the colours that pictures from free views show, and what became of each view.
+def with_views(character: Character, views: list[FreeView]) -> tuple[Character, tuple[SeenFrom, ...]]:
+    """The character with the depth and the colours that pictures from free views show, and from where each was seen.
 
     All show the pose of the character, the whole figure, about level with it. Where the user has not said so, each is
     compared with the character from all sides. Those that fit from none change nothing.
@@ -94,8 +94,7 @@ def with_views(character: Character, views: list[FreeView]) -> tuple[Character, 
         if round_number < ROUNDS and of_use:
             character = deepened(character, [_outline(character, one) for one in of_use])
     photographs = [photograph for one in seen if one.fits for photograph in _photographs(one)]
-    remarks = tuple(one.sentence for one in seen)
-    return (painted(character, photographs) if photographs else character), remarks
+    return (painted(character, photographs) if photographs else character), tuple(seen)
 
 
 def _seen_from(surface: SurfacePoints, view: FreeView, picture: Shown, earlier: float | None) -> SeenFrom:

@@ -209,9 +209,9 @@ def _make(
                 facts = rig_facts(given.path, character) if kind == "rig" else None
             character = with_sheet(character, *(_sheet_picture(path) for path in (config.back, config.side)))
             if config.view:
-                character, said = with_views(character, [_free_view(text) for text in config.view])
-                for remark in said:
-                    say(remark)
+                character, seen = with_views(character, [_free_view(text) for text in config.view])
+                for view in seen:
+                    say(view.sentence)
         else:
             kind = "picture"
             found.append(find_figure(files.path, FigureLandmarks(), files.joints, files.cutout))
