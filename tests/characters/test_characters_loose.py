@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from understudy.characters.picture.inflate import inflate_parts
 from understudy.characters.picture.joints import POINTS, FigureJoints
@@ -115,3 +116,61 @@ def test_clothes_of_the_hairs_colour_stay_clothes():
     loose, _ = found(picture)
     assert (loose.labels == TORSO).sum() > 1000
     assert all((loose.labels == PARTS.index(arm)).sum() > 200 for arm in ("left_arm", "right_arm"))
+
+
+def pieces_of(loose: LooseParts, part: str) -> list[int]:
+    """How large the pieces of a part are, the largest first."""
+    labels, count = ndimage.label(loose.labels == PARTS.index(part))
+    return sorted(np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist(), reverse=True)
+
+
+def test_a_cuff_does_not_part_the_hand_from_its_arm():
+    picture = person()
+    box(picture, (325, 334), (127, 210), RED)
+    loose, colours = found(picture)
+    whole = colours.any(-1) & (loose.labels == PARTS.index("left_arm"))
+    assert pieces_of(loose, "left_arm")[0] > 0.98 * whole.sum()
+    columns = np.flatnonzero((colours == RED).all(-1).any(0))
+    across = whole[:, columns].sum(0)
+    assert across.min() >= 8  # of the nine that the sleeve is wide
+
+
+def test_what_touches_neither_head_nor_trunk_stays_with_its_limb():
+    picture = person()
+    box(picture, (250, 300), (400, 440), RED)
+    loose, colours = found(picture)
+    assert share(colours, RED, loose.labels == PARTS.index("left_leg")) > 0.95
+    assert not loose.flat.any()
+
+
+def test_a_printed_dress_ends_above_legs_that_touch():
+    picture = person()
+    box(picture, (185, 215), (262, 480), SKIN)
+    box(picture, (150, 185), (262, 480), SKIN)
+    box(picture, (215, 250), (262, 480), SKIN)
+    hem = np.array([(152, 240), (248, 240), (320, 350), (80, 350)])
+    cv2.fillPoly(picture, [hem], SHIRT)
+    for x, y in ((150, 300), (170, 330), (215, 280), (235, 325), (265, 335), (130, 340), (195, 320)):
+        cv2.circle(picture, (x, y), 14, RED, -1)
+    loose, colours = found(picture)
+    below = np.arange(len(colours))[:, None] * np.ones_like(loose.labels) > 118
+    assert share(colours, SKIN, np.isin(loose.labels, [4, 5]) | ~below) > 0.97
+    assert loose.skirt.any()
+
+
+def test_lines_around_a_figure_are_no_hair():
+    picture = person()
+    outline = cv2.dilate(picture.any(-1).astype(np.uint8), np.ones((9, 9), np.uint8)) > picture.any(-1)
+    picture[outline] = HAIR
+    loose, _ = found(picture)
+    assert not loose.hair[50:].any()
+
+
+def test_patches_of_hairs_colour_on_a_limb_are_no_hair_when_clothes_alone_join_them_to_the_head():
+    picture = person()
+    picture[112:262, 152:249][(picture[112:262, 152:249] == SHIRT).all(-1)] = HAIR
+    box(picture, (152, 175), (255, 330), HAIR)
+    box(picture, (158, 176), (60, 125), HAIR)
+    loose, _ = found(picture)
+    legs = np.isin(label_parts(grid_of(picture)), [4, 5])
+    assert not loose.hair[legs].any()

@@ -63,13 +63,28 @@ MIN_OTHER_SIDE = 0.25
 COLLAR = 0.6
 """Of the way from neck to shoulder, where a cape is fastened."""
 
+ROOT_REACH = 1.5
+"""In radii of a limb, around its first joint: the trunk there carries it."""
+HOLDING_CELLS = 1.5
+"""Half the width of the thinnest neck that holds a limb together: the walls between parts take about so much of it."""
+LIMB_REACH = 1.3
+"""In radii of a limb, from its bones: of what would part it, so much is its own at least."""
+MIN_PARTED_SHARE = 0.03
+"""Of a limb's cells: when fewer are cut off these are crumbs at its outline, not a hand or a foot."""
+MIN_TOUCHING_CELLS = 3
+"""Of a piece beside head or trunk: what touches them in fewer cells does not hang on them."""
+
 MIN_THIGH_CELLS = 4
 """Down from hip to knee: on fewer rows no hem can be told."""
 MAX_LEGS_SHARE = 0.9
 """Of a skirt's width, that of the legs that come out below its hem; trousers are as wide below the crotch as above."""
+MAX_PRINTED_SHARE = 0.7
+"""Of a skirt's width: legs that are so much narrower come out of a skirt even when its print has many colours."""
 BELOW_HEM = 0.5
 """In lengths of a thigh, and BELOW_HEM_CELLS at least: so far down the legs are looked at for another colour."""
 BELOW_HEM_CELLS = 3
+MIN_FALL = 0.1
+"""Of the width: a hem above the gap between the legs is one that narrows by so much more than the gap's row does."""
 
 BONE_CORE = 0.5
 """In radii of a limb, from its bone: the colours of the limb itself are taken here."""
@@ -106,7 +121,7 @@ class LooseParts:
 def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> LooseParts:
     """Give hair to the head, and skirts and capes to the torso, by colour and by where limbs can be."""
     colours = grid.lab * np.array([LIGHTNESS_SHARE, 1.0, 1.0])
-    hair = _hair(grid, labels, colours)
+    hair = _without_parting(grid, labels, _hair(grid, labels, colours), goes_on_below=True)
     labels = np.where(hair, HEAD, labels)
     for arm in LIMBS[:2]:
         labels = np.where(_rest_of_hand(grid, labels, colours, arm), arm, labels)
@@ -114,9 +129,12 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
     labels = np.where(skirt, TORSO, labels)
     beside = _beside_limbs(grid, labels, colours)
     beside |= _joined(beside, (labels == TORSO) & ~_trunk(grid), colours)
+    beside = _without_parting(grid, labels, beside, goes_on_below=False)
     sheet = _sheet(grid, beside)
-    labels = np.where(beside, np.where(sheet, CAPE, TORSO), labels)
-    return LooseParts(labels, skirt, beside & ~sheet, sheet, hair & (labels == HEAD))
+    beside = _large((beside & sheet) | _hanging(labels, beside & ~sheet), grid)
+    tips = _of_the_head(labels, beside & ~sheet)
+    labels = np.where(beside, np.where(sheet, CAPE, np.where(tips, HEAD, TORSO)), labels)
+    return LooseParts(labels, skirt, beside & ~sheet & ~tips, sheet, (hair | tips) & (labels == HEAD))
 
 
 def loose_at(
@@ -132,6 +150,72 @@ def loose_at(
         wider = ndimage.binary_dilation(cells, np.ones((3, 3), bool))
         found[(part_at == part) & wider[row, column]] = LOOSE.index(name)
     return found
+
+
+def _without_parting(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    loose: Bool[np.ndarray, "row column"],
+    goes_on_below: bool,
+) -> Bool[np.ndarray, "row column"]:
+    """Loose cells without those that hold a limb together: a cuff between forearm and hand is of the arm.
+
+    `goes_on_below`: upper arms and thighs go on below what is loose, as below hair over a shoulder.
+    """
+    loose, cells = loose.copy(), _cells(labels.shape)
+    for index in LIMBS:
+        own, line = labels == index, bone_line(grid, PARTS[index])
+        if not (own & loose).any():
+            continue
+        radius = limb_radius(grid, labels, PARTS[index])
+        away = np.min([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)], axis=0)
+        root = (labels == TORSO) & (np.linalg.norm(cells - line[0], axis=-1) < ROOT_REACH * radius)
+        never_lost = (segment_distance(cells, *line[:2]) < radius) if goes_on_below else np.zeros_like(own)
+        clearance = min(HOLDING_CELLS, 0.5 * radius)
+        whole = _held(own | root, root, clearance)
+        pieces, count = ndimage.label(own & loose, np.ones((3, 3)))
+        sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+        gone = np.zeros_like(own)
+        # The largest is the likeliest to hang loose: smaller ones must leave the limb whole beside it.
+        for piece in np.argsort(-sizes[1:], kind="stable") + 1:
+            here = pieces == piece
+            for lost in (here, here & (away > LIMB_REACH * radius), np.zeros_like(own)):
+                kept = (own & ~(gone | lost)) | root | never_lost
+                if (whole & own & kept & ~_held(kept, root, clearance)).sum() < MIN_PARTED_SHARE * own.sum():
+                    break
+            loose &= ~here | lost
+            gone |= lost
+    return loose
+
+
+def _held(
+    cells: Bool[np.ndarray, "row column"], root: Bool[np.ndarray, "row column"], clearance: float
+) -> Bool[np.ndarray, "row column"]:
+    """What hangs together with the root without a neck thinner than twice the clearance, in cells."""
+    inner, _ = ndimage.label(ndimage.distance_transform_edt(cells) > clearance, np.ones((3, 3)))
+    joined = (inner > 0) & np.isin(inner, np.unique(inner[root & (inner > 0)]))
+    return cells & (ndimage.distance_transform_edt(~joined) < clearance + 1.5) if joined.any() else joined
+
+
+def _hanging(labels: Int[np.ndarray, "row column"], loose: Bool[np.ndarray, "row column"]) -> np.ndarray:
+    """The loose pieces that touch head or trunk: with the others nothing would carry them once the limb moves."""
+    pieces, count = ndimage.label(loose, np.ones((3, 3)))
+    carries = ndimage.binary_dilation(np.isin(labels, (HEAD, TORSO)) & ~loose, np.ones((3, 3)))
+    touching = np.bincount(pieces[carries], minlength=count + 1) >= MIN_TOUCHING_CELLS
+    # What was of the trunk all along is carried by it.
+    touching |= np.bincount(pieces[labels == TORSO], minlength=count + 1) >= MIN_TOUCHING_CELLS
+    touching[0] = False
+    return touching[pieces]
+
+
+def _of_the_head(labels: Int[np.ndarray, "row column"], loose: Bool[np.ndarray, "row column"]) -> np.ndarray:
+    """The loose pieces that touch the head, and hair on it, in more cells than the trunk: tips of locks, ribbons."""
+    pieces, count = ndimage.label(loose, np.ones((3, 3)))
+    head, trunk = (
+        np.bincount(pieces[ndimage.binary_dilation((labels == part) & ~loose, np.ones((3, 3)))], minlength=count + 1)
+        for part in (HEAD, TORSO)
+    )
+    return loose & (head > trunk)[pieces]
 
 
 def _trunk(grid: FigureGrid) -> Bool[np.ndarray, "row column"]:
@@ -215,17 +299,27 @@ def _hair(
     palette = np.array([middle, *([np.quantile(light, q), *middle[1:]] for q in LOCK_QUANTILES)])
     alike = grid.mask & (_apart(colours, palette) < SAME_COLOUR) & (_apart(colours, skin[None]) > FROM_SKIN)
     alike = ndimage.binary_closing(alike, np.ones((3, 3), bool)) & grid.mask
-    pieces, _ = ndimage.label(alike, np.ones((3, 3)))
-    joined = np.isin(pieces, np.unique(pieces[crown & (pieces > 0)])) & (pieces > 0)
-    hair = none.copy()
+    joined = _joined_locks(alike, crown)
+    free = labels == HEAD
     for part in (TORSO, *LIMBS):
         own = labels == part
-        taken = joined & own
-        if own.any() and taken.sum() < MAX_HAIR_SHARE * own.sum():
-            hair |= taken
+        if own.any() and (joined & own).sum() < MAX_HAIR_SHARE * own.sum():
+            free |= own
+    # What clothes of hair's colour alone join to the head is none.
+    joined = _joined_locks(joined & free, crown)
+    hair = joined & (labels != HEAD)
     if hair.sum() > MAX_HAIR_OF_HEAD * (labels == HEAD).sum():
         return none
     return _large(hair | (joined & (labels == HEAD)), grid) & hair
+
+
+def _joined_locks(
+    alike: Bool[np.ndarray, "row column"], crown: Bool[np.ndarray, "row column"]
+) -> Bool[np.ndarray, "row column"]:
+    """The cells that are joined to the crown, not by a line alone: outlines of a drawing are no hair."""
+    thick, _ = ndimage.label(ndimage.binary_opening(alike, np.ones((3, 3), bool)), np.ones((3, 3)))
+    found = np.isin(thick, np.unique(thick[crown & (thick > 0)])) & (thick > 0)
+    return alike & ndimage.binary_dilation(found, np.ones((3, 3), bool), iterations=2)
 
 
 def _rest_of_hand(
@@ -277,23 +371,59 @@ def _skirt(
     gap = top + int(open_rows[0]) if len(open_rows) else bottom
     if gap - top < MIN_SKIRT_SHARE * thigh:
         return none
-    width = np.array([np.ptp(np.flatnonzero(row)) + 1 if row.any() else 0 for row in legs[top : bottom + 1]], float)
-    above, below = width[max(gap - top - 4, 0) : max(gap - top - 1, 1)], width[gap - top + 1 : gap - top + 4]
-    cloth = np.median(colours[top:gap][legs[top:gap]], axis=0) if legs[top:gap].any() else None
-    if cloth is None or not len(above):
+    hem = _hem(legs, _leg_cores(grid, labels), colours, top, gap, thigh)
+    if hem is None:
         return none
-    narrower = not len(below) or below.mean() < MAX_LEGS_SHARE * above.mean()
-    under = legs.copy()
-    under[: gap + 1] = False
-    under[min(gap + 1 + max(int(BELOW_HEM * thigh), BELOW_HEM_CELLS), len(under)) :] = False
-    changes = under.any() and float(_apart(np.median(colours[under], axis=0), cloth[None])) > SAME_COLOUR
-    # Trousers part at the crotch in one colour, and the two legs are as wide together as what is above.
-    if not (changes and narrower):
-        return none
-    skirt = legs & (np.arange(len(legs)) < gap + 1)[:, None]
-    if (_apart(colours[skirt], cloth[None]) < OTHER_COLOUR).mean() < MIN_CLOTH_SHARE:
+    hem, share = hem
+    skirt = legs & (np.arange(len(legs)) < hem + 1)[:, None]
+    cloth = np.median(colours[top:hem][legs[top:hem]], axis=0)
+    plain = (_apart(colours[skirt], cloth[None]) < OTHER_COLOUR).mean() >= MIN_CLOTH_SHARE
+    if not plain and share > MAX_PRINTED_SHARE:
         return none
     return _large(skirt, grid)
+
+
+def _leg_cores(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    """Cells at the legs' bones: what has one colour there above and below a hem is a leg before a cape."""
+    cells, cores = _cells(labels.shape), np.zeros(labels.shape, bool)
+    for index in LEGS:
+        line = bone_line(grid, PARTS[index])
+        away = np.min([segment_distance(cells, a, b) for a, b in itertools.pairwise(line)], axis=0)
+        cores |= (labels == index) & (away < max(BONE_CORE * limb_radius(grid, labels, PARTS[index]), 1.0))
+    return cores
+
+
+def _hem(
+    legs: Bool[np.ndarray, "row column"],
+    cores: Bool[np.ndarray, "row column"],
+    colours: Float[np.ndarray, "row column 3"],
+    top: int,
+    gap: int,
+    thigh: float,
+) -> tuple[int, float] | None:
+    """The row where a skirt ends between the hips' row and that where a gap parts the legs, and the width below of that
+    above it; None: there is no skirt.
+
+    Below a hem the legs have another colour and are narrower together. Trousers part at the crotch in one colour, and
+    the two legs are as wide together as what is above. Legs that touch below the hem have no gap there: the hem is
+    where the width falls most.
+    """
+    width = np.array([np.ptp(np.flatnonzero(row)) + 1 if row.any() else 0 for row in legs], float)
+    first, below_rows = top + int(np.ceil(MIN_SKIRT_SHARE * thigh)), max(int(BELOW_HEM * thigh), BELOW_HEM_CELLS)
+    narrowest, found = MAX_LEGS_SHARE, None
+    for hem in range(gap, first - 1, -1):
+        above, below = width[max(hem - 4, 0) : max(hem - 1, 1)], width[hem + 1 : hem + 4]
+        cloth, under = cores[top:hem], cores[hem + 1 : hem + 1 + below_rows]
+        if not (cloth.any() and under.any() and above.any()):
+            continue
+        share = float(below.mean() / above.mean())
+        if share >= narrowest - (MIN_FALL if hem < gap else 0.0):
+            continue
+        colour, other = (np.median(colours[a:b][part], axis=0) for a, b, part in (
+            (top, hem, cloth), (hem + 1, hem + 1 + below_rows, under)))  # fmt: skip
+        if float(_apart(other, colour[None])) > SAME_COLOUR:
+            narrowest, found = share, (hem, share)
+    return found
 
 
 def _beside_limbs(
