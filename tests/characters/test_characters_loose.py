@@ -3,11 +3,13 @@
 import cv2
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
-from understudy.characters.picture.inflate import inflate_parts
+from understudy.characters.picture.inflate import InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS, FigureJoints
 from understudy.characters.picture.loose import LooseParts, loose_parts
 from understudy.characters.picture.parts import PARTS, FigureGrid, figure_grid, label_parts
+from understudy.characters.picture.volume import surface_of_parts
 
 SKIN, HAIR, SHIRT, TROUSERS, RED = (230, 180, 150), (90, 50, 20), (240, 240, 235), (40, 50, 110), (190, 20, 20)
 HEAD, TORSO = PARTS.index("head"), PARTS.index("torso")
@@ -87,6 +89,24 @@ def test_a_skirt_is_round_down_to_its_hem():
     depth = (half * (torso.front + torso.back)).max(1)
     hem = int((370 - grid.origin_px[1]) / grid.cell_px)
     assert 0.75 < depth[hem] * grid.cell_px / 165 < 0.95
+
+
+def test_legs_go_on_inside_a_skirt_without_touching_it():
+    picture = person()
+    cv2.fillPoly(picture, [np.array([(152, 240), (248, 240), (285, 380), (115, 380)])], RED)
+    grid = grid_of(picture)
+    parts = loose_parts(grid, label_parts(grid))
+    volumes, _ = inflate_parts(grid, parts)
+    vertices, faces, part_at = surface_of_parts(grid, volumes, InflateConfig(), parts.skirt)
+    row = -vertices[:, 1]
+    roof, hem = (int((y - grid.origin_px[1]) / grid.cell_px) for y in (290, 376))
+    inside = (row > roof) & (row < hem)
+    legs, cloth = np.isin(part_at, [4, 5]) & inside, (part_at == TORSO) & inside
+    assert legs.sum() > 500
+    ends = faces[inside[faces].all(1)]
+    assert np.array_equal(legs[ends].all(1), legs[ends].any(1))  # no face joins a leg and the cloth
+    away, _ = cKDTree(vertices[cloth]).query(vertices[legs])
+    assert away.min() > 0.8
 
 
 def test_a_cape_is_a_part_of_its_own_that_goes_on_behind_the_legs():

@@ -85,14 +85,46 @@ def test_at_rest_no_collider_reaches_a_bone():
                 assert np.linalg.norm(tail - a - share * (b - a)) > one.radius_m
 
 
-def test_a_tight_skirt_moves_with_the_legs():
+def test_a_tight_skirt_follows_no_leg_either():
     character, loose = dressed("skirt")
     vertices = character.mesh.vertices.copy()
     cloth = vertices[loose > 0]
     cloth[:, [0, 2]] *= 0.16 / np.linalg.norm(cloth[:, [0, 2]], axis=1, keepdims=True)
     vertices[loose > 0] = cloth
     tight = replace(character, mesh=replace(character.mesh, vertices=vertices))
-    assert with_spring_joints(tight, loose) is tight
+    after = with_spring_joints(tight, loose)
+    assert len(after.springs) == 8
+    assert not following(after, "RightUpLeg")[loose > 0].any()
+
+
+def following(character: Character, *roles: str) -> np.ndarray:
+    """How much some joints move each vertex."""
+    joints = [character.roles[role] for role in roles]
+    return np.where(np.isin(character.skin_joints, joints), character.skin_weights, 0.0).sum(1)
+
+
+def test_what_hangs_beside_a_limb_hangs_on_the_trunk_and_leaves_the_limb_by_degrees():
+    """A tongue of cloth that grows out of the chest, with the weights of the arm beside it."""
+    person, ledge = box_person(), 20
+    rest = rest_pose(person.skeleton.parents, person.skeleton.T_parent_joint)[:, :3, 3]
+    chest, arm = person.roles["Spine2"], person.roles["LeftArm"]
+    across = np.linspace(0, 0.4, ledge)[:, None]
+    up = np.array([0.0, 0.05, 0.1])
+    grid = np.stack(np.broadcast_arrays(rest[chest, 0] + across, rest[chest, 1] + up, 0.2), -1).reshape(-1, 3)
+    a = (np.arange(ledge - 1)[:, None] * 3 + np.arange(2)).ravel()
+    faces = np.concatenate([np.stack([a, a + 3, a + 1], 1), np.stack([a + 1, a + 3, a + 4], 1)])
+    joints, weights = np.zeros((len(grid), 4), int), np.zeros((len(grid), 4))
+    joints[:, 0], joints[:, 1], weights[:, 0] = arm, chest, 1.0
+    weights[:3] = [0.0, 1.0, 0.0, 0.0]
+    mesh = Mesh(grid, faces, np.tile([0.0, 0.0, 1.0], (len(grid), 1)), np.zeros((len(grid), 2)),
+                np.zeros(len(faces), int), person.mesh.materials[:1])  # fmt: skip
+    character = replace(person, mesh=mesh, skin_joints=joints, skin_weights=weights)
+    loose = np.where(np.arange(len(grid)) < 3, 0, LOOSE.index("beside"))
+    after = with_spring_joints(character, loose)
+    assert after.skeleton.parents[after.springs[0].bones[0].joint] == chest
+    of_arm = following(after, "LeftArm").reshape(ledge, 3)[:, 1]
+    assert of_arm[4:].max() < 1e-9
+    assert np.allclose(following(character, "Spine2")[:3], following(after, "Spine2")[:3])
 
 
 def test_without_loose_parts_nothing_is_added():

@@ -56,11 +56,12 @@ COLUMNS, SECTORS = 4, 8
 """Chains of a cape and of a skirt."""
 MIN_LENGTH, MIN_VERTICES = 0.06, 40
 """Shorter pieces, in heights of the figure, and smaller ones do not swing."""
-LEVELS, HEM, FLARE = 20, 0.8, 1.1
-"""A skirt ends at the lowest of its levels that has so much of its greatest width (legs that touch may be taken for
-more of it), and swings if it is so much wider there than in its upper quarter: tight ones move with the legs."""
-HELD = 0.02
-"""Within so much, in heights, of where a loose part is joined to the body, it follows the body."""
+HELD = 0.03
+"""Within so much, in heights, of where a loose part is joined to the body, it follows the body less and less."""
+LIMBS = ("LeftArm", "RightArm", "LeftUpLeg", "RightUpLeg")
+"""Where the joints start that no loose part follows."""
+CARRIERS = ("Hips", "Spine", "Spine1", "Spine2", "Neck", "Head")
+"""What may carry a wing, a tail or a bag: the one that moves the body most where it is joined to it."""
 CLEARANCE = 0.95
 """At rest no bone is pushed: colliders reach so much of the way to the nearest."""
 
@@ -117,14 +118,14 @@ def _with_chains(
     place: Int[np.ndarray, " vertex"],
     graph: sparse.csr_matrix,
 ) -> Character:
-    if name == "skirt":
-        piece = _flared(character, piece, place)
-    if piece.sum() < MIN_VERTICES:
-        return character
     kind, skeleton, roles = KINDS[name], character.skeleton, character.roles
     rest = rest_pose(skeleton.parents, skeleton.T_parent_joint)
-    on, height = roles[kind.on], character.height_m
-    mine = piece[place]
+    height, mine = character.height_m, piece[place]
+    on = _carrier(character, graph, piece, place) if name == "beside" else roles[kind.on]
+    free = np.clip(_from_body(graph, piece)[place][mine] / (HELD * height), 0.0, 1.0)
+    weights = _without_limbs(character, mine, free, on)
+    skin_joints, skin_weights = strongest_influences(weights)
+    character = replace(character, skin_joints=skin_joints, skin_weights=skin_weights)
     vertices = character.mesh.vertices[mine]
     along = _along(name, vertices, rest[on, :3, 3], rest[roles["Neck"], :3, 3])
     if np.ptp(along) < MIN_LENGTH * height:
@@ -135,9 +136,7 @@ def _with_chains(
     lines = [(hat, line) for hat, line in zip(hats.T, lines, strict=True) if line is not None]
     if not lines:
         return character
-    free = np.clip(_from_body(graph, piece)[place][mine] / (HELD * height), 0.0, 1.0)
     names, parents, local = list(skeleton.names), list(skeleton.parents), list(skeleton.T_parent_joint)
-    weights = dense_weights(character)
     given = np.zeros((len(vertices), len(lines) * kind.bones))
     chains: list[tuple[SpringBone, ...]] = []
     first = sum(chain.name.startswith(name) for chain in character.springs)
@@ -180,20 +179,30 @@ def _with_chains(
     )
 
 
-def _flared(
-    character: Character, piece: Bool[np.ndarray, " point"], place: Int[np.ndarray, " vertex"]
-) -> Bool[np.ndarray, " point"]:
-    """The points of a skirt down to its hem; none of a tight one."""
-    mine = piece[place]
-    vertices = character.mesh.vertices[mine]
-    down = vertices[:, 1].max() - vertices[:, 1]
-    level = np.minimum((LEVELS * down / max(down.max(), 1e-9)).astype(int), LEVELS - 1)
-    width = np.array([np.ptp(vertices[level == at, 0]) if (level == at).any() else 0.0 for at in range(LEVELS)])
-    hem = int(np.flatnonzero(width >= HEM * width.max())[-1])
-    chosen = np.zeros(len(piece), bool)
-    if width[hem] >= FLARE * width[: hem // 4 + 1].max():
-        chosen[place[np.flatnonzero(mine)[level <= hem]]] = True
-    return chosen
+def _carrier(
+    character: Character,
+    graph: sparse.csr_matrix,
+    piece: Bool[np.ndarray, " point"],
+    place: Int[np.ndarray, " vertex"],
+) -> int:
+    """The joint among CARRIERS that moves the body most where a piece is joined to it."""
+    joints = [character.roles[name] for name in CARRIERS if name in character.roles]
+    beside = ((graph @ piece.astype(float) > 0) & ~piece)[place]
+    return joints[int(dense_weights(character)[beside][:, joints].sum(0).argmax())]
+
+
+def _without_limbs(
+    character: Character, mine: Bool[np.ndarray, " vertex"], free: Float[np.ndarray, " own"], on: int
+) -> Float[np.ndarray, "vertex joint"]:
+    """Weights of which a loose part leaves those of arms and legs to `on`, the more the freer its vertices are."""
+    weights = dense_weights(character)
+    of_limb = np.isin(np.arange(len(character.skeleton)), [character.roles[n] for n in LIMBS if n in character.roles])
+    for joint, parent in enumerate(character.skeleton.parents):
+        of_limb[joint] |= parent >= 0 and of_limb[parent]
+    taken = weights[np.ix_(mine, of_limb)] * free[:, None]
+    weights[np.ix_(mine, of_limb)] -= taken
+    weights[mine, on] += taken.sum(1)
+    return weights
 
 
 def _along(

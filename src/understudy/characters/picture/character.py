@@ -89,7 +89,7 @@ def character_from_picture(
     parts = loose_parts(grid, label_parts(grid))
     volumes, depths = inflate_parts(grid, parts, config.inflate)
     progress(3, steps)
-    vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate)
+    vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate, parts.skirt)
     face = None if joints.face_px is None else find_face(rgb, joints.face_px)
     if face is not None:
         face = (face - (*grid.origin_px, 0.0)) / grid.cell_px

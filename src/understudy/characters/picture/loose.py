@@ -78,6 +78,8 @@ MIN_THIGH_CELLS = 4
 """Down from hip to knee: on fewer rows no hem can be told."""
 MAX_LEGS_SHARE = 0.9
 """Of a skirt's width, that of the legs that come out below its hem; trousers are as wide below the crotch as above."""
+WAIST_SHARE = 0.35
+"""Of the way from hips to neck: a dress below is a skirt."""
 MAX_PRINTED_SHARE = 0.7
 """Of a skirt's width: legs that are so much narrower come out of a skirt even when its print has many colours."""
 BELOW_HEM = 0.5
@@ -380,7 +382,25 @@ def _skirt(
     plain = (_apart(colours[skirt], cloth[None]) < OTHER_COLOUR).mean() >= MIN_CLOTH_SHARE
     if not plain and share > MAX_PRINTED_SHARE:
         return none
-    return _large(skirt, grid)
+    return _large(skirt | _waistband(grid, labels, colours, cloth, top), grid)
+
+
+def _waistband(
+    grid: FigureGrid,
+    labels: Int[np.ndarray, "row column"],
+    colours: Float[np.ndarray, "row column 3"],
+    cloth: Float[np.ndarray, "3"],
+    top: int,
+) -> Bool[np.ndarray, "row column"]:
+    """Cells of the trunk that are of a skirt: from the thighs up to where its cloth ends, of a dress to its waist."""
+    trunk = labels == TORSO
+    alike = _apart(colours, cloth[None]) < OTHER_COLOUR
+    waist = int(grid["hips"][1] + WAIST_SHARE * (grid["neck"][1] - grid["hips"][1]))
+    for row in range(top, max(waist, 0), -1):
+        if trunk[row].any() and alike[row][trunk[row]].mean() < MIN_CLOTH_SHARE:
+            waist = row
+            break
+    return trunk & (np.arange(len(trunk)) > waist)[:, None]
 
 
 def _leg_cores(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:

@@ -21,12 +21,23 @@ SOLE_SHARE = 0.018
 """How thick a sole is, of the figure's height: smoothing rounds its edge off over so much."""
 REACH = 6.0
 """Fields are cut off this many cells from the surface."""
+SKIRT_CELLS = 2.2
+"""How thick a skirt's cloth is: thinner ones would tear on the grid."""
+MIN_HOLLOW_CELLS = 5
+"""Of rows between hips and hem: below shorter skirts there is nothing to swing in."""
+ROOF_SHARE = 0.2
+"""Of the way from hip to knee where the hollow below a skirt begins: above it is the pelvis."""
 
 
 def surface_of_parts(
-    grid: FigureGrid, volumes: dict[str, PartVolume], config: InflateConfig
+    grid: FigureGrid,
+    volumes: dict[str, PartVolume],
+    config: InflateConfig,
+    skirt: Bool[np.ndarray, "row column"] | None = None,
 ) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"], Int[np.ndarray, " vertex"]]:
     """A closed mesh in grid cells (x right, y up from the grid's top, z to the viewer), and each vertex's part.
+
+    A `skirt` (its cells, as LooseParts has them) becomes hollow, with legs inside that can swing.
 
     Source: Lorensen and Cline 1987, marching cubes (Lewiner's variant in scikit-image); Taubin 1995, smoothing.
     """
@@ -37,7 +48,10 @@ def surface_of_parts(
     layers = int(np.ceil(reach)) + 3
     z = np.arange(-layers, layers + 1, dtype=np.float32)
     fields = {part: _field(volumes[part], z) for part in PARTS}
-    body = _unite(grid, volumes, fields, config)
+    roof = None if skirt is None else _roof(grid, skirt)
+    if skirt is not None and roof is not None:
+        _hollow(fields, skirt, roof, config.gap)
+    body = _unite(grid, volumes, fields, config, roof)
     corners, faces, _, _ = marching_cubes(body, 0.0)
     values = np.stack([ndimage.map_coordinates(fields[part], corners.T, order=1) for part in PARTS], -1)
     vertices = np.stack([corners[:, 1] + 0.5, -(corners[:, 0] + 0.5), corners[:, 2] - layers], -1).astype(np.float64)
@@ -81,6 +95,33 @@ def _field(volume: PartVolume, z: Float[np.ndarray, " layer"]) -> Float[np.ndarr
     return np.clip(f / (gradient + 0.4), -REACH, REACH)
 
 
+def _roof(grid: FigureGrid, skirt: Bool[np.ndarray, "row column"]) -> int | None:
+    """The row from which a skirt is hollow; None where it is too short for that, or there is none."""
+    rows = np.flatnonzero(skirt.any(1))
+    hip, knee = (0.5 * (grid[f"left_{name}"][1] + grid[f"right_{name}"][1]) for name in ("hip", "knee"))
+    roof = int(np.ceil(hip + ROOF_SHARE * max(knee - hip, 0.0)))
+    return roof if len(rows) and rows[-1] - roof >= MIN_HOLLOW_CELLS else None
+
+
+def _hollow(
+    fields: dict[str, Float[np.ndarray, "row column layer"]],
+    skirt: Bool[np.ndarray, "row column"],
+    roof: int,
+    gap: float,
+) -> None:
+    """Make the torso's field that of a shell from the roof down to the hem, and keep the legs inside it."""
+    hem = int(np.flatnonzero(skirt.any(1))[-1])
+    inner = fields["torso"] - SKIRT_CELLS
+    # The hem is open: close to it the field knows its edge, not its cloth.
+    inner[hem - 2 :] = inner[hem - 3]
+    down = (np.arange(len(inner)) - roof)[:, None, None].astype(np.float32)
+    fields["torso"] = np.minimum(fields["torso"], -np.minimum(inner, down))
+    below_hem = np.maximum(np.arange(len(inner)) - hem, 0)[:, None, None].astype(np.float32)
+    for leg in (PARTS[index] for index in LEGS):
+        within = np.minimum(fields[leg], inner - gap + below_hem)
+        fields[leg] = np.where(down > 0, within, fields[leg])
+
+
 def _smooth_max(a: np.ndarray, b: np.ndarray, radius: np.ndarray | float) -> np.ndarray:
     """The larger one, rounded where both are within `radius` of each other (Quilez's polynomial smooth maximum)."""
     overlap = np.maximum(radius - np.abs(a - b), 0) / np.maximum(radius, 1e-6)
@@ -92,8 +133,12 @@ def _unite(
     volumes: dict[str, PartVolume],
     fields: dict[str, Float[np.ndarray, "row column layer"]],
     config: InflateConfig,
+    roof: int | None,
 ) -> Float[np.ndarray, "row column layer"]:
-    """Head, trunk and limbs flow together at neck, shoulders and hips; elsewhere walls keep them apart."""
+    """Head, trunk and limbs flow together at neck, shoulders and hips; elsewhere walls keep them apart.
+
+    Below `roof` a skirt is hollow: legs keep away from it.
+    """
     rows, columns = grid.distance.shape
     x, y = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
     blend = 0.022 * grid.height
@@ -115,6 +160,8 @@ def _unite(
     body = _smooth_max(fields["torso"], fields["head"], blend)
     hip = float(np.linalg.norm(grid["left_hip"] - grid["right_hip"]))
     pelvis = np.maximum(near(grid["left_hip"], 0.8 * hip), near(grid["right_hip"], 0.8 * hip))
+    if roof is not None:
+        pelvis = pelvis * (np.arange(rows) < roof)[:, None, None]
     body = _smooth_max(body, legs, blend * pelvis)
     for side in SIDES:
         inside = volumes[f"{side}_arm"].square

@@ -21,6 +21,8 @@ RIDGE = 0.001
 """Keeps the light plain unless many places agree."""
 SHADE_RANGE = (0.45, 1.1)
 """Brightness of a place by that of one that faces the camera, of which no picture's smooth light has more."""
+SAME_SURFACE_CELLS = 2.0
+"""Behind the foremost vertex of a cell: of steep sides all, of what a part hides nothing."""
 NORMAL_BLUR = 1.2
 """Cells."""
 DARKEST = 2e-3
@@ -74,8 +76,12 @@ def _normal_map(
     facing = normals[:, 2] > 0.05
     cell = np.floor(vertices[facing, :2] * [1, -1]).astype(int)
     column, row = np.clip(cell, 0, [columns - 1, rows - 1]).T
+    foremost = np.full((rows, columns), -np.inf)
+    np.maximum.at(foremost, (row, column), vertices[facing, 2])
+    # Legs inside a skirt, and its back, are behind what the picture shows.
+    seen = vertices[facing, 2] > foremost[row, column] - SAME_SURFACE_CELLS
     total = np.zeros((rows, columns, 3))
-    np.add.at(total, (row, column), normals[facing])
+    np.add.at(total, (row[seen], column[seen]), normals[facing][seen])
     known = np.linalg.norm(total, axis=-1) > 0
     smooth = np.stack([ndimage.gaussian_filter(total[..., i], NORMAL_BLUR) for i in range(3)], -1)
     return smooth / np.maximum(np.linalg.norm(smooth, axis=-1, keepdims=True), 1e-9), known
