@@ -53,7 +53,26 @@ def characters(found: dict[str, Any]) -> str:
         each_known(before["known"], now["known"]),
         "Each picture; marks out of ten are a person's, for the contact sheet, side views first:\n",
         each_picture(before["pictures"], now["pictures"]),
+        "What further pictures bring, means of all known figures (`python -m benchmarks.characters.free_views`): back"
+        " and side, or free views from 40, 145 and 250°, whose directions are told or found. In a T-pose, directions"
+        " are found badly: tell them (`--view NAME:DEGREES`).\n",
+        further_pictures(found["free_views"]["summary"]),
     ])  # fmt: skip
+
+
+def further_pictures(summary: list[Row]) -> str:
+    """Of characters made of more than the front."""
+    columns = (
+        ("Other views, IoU", "unseen_iou", ".3f"), ("Side, IoU", "side_iou", ".3f"),
+        ("Albedo, dB", "unseen_albedo_db", ".1f"),
+    )  # fmt: skip
+    rows = []
+    for row in summary:
+        off = row["azimuth_off_median_deg"]
+        found = "–" if off == "–" else f"{off:g}°; {row['azimuth_off_max_deg']:g}°; {row['left_out']}"
+        line = {"Made of": row["made of"]} | {head: shown(row, key, form) for head, key, form in columns}
+        rows.append(line | {"Direction off: median; most; views left out": found})
+    return table(rows)
 
 
 def targets(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from understudy.evaluation.scoring import score_silhouettes
 from understudy.evaluation.transfer_bodies import new_body
 from understudy.evaluation.transfer_shots import joint_errors
 from understudy.evaluation.truth import Truth, write_truth
-from understudy.retarget.retarget import retarget_motion
+from understudy.retarget.retarget import retarget_motion, world_scale
 from understudy.synthetic.films.camera_moves import CameraMove
 from understudy.synthetic.films.shots import SyntheticShotConfig, film_synthetic_shot
 from understudy.synthetic.people.motions import Action
@@ -57,7 +57,13 @@ def main() -> None:
             understudy = Performance(character, motion)
             for name, fit in fitters.items():
                 started = time.perf_counter()
-                camera = fit(actor, understudy, scene.camera, KINDS.get(move, "parallax")).camera
+                camera = fit(
+                    actor,
+                    understudy,
+                    scene.camera,
+                    KINDS.get(move, "parallax"),
+                    world_scale(actor.character, character),
+                ).camera
                 seconds = time.perf_counter() - started
                 rows.append({"move": move, "stature": stature, "fitter": name, "seconds": round(seconds, 2)}
                             | figures(understudy, camera, truth, stature))  # fmt: skip

@@ -10,6 +10,7 @@ from understudy.cinematography.body_proxy import BodyProxy, body_proxy, common_r
 from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter, fit_camera
 from understudy.cinematography.fit_problem import FitProblem, FitWeights, Offsets
 from understudy.cinematography.fit_terms import UNKNOWNS, FitCamera, picture_of
+from understudy.cinematography.plate_camera import PlateCamera
 from understudy.geometry.projection import project
 from understudy.geometry.rigid import transform
 from understudy.geometry.rotations import matrix_from_vector, rotation_angle
@@ -119,6 +120,22 @@ def test_a_larger_world_gets_its_camera_at_larger_positions(actor, move, scale):
     expected[:, :3, 3] *= scale
     assert np.abs(fit.camera.T_world_camera - expected).max() < 1e-6
     assert fit.before.box_height_error.mean() > 0.3 and fit.after.box_height_error.max() < 1e-9
+
+
+@pytest.mark.parametrize("move", ["static", "rotation", "parallax"])
+def test_the_plates_camera_sees_the_larger_world_as_before(actor, move):
+    """Whatever the body's proportions: every place of the set stays where the plate shows it."""
+    camera, understudy = cameras(actor)[move], walk(CHIBI, FRAMES, 0.7)
+    fit = PlateCamera().build()(actor, understudy, camera, move, 0.7)
+    places = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, -2.0], [-1.5, 1.0, 0.5], [0.3, 2.0, -4.0]])
+    for frame in (0, FRAMES - 1):
+        before, after = (
+            project(path.K[frame], transform(path.T_camera_world[frame], scale * places))
+            for path, scale in ((camera, 1.0), (fit.camera, 0.7))
+        )
+        assert np.abs(after - before).max() < 1e-6
+    assert fit.world_scale == 0.7 and (fit.camera.K == camera.K).all()
+    assert fit.after.foot_error.max() == fit.scaled.foot_error.max() < fit.before.foot_error.max()
 
 
 @pytest.mark.parametrize("body", ["child", "chibi", "giant"])
@@ -255,6 +272,8 @@ def test_the_default_backend_builds_and_tells_its_progress(actor):
     def progress(done: int, total: int) -> None:
         told.append((done, total))
 
-    fit = PointCameraFitter().build()(actor, walk(CHILD, FRAMES, 0.5), cameras(actor)["rotation"], "rotation", progress)
+    fit = PointCameraFitter().build()(
+        actor, walk(CHILD, FRAMES, 0.5), cameras(actor)["rotation"], "rotation", None, progress
+    )
     assert fit.iterations > 0 and told[-1][0] == told[-1][1]
     assert [done for done, _ in told] == sorted(done for done, _ in told)

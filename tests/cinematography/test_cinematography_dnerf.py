@@ -357,7 +357,7 @@ def test_importing_the_stage_does_not_import_torch():
 
 
 def test_the_reference_stands_beside_the_default():
-    assert list(CAMERA_FITTERS) == ["points", "dnerf"]
+    assert list(CAMERA_FITTERS) == ["plate", "points", "dnerf"]
     assert isinstance(CAMERA_FITTERS["dnerf"]().build(), CameraFitter)
     assert CAMERA_FITTERS["dnerf"]().config == CPU
     assert PAPER.radiance_field.width == 256 and PAPER.radiance_field.depth == 8

@@ -87,7 +87,9 @@ def test_choices_are_what_they_may_be():
         "    except e.InputError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.splitlines()[2] == "--camera-fitter is 'best'; give one of points, dnerf" and said.count("\n") == 5
+    assert (
+        said.splitlines()[2] == "--camera-fitter is 'best'; give one of plate, points, dnerf" and said.count("\n") == 5
+    )
 
 
 @pytest.mark.parametrize(

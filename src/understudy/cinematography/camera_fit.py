@@ -69,9 +69,10 @@ class PointCameraFitter:
             understudy: Performance,
             camera: CameraPath,
             move: CameraMoveKind,
+            world_scale: float | None = None,
             progress: Progress = silent,
         ) -> CameraFit:
-            return fit_camera(actor, understudy, camera, move, self.config, progress)
+            return fit_camera(actor, understudy, camera, move, self.config, progress, world_scale=world_scale)
 
         return fit
 
@@ -84,11 +85,13 @@ def fit_camera(
     config: CameraFitConfig | None = None,
     progress: Progress = silent,
     start: CameraPath | None = None,
+    world_scale: float | None = None,
 ) -> CameraFit:
     """Find the camera under which `understudy` fills the frame as `actor` does under `camera`.
 
     Both move in one world, in metres, with the ground at y = 0; the understudy's path may be the actor's at another
-    scale, as retargeting makes it. The search begins at `start`, or at the camera brought to that scale. Laws: the same
+    scale, as retargeting makes it: `world_scale` about the origin, or, where that is unknown, what fits both bodies
+    best. The search begins at `start`, or at the camera brought to that scale. Laws: the same
     body keeps its camera; a world that is larger as a whole gets its camera at as much larger positions; a "static"
     camera stays static and a "rotation" one keeps its one place.
 
@@ -103,7 +106,7 @@ def fit_camera(
         )
     roles = common_roles(actor.character, understudy.character)
     actor_body, body = body_proxy(actor, roles), body_proxy(understudy, roles)
-    scale, shift_m = _world_scale(actor_body, body)
+    scale, shift_m = _world_scale(actor_body, body) if world_scale is None else (world_scale, np.zeros(3))
     source = _view(camera, actor_body)
     height_px = _actor_height(picture_of(actor_body, source, None), camera.height)
     target = picture_of(actor_body, source, height_px)

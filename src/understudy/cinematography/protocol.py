@@ -60,7 +60,13 @@ class CameraFitter(Protocol):
         understudy: Performance,
         camera: CameraPath,
         move: CameraMoveKind,
+        world_scale: float | None = None,
         progress: Progress = silent,
     ) -> CameraFit:
-        """The re-fitted camera; both bodies and the camera are in one world with the ground at y = 0."""
+        """The re-fitted camera; both bodies and the camera are in one world with the ground at y = 0.
+
+        Args:
+            world_scale: how much larger the understudy's path over the ground is than the actor's, about the origin;
+                None: unknown, as of a motion from elsewhere.
+        """
         ...

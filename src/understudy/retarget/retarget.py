@@ -31,7 +31,7 @@ from understudy.retarget.touch import keep_touches
 from understudy.retarget.twist import spread_twist
 from understudy.runtime.errors import InputError, quoted
 
-__all__ = ["RetargetConfig", "retarget_motion"]
+__all__ = ["RetargetConfig", "retarget_motion", "world_scale"]
 
 TRUNK = ("Hips", "Spine", "Spine1", "Spine2")
 NECK = ("Spine2", "Neck", "Head")
@@ -105,6 +105,11 @@ def retarget_motion(
         pose = keep_touches(pose, *trunks, rate)
     performance = motion_of(pose, character, motion)
     return swung(performance, character) if config.springs else performance
+
+
+def world_scale(actor_body: Character, character: Character, config: RetargetConfig = RetargetConfig()) -> float:
+    """How much larger the character's path over the ground is than the actor's: the ratio of statures."""
+    return measure(character).stature_m / measure(actor_body).stature_m if config.adapt else 1.0
 
 
 def role_turns(

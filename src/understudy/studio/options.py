@@ -51,9 +51,10 @@ class RecastOptions:
     renderer: Literal["opengl", "reference"] = "opengl"
     """What renders: OpenGL, or plain NumPy, which is very slow and needs no graphics driver."""
     camera_fit: bool = True
-    """Re-fit the camera to the new body, so that it fills the frame as the actor did."""
-    camera_fitter: Literal["points", "dnerf"] = "points"
-    """How it is re-fitted: by points on the bodies in seconds, or by a radiance field as in DreamCinema in hours."""
+    """Fit the camera to the new body, so that it fills the frame as the actor did."""
+    camera_fitter: Literal["plate", "points", "dnerf"] = "plate"
+    """How: plate keeps the plate's camera, so that feet stand on its ground; for sets in 3D, points on the bodies
+    (seconds) or dnerf, a radiance field as in DreamCinema (hours)."""
     adapt: bool = True
     """Adapt the motion to the character's proportions and rest pose."""
     foot_lock: FootLock = "auto"

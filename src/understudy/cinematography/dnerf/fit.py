@@ -51,6 +51,7 @@ def fit_camera_by_field(
     config: DNeRFConfig,
     device: torch.device,
     progress: Progress = silent,
+    world_scale: float | None = None,
 ) -> FieldFit:
     """Find the camera under which `understudy` fills the frame as `actor` does under `camera`.
 
@@ -63,7 +64,7 @@ def fit_camera_by_field(
         ValueError: the motions and the camera differ in length, or the bodies share too few parts.
         BackendUnavailable: this machine has no OpenGL 3.3, not even in software.
     """
-    start = fit_camera(actor, understudy, camera, move, CameraFitConfig(steps=0))
+    start = fit_camera(actor, understudy, camera, move, CameraFitConfig(steps=0), world_scale=world_scale)
     frames = key_frames(len(camera), config.key_frames)
     roles = [name for name in KEYPOINTS if name in common_roles(actor.character, understudy.character)]
     training, inversion = config.training, config.inversion

@@ -43,10 +43,11 @@ class DNeRFFitter:
             understudy: Performance,
             camera: CameraPath,
             move: CameraMoveKind,
+            world_scale: float | None = None,
             progress: Progress = silent,
         ) -> CameraFit:
             return fit_camera_by_field(
-                actor, understudy, camera, move, self.config, torch.device(device), progress
+                actor, understudy, camera, move, self.config, torch.device(device), progress, world_scale
             ).camera_fit
 
         return fit

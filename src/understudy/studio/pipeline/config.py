@@ -6,6 +6,7 @@ from understudy.characters.picture.character import PictureConfig
 from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter
 from understudy.cinematography.dnerf.fitter import DNeRFFitter
 from understudy.cinematography.fitters import CAMERA_FITTERS, CameraFitterConfig
+from understudy.cinematography.plate_camera import PlateCamera
 from understudy.decompose.body.fit import BodyFitConfig
 from understudy.decompose.camera.solve import CameraConfig
 from understudy.decompose.cuts import CutConfig
@@ -81,4 +82,4 @@ def chosen_renderer(config: RecastConfig) -> RendererConfig:
 def chosen_camera_fitter(config: RecastConfig) -> CameraFitterConfig:
     """The camera fitter that the user named, as the user set it."""
     kind = CAMERA_FITTERS[config.camera_fitter]
-    return next(one for one in (PointCameraFitter(config.points), config.dnerf) if isinstance(one, kind))
+    return next(one for one in (PlateCamera(), PointCameraFitter(config.points), config.dnerf) if isinstance(one, kind))

@@ -204,17 +204,20 @@ def _retarget(adapt: bool, foot_lock: FootLock) -> Verdict:
 def _camera_fit(report: CameraFitReport) -> Verdict:
     if report.before is None or report.after is None:
         return Verdict("framing", "off", "Switched off: the character is seen by the shot's own camera.")
-    after = report.after.keypoint_error
-    level = _level(after, 0.04, 0.1)
+    after, before = report.after, report.before
+    level = _level(max(after.box_height_error, after.box_centre_error, 2 * after.foot_error), 0.06, 0.15)
     sentence = {
-        "good": "The character fills the frame as the actor did.",
-        "fair": "The character fills the frame nearly as the actor did; the bodies differ in proportion.",
+        "good": "The character stands where the actor stood, as large as the actor.",
+        "fair": "The character stands and fills the frame nearly as the actor did; the bodies differ in proportion.",
         "poor": "The character could not be framed as the actor was: the bodies differ too much.",
     }[level]
-    before = report.before.keypoint_error
-    return Verdict(
-        "framing", level, sentence, {"framing error": f"{after:.1%} of the height", "before the fit": f"{before:.1%}"}
-    )
+    figures = {
+        "size in the picture": f"{after.box_height_error:.1%} off the actor's",
+        "its middle": f"{after.box_centre_error:.1%} of the height off",
+        "standing feet": f"{after.foot_error:.1%} of the height off",
+        "size with the shot's own camera": f"{before.box_height_error:.1%} off",
+    }
+    return Verdict("framing", level, sentence, figures)
 
 
 _LIGHT_FOUND_BY = {

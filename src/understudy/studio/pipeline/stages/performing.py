@@ -11,7 +11,7 @@ from understudy.core.character import Character
 from understudy.core.film import Performance
 from understudy.core.footage import CameraSolution
 from understudy.core.motion import Motion
-from understudy.retarget.retarget import RetargetConfig, retarget_motion
+from understudy.retarget.retarget import RetargetConfig, retarget_motion, world_scale
 from understudy.studio.film_files import BodyFit
 from understudy.studio.pipeline.artifacts import (
     ACTOR_BODY,
@@ -86,18 +86,20 @@ class CameraFitSettings:
     camera_fit: bool
     fitter: CameraFitterName
     fitting: CameraFitterConfig
+    retarget: RetargetConfig
 
 
 def fit_the_camera(
     reads: CameraFitReads, makes: CameraFitMakes, settings: CameraFitSettings, run: Run
 ) -> CameraFitReport:
-    """The camera re-fitted to the main role's new body, or the source camera where that is switched off."""
+    """The camera fitted to the main role's new body, or the source camera where that is switched off."""
     if not settings.camera_fit:
         makes.camera.write(reads.camera)
         return CameraFitReport()
     main = reads.replacements[0]
     actor, understudy = Performance(main.body, main.motion), Performance(main.character, main.performance)
-    fit = settings.fitting.build()(actor, understudy, reads.camera, reads.solution.move, run.progress)
+    scale = world_scale(main.body, main.character, settings.retarget)
+    fit = settings.fitting.build()(actor, understudy, reads.camera, reads.solution.move, scale, run.progress)
     makes.camera.write(fit.camera)
     return framing_report(fit)
 
@@ -121,5 +123,7 @@ RETARGETING = Stage("retarget", retarget_performance, retarget_settings)
 CAMERA_FIT = Stage(
     "camera fit",
     fit_the_camera,
-    lambda config: CameraFitSettings(config.camera_fit, config.camera_fitter, chosen_camera_fitter(config)),
+    lambda config: CameraFitSettings(
+        config.camera_fit, config.camera_fitter, chosen_camera_fitter(config), retarget_settings(config)
+    ),
 )
