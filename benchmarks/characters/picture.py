@@ -42,7 +42,7 @@ from understudy.characters.picture.character import PictureConfig, character_fro
 from understudy.core.character import Character
 from understudy.io.pictures.files import write_png
 from understudy.runtime.errors import UnderstudyError
-from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks, find_face
+from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks, find_face, find_hand
 
 PICTURE_PX = (900, 900)
 TO_REFUSE = ("head_and_shoulders",)
@@ -133,7 +133,8 @@ class Bench:
     def make(self, picture: Path, height_m: float = 1.7) -> tuple[Character, dict]:
         """The product's character of a picture, and how long that took."""
         clock, cpu = time.perf_counter(), time.process_time()
-        character = character_from_picture(picture, self._detect, PictureConfig(height_m=height_m), find_face=find_face)
+        config = PictureConfig(height_m=height_m)
+        character = character_from_picture(picture, self._detect, config, find_face=find_face, find_hand=find_hand)
         return character, {
             "cpu_s": round(time.process_time() - cpu, 2),
             "clock_s": round(time.perf_counter() - clock, 2),

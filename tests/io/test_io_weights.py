@@ -131,6 +131,17 @@ def test_weights_are_fetched_once_and_then_need_no_network(registry, manifest):
     assert len(registry.requests) == asked
 
 
+def test_one_archive_serves_every_set_that_it_holds(registry, manifest):
+    entries = json.loads(manifest.read_text())
+    entries["more"] = entries["tiny"] | {"files": entries["tiny"]["files"][:1]}
+    manifest.write_text(json.dumps(entries))
+    ensure_weights("tiny", manifest=manifest)
+    asked = len(registry.requests)
+    folder = ensure_weights("more", manifest=manifest)
+    assert {path.name for path in folder.iterdir()} == {"first.tflite"}
+    assert len(registry.requests) == asked
+
+
 def test_weights_come_from_a_tarball_of_npm(registry):
     manifest = write_manifest(registry, Path("@tiny/weights/-") / TARBALL, "pkg:npm/%40tiny/weights@1.0", "package")
     folder = ensure_weights("tiny", manifest=manifest)

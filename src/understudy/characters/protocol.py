@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 
-__all__ = ["Detection", "FaceFinder", "LandmarkDetector", "without_face"]
+__all__ = ["Detection", "FaceFinder", "HandFinder", "LandmarkDetector", "without_face", "without_hand"]
 
 Detection = tuple[
     Float[np.ndarray, "33 2"],
@@ -39,3 +39,23 @@ def without_face(
     picture: UInt8[np.ndarray, "height width 3"], landmarks_px: Float[np.ndarray, "11 2"]
 ) -> Float[np.ndarray, "468 3"] | None:
     """A `FaceFinder` that sees none: heads stay smooth."""
+
+
+@runtime_checkable
+class HandFinder(Protocol):
+    """Finds the joints of a hand."""
+
+    def __call__(
+        self,
+        picture: UInt8[np.ndarray, "height width 3"],
+        elbow_px: Float[np.ndarray, "2"],
+        wrist_px: Float[np.ndarray, "2"],
+    ) -> Float[np.ndarray, "21 3"] | None:
+        """The wrist, then the joints of thumb to little finger from root to tip, x and y in the picture's pixels, z in
+        pixels towards the viewer from the wrist; None where no hand is seen at the forearm's end."""
+
+
+def without_hand(
+    picture: UInt8[np.ndarray, "height width 3"], elbow_px: Float[np.ndarray, "2"], wrist_px: Float[np.ndarray, "2"]
+) -> Float[np.ndarray, "21 3"] | None:
+    """A `HandFinder` that sees none: hands are mittens."""

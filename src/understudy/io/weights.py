@@ -141,22 +141,24 @@ def verify_bundled() -> list[str]:
 
 
 def ensure_weights(name: str, progress: Progress = silent, manifest: Path = MANIFEST) -> Path:
-    """The folder that holds a set of weights, fetched first if the cache lacks it or holds it damaged.
+    """The folder that holds a set of weights, fetched first if the cache lacks it or holds it damaged; with it comes
+    every other set that its archive holds, so that none is fetched twice.
 
     Two processes may do so at once: each file is written beside its place and renamed.
     Raises BackendUnavailable when the files cannot be fetched or are not the ones that the manifest names.
     """
     weights = _find(name, manifest)
     folder = _folder_of(weights)
-    missing = [file for file in weights.files if _problem(folder / file.name, file)]
-    if missing:
+    if _missing(weights):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with temporary_folder("weights", folder) as temporary:
                 archive = fetch_archive(weights.source, temporary, progress)
-                for file in missing:
-                    _take_from_archive(archive, file, temporary / file.name, weights)
-                    _put_in_place(temporary / file.name, folder / file.name, file)
+                for one in (weights, *_beside(weights, manifest)):
+                    _folder_of(one).mkdir(parents=True, exist_ok=True)
+                    for file in _missing(one):
+                        _take_from_archive(archive, file, temporary / file.name, one)
+                        _put_in_place(temporary / file.name, _folder_of(one) / file.name, file)
         except ArchiveUnavailable as error:
             names = " and ".join(file.member for file in weights.files)
             raise BackendUnavailable(
@@ -181,6 +183,17 @@ def _find(name: str, manifest: Path) -> Weights:
 
 def _folder_of(weights: Weights) -> Path:
     return cache_folder() / "weights" / weights.name
+
+
+def _missing(weights: Weights) -> list[WeightFile]:
+    """The files of a set that the cache lacks or holds damaged."""
+    return [file for file in weights.files if _problem(_folder_of(weights) / file.name, file)]
+
+
+def _beside(weights: Weights, manifest: Path) -> list[Weights]:
+    """The other sets that lie in the same archive."""
+    sets = read_manifest(manifest).values()
+    return [one for one in sets if one.source == weights.source and one.name != weights.name]
 
 
 def _problem(path: Path, file: WeightFile) -> str | None:

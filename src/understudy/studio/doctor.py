@@ -64,6 +64,14 @@ BACKENDS = (
         ("blazepose", "face_mesh"),
     ),
     Backend(
+        "character, hands",
+        "fingers as a picture shows them",
+        "Apache-2.0",
+        ("ai-edge-litert",),
+        ("hand_landmarks",),
+        optional=True,
+    ),
+    Backend(
         "character, on request",
         "meshes of generators",
         "Apache-2.0; trimesh MIT; generators have their own",

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 
 from understudy.characters.picture.face import carve_face
 from understudy.characters.picture.figure import FigureInPicture, find_figure
-from understudy.characters.picture.inflate import InflateConfig, inflate_parts
+from understudy.characters.picture.hands.fingers import add_hands, seen_hand, without_mitten
+from understudy.characters.picture.inflate import SIDES, InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.legs import complete_legs
 from understudy.characters.picture.loose import loose_at, loose_parts
@@ -18,7 +19,7 @@ from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import doubts_about
 from understudy.characters.picture.volume import OUT_OF_THE_PICTURE, surface_of_parts
 from understudy.characters.picture.weights import skin
-from understudy.characters.protocol import FaceFinder, LandmarkDetector, without_face
+from understudy.characters.protocol import FaceFinder, HandFinder, LandmarkDetector, without_face, without_hand
 from understudy.characters.spring_joints import with_spring_joints
 from understudy.characters.twist_joints import with_twist_joints
 from understudy.core.character import Character, Material, Mesh
@@ -64,12 +65,13 @@ def character_from_picture(
     progress: Progress = silent,
     watch: Callable[[FigureInPicture], None] = not_watched,
     find_face: FaceFinder = without_face,
+    find_hand: HandFinder = without_hand,
 ) -> Character:
     """A textured, closed, rigged character from one picture of a whole figure that faces the camera.
 
     Its rest pose is the pose in the picture; its joints are those of BODY_JOINTS, with rest rotations along the
     world's axes, twist joints on its arms, and springs under what hangs loose. `watch` is told which figure was found;
-    of a face that `find_face` sees the head gets the relief.
+    of a face that `find_face` sees the head gets the relief, and hands that `find_hand` sees have fingers.
 
     Raises:
         PictureError: the picture cannot be read.
@@ -89,11 +91,19 @@ def character_from_picture(
     parts = loose_parts(grid, label_parts(grid))
     volumes, depths = inflate_parts(grid, parts, config.inflate)
     progress(3, steps)
-    vertices, faces, part_at = surface_of_parts(grid, volumes, config.inflate, parts.skirt)
+    seen = {side: find_hand(rgb, joints[f"{side}_elbow"], joints[f"{side}_wrist"]) for side in SIDES}
+    hands = [
+        hand
+        for side in SIDES
+        if (hand := seen_hand(grid, rgb, figure, parts.labels, volumes[f"{side}_arm"], side, seen[side])) is not None
+    ]
+    stumps = {hand.part: without_mitten(volumes[hand.part], hand) for hand in hands}
+    vertices, faces, part_at = surface_of_parts(grid, volumes | stumps, config.inflate, parts.skirt)
     face = None if joints.face_px is None else find_face(rgb, joints.face_px)
     if face is not None:
         face = (face - (*grid.origin_px, 0.0)) / grid.cell_px
     vertices = carve_face(grid, vertices, vertex_normals(vertices, faces, OUT_OF_THE_PICTURE), part_at, face)
+    vertices, faces, part_at = add_hands(((hand, volumes[hand.part]) for hand in hands), vertices, faces, part_at)
     progress(4, steps)
     towards = vertex_normals(vertices, faces, OUT_OF_THE_PICTURE)
     painted = paint(grid, parts.labels, rgb, figure, vertices, towards, faces, part_at, config.texture_px)

@@ -11,7 +11,7 @@ from understudy.characters.picture.parts import PARTS, FigureGrid
 from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.vectors import smooth_step
 
-__all__ = ["OUT_OF_THE_PICTURE", "surface_of_parts", "taubin"]
+__all__ = ["OUT_OF_THE_PICTURE", "field_of_part", "smooth_max", "surface_of_parts", "taubin"]
 
 OUT_OF_THE_PICTURE = (0.0, 0.0, 1.0)
 """Where a vertex without faces looks: to the viewer."""
@@ -47,7 +47,7 @@ def surface_of_parts(
     )
     layers = int(np.ceil(reach)) + 3
     z = np.arange(-layers, layers + 1, dtype=np.float32)
-    fields = {part: _field(volumes[part], z) for part in PARTS}
+    fields = {part: field_of_part(volumes[part], z) for part in PARTS}
     roof = None if skirt is None else _roof(grid, skirt)
     if skirt is not None and roof is not None:
         _hollow(fields, skirt, roof, config.gap)
@@ -83,7 +83,7 @@ def _stand(
     return vertices
 
 
-def _field(volume: PartVolume, z: Float[np.ndarray, " layer"]) -> Float[np.ndarray, "row column layer"]:
+def field_of_part(volume: PartVolume, z: Float[np.ndarray, " layer"]) -> Float[np.ndarray, "row column layer"]:
     """About the signed distance to a part's surface, in cells, positive inside."""
     square = volume.square.astype(np.float32)[..., None]
     offset = z - volume.centre.astype(np.float32)[..., None]
@@ -122,7 +122,7 @@ def _hollow(
         fields[leg] = np.where(down > 0, within, fields[leg])
 
 
-def _smooth_max(a: np.ndarray, b: np.ndarray, radius: np.ndarray | float) -> np.ndarray:
+def smooth_max(a: np.ndarray, b: np.ndarray, radius: np.ndarray | float) -> np.ndarray:
     """The larger one, rounded where both are within `radius` of each other (Quilez's polynomial smooth maximum)."""
     overlap = np.maximum(radius - np.abs(a - b), 0) / np.maximum(radius, 1e-6)
     return np.maximum(a, b) + 0.25 * overlap * overlap * radius
@@ -157,12 +157,12 @@ def _unite(
         return np.array([x.ravel()[nearest], y.ravel()[nearest]])
 
     legs = _walled(fields["left_leg"], fields["right_leg"], np.zeros((rows, columns, 1), np.float32), 0.0, config.gap)
-    body = _smooth_max(fields["torso"], fields["head"], blend)
+    body = smooth_max(fields["torso"], fields["head"], blend)
     hip = float(np.linalg.norm(grid["left_hip"] - grid["right_hip"]))
     pelvis = np.maximum(near(grid["left_hip"], 0.8 * hip), near(grid["right_hip"], 0.8 * hip))
     if roof is not None:
         pelvis = pelvis * (np.arange(rows) < roof)[:, None, None]
-    body = _smooth_max(body, legs, blend * pelvis)
+    body = smooth_max(body, legs, blend * pelvis)
     for side in SIDES:
         inside = volumes[f"{side}_arm"].square
         radius = 1.35 * max(np.sqrt(float(np.quantile(inside[inside > 0], 0.7))) if (inside > 0).any() else 2.0, 2.0)
@@ -183,7 +183,7 @@ def _walled(
 ) -> Float[np.ndarray, "row column layer"]:
     """The union of two parts with an empty wall where they meet; none where `joined` is one."""
     wall = np.abs(a - b) - gap + 2 * REACH * joined
-    union = np.minimum(_smooth_max(a, b, blend * joined), wall)
+    union = np.minimum(smooth_max(a, b, blend * joined), wall)
     # Where the fields change quickly the wall falls between the cells: no cell of b may touch one of a.
     apart = joined < 0.5 * gap / REACH
     touching = ndimage.binary_dilation((union > 0) & (b > a) & apart, np.ones((3, 3, 3), bool))

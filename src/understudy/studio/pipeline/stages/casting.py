@@ -7,6 +7,7 @@ from pathlib import Path
 
 from understudy.characters.picture.character import PictureConfig, character_from_picture
 from understudy.characters.picture.figure import FigureInPicture, find_figure
+from understudy.characters.protocol import without_hand
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
 from understudy.io.blender.convert import BLENDER_SUFFIXES, converted_to_glb
@@ -22,7 +23,7 @@ from understudy.studio.pipeline.config import RecastConfig
 from understudy.studio.pipeline.inputs import Target, makes, source
 from understudy.studio.pipeline.production import Production
 from understudy.studio.pipeline.stage import Run, Stage
-from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks, find_face
+from understudy.studio.pipeline.stages.figure_detectors import FigureLandmarks, can_find_hands, find_face, find_hand
 from understudy.studio.pipeline.stages.unrigged import character_of_unrigged, has_skin
 from understudy.studio.stage_reports import CharacterReport, Kind
 
@@ -202,7 +203,12 @@ def make_character(
             run.say(remark)
         return character
     config = replace(settings.picture, joints=files.joints, mask=files.cutout)
-    return character_from_picture(files.path, FigureLandmarks(), config, run.progress, watch, find_face)
+    landmarks = FigureLandmarks()  # may fetch an archive that holds the other networks, too
+    fingers = can_find_hands()
+    if not fingers:
+        run.say("hands will have no fingers; what finds them is fetched by: understudy weights fetch hand_landmarks")
+    hands = find_hand if fingers else without_hand
+    return character_from_picture(files.path, landmarks, config, run.progress, watch, find_face, hands)
 
 
 def is_model(path: Path) -> bool:

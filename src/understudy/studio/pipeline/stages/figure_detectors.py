@@ -1,4 +1,4 @@
-"""The networks that find people in film, on the one figure of a character's picture: its landmarks, and its face."""
+"""The networks that find people in film, on the one figure of a character's picture: its landmarks, face and hands."""
 
 import cv2
 import numpy as np
@@ -6,10 +6,11 @@ from jaxtyping import Float, UInt8
 
 from understudy.characters.protocol import Detection
 from understudy.decompose.people.face import FaceMesh
+from understudy.decompose.people.hands import HandNetwork
 from understudy.decompose.people.landmarks import Crop, PoseEstimate, PoseModel
-from understudy.io.weights import ensure_weights
+from understudy.io.weights import ensure_weights, list_weights
 
-__all__ = ["FigureLandmarks", "find_face"]
+__all__ = ["FigureLandmarks", "can_find_hands", "find_face", "find_hand"]
 
 _SURE = 0.1
 """From what presence on a body counts as found: low, because drawn figures are unlike the model's photographs."""
@@ -39,6 +40,18 @@ def find_face(
 ) -> Float[np.ndarray, "468 3"] | None:
     """The face network on the one figure of a picture: a `FaceFinder`, which loads it only when there may be a face."""
     return FaceMesh(ensure_weights("face_mesh") / "face_landmark.tflite")(picture, landmarks_px)
+
+
+def find_hand(
+    picture: UInt8[np.ndarray, "height width 3"], elbow_px: Float[np.ndarray, "2"], wrist_px: Float[np.ndarray, "2"]
+) -> Float[np.ndarray, "21 3"] | None:
+    """The hand network on one hand of a picture: a `HandFinder`."""
+    return HandNetwork(ensure_weights("hand_landmarks") / "hand_landmark_full.tflite")(picture, elbow_px, wrist_px)
+
+
+def can_find_hands() -> bool:
+    """Whether the hand network is here. Nothing is fetched for it: characters do without."""
+    return all(status.state == "present" for status in list_weights() if status.weights.name == "hand_landmarks")
 
 
 def _mask_in_picture(pose: PoseEstimate, width: int, height: int) -> Float[np.ndarray, "height width"]:
