@@ -157,7 +157,9 @@ def test_hips_go_the_way_of_a_larger_or_smaller_world(leg):
     motion = steps(person)
     a, b = measure(person), measure(other)
     result, truth = (world(m)[:, JOINT["Hips"], :3, 3] for m in (retarget_motion(motion, person, other, PLAIN), motion))
-    assert np.abs(result[:, [0, 2]] - b.stature_m / a.stature_m * truth[:, [0, 2]]).max() < 0.01
+    # These feet are 0.15 m behind the hips in the mean, of which shorter legs have their own share.
+    apart = result[:, [0, 2]] - b.stature_m / a.stature_m * truth[:, [0, 2]]
+    assert np.abs(apart).max() < 0.05 and np.ptp(apart, axis=0).max() < 0.01
     bob, their_bob = np.ptp(result[:, 1]), np.ptp(truth[:, 1])
     assert bob == pytest.approx(b.leg_m / a.leg_m * their_bob, abs=0.01)
 

@@ -27,6 +27,7 @@ from understudy.retarget.head import clear_shoulders
 from understudy.retarget.pose import CharacterPose
 from understudy.retarget.rest import Body, measure, rest_corrections
 from understudy.retarget.springs import swung
+from understudy.retarget.support import over_support
 from understudy.retarget.touch import keep_touches
 from understudy.retarget.twist import spread_twist
 from understudy.runtime.errors import InputError, quoted
@@ -95,6 +96,8 @@ def retarget_motion(
     rate = float(motion.frame_rate)
     theirs = {role: T_actor[:, joint, :3, :3] for joint, role in enumerate(BODY_JOINTS)}
     actor_pose = CharacterPose.build(actor, theirs, motion.root_position_m)
+    if config.adapt:
+        pose = over_support(pose, actor_pose, body.stature_m / actor.stature_m, rate)
     arms = config.adapt and config.clear_arms
     trunks = (measure_trunk(character, body, actor), actor_pose, measure_trunk(actor_body, actor)) if arms else None
     if trunks:
