@@ -39,17 +39,17 @@ def person() -> np.ndarray:
     return picture
 
 
-def grid_of(picture: np.ndarray) -> FigureGrid:
+def grid_of(picture: np.ndarray, places: dict = PLACES) -> FigureGrid:
     """The figure on its grid, with its true joints and face."""
-    points = np.array([PLACES[name] for name in POINTS], np.float64)
+    points = np.array([places[name] for name in POINTS], np.float64)
     face = np.array([(200, 80), (190, 68), (186, 68), (182, 68), (210, 68), (214, 68), (218, 68), (165, 75), (235, 75),
                      (192, 95), (208, 95)], np.float64)  # fmt: skip
     return figure_grid(picture, picture.any(-1), FigureJoints(points, face), 150)
 
 
-def found(picture: np.ndarray) -> tuple[LooseParts, np.ndarray]:
+def found(picture: np.ndarray, places: dict = PLACES) -> tuple[LooseParts, np.ndarray]:
     """The loose parts, and the picture's pixel at each cell."""
-    grid = grid_of(picture)
+    grid = grid_of(picture, places)
     rows, columns = np.indices(grid.distance.shape) + 0.5
     x = np.clip((grid.origin_px[0] + columns * grid.cell_px).astype(int), 0, picture.shape[1] - 1)
     y = np.clip((grid.origin_px[1] + rows * grid.cell_px).astype(int), 0, picture.shape[0] - 1)
@@ -194,3 +194,16 @@ def test_patches_of_hairs_colour_on_a_limb_are_no_hair_when_clothes_alone_join_t
     loose, _ = found(picture)
     legs = np.isin(label_parts(grid_of(picture)), [4, 5])
     assert not loose.hair[legs].any()
+
+
+def test_hips_behind_a_hanging_arm_are_no_bag_and_not_of_the_arm():
+    picture = person()
+    picture[118:147, 249:] = 0
+    cv2.ellipse(picture, (248, 300), (48, 60), 0, 0, 360, TROUSERS, -1)
+    for a, b in (((246, 130), (280, 250)), ((280, 250), (300, 345))):
+        cv2.line(picture, a, b, SHIRT, 22)
+    places = PLACES | {"left_elbow": (280, 250), "left_wrist": (296, 320), "left_hand": (300, 345)}
+    loose, colours = found(picture, places)
+    assert share(colours, TROUSERS, label_parts(grid_of(picture, places)) == PARTS.index("left_arm")) > 0.02
+    assert share(colours, TROUSERS, loose.labels == PARTS.index("left_arm")) < 0.005
+    assert not loose.flat.any()
