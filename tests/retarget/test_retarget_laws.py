@@ -10,6 +10,7 @@ from box_person import box_person
 from rest_poses import in_rest_pose
 from scipy.spatial import ConvexHull
 
+from benchmarks.characters.laws import with_other_arms
 from understudy.body.model import BodyModel
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
@@ -63,6 +64,18 @@ def test_copies_in_other_rest_poses_move_alike(person, take):
         for body in (fat, in_rest_pose(fat, A_POSE))
     )
     assert np.abs(joints(t) - joints(a)).max() < 0.001
+
+
+@pytest.mark.parametrize("name", ["bandai1_punch_normal_001", "fair_jumping"])
+def test_copies_move_alike_whose_flesh_is_not_the_same(name, person, take):
+    """An A-pose by linear skinning, and a T-pose made of that: shoulders and armpits have lost flesh on the way."""
+    a = with_other_arms(widened(person, 1.5))
+    t = with_other_arms(a)
+    chest = of_joints(a, "Spine2")
+    assert np.abs(t.mesh.vertices - widened(person, 1.5).mesh.vertices)[chest].max() > 0.005
+    done = take(name)
+    one, other = (retarget_motion(done.motion, person, body, ground_contact=done.ground_contact) for body in (a, t))
+    assert np.abs(joints(one) - joints(other)).max() < 0.001
 
 
 def widened(person: Character, scale: float) -> Character:

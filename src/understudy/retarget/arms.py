@@ -4,25 +4,27 @@ Trunk and head are stacks of ellipses around the spine, measured on the mesh; ar
 the actor's own arms touch the actor's own body, the character's may too.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from understudy.core.character import Character
 from understudy.geometry.meshes import face_areas
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.retarget.pose import CharacterPose
-from understudy.retarget.rest import SIDES, Body, moved_by, rest_corrections, weight_of
+from understudy.retarget.rest import SIDES, Body, moved_by, weight_of
 
 __all__ = ["HAND_SHARE", "Column", "Trunk", "arm_points", "clear_trunk", "interpolated", "measure_trunk"]
 
 CARRIERS = ("Hips", "Spine", "Spine1", "Spine2", "Head")
 ARMS = tuple(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))
-MAX_ARM_WEIGHT = 0.02
-"""What arms move more than so gives way to them, and is another shape in another rest pose."""
+NO_WEIGHT = 1e-6
+"""What arms move by no more than so has one shape in all rest poses; what they move by all but so has one around their
+bones. Arms that turn by small differences of that shape may pass a body on its other side, so it is to be exact."""
+CHEST_SHARE = 0.9
+"""The chest is as wide as so much of the distance between the shoulder joints."""
 SLICES = 16
 SURFACE_POINTS = 20_000
 WIDTH_PERCENTILE = 90.0
@@ -34,9 +36,6 @@ HAND_SHARE = 0.35
 ROUNDS = 8
 MAX_TURNED = np.radians(60.0)
 SMOOTH_OVER_S = 0.08
-MIN_VOLUME = 0.1
-"""Determinant of a vertex's blended rotations, which is 1 where its joints turn alike: with less, flesh is squeezed so
-flat that undoing it would throw the vertex far out."""
 
 
 @dataclass(frozen=True)
@@ -152,49 +151,52 @@ def interpolated(
     return np.stack([np.interp(y, heights, values[:, axis]) for axis in range(2)], -1)
 
 
-def measure_trunk(character: Character, body: Body, actor: Body | None = None) -> Trunk:
+def measure_trunk(character: Character, body: Body) -> Trunk:
     """The ellipses of trunk and head, from the vertices that their joints move, and the arms' radii.
 
-    `actor` is who the character's rest pose is brought to first; None: it is in a T-pose.
+    The same body must have the same trunk whether it is modelled with raised or with hanging arms. So shapes come from
+    what no arm moves; where arms move part of the chest, its width comes from the shoulder joints, and its depth from
+    all of it, which arms that are raised sideways leave as it is.
     """
-    radii = {side: arm_radius(character, body, side) for side in SIDES}
-    if actor is not None:
-        character = in_t_pose(character, body, rest_corrections(actor, body))
     part_of = {role: place for place, role in enumerate(CARRIERS)} | {"Neck": CARRIERS.index("Spine2")}
     part = np.array([part_of.get(role or "Hips", -1) for role in moved_by(character)])
-    part[weight_of(character, ARMS) > MAX_ARM_WEIGHT] = -1
-    points, part = surface_points(character, part)
+    free = weight_of(character, ARMS) <= NO_WEIGHT
+    points, point_part = surface_points(character, np.where(free, part, -1))
     columns = []
     carriers = [role for role in CARRIERS if role in body.roles]
     for role, above in zip(carriers, [*carriers[1:], None], strict=True):
-        mine = points[part == CARRIERS.index(role)]
+        mine = points[point_part == CARRIERS.index(role)]
         if len(mine) < 3:
             continue
         low = mine[:, 1].min() if role in ("Hips", "Head") else body.at(role)[1]
         high = mine[:, 1].max() if above is None or above == "Head" else body.at(above)[1]
-        column = measure_column(role, points[part >= 0], low, high, body.at(role)[2])
+        column = measure_column(role, points[point_part >= 0], low, high, body.at(role)[2])
+        if column is not None and role != "Head":
+            own = part == CARRIERS.index(role)
+            column = with_chest(column, body, character.mesh.vertices[own, 2], free[own])
         if column is not None:
             columns.append(column)
-    return Trunk(tuple(columns), radii)
+    return Trunk(tuple(columns), {side: arm_radius(character, body, side) for side in SIDES})
 
 
-def in_t_pose(character: Character, body: Body, corrections: Mapping[str, Float[np.ndarray, "3 3"]]) -> Character:
-    """The character with its surface as it is in the actor's rest pose; joints stay where they are.
-
-    Flesh at the shoulders is elsewhere with raised arms than with hanging ones: the same body, modelled in either pose,
-    must have the same trunk. So linear skinning is undone, not done, which is exact for copies in other poses.
-    """
-    pose = CharacterPose.build(body, {role: turn[None] for role, turn in corrections.items()}, body.at("Hips")[None])
-    back = pose.D[0].swapaxes(1, 2)
-    offset = body.positions - np.einsum("jab,jb->ja", back, pose.p[0])
-    weights, joints = character.skin_weights, character.skin_joints
-    M = np.einsum("vi,viab->vab", weights, back[joints])
-    b = np.einsum("vi,via->va", weights, offset[joints])
-    # Flesh between joints that are turned against each other by half a turn has no way back.
-    regular = np.linalg.det(M) > MIN_VOLUME
-    vertices = character.mesh.vertices.copy()
-    vertices[regular] = np.linalg.solve(M[regular], (vertices - b)[regular][..., None])[..., 0]
-    return replace(character, mesh=replace(character.mesh, vertices=vertices))
+def with_chest(
+    column: Column, body: Body, z: Float[np.ndarray, " vertex"], free: Bool[np.ndarray, " vertex"]
+) -> Column:
+    """A part of the trunk with what arms move of it: as wide as the shoulders at their height, and as deep as all of
+    it; `z` of its vertices, and which of them no arm moves."""
+    radii = column.radii.copy()
+    depth = z - column.centres[0, 1]
+    front = depth > 0
+    if (front & free).any() and not free.all():
+        deepest = [np.percentile(depth[some], WIDTH_PERCENTILE) for some in (front, front & free)]
+        radii[:, 1] *= max(1.0, deepest[0] / max(deepest[1], 1e-3))
+    shoulders = [body.at(f"{side}Arm") for side in SIDES if f"{side}Arm" in body.roles]
+    if shoulders and "Spine" in body.roles:
+        x, y = np.abs(np.array(shoulders)[:, 0] - column.centres[0, 0]).mean(), np.mean([p[1] for p in shoulders])
+        waist_m, neck_m = body.at("Spine")[1], body.at("Neck" if "Neck" in body.roles else "Head")[1]
+        share = np.interp(column.heights, [waist_m, y, max(neck_m, y + 1e-6)], [0.0, 1.0, 0.0])
+        radii[:, 0] = np.maximum(radii[:, 0], share * CHEST_SHARE * x)
+    return replace(column, radii=radii)
 
 
 def surface_points(
@@ -243,7 +245,8 @@ def arm_radius(character: Character, body: Body, side: str) -> float:
     elbow, hand = body.roles.get(f"{side}ForeArm"), body.roles.get(f"{side}Hand")
     if elbow is None or hand is None:
         return 0.03 * body.leg_m
-    skin = character.mesh.vertices[[role == f"{side}ForeArm" for role in moved_by(character)]]
+    mine = np.array([role == f"{side}ForeArm" for role in moved_by(character)])
+    skin = character.mesh.vertices[mine & (weight_of(character, ARMS) >= 1 - NO_WEIGHT)]
     if len(skin) < 3:
         return 0.03 * body.leg_m
     along = body.positions[hand] - body.positions[elbow]

@@ -99,7 +99,7 @@ def retarget_motion(
     if config.adapt:
         pose = over_support(pose, actor_pose, body.stature_m / actor.stature_m, rate)
     arms = config.adapt and config.clear_arms
-    trunks = (measure_trunk(character, body, actor), actor_pose, measure_trunk(actor_body, actor)) if arms else None
+    trunks = (measure_trunk(character, body), actor_pose, measure_trunk(actor_body, actor)) if arms else None
     if trunks:
         pose = clear_trunk(clear_shoulders(pose, *trunks, rate), *trunks, rate)
     if config.adapt and config.foot_lock != "never":
