@@ -193,8 +193,9 @@ def with_chest(
     shoulders = [body.at(f"{side}Arm") for side in SIDES if f"{side}Arm" in body.roles]
     if shoulders and "Spine" in body.roles:
         x, y = np.abs(np.array(shoulders)[:, 0] - column.centres[0, 0]).mean(), np.mean([p[1] for p in shoulders])
-        waist_m, neck_m = body.at("Spine")[1], body.at("Neck" if "Neck" in body.roles else "Head")[1]
-        share = np.interp(column.heights, [waist_m, y, max(neck_m, y + 1e-6)], [0.0, 1.0, 0.0])
+        above = [body.at(role)[1] for role in ("Neck", "Head") if role in body.roles]
+        heights = [body.at("Spine")[1], y, max([*above[:1], y + 1e-6])]
+        share = np.interp(column.heights, heights, [0.0, 1.0, 0.0])
         radii[:, 0] = np.maximum(radii[:, 0], share * CHEST_SHARE * x)
     return replace(column, radii=radii)
 
