@@ -207,3 +207,13 @@ def test_hips_behind_a_hanging_arm_are_no_bag_and_not_of_the_arm():
     assert share(colours, TROUSERS, label_parts(grid_of(picture, places)) == PARTS.index("left_arm")) > 0.02
     assert share(colours, TROUSERS, loose.labels == PARTS.index("left_arm")) < 0.005
     assert not loose.flat.any()
+
+
+def test_tips_of_locks_that_hair_cuts_off_an_arm_are_of_the_hair():
+    picture = person()
+    for left in (138, 228):
+        box(picture, (left, left + 34), (60, 200), HAIR)
+    box(picture, (263, 285), (160, 175), (150, 110, 90))
+    loose, colours = found(picture)
+    assert share(colours, (150, 110, 90), loose.labels == HEAD) > 0.95
+    assert len(pieces_of(loose, "left_arm")) == 1

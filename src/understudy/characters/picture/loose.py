@@ -26,6 +26,8 @@ MAX_HAIR_OF_HEAD = 2.0
 MIN_CAPE_SHARE = 0.012
 """Of the figure's area, what of a cape shows on each side at least."""
 
+MAX_CRUMB_SHARE = 0.2
+"""Of the largest piece of a limb or the trunk: smaller ones amid hair are tips of locks."""
 FACE_REACH = 0.6
 """In distances between the eyes, around the nose: cheeks and mouth are within, hair and hood are not."""
 MIN_REACH_CELLS = 2.0
@@ -98,7 +100,9 @@ def loose_parts(grid: FigureGrid, labels: Int[np.ndarray, "row column"]) -> Loos
     """Give hair to the head, and skirts and capes to the torso, by colour and by where limbs can be."""
     colours = grid.lab * np.array([LIGHTNESS_SHARE, 1.0, 1.0])
     hair = without_parting(grid, labels, _hair(grid, labels, colours), goes_on_below=True)
-    labels = np.where(hair, HEAD, labels)
+    limbs_and_trunk = labels != HEAD
+    labels = _without_crumbs(np.where(hair, HEAD, labels))
+    hair = (labels == HEAD) & limbs_and_trunk
     for arm in LIMBS[:2]:
         labels = np.where(_rest_of_hand(grid, labels, colours, arm), arm, labels)
     skirt = skirt_cells(grid, labels, colours)
@@ -258,6 +262,20 @@ def _hair(
     if hair.sum() > MAX_HAIR_OF_HEAD * (labels == HEAD).sum():
         return none
     return large(hair | (joined & (labels == HEAD)), grid) & hair
+
+
+def _without_crumbs(labels: Int[np.ndarray, "row column"]) -> Int[np.ndarray, "row column"]:
+    """Labels once small pieces that hair has cut off a limb or the trunk, tips of locks, are of the part around them."""
+    labels = labels.copy()
+    for part in (TORSO, *LIMBS):
+        pieces, count = ndimage.label(labels == part, np.ones((3, 3)))
+        sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+        for piece in np.flatnonzero(sizes < MAX_CRUMB_SHARE * sizes.max(initial=0)) + 1:
+            here = pieces == piece
+            around = labels[ndimage.binary_dilation(here, np.ones((3, 3))) & ~here]
+            if (around == HEAD).sum() > (np.isin(around, (TORSO, *LIMBS))).sum():
+                labels[here] = HEAD
+    return labels
 
 
 def _joined_locks(
