@@ -217,3 +217,10 @@ def test_tips_of_locks_that_hair_cuts_off_an_arm_are_of_the_hair():
     loose, colours = found(picture)
     assert share(colours, (150, 110, 90), loose.labels == HEAD) > 0.95
     assert len(pieces_of(loose, "left_arm")) == 1
+
+
+def test_a_bag_of_nearly_the_trousers_colour_hangs_beside_the_leg():
+    picture, bag = person(), (95, 65, 110)
+    box(picture, (251, 290), (240, 330), bag)
+    loose, colours = found(picture)
+    assert share(colours, bag, loose.flat) > 0.75

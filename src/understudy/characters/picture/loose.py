@@ -72,6 +72,10 @@ MAX_END_SHARE = 0.5
 """Of a piece's cells that are beside the limb's last bone: more is a shoe, or what a hand holds."""
 MIN_TIMES_AWAY = 2
 """As far from the bone as the limb's core lies what hangs beside it, by the medians of both."""
+FAR_RADII = 1.3
+"""From the bone, in radii of the limb, from which a place is hardly of the limb."""
+MIN_FAR_CELLS = 5
+"""Across what is told from the limb by being far from its bone."""
 MIN_RADII_AWAY = 0.9
 """In radii of the limb, by the median of a piece: what is nearer is the limb's lit side."""
 PALETTE_COLOURS = 5
@@ -265,7 +269,7 @@ def _hair(
 
 
 def _without_crumbs(labels: Int[np.ndarray, "row column"]) -> Int[np.ndarray, "row column"]:
-    """Labels once small pieces that hair has cut off a limb or the trunk, tips of locks, are of the part around them."""
+    """Labels once small pieces that hair has cut off a limb or the trunk, tips of locks, are of the hair."""
     labels = labels.copy()
     for part in (TORSO, *LIMBS):
         pieces, count = ndimage.label(labels == part, np.ones((3, 3)))
@@ -334,7 +338,10 @@ def _beside_limbs(
         if core.sum() < MIN_CORE_CELLS:
             continue
         palette = _palette(colours[core])
-        other = own & (apart(colours, palette) > OTHER_COLOUR)
+        difference = apart(colours, palette)
+        # Where the limb itself hardly reaches less of a difference will do, but not at its rim, which mixes colours.
+        far = own & (away > FAR_RADII * radius) & (difference > SAME_COLOUR)
+        other = own & (difference > OTHER_COLOUR) | ndimage.binary_opening(far, np.ones((MIN_FAR_CELLS,) * 2))
         pieces, count = ndimage.label(other, np.ones((3, 3)))
         for piece in range(1, count + 1):
             here = pieces == piece
