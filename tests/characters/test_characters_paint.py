@@ -1,18 +1,23 @@
 """The texture of a character of one picture: charts without stretch, cloth that goes on around, shading taken out."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from skimage.measure import marching_cubes
 
+from understudy.characters.picture.joints import POINTS
+from understudy.characters.picture.paint.atlas import _above_the_eyes, _on_foot
 from understudy.characters.picture.paint.charts import MIN_AREA_SHARE, lay_charts, texels_of
 from understudy.characters.picture.paint.exemplar import continued
 from understudy.characters.picture.paint.front_only import front_only
 from understudy.characters.picture.paint.heads import head_behind
 from understudy.characters.picture.paint.seen import Seen
-from understudy.characters.picture.paint.shading import unshaded
+from understudy.characters.picture.paint.shading import _cloths, unshaded
+from understudy.characters.picture.paint.sides import sides_of
 from understudy.characters.picture.paint.wrap import wrap_from
-from understudy.characters.picture.parts import FigureGrid
+from understudy.characters.picture.parts import PARTS, FigureGrid
 from understudy.geometry.meshes import vertex_normals
 from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
 
@@ -139,6 +144,46 @@ def shirt() -> tuple[Seen, np.ndarray]:
     return Seen(picture, np.dstack([lab, depth])), np.zeros((rows, columns), np.int64)
 
 
+def test_sides_have_the_level_and_the_grain_but_no_lace_and_no_button():
+    seen, _ = shirt()
+    weave = np.random.default_rng(0).normal(0, 4, seen.picture.shape[:2]).astype(np.float32)[..., None]
+    plain = np.full_like(seen.picture, [40.0, 60, 150])
+    plain[160:188] = [90.0, 60, 30]
+    picture = plain + weave
+    picture[60:140:12] = picture[61:140:12] = 240
+    picture[100:108, 76:84] = 240
+    quiet = sides_of(seen.with_picture(picture))
+    laced = np.zeros(weave.shape[:2], bool)
+    laced[56:144] = True
+    assert np.abs(quiet.picture - plain)[laced].max() < 40, "the cloth's grain at most"
+    assert np.abs(quiet.level.picture - plain)[166:182].max() < 12, "a belt goes around at its level"
+    assert quiet.grain.picture[8:48].std() > 0.5 * weave.std(), "cloth stays cloth"
+    place = np.tile([20.0, 30.0], (3, 1)) + np.arange(3)[:, None] * [2.0, 0.0]
+    levels = [np.array([[20.0, 43.5]]), np.array([[20.0, 5.0]]), np.array([[22.0, 5.0]])]
+    found = quiet.colours(levels, place[:1])
+    np.testing.assert_allclose(found[0], [40, 60, 150], atol=25)
+
+
+def test_behind_hair_looks_as_the_crown_and_boots_have_no_laces_behind(egg):
+    """Locks beside a face, in the shadow of a hood, are not the hood."""
+    grid, _ = egg_picture(lit=False)
+    face = np.zeros((11, 2))
+    face[[2, 5]] = [[26.0, 30.0], [34.0, 30.0]]
+    above = _above_the_eyes(replace(grid, face=face), (60, 60))
+    assert above[:29].all()
+    assert not above[31:].any()
+    assert _above_the_eyes(grid, (60, 60)).all()
+    points = np.zeros((20, 2))
+    for side in ("left", "right"):
+        points[POINTS.index(f"{side}_ankle")], points[POINTS.index(f"{side}_knee")] = (30, 48), (30, 38)
+    vertices = egg[0]
+    leg = np.full(len(vertices), PARTS.index("left_leg"))
+    foot = _on_foot(replace(grid, points=points), vertices, leg)
+    assert foot[vertices[:, 1] < -49].all()
+    assert not foot[vertices[:, 1] > -44].any()
+    assert not _on_foot(replace(grid, points=points), vertices, np.zeros_like(leg)).any()
+
+
 def test_a_calm_part_repeats_no_lines():
     """A hairline or an ear of a head's rim is not drawn again behind it."""
     rng = np.random.default_rng(1)
@@ -250,3 +295,18 @@ def test_a_flat_drawing_stays_as_it_is(egg):
     flat = unshaded(grid, labels, rgb, vertices, normals)
     inside = cv2.resize((grid.distance > 1).astype(np.uint8), (240, 240)) > 0
     assert np.abs(flat.astype(int) - rgb)[inside].mean() < 2
+
+
+def test_light_and_shadow_of_one_grey_cloth_are_one_cloth(egg):
+    vertices, _, normals = egg
+    grid, rgb = egg_picture(lit=True)
+    grey = srgb_bytes_from_linear(np.repeat(linear_from_srgb_bytes(rgb).sum(-1, keepdims=True) / 0.64 * 0.4, 3, 2))
+    small = cv2.resize(grey, (60, 60), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    grid = replace(grid, lab=cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float64))
+    labels = np.where(grid.distance > 0, 0, -1)
+    flat = unshaded(grid, labels, grey, vertices, normals)
+    assert unevenness(flat) < 0.3 * unevenness(grey)
+    lab = np.repeat([[20.0, 0, 0], [38.0, 1, 1], [30.0, 40, 20], [70.0, 0, 2]], 50, axis=0)
+    cloth = _cloths(lab + np.random.default_rng(0).normal(0, 0.5, lab.shape))
+    assert cloth[0] == cloth[50], "light and shadow"
+    assert len({cloth[0], cloth[100], cloth[150]}) == 3, "red and white are other cloths than black"

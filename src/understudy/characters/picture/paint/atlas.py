@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage, sparse
@@ -10,10 +11,11 @@ from scipy.sparse.csgraph import connected_components
 from understudy.characters.picture.paint.charts import Texels, lay_charts, texels_of
 from understudy.characters.picture.paint.exemplar import continued
 from understudy.characters.picture.paint.front_only import front_only
-from understudy.characters.picture.paint.heads import head_behind
+from understudy.characters.picture.paint.heads import LEFT_EYE, RIGHT_EYE, head_behind
 from understudy.characters.picture.paint.seen import GROUP_OF, Seen, carried_out, seen_in
 from understudy.characters.picture.paint.shading import unshaded
-from understudy.characters.picture.paint.wrap import Wrap, wrap_from
+from understudy.characters.picture.paint.sides import DEPTHS, sides_of
+from understudy.characters.picture.paint.wrap import FAR, Wrap, wrap_from
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line
 from understudy.characters.picture.volume import adjacency
 from understudy.geometry.vectors import smooth_step
@@ -29,6 +31,18 @@ LEVEL_COST = 5.0
 """A step along a part's bone costs more than one around it: hems, belts and stripes go on around at their level."""
 FACE_REACH = 1.0
 """Cells over which the rim of a face is mirrored: farther inside are its features, and at its rim is its hairline."""
+CALM = 0.35
+"""Of a head's width: what is smaller is not carried around it."""
+HOOD = 0.5
+"""Of a head's half width, from its outline: what covers its back is seen there, what it covers, farther inside."""
+MIN_SURE = 0.3
+"""Of the hair that is seen: of so much of it, the rest is not needed."""
+MADE_UP = 9.0
+"""Cells across what is not kept of a back whose front is not shown there."""
+BOOT = 0.2
+"""Of a shin, above the ankle."""
+QUIET = (0.5, 2.5)
+"""Cells beyond the rim of what is seen over which the picture, mirrored, gives way to quiet sides."""
 FRONT_ROUNDS = 2
 """Rounds of smoothing over which what the front alone has ends at its rim."""
 
@@ -109,13 +123,28 @@ def _painted(
 
     place = looked_up(wrap.place())
     direct = panels.front.colours(place)
+    away = np.where(straight, 0.0, wrap.away)
+    aside = smooth_step((at(away) - QUIET[0]) / (QUIET[1] - QUIET[0]))
+    head = part_at == HEAD
+    on_head = at(head & ~front)
+    aside = np.maximum(aside, at(_on_foot(grid, vertices, part_at) & ~front))
+
+    def around(panel: Seen, max_reach: Float[np.ndarray, " vertex"] | float) -> Float[np.ndarray, "texel 3"]:
+        """Of the back as the panel has it, of sides without what is there only once, of heads calm all around."""
+        place = looked_up(wrap.place(max_reach))
+        levels = [looked_up(wrap.within(depth, max_reach)) for depth in DEPTHS]
+        near = panel.colours(place)
+        near += aside * (sides_of(panel).colours(levels, place) - near)
+        if panels.calm > 0:
+            near += on_head * (sides_of(panel, panels.calm, panels.hairy).colours(levels, place) - near)
+        return near
+
     if panels.hair is None:
-        colour = panels.behind.colours(place)
+        colour = around(panels.behind, FAR)
     else:
-        beside_face = np.where((part_at == HEAD)[:, None], wrap.place(FACE_REACH), wrap.place())
         in_hair = smooth_step(np.clip(at(panels.inside) / 1.4 + 0.5, 0, 1))
-        colour = panels.behind.colours(looked_up(beside_face))
-        colour += in_hair * (panels.hair.colours(place) - colour)
+        colour = around(panels.behind, np.where(head, FACE_REACH, FAR))
+        colour += in_hair * (around(panels.hair, FAR) - colour)
     return colour + at(shown) * (direct - colour)
 
 
@@ -168,6 +197,10 @@ class _Panels:
     """Without what the front alone has."""
     hair: Seen | None
     """A head's hair, hood or helmet without the face; None: it has none."""
+    hairy: Bool[np.ndarray, "row column"]
+    """Where the head's hair, hood or helmet is seen; all of the head, if it has none."""
+    calm: float
+    """Cells across what the sides and the back of a head do not have; 0: no head."""
     inside: Float[np.ndarray, " vertex"]
     """How far inside the hair each vertex is, in cells."""
 
@@ -198,15 +231,45 @@ def _panels(
     found = head_behind(grid, vertices, seen, head, own & (part_at == HEAD))
     alone |= found.features
     source = core & ~alone
+    calm = CALM * 2 * float(seen.cloth[head, 3].max(initial=0.0))
     if found.bare is None:
-        behind = seen.with_picture(continued(front.picture, alone | hidden, source, part, directions, HEAD))
-        return _Panels(front, behind, None, found.inside)
+        behind = _quiet(seen, continued(front.picture, alone | hidden, source, part, directions, HEAD), alone)
+        return _Panels(front, behind, None, head, calm, found.inside)
     # What is beside a face is skin; what is behind it is hair.
     skin = source & (~head | found.bare)
-    behind = seen.with_picture(continued(front.picture, alone | hidden, skin, part, directions, HEAD))
+    behind = _quiet(seen, continued(front.picture, alone | hidden, skin, part, directions, HEAD), alone & ~head)
     bare = found.bare | (part == HEAD) & hidden
+    locks = core & head & ~bare
+    for sure in (seen.cloth[..., 3] < HOOD * seen.cloth[head, 3].max(), _above_the_eyes(grid, labels.shape)):
+        if (locks & sure).sum() > MIN_SURE * locks.sum():
+            bare, locks = bare | head & ~sure, locks & sure
     hair = seen.with_picture(continued(behind.picture, bare, core & head & ~bare, part, directions, HEAD))
-    return _Panels(front, behind, hair, found.inside)
+    return _Panels(front, behind, hair, locks, calm, found.inside)
+
+
+def _quiet(seen: Seen, picture: Float[np.ndarray, "height width 3"], where: Bool[np.ndarray, "row column"]) -> Seen:
+    """What is made up in the middle of a back has no lines of its own: a collar or a hem is not drawn there again."""
+    quiet = sides_of(seen.with_picture(picture), MADE_UP).picture
+    share = cv2.resize(where.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
+    return seen.with_picture(picture + share * (quiet - picture))
+
+
+def _above_the_eyes(grid: FigureGrid, shape: tuple[int, int]) -> Bool[np.ndarray, "row column"]:
+    """Where hair, hood and hat are most surely seen; all of the grid, if no face was found."""
+    eyes = np.inf if grid.face is None else 0.5 * (grid.face[LEFT_EYE] + grid.face[RIGHT_EYE])[1]
+    return np.broadcast_to((np.arange(shape[0]) + 0.5 < eyes)[:, None], shape)
+
+
+def _on_foot(
+    grid: FigureGrid, vertices: Float[np.ndarray, "vertex 3"], part_at: Int[np.ndarray, " vertex"]
+) -> Bool[np.ndarray, " vertex"]:
+    """Feet and boots, whose backs have neither laces nor toes."""
+    foot = np.zeros(len(vertices), bool)
+    for side in ("left", "right"):
+        ankle, knee = grid[f"{side}_ankle"][1], grid[f"{side}_knee"][1]
+        low = -vertices[:, 1] > ankle - BOOT * max(ankle - knee, 0.0)
+        foot |= low & (part_at == PARTS.index(f"{side}_leg"))
+    return foot
 
 
 def _islands(

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 
 from understudy.characters.picture.parts import FigureGrid
 from understudy.imaging.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
@@ -14,6 +15,10 @@ CLOTHS = 4
 """How many colours a figure's cells are sorted into; within each, what varies with the surface's direction is light."""
 CHROMA_WEIGHTS = np.array([0.35, 1.0, 1.0])
 """Lightness counts little, since shading changes it."""
+SORTINGS = 3
+"""Cells are sorted into cloths anew when the light is known better."""
+SAME_HUE, SAME_LIGHTNESS = 6.0, 25.0
+"""Distances in a and b and in L of Lab up to which two of the colours are one cloth in light and shadow."""
 ROUNDS = 8
 HUBER = 0.12
 """Natural logarithm of brightness: what is farther from its cloth's is print, fold or shadow, and counts less."""
@@ -49,7 +54,10 @@ def unshaded(
     light = linear_from_srgb_bytes(rgb) @ np.array([0.2126, 0.7152, 0.0722])
     at = _at_cells(grid, np.log(np.maximum(light, DARKEST)))
     basis = _basis(normal)
-    weights = _fitted(at[use], basis[use], _cloths(grid.lab[use]))
+    weights = np.zeros(basis.shape[-1])
+    for _ in range(SORTINGS):
+        cloth = _cloths(_lightened(grid.lab[use], basis[use] @ weights))
+        weights = _fitted(at[use], basis[use], cloth)
     shade = np.clip(np.exp(basis @ weights), *SHADE_RANGE)
     nearest = ndimage.distance_transform_edt(
         ~(known & (grid.distance > 0)), return_distances=False, return_indices=True
@@ -105,13 +113,25 @@ def _basis(normal: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 6
     return np.stack([x, y, z - 1, x * x, y * y, x * y], -1)
 
 
+def _lightened(lab: Float[np.ndarray, "cell 3"], shade: Float[np.ndarray, " cell"]) -> Float[np.ndarray, "cell 3"]:
+    """The colours divided by light, given as its natural logarithm."""
+    offset, scale = 16.0, 116.0  # of lightness, CIE 1976
+    root = (lab[:, 0] + offset) / scale * np.exp(-shade / 3)
+    return np.column_stack([scale * root - offset, lab[:, 1:]])
+
+
 def _cloths(lab: Float[np.ndarray, "cell 3"]) -> Int[np.ndarray, " cell"]:
-    """Which of CLOTHS colours each cell has."""
+    """Which of at most CLOTHS colours each cell has; light and shadow of one cloth are not told apart."""
     cv2.setRNGSeed(0)
     points = np.ascontiguousarray(lab * CHROMA_WEIGHTS, np.float32)
     criteria = (cv2.TERM_CRITERIA_MAX_ITER, 20, 0.1)
-    _, which, _ = cv2.kmeans(points, CLOTHS, np.zeros((len(points), 1), np.int32), criteria, 2, cv2.KMEANS_PP_CENTERS)
-    return which.ravel().astype(np.int64)
+    _, which, middle = cv2.kmeans(
+        points, CLOTHS, np.zeros((len(points), 1), np.int32), criteria, 2, cv2.KMEANS_PP_CENTERS
+    )
+    off = np.abs(middle[:, None] - middle) / CHROMA_WEIGHTS
+    same = (np.hypot(off[..., 1], off[..., 2]) < SAME_HUE) & (off[..., 0] < SAME_LIGHTNESS)
+    _, cloth = connected_components(same, directed=False)
+    return cloth[which.ravel()].astype(np.int64)
 
 
 def _fitted(

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from understudy.geometry.vectors import smooth_step
 
-__all__ = ["Wrap", "wrap_from"]
+__all__ = ["FAR", "Wrap", "wrap_from"]
 
 SMOOTHING_ROUNDS = 10
 LEAST_ROUNDS = 1
@@ -57,7 +57,13 @@ class Wrap:
         shift = level * np.clip(off, -MAX_LEVEL_SHIFT, MAX_LEVEL_SHIFT)[:, None] * along
         return Wrap(self.rim + shift, inwards, self.away, self.reach)
 
-    def place(self, max_reach: float = FAR) -> Float[np.ndarray, "vertex 2"]:
+    def within(
+        self, depth: float, max_reach: Float[np.ndarray, " vertex"] | float = FAR
+    ) -> Float[np.ndarray, "vertex 2"]:
+        """Where in the picture each vertex's level is, so many cells inside the rim, or as far as there is reach."""
+        return self.rim + np.minimum(np.minimum(self.reach, max_reach), depth)[:, None] * self.inwards
+
+    def place(self, max_reach: Float[np.ndarray, " vertex"] | float = FAR) -> Float[np.ndarray, "vertex 2"]:
         """Where in the picture to look, going back and forth over the reach, or less of it."""
         reach = np.minimum(self.reach, max_reach)
         turn = np.mod(self.away, 2 * reach)
