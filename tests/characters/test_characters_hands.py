@@ -6,7 +6,7 @@ import pytest
 
 from understudy.characters.picture.hands.fingers import CUFF, SeenHand, add_hands, seen_hand, without_mitten
 from understudy.characters.picture.hands.shape import FINGERS, KNUCKLES, WRIST, hand_length
-from understudy.characters.picture.inflate import PartVolume
+from understudy.characters.picture.inflate import PartVolume, _hand_gain
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.parts import PARTS, FigureGrid
 from understudy.decompose.people.hands import HandNetwork
@@ -137,6 +137,34 @@ def test_the_arm_ends_within_the_hand():
     rows = np.arange(ROWS) + 0.5
     np.testing.assert_array_equal(rest.square[rows < 25], arm.square[rows < 25])
     assert (rest.square[rows > 25 + 0.16 * LENGTH] <= 0).all()
+
+
+def mitten_depth(half_width: float, style: float = 0.0, tall: float = 180.0) -> float:
+    """How much deeper a hand of this half width is made, 20 cells long, in half widths of it."""
+    rows, columns = np.mgrid[:60, :60] + 0.5
+    aside = np.abs(columns - 30)
+    own = (aside < half_width) & (rows > 10) & (rows < 45)
+    square = np.where(own, half_width**2 - aside**2, -1.0)
+    line = np.array([(30, 2), (30, 12), (30, 25), (30, 43)], float)
+    gain = _hand_gain(square, own, np.stack([columns, rows], -1), line, tall, style)
+    np.testing.assert_allclose(gain[rows < 25], 1.0)
+    return float((gain * np.sqrt(np.maximum(square, 0)))[35].max()) / half_width
+
+
+def test_a_hand_that_shows_its_edge_is_deep_and_one_that_shows_its_back_is_flat():
+    edge, back = mitten_depth(2.5), mitten_depth(7.0)
+    assert 1.7 < edge < 2.6 and 0.35 < back < 0.75
+    assert mitten_depth(7.0, style=1.0) == pytest.approx(0.8, abs=0.15), "a mitten is stout"
+    fist = mitten_depth(7.0, tall=400.0)
+    assert fist > back + 0.2, "a fist is as deep as wide"
+
+
+def test_what_a_hand_holds_is_flat():
+    rows, columns = np.mgrid[:90, :60] + 0.5
+    own = (np.abs(columns - 30) < 3) & (rows > 10)
+    line = np.array([(30, 2), (30, 12), (30, 25), (30, 43)], float)
+    gain = _hand_gain(np.where(own, 9.0, -1.0), own, np.stack([columns, rows], -1), line, 150.0, 0.0)
+    assert gain[32, 30] > 1.2 and gain[60, 30] == pytest.approx(0.75)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import spsolve
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.loose import LooseParts
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
-from understudy.characters.picture.profiles import body_profiles
+from understudy.characters.picture.profiles import body_hand, body_profiles
 from understudy.geometry.vectors import smooth_step
 from understudy.runtime.checks import check_options
 
@@ -43,6 +43,12 @@ TOE_SHARE = 0.80
 FOOT_WIDTHS, FOOT_GROWTH = 2.8, 0.095
 """A foot's length is at most so many of its widths (our body's: 2.7), and at most so much of the figure's height more
 than its width: with shoes, 0.155 of the height for people (Drillis and Contini 1966: 0.152)."""
+OPEN_LENGTH, FIST_LENGTH, FIST_STOUTNESS = 0.085, 0.06, 0.034
+"""Of a person's open hand and of a fist: length, and of the fist half its diagonal, in the figure's heights."""
+MAX_HAND_DEPTH = 2.2
+"""Depth over width of a person's hand that shows its edge, at most: what is thinner is no hand, but a string."""
+MITTEN_DEPTH, HELD_GAIN = 0.8, 0.75
+"""Depth over width of a stylised figure's hand, and by how much flatter than a limb is what a hand holds."""
 HALF_WIDTH_QUANTILE = 0.98
 """Of the distances from the outline: the half width of a part, which one spike of the outline cannot widen."""
 
@@ -92,7 +98,7 @@ def inflate_parts(
     depths = _joint_depths(grid, labels, torso, style)
     volumes = {"torso": torso, "head": _head(grid, labels, depths, style, config)}
     for side in SIDES:
-        volumes[f"{side}_arm"] = _arm(grid, labels, depths, side, config)
+        volumes[f"{side}_arm"] = _arm(grid, labels, depths, side, style, config)
         volumes[f"{side}_leg"] = _leg(grid, parts, depths, side, style, config)
     volumes["cape"] = _cape(grid, parts.sheet, torso)
     return volumes, depths
@@ -357,6 +363,7 @@ def _arm(
     labels: Int[np.ndarray, "row column"],
     depths: Float[np.ndarray, " 20"],
     side: str,
+    style: float,
     config: InflateConfig,
 ) -> PartVolume:
     """Round, rooted a little inside the shoulder; what hangs far from its bones (a bag, a sleeve) is flat."""
@@ -370,12 +377,50 @@ def _arm(
     domain |= (labels == PARTS.index("head")) & (_line_distance(cells, line) < radius)
     away = np.maximum(_line_distance(cells, line) - 1.3 * radius, 0)
     cap = radius * config.depth_scale * (0.4 + 1.4 * np.exp(-((away / radius) ** 2)))
-    # Palms and fingers are flatter than the wrist.
-    hand = smooth_step(_along(cells, line, np.array([0.0, 0.0, 0.0, 1.0])) * 1.5)
-    square = _square(grid, domain, 2.0 * config.depth_scale**2, cap) * (1 - 0.45 * hand)
+    square = _square(grid, domain, 2.0 * config.depth_scale**2, cap)
+    square = square * _hand_gain(square, labels == PARTS.index(part), cells, line, grid.height, style) ** 2
     values = np.array([depths[POINTS.index(f"{side}_{name}")] for name in ("shoulder", "elbow", "wrist", "hand")])
     ones = np.ones_like(square)
     return PartVolume(square, _along(cells, line, values), ones, ones)
+
+
+def _hand_gain(
+    square: Float[np.ndarray, "row column"],
+    own: Bool[np.ndarray, "row column"],
+    cells: Float[np.ndarray, "row column 2"],
+    line: Float[np.ndarray, "point 2"],
+    tall: float,
+    style: float,
+) -> Float[np.ndarray, "row column"]:
+    """What √square of an arm is multiplied by beyond its wrist, so that the hand is as deep as a hand that looks as
+    wide: of one that shows its edge the picture hides the palm. Mittens of stylised figures are stout."""
+    reach = max(float(np.linalg.norm(line[3] - line[2])), 1.0)
+    along = (line[3] - line[2]) / reach
+    beyond = (cells - line[2]) @ along
+    aside = (cells - line[2]) @ (along[1], -along[0])
+    longest = min(1.6 * reach, (0.13 + 0.07 * style) * tall)
+    hand = own & (beyond > 0) & (beyond < longest) & (np.abs(aside) < 0.6 * longest)
+    if not hand.any():
+        return np.ones_like(square)
+    length = float(beyond[hand].max())
+    share = beyond / length
+    slabs = int(np.clip(length, 2, 10))
+    which = np.clip((share[hand] * slabs).astype(int), 0, slabs - 1)
+    width = 0.5 * np.bincount(which, minlength=slabs) / (length / slabs)
+    height = np.zeros(slabs)
+    np.maximum.at(height, which, np.sqrt(np.maximum(square[hand], 0)))
+    middle = (np.arange(slabs) + 0.5) / slabs
+    stout = np.interp(middle, *body_hand()) * length
+    is_open = smooth_step((length / tall - FIST_LENGTH) / (OPEN_LENGTH - FIST_LENGTH))
+    stout = is_open * stout + (1 - is_open) * FIST_STOUTNESS * tall
+    human = np.sqrt(np.maximum(stout**2 - width**2, np.maximum(0.09 * length, 0.5 * width) ** 2))
+    human = np.minimum(human, MAX_HAND_DEPTH * width)
+    depth = (1 - style) * human + style * MITTEN_DEPTH * width
+    gain = ndimage.gaussian_filter1d(depth / np.maximum(height, 1.0), 0.1 * slabs, mode="nearest")
+    gain = np.interp(share.ravel(), middle, gain).reshape(share.shape)
+    # What it holds is no hand.
+    held = smooth_step(np.maximum((share - 1) / 0.15, (np.abs(aside) - 0.6 * length) / (0.2 * length)))
+    return 1 + smooth_step(share / 0.2) * (gain + held * (HELD_GAIN - gain) - 1)
 
 
 def _leg(

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from understudy.body.model import SEGMENTS, BodyModel
 from understudy.core.motion import BODY_JOINTS
 
-__all__ = ["Profile", "body_profiles"]
+__all__ = ["Profile", "body_hand", "body_profiles"]
 
 ADULT_M = 1.7
 """The height of the person whose profile is taken."""
@@ -59,6 +59,21 @@ def body_profiles() -> dict[str, Profile]:
             own &= body.vertices[:, 0] > 0  # of the hips, the side above this leg
         profiles[part] = _measured(body.vertices[own], start, end, low, high)
     return profiles
+
+
+@cache
+def body_hand() -> tuple[Float[np.ndarray, " slab"], Float[np.ndarray, " slab"]]:
+    """Places along an open hand, 0 at the wrist and 1 at the fingertips, and how stout it is there, in its lengths:
+    the root of half its width squared and half its thickness squared, which is the same whichever way it is turned."""
+    model = BodyModel.load()
+    body = model.shaped(model.shape_for_height(ADULT_M))
+    hand = body.vertices[np.array(SEGMENTS)[model.vertex_segment] == "left_hand"]
+    wrist = body.joints[BODY_JOINTS.index("LeftHand")]
+    length = hand[:, 0].max() - wrist[0]
+    share = (hand[:, 0] - wrist[0]) / length
+    edges = np.linspace(0, 1, SLABS + 1)
+    extent = [np.ptp(hand[(share >= a) & (share <= b), 1:], axis=0) for a, b in itertools.pairwise(edges)]
+    return 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.linalg.norm(extent, axis=1) / length
 
 
 def _measured(
