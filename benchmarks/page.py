@@ -234,6 +234,28 @@ def cut_outs_and_plates(found: Results) -> str:
     return facts_table(facts)
 
 
+def light(found: Results) -> str:
+    """The light found in a shot against the light of the set."""
+    result = found["light"]
+    columns = (
+        ("Key light off, °", "key_off_deg"), ("Its tint off, %", "key_tint_off_percent"),
+        ("Light on the visible side off, %", "irradiance_off_percent"), ("Its level, 1 is right", "level"),
+        ("Its tint off, %", "tint_off_percent"),
+    )  # fmt: skip
+    names = ["Shot", "Found by", *(f"{head}{' ' * number}" for number, (head, _) in enumerate(columns))]
+    rows = [
+        dict(zip(names, [row["shot"] + (" *(held out)*" if row["held_out"] else ""), row["found_by"],
+                         *(f"{row[key]:g}" for _, key in columns)], strict=True))
+        for row in result["shots"]
+    ]  # fmt: skip
+    for name, part in result["summary"].items():
+        rows.append(dict(zip(names, [f"median, {name}", "–", *(f"{part[key]:g}" for _, key in columns)], strict=True)))
+    return (
+        "The light of a set, found in a shot of it with true plate, matte and body, against the light that it was"
+        f" filmed in (`python -m benchmarks.films.light`).\n\n{table(rows)}"
+    )
+
+
 def robustness(found: Results) -> str:
     """Damaged files, hostile command lines, kills and full disks."""
     files, lines = found["hostile"]["mutations"], found["hostile"]["command_lines"]
@@ -330,6 +352,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     "Finding cuts": (("cuts",), cuts),
     "Characters from one picture": (("characters", "characters_before", "free_views"), characters),
     "Cut-outs and clean plates": (("cutout", "plate_things"), cut_outs_and_plates),
+    "Light": (("light",), light),
     "Damaged files, interruptions": (("hostile", "interruptions"), robustness),
     "Filming in a given set": (("cinescene_mini",), lambda found: mini(found["cinescene_mini"])),
     "What each part of the scene model is for": (

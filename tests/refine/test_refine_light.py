@@ -152,6 +152,26 @@ def test_bright_set_has_more_light_than_a_dim_one():
         assert all((values >= 0).all() for values in (light.key_colour, light.fill_sky, light.fill_ground))
 
 
+def test_light_from_behind_leaves_the_visible_side_dim():
+    """The little light on the side that is seen does not make the key as many times too strong."""
+    samples = [scene(unit(0.2, 0.9, -0.9), 1.0, 0.06, cast=True, seed=seed) for seed in range(2)]
+    found = estimate_light(samples).light
+    assert found.key_direction[2] < -0.4
+    assert 0.5 < found.key_colour.mean() / 1.0 < 2.0 and found.fill_sky.mean() < 2.0 * 0.06
+
+
+def test_red_ground_does_not_make_the_light_from_below_red():
+    sample = scene(KEY, 1.2, 0.4, cast=True)
+    red = np.array([1.0, 0.35, 0.35])
+    below = (rays()[..., 1:2] < -1e-3) & (sample.matte[..., None] == 0)
+    frame, plate = (
+        np.where(below, picture * red, picture).astype(np.uint8) for picture in (sample.frame, sample.plate)
+    )
+    found = estimate_light([replace(sample, frame=frame, plate=plate)]).light
+    assert found.fill_ground.max() < 3.0 * found.fill_ground.min()
+    assert found.fill_sky.max() < 1.6 * found.fill_sky.min()
+
+
 def test_no_sample_is_an_error():
     with pytest.raises(ValueError, match="at least one"):
         estimate_light([])

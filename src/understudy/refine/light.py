@@ -19,10 +19,15 @@ from understudy.imaging.colour import LUMA, linear_from_srgb_bytes
 
 __all__ = ["LightEstimate", "LightSample", "estimate_light", "near_ground"]
 
-_GREY_ALBEDO = 0.22
-"""The share of light that an actor gives back, clothes and skin together: near the 18 % of a grey card."""
-_GROUND_ALBEDO = 0.2
-"""The same of ground: between wet asphalt (0.1) and dry concrete (0.3)."""
+_ACTOR_ALBEDO, _SET_ALBEDO, _GROUND_ALBEDO = 0.15, 0.22, 0.2
+"""The share of light that an actor gives back, clothes and skin together, what stands around, and the ground: about the
+18 % of a grey card. The first two are geometric means over films of our sets in many lights."""
+_EXPOSED_WHITE = 1.0
+"""Linear light of white that faces the key, in a film that is exposed as usual."""
+_LEVEL_SPREAD = {"actor": 0.36, "set": 0.30, "white": 0.35}
+"""Standard deviations of the logarithm of what each of these says of the light's level, on the same films."""
+_MAX_FILL_TINT = 0.35
+"""By how much the fill's share of a channel may differ from that of all: ground has colours of its own."""
 _SHADOW_RATIO = 0.88
 """Ground that keeps less of its light than this, of what the plate has there, may lie in shadow: compression and grain
 take less."""
@@ -60,10 +65,8 @@ _MIN_ELEVATION_SINE = 0.3
 """Of the key, where its light on level ground is worked out: a lower key would become too bright."""
 _PRIOR_FILL = 0.6
 """Share of fill where nothing in the shot tells of a key."""
-_EXPOSED_WHITE = 0.9
-"""Linear light of white in a film that is exposed as usual."""
-_IRRADIANCE = (0.05, 3.0)
-"""What each guess at the light on the actor may say."""
+_MIN_LIGHT = 0.003
+"""Linear luminance below which a place is black: it tells nothing of the light's level."""
 _INSIDE, _PERSON, _NEAR_PERSON = 240, 128, 40
 """Mattes, 0 … 255: surely the actor; more actor than set; a trace of the actor."""
 _KEY_ANGLE_RAD = {"shadow": math.radians(3), "shading": math.radians(8), "prior": math.radians(20)}
@@ -147,29 +150,43 @@ def _light(key: _Key, samples: Sequence[LightSample], key_angle_rad: float) -> L
     plates = [linear_from_srgb_bytes(sample.plate[::4, ::4]).astype(np.float64) for sample in samples]
     tint = np.median([_tint(plate) for plate in plates], 0)
     ground = np.median([_ground_colour(sample) for sample in samples], 0)
-    fill_share = np.clip(key.fill_share, *_FILL_SHARE)
+    mean_share = float(key.fill_share @ LUMA)
+    fill_share = np.clip(key.fill_share, (1 - _MAX_FILL_TINT) * mean_share, (1 + _MAX_FILL_TINT) * mean_share)
+    fill_share = np.clip(fill_share, *_FILL_SHARE)
     elevation = max(float(key.direction[1]), _MIN_ELEVATION_SINE)
     key_colour, fill_sky = (1 - fill_share) * tint / elevation, fill_share * tint
-    # What the ground throws back: a share of what falls on it, in its own colour.
-    bounce = np.clip(ground / max(float(ground @ LUMA), 1e-4), 0.3, 2.0) * _GROUND_ALBEDO * tint
+    # What the ground throws back: a share of what falls on it, half way to its own colour: the set's walls, which are
+    # of other colours, throw light back as well.
+    hue = np.sqrt(np.clip(ground / max(float(ground @ LUMA), 1e-4), 0.3, 2.0))
+    bounce = hue / (hue @ LUMA) * _GROUND_ALBEDO * tint
     unit = Light(key.direction, key_colour, fill_sky, bounce, key_angle_rad)
-    strength = _irradiance_on_actor(samples) / max(_mean_irradiance(unit, samples), 1e-3)
+    strength = _strength(unit, samples)
     return Light(key.direction, strength * key_colour, strength * fill_sky, strength * bounce, key_angle_rad)
 
 
-def _irradiance_on_actor(samples: Sequence[LightSample]) -> float:
-    """How much light falls on the side of the actor that the camera sees: three guesses, averaged as logarithms.
+def _strength(light: Light, samples: Sequence[LightSample]) -> float:
+    """How many times as strong as `light` the shot's is: three witnesses, weighed by how far each is usually off.
 
-    The actor reflects about a fifth of it, as clothes and skin do on the whole; so does what surrounds them; and an
-    exposed film shows white a little below one.
+    What the actor's visible side and what stands around give back of what falls on them, and how bright a white surface
+    that faces the key is in an exposed film.
     """
+    visible = _mean_irradiance(light, samples)
+    level = float((light.key_direction[1].clip(0) * light.key_colour + light.fill_sky) @ LUMA)
+    facing = float((light.key_colour + 0.5 * (1 + light.key_direction[1]) * light.fill_sky) @ LUMA)
     around = float(np.median([_surroundings(sample) for sample in samples], 0) @ LUMA)
     bodies = [
         linear_from_srgb_bytes(sample.frame[sample.matte > _INSIDE]).astype(np.float64) @ LUMA for sample in samples
     ]
-    bodies = [np.exp(np.log(np.maximum(body, 0.01)).mean()) for body in bodies if len(body) > 100]
-    guesses = [around / _GREY_ALBEDO, _EXPOSED_WHITE] + ([float(np.median(bodies)) / _GREY_ALBEDO] if bodies else [])
-    return float(np.exp(np.log(np.clip(guesses, *_IRRADIANCE)).mean()))
+    bodies = [np.exp(np.log(np.maximum(body, _MIN_LIGHT)).mean()) for body in bodies if len(body) > 100]
+    says = {
+        # Walls and things face the camera as the actor does, or the sky.
+        "set": max(around, _MIN_LIGHT) / (_SET_ALBEDO * np.sqrt(visible * level)),
+        "white": _EXPOSED_WHITE / facing,
+    }
+    if bodies:
+        says["actor"] = float(np.median(bodies)) / (_ACTOR_ALBEDO * visible)
+    weights = {name: _LEVEL_SPREAD[name] ** -2 for name in says}
+    return float(np.exp(sum(weights[n] * np.log(says[n]) for n in says) / sum(weights.values())))
 
 
 def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
@@ -181,7 +198,7 @@ def _mean_irradiance(light: Light, samples: Sequence[LightSample]) -> float:
     upward = 0.5 + 0.5 * normals[:, 1:2]
     fill = upward * light.fill_sky + (1 - upward) * light.fill_ground
     direct = np.maximum(normals @ light.key_direction, 0)[:, None] * light.key_colour
-    return float(((fill + direct) @ LUMA).mean())
+    return max(float(((fill + direct) @ LUMA).mean()), 1e-3)
 
 
 def _surroundings(sample: LightSample) -> Float[np.ndarray, "3"]:
