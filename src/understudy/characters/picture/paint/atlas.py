@@ -126,8 +126,8 @@ def _painted(
     away = np.where(straight, 0.0, wrap.away)
     aside = smooth_step((at(away) - QUIET[0]) / (QUIET[1] - QUIET[0]))
     head = part_at == HEAD
-    on_head = at(head & ~front)
-    aside = np.maximum(aside, at(_on_foot(grid, vertices, part_at) & ~front))
+    on_head = at((head & ~front).astype(float))
+    aside = np.maximum(aside, at((_on_foot(grid, vertices, part_at) & ~front).astype(float)))
 
     def around(panel: Seen, max_reach: Float[np.ndarray, " vertex"] | float) -> Float[np.ndarray, "texel 3"]:
         """Of the back as the panel has it, of sides without what is there only once, of heads calm all around."""
