@@ -10,7 +10,7 @@ from box_person import box_person
 from rest_poses import in_rest_pose
 from scipy.spatial import ConvexHull
 
-from benchmarks.characters.laws import with_other_arms
+from benchmarks.characters.laws import arms_through_body, with_other_arms
 from understudy.body.model import BodyModel
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
@@ -233,6 +233,17 @@ def with_box_for_a_head(person: Character, half_m: float) -> Character:
 def of_joints(character: Character, *names: str) -> np.ndarray:
     strongest = character.skin_joints[np.arange(len(character.mesh.vertices)), character.skin_weights.argmax(1)]
     return np.isin(strongest, [JOINT[name] for name in names])
+
+
+@pytest.mark.parametrize(("make", "name", "max_moments"), [
+    (lambda person: widened(person, 1.5), "bandai1_slash_normal_001", 5),
+    (lambda person: with_box_for_a_head(person, 0.25), "bandai1_punch_normal_001", 6),
+])  # fmt: skip
+def test_arms_stay_out_of_a_wide_trunk_and_of_a_large_head(make, name, max_moments, person, take):
+    """In most of ten moments; fists that are held before the face are left in it for some."""
+    done, character = take(name), make(person)
+    motion = retarget_motion(done.motion, person, character, ground_contact=done.ground_contact)
+    assert arms_through_body(character, motion).sum() <= max_moments
 
 
 @pytest.mark.parametrize("turn", [(0, 0, 0.8), (0.6, 0.4, -0.5)])

@@ -1,4 +1,4 @@
-"""Arms that would pass through a trunk or a head wider than the actor's are turned out at the shoulder.
+"""Arms that would pass through a trunk or a head wider than the actor's are turned out at shoulder and elbow.
 
 Trunk and head are stacks of ellipses around the spine, measured on the mesh; arms are points with a radius. As far as
 the actor's own arms touch the actor's own body, the character's may too.
@@ -23,18 +23,26 @@ ARMS = tuple(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "H
 NO_WEIGHT = 1e-6
 """What arms move by no more than so has one shape in all rest poses; what they move by all but so has one around their
 bones. Arms that turn by small differences of that shape may pass a body on its other side, so it is to be exact."""
-CHEST_SHARE = 0.9
-"""The chest is as wide as so much of the distance between the shoulder joints."""
+CAPPED = {"low": ("Hips", "Head"), "high": ("Head",)}
+"""Columns that end where the body ends: there is a way out past the end."""
+MAX_SLOPE = 4.0
+"""By how much a radius grows with height at most, as at a head's crown: steeper is flat already."""
 SLICES = 16
 SURFACE_POINTS = 20_000
 WIDTH_PERCENTILE = 90.0
-ARM_PERCENTILE = 60.0
+ENCLOSED_PERCENTILE = 95.0
+"""Of a slice's points that its ellipse is to enclose."""
+ARM_PERCENTILE = 85.0
 UPPER_SHARES = (0.6, 0.8)
 LOWER_SHARES = (0.0, 0.33, 0.67, 1.0)
 HAND_SHARE = 0.35
-"""The hand reaches beyond the wrist by this share of the forearm, where it has no joints to say so."""
-ROUNDS = 8
-MAX_TURNED = np.radians(60.0)
+"""The hand's middle is beyond the wrist by this share of the forearm, where it has no joints to say so."""
+TIP_SHARE = 0.65
+"""The same of the fingers' ends."""
+ROUNDS, ELBOW_ROUNDS = 8, 12
+"""How often a shoulder is turned on alone, and then elbow and shoulder in turn."""
+MAX_TURNED = np.radians([75.0, 45.0])
+"""At most, at shoulder and elbow."""
 SMOOTH_OVER_S = 0.08
 
 
@@ -49,6 +57,11 @@ class Column:
     radii: Float[np.ndarray, "slice 2"]
     """Half width and half depth."""
 
+    @property
+    def slopes(self) -> Float[np.ndarray, "slice 2"]:
+        """By how much the radii grow with height."""
+        return np.clip(np.gradient(self.radii, self.heights, axis=0), -MAX_SLOPE, MAX_SLOPE)
+
 
 @dataclass(frozen=True)
 class Trunk:
@@ -61,48 +74,67 @@ class Trunk:
 def clear_trunk(
     pose: CharacterPose, mine: Trunk, actor_pose: CharacterPose, theirs: Trunk, frame_rate: float
 ) -> CharacterPose:
-    """The pose with arms turned outwards at the shoulder where they are deeper in the body than the actor's are."""
+    """The pose with arms turned out at shoulder and elbow where they are deeper in the body than the actor's."""
     size = pose.body.leg_m / actor_pose.body.leg_m
     turns = {}
     for side in SIDES:
         if any(f"{side}{part}" not in pose.body.roles for part in ("Arm", "ForeArm")):
             continue
         allowed = size * depth_of(actor_pose, theirs, side, arm_points(actor_pose, side))[0]
-        turn = clearing_turn(pose, mine, side, allowed)
-        if not turn.any():
+        upper, lower = clearing_turns(pose, mine, side, allowed)
+        if not upper.any():
             continue
-        turn = gaussian_filter1d(turn, SMOOTH_OVER_S * frame_rate, axis=0, mode="nearest")
-        for role in (f"{side}Arm", f"{side}ForeArm", f"{side}Hand"):
+        upper, lower = (
+            matrix_from_vector(gaussian_filter1d(turn, SMOOTH_OVER_S * frame_rate, axis=0, mode="nearest"))
+            for turn in (upper, lower)
+        )
+        turns[f"{side}Arm"] = upper @ pose.turns[f"{side}Arm"]
+        for role in (f"{side}ForeArm", f"{side}Hand"):
             if role in pose.turns:
-                turns[role] = matrix_from_vector(turn) @ pose.turns[role]
+                turns[role] = lower @ upper @ pose.turns[role]
     return pose.changed(turns, pose.at("Hips")) if turns else pose
 
 
-def clearing_turn(
+def clearing_turns(
     pose: CharacterPose, trunk: Trunk, side: str, allowed_m: Float[np.ndarray, "time point"]
-) -> Float[np.ndarray, "time 3"]:
-    """The small turn about the shoulder, as a rotation vector, that brings an arm's points out of the body."""
-    shoulder = pose.at(f"{side}Arm")[:, None]
-    reach = arm_points(pose, side) - shoulder
-    R = np.tile(np.eye(3), (len(reach), 1, 1))
-    for _ in range(ROUNDS):
-        arm = np.einsum("tij,tpj->tpi", R, reach)
-        depth, outwards = depth_of(pose, trunk, side, arm + shoulder)
+) -> tuple[Float[np.ndarray, "time 3"], Float[np.ndarray, "time 3"]]:
+    """The small turns about shoulder and elbow, as rotation vectors, that bring an arm's points out of the body.
+
+    The elbow turns only where the shoulder alone does not do.
+    """
+    shoulder, elbow = pose.at(f"{side}Arm"), pose.at(f"{side}ForeArm")
+    reach = arm_points(pose, side) - shoulder[:, None]
+    first = len(UPPER_SHARES)
+    turned = np.tile(np.eye(3), (2, len(reach), 1, 1))
+    for number in range(ROUNDS + ELBOW_ROUNDS):
+        arm = np.einsum("tij,tpj->tpi", turned[0], reach)
+        start = np.einsum("tij,tj->ti", turned[0], elbow - shoulder)
+        arm[:, first:] = start[:, None] + np.einsum("tij,tpj->tpi", turned[1], arm[:, first:] - start[:, None])
+        depth, outwards = depth_of(pose, trunk, side, arm + shoulder[:, None])
         depth = np.maximum(depth - allowed_m, 0.0)
         if not depth.any():
             break
+        bends = int(number >= ROUNDS and number % 2 == 1)
+        if bends:
+            arm, depth, outwards = arm[:, first:] - start[:, None], depth[:, first:], outwards[:, first:]
         # The deepest points count most: turning them out takes the others along.
         weight = depth**2
         lever = np.cross(arm, depth[..., None] * outwards) / np.maximum((arm**2).sum(-1), 1e-9)[..., None]
         step = (weight[..., None] * lever).sum(1) / np.maximum(weight.sum(1), 1e-12)[:, None]
-        R = matrix_from_vector(step) @ R
+        turned[bends] = limited(matrix_from_vector(step) @ turned[bends], MAX_TURNED[bends])
+    upper, lower = (vector_from_matrix(R) for R in turned)
+    return upper, lower
+
+
+def limited(R: Float[np.ndarray, "time 3 3"], max_angle: float) -> Float[np.ndarray, "time 3 3"]:
+    """The same turns, by so much of an angle at most."""
     turn = vector_from_matrix(R)
     angle = np.linalg.norm(turn, axis=1, keepdims=True)
-    return turn * np.minimum(1.0, MAX_TURNED / np.maximum(angle, 1e-12))
+    return matrix_from_vector(turn * np.minimum(1.0, max_angle / np.maximum(angle, 1e-12)))
 
 
 def arm_points(pose: CharacterPose, side: str) -> Float[np.ndarray, "time point 3"]:
-    """Places along an arm, from the middle of the upper arm to the hand."""
+    """Places along an arm, from the middle of the upper arm to the fingers' ends, and last the hand's middle."""
     shoulder, elbow = pose.at(f"{side}Arm"), pose.at(f"{side}ForeArm")
     if f"{side}Hand" in pose.body.roles:
         wrist = pose.at(f"{side}Hand")
@@ -110,7 +142,7 @@ def arm_points(pose: CharacterPose, side: str) -> Float[np.ndarray, "time point 
         wrist = elbow + (elbow - shoulder)
     points = [shoulder + share * (elbow - shoulder) for share in UPPER_SHARES]
     points += [elbow + share * (wrist - elbow) for share in LOWER_SHARES]
-    points.append(wrist + HAND_SHARE * (wrist - elbow))
+    points += [wrist + share * (wrist - elbow) for share in (TIP_SHARE, HAND_SHARE)]
     return np.stack(points, 1)
 
 
@@ -127,17 +159,24 @@ def depth_of(
         y = q[..., 1]
         flat = q[..., [0, 2]] - interpolated(y, column.heights, column.centres)
         radii = interpolated(y, column.heights, column.radii) + radius
+        slope = interpolated(y, column.heights, column.slopes)
         share = np.linalg.norm(flat / radii, axis=-1)
         # Straight out of the spine there is no way out: arms go to their own side.
         flat = np.where(share[..., None] > 1e-6, flat, np.array([1e-6 if side == "Left" else -1e-6, 0.0]))
-        inside = np.linalg.norm(flat, axis=-1) * (1 / np.maximum(share, 1e-6) - 1)
-        inside = np.minimum(inside, radii.min(-1))
-        # The column's ends are soft, over an arm's radius.
-        ends = np.minimum(y - column.heights[0], column.heights[-1] - y) / radius
-        inside = np.maximum(inside, 0.0) * np.clip(1.0 + ends, 0.0, 1.0)
-        normal = flat / radii**2
-        normal = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
-        out = np.stack([normal[..., 0], np.zeros_like(y), normal[..., 1]], -1)
+        share = np.maximum(share, 1e-6)
+        # To first order the distance is that of the ellipses' stack: below a round head, out is down.
+        out_flat = flat / (radii**2 * share[..., None])
+        out = np.stack([out_flat[..., 0], -(out_flat * flat / radii * slope).sum(-1), out_flat[..., 1]], -1)
+        steep = np.linalg.norm(out, axis=-1)
+        inside, out = np.minimum((1 - share) / steep, radii.min(-1)), out / steep[..., None]
+        below, above = y - column.heights[0] + radius, column.heights[-1] - y + radius
+        for end, ends, way in (("low", below, -1.0), ("high", above, 1.0)):
+            if column.role in CAPPED[end]:
+                out = np.where((ends < inside)[..., None], [0.0, way, 0.0], out)
+                inside = np.minimum(inside, ends)
+            else:  # soft, over an arm's radius
+                inside = inside * np.clip(ends / radius, 0.0, 1.0)
+        inside = np.maximum(inside, 0.0)
         deeper = inside > depth
         depth = np.where(deeper, inside, depth)
         outwards = np.where(deeper[..., None], np.einsum("tij,tpj->tpi", D, out), outwards)
@@ -173,14 +212,15 @@ def measure_trunk(character: Character, body: Body) -> Trunk:
         column = measure_column(role, points[point_part >= 0], low, high, body.at(role)[2])
         if column is not None and role != "Head":
             own = part == CARRIERS.index(role)
-            column = with_chest(column, body, character.mesh.vertices[own, 2], free[own])
+            waist_m = float((columns[0] if columns else column).radii[-1, 0])
+            column = with_chest(column, body, character.mesh.vertices[own, 2], free[own], waist_m)
         if column is not None:
             columns.append(column)
     return Trunk(tuple(columns), {side: arm_radius(character, body, side) for side in SIDES})
 
 
 def with_chest(
-    column: Column, body: Body, z: Float[np.ndarray, " vertex"], free: Bool[np.ndarray, " vertex"]
+    column: Column, body: Body, z: Float[np.ndarray, " vertex"], free: Bool[np.ndarray, " vertex"], waist_m: float
 ) -> Column:
     """A part of the trunk with what arms move of it: as wide as the shoulders at their height, and as deep as all of
     it; `z` of its vertices, and which of them no arm moves."""
@@ -195,8 +235,8 @@ def with_chest(
         x, y = np.abs(np.array(shoulders)[:, 0] - column.centres[0, 0]).mean(), np.mean([p[1] for p in shoulders])
         above = [body.at(role)[1] for role in ("Neck", "Head") if role in body.roles]
         heights = [body.at("Spine")[1], y, max([*above[:1], y + 1e-6])]
-        share = np.interp(column.heights, heights, [0.0, 1.0, 0.0])
-        radii[:, 0] = np.maximum(radii[:, 0], share * CHEST_SHARE * x)
+        width = np.interp(column.heights, heights, [waist_m, x, 0.0], left=0.0)
+        radii[:, 0] = np.maximum(radii[:, 0], width)
     return replace(column, radii=radii)
 
 
@@ -234,7 +274,11 @@ def measure_column(
         depth = max(np.percentile(front[:, 2], WIDTH_PERCENTILE) - spine_z, 1e-3)
         sides = near[near[:, 2] >= spine_z - 0.5 * depth]
         width = np.percentile(np.abs(sides[:, 0] - middle), WIDTH_PERCENTILE)
-        rows.append((height, middle, spine_z, max(width, 1e-3), depth))
+        width = max(width, 1e-3)
+        # As large as encloses what is not round as well, as boxes are and chests.
+        outer = np.hypot((sides[:, 0] - middle) / width, np.maximum(sides[:, 2] - spine_z, 0.0) / depth)
+        larger = max(1.0, np.percentile(outer, ENCLOSED_PERCENTILE))
+        rows.append((height, middle, spine_z, larger * width, larger * depth))
     if len(rows) < 2:
         return None
     table = np.array(rows)
