@@ -97,7 +97,7 @@ def test_legs_go_on_inside_a_skirt_without_touching_it():
     grid = grid_of(picture)
     parts = loose_parts(grid, label_parts(grid))
     volumes, _ = inflate_parts(grid, parts)
-    vertices, faces, part_at = surface_of_parts(grid, volumes, InflateConfig(), parts.skirt)
+    vertices, faces, part_at = surface_of_parts(grid, volumes, InflateConfig(), parts)
     row = -vertices[:, 1]
     roof, hem = (int((y - grid.origin_px[1]) / grid.cell_px) for y in (290, 376))
     inside = (row > roof) & (row < hem)
@@ -224,3 +224,17 @@ def test_a_bag_of_nearly_the_trousers_colour_hangs_beside_the_leg():
     box(picture, (251, 290), (240, 330), bag)
     loose, colours = found(picture)
     assert share(colours, bag, loose.flat) > 0.75
+
+
+def test_a_bag_is_not_joined_to_the_leg_beside_it():
+    picture, bag = person(), (190, 20, 20)
+    box(picture, (251, 290), (240, 330), bag)
+    grid = grid_of(picture)
+    parts = loose_parts(grid, label_parts(grid))
+    volumes, _ = inflate_parts(grid, parts)
+    vertices, faces, part_at = surface_of_parts(grid, volumes, InflateConfig(), parts)
+    row, column = np.floor(-vertices[:, 1]).astype(int), np.floor(vertices[:, 0]).astype(int)
+    of_bag = parts.flat[row, column] & (part_at == TORSO)
+    of_leg = part_at == PARTS.index("left_leg")
+    assert of_bag.sum() > 100
+    assert not (of_bag[faces].any(1) & of_leg[faces].any(1)).any()

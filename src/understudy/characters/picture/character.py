@@ -98,7 +98,7 @@ def character_from_picture(
         if (hand := seen_hand(grid, rgb, figure, parts.labels, volumes[f"{side}_arm"], side, seen[side])) is not None
     ]
     stumps = {hand.part: without_mitten(volumes[hand.part], hand) for hand in hands}
-    vertices, faces, part_at = surface_of_parts(grid, volumes | stumps, config.inflate, parts.skirt)
+    vertices, faces, part_at = surface_of_parts(grid, volumes | stumps, config.inflate, parts)
     face = None if joints.face_px is None else find_face(rgb, joints.face_px)
     if face is not None:
         face = (face - (*grid.origin_px, 0.0)) / grid.cell_px

@@ -7,6 +7,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
 from understudy.characters.picture.inflate import SIDES, InflateConfig, PartVolume
+from understudy.characters.picture.loose import LooseParts
 from understudy.characters.picture.parts import PARTS, FigureGrid
 from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.vectors import smooth_step
@@ -33,11 +34,11 @@ def surface_of_parts(
     grid: FigureGrid,
     volumes: dict[str, PartVolume],
     config: InflateConfig,
-    skirt: Bool[np.ndarray, "row column"] | None = None,
+    loose: LooseParts | None = None,
 ) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"], Int[np.ndarray, " vertex"]]:
     """A closed mesh in grid cells (x right, y up from the grid's top, z to the viewer), and each vertex's part.
 
-    A `skirt` (its cells, as LooseParts has them) becomes hollow, with legs inside that can swing.
+    A skirt becomes hollow, with legs inside that can swing; bags are kept apart from legs.
 
     Source: Lorensen and Cline 1987, marching cubes (Lewiner's variant in scikit-image); Taubin 1995, smoothing.
     """
@@ -48,10 +49,11 @@ def surface_of_parts(
     layers = int(np.ceil(reach)) + 3
     z = np.arange(-layers, layers + 1, dtype=np.float32)
     fields = {part: field_of_part(volumes[part], z) for part in PARTS}
-    roof = None if skirt is None else _roof(grid, skirt)
-    if skirt is not None and roof is not None:
-        _hollow(fields, skirt, roof, config.gap)
-    body = _unite(grid, volumes, fields, config, roof)
+    roof = None if loose is None else _roof(grid, loose.skirt)
+    if loose is not None and roof is not None:
+        _hollow(fields, loose.skirt, roof, config.gap)
+    apart = np.zeros(grid.distance.shape, bool) if loose is None else ndimage.binary_dilation(loose.flat, iterations=3)
+    body = _unite(grid, volumes, fields, config, roof, apart)
     corners, faces, _, _ = marching_cubes(body, 0.0)
     values = np.stack([ndimage.map_coordinates(fields[part], corners.T, order=1) for part in PARTS], -1)
     vertices = np.stack([corners[:, 1] + 0.5, -(corners[:, 0] + 0.5), corners[:, 2] - layers], -1).astype(np.float64)
@@ -134,10 +136,11 @@ def _unite(
     fields: dict[str, Float[np.ndarray, "row column layer"]],
     config: InflateConfig,
     roof: int | None,
+    apart: Bool[np.ndarray, "row column"],
 ) -> Float[np.ndarray, "row column layer"]:
     """Head, trunk and limbs flow together at neck, shoulders and hips; elsewhere walls keep them apart.
 
-    Below `roof` a skirt is hollow: legs keep away from it.
+    Below `roof` a skirt is hollow: legs keep away from it. `apart`: where what hangs beside legs is not joined to them.
     """
     rows, columns = grid.distance.shape
     x, y = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
@@ -162,7 +165,9 @@ def _unite(
     pelvis = np.maximum(near(grid["left_hip"], 0.8 * hip), near(grid["right_hip"], 0.8 * hip))
     if roof is not None:
         pelvis = pelvis * (np.arange(rows) < roof)[:, None, None]
-    body = smooth_max(body, legs, blend * pelvis)
+    joined = smooth_max(body, legs, blend * pelvis)
+    walled = _walled(body, legs, np.zeros_like(pelvis), 0.0, config.gap)
+    body = np.where(apart[..., None], walled, joined)
     for side in SIDES:
         inside = volumes[f"{side}_arm"].square
         radius = 1.35 * max(np.sqrt(float(np.quantile(inside[inside > 0], 0.7))) if (inside > 0).any() else 2.0, 2.0)
