@@ -38,7 +38,7 @@ from understudy.studio.pipeline.production import Cut, Production
 from understudy.studio.pipeline.stage import Run
 from understudy.studio.pipeline.stages.finishing import FILMING, finished_frames
 from understudy.studio.project import file_hash
-from understudy.studio.recast import recast_with
+from understudy.studio.recast import decompose, recast_with
 
 SHOT, CHARACTER = PACKAGE / "synthetic/films/sample_shot.mp4", PACKAGE / "synthetic/films/sample_character.png"
 SECONDS = 0.5
@@ -215,6 +215,19 @@ def test_stages_up_to_one_and_then_the_others(folder, tmp_path):
     assert stages_run(folder) == {"scene"}
     with pytest.raises(InputError, match="there is no stage 'paint'"):
         recast(folder, until="paint")
+
+
+def test_a_shot_is_taken_apart_without_a_character_and_a_recast_goes_on_from_there(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "film")
+    for name in ("actors/1/mask.mkv", "plate/removed.mkv", "character/character.glb"):
+        (folder / name).unlink()
+    config = RecastConfig(end=SECONDS, quality="draft")
+    made = decompose(SHOT, folder, config, Listener(), "plate")
+    assert made.executed == ("plate",) and (folder / "plate/removed.mkv").is_file()
+    made = decompose(SHOT, folder, config, Listener(), "mask")
+    assert made.executed == ("mask",) and (folder / "actors/1/mask.mkv").is_file()
+    assert not (folder / "character/character.glb").exists()
+    assert stages_run(folder) == {"character"}
 
 
 def test_a_film_of_an_earlier_version_is_made_anew_and_edits_stay(folder, tmp_path):

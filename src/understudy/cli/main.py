@@ -15,6 +15,8 @@ __all__ = ["VERBS", "main"]
 
 VERBS = {
     "recast": "re-shoot a film shot with your character in the actor's place",
+    "plate": "make the clean plate of a shot: the set without the actor",
+    "matte": "make the matte of a shot's actor, soft at the edges",
     "cast": "make a character of a picture, or check a rig: turntable, views, poses, doubts",
     "animate": "film a character that does a motion: BVH, a glTF clip, the actor of a film",
     "demo": "recast the sample that comes with the package: a first film without anything to prepare",

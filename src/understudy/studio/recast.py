@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from understudy.core.footage import Shot
 from understudy.io.video.frame_rates import frame_rate_from_decimal
@@ -28,7 +28,7 @@ from understudy.studio.pipeline.stage import Stage
 from understudy.studio.pipeline.stages.casting import character_file, check_character, cutout_of, joints_of
 from understudy.studio.project import Project, file_hash, files_hash
 
-__all__ = ["Film", "recast", "recast_with", "run_stages"]
+__all__ = ["Film", "decompose", "recast", "recast_with", "run_stages"]
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,42 @@ def recast_with(
     if until is not None:
         stage_named(until)
     character_path = character_file(character_path)
-    for given in (shot_path, character_path, joints_of(config), cutout_of(config)):
+    for given in (character_path, joints_of(config), cutout_of(config)):
         if given is not None:
             check_outside(given, out)
     check_character(character_path, joints_of(config), cutout_of(config))
+    return _opened(shot_path, (character_path,), out, config, narrator, until)
+
+
+def decompose(
+    shot_path: Path, out: Path, config: RecastConfig, narrator: Narrator, until: Literal["plate", "mask"]
+) -> Film:
+    """The stages that need no character, up to the clean plate or to the actor's matte, in a film's folder.
+
+    A recast into the same folder goes on from there.
+
+    Raises:
+        InputError: the shot cannot be read, or nobody is in it.
+        BackendUnavailable: a library or weights are missing.
+    """
+    return _opened(shot_path, (), out, config, narrator, until)
+
+
+def _opened(
+    shot_path: Path,
+    characters: tuple[Path, ...],
+    out: Path,
+    config: RecastConfig,
+    narrator: Narrator,
+    until: str | None,
+) -> Film:
+    check_outside(shot_path, out)
     rate = None if config.frame_rate is None else frame_rate_from_decimal(config.frame_rate)
     shot = open_shot(shot_path, config.start, config.end, rate, config.colour_space)
     check_codec(config.film_codec, shot)
     hold_no_large_arrays()
     with limit_workers(config.workers, shot.width * shot.height):
-        return _recast(shot, (character_path,), out, config, narrator, until)
+        return _recast(shot, characters, out, config, narrator, until)
 
 
 def _recast(

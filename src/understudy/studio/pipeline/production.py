@@ -36,7 +36,7 @@ class Production:
     shot: Shot
     """With all its cuts."""
     characters: tuple[Path, ...] = ()
-    """The pictures or rigs that were given."""
+    """The pictures or rigs that were given; none where only the shot is taken apart."""
     config: RecastConfig = field(default_factory=RecastConfig)
     narrator: Narrator = field(default_factory=SilentNarrator)
     cuts: Sequence[Cut] = ()
@@ -67,6 +67,8 @@ class Production:
         if level == "film":
             return [Scope(film=film)]
         if level == "character":
+            if not self.characters:  # Plates and mattes are made of shots alone.
+                return []
             firsts = {role.character: role for role in reversed(self.roles)}
             return [Scope(role=firsts[number], film=film) for number in sorted(firsts)]
         prefix = cut.prefix if cut else ""
