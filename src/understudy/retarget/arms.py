@@ -27,12 +27,14 @@ CAPPED = {"low": ("Hips", "Head"), "high": ("Head",)}
 """Columns that end where the body ends: there is a way out past the end."""
 MAX_SLOPE = 4.0
 """By how much a radius grows with height at most, as at a head's crown: steeper is flat already."""
+MIN_CHEST_SHARE = 0.75
+"""The chest is as wide as so much of the distance between the shoulder joints at least, however thick the arms are."""
 SLICES = 16
 SURFACE_POINTS = 20_000
 WIDTH_PERCENTILE = 90.0
 ENCLOSED_PERCENTILE = 95.0
 """Of a slice's points that its ellipse is to enclose."""
-ARM_PERCENTILE = 85.0
+ARM_PERCENTILE = 60.0
 UPPER_SHARES = (0.6, 0.8)
 LOWER_SHARES = (0.0, 0.33, 0.67, 1.0)
 HAND_SHARE = 0.35
@@ -201,6 +203,7 @@ def measure_trunk(character: Character, body: Body) -> Trunk:
     part = np.array([part_of.get(role or "Hips", -1) for role in moved_by(character)])
     free = weight_of(character, ARMS) <= NO_WEIGHT
     points, point_part = surface_points(character, np.where(free, part, -1))
+    radii = {side: arm_radius(character, body, side) for side in SIDES}
     columns = []
     carriers = [role for role in CARRIERS if role in body.roles]
     for role, above in zip(carriers, [*carriers[1:], None], strict=True):
@@ -213,17 +216,22 @@ def measure_trunk(character: Character, body: Body) -> Trunk:
         if column is not None and role != "Head":
             own = part == CARRIERS.index(role)
             waist_m = float((columns[0] if columns else column).radii[-1, 0])
-            column = with_chest(column, body, character.mesh.vertices[own, 2], free[own], waist_m)
+            column = with_chest(column, body, character.mesh.vertices[own, 2], free[own], waist_m, max(radii.values()))
         if column is not None:
             columns.append(column)
-    return Trunk(tuple(columns), {side: arm_radius(character, body, side) for side in SIDES})
+    return Trunk(tuple(columns), radii)
 
 
 def with_chest(
-    column: Column, body: Body, z: Float[np.ndarray, " vertex"], free: Bool[np.ndarray, " vertex"], waist_m: float
+    column: Column,
+    body: Body,
+    z: Float[np.ndarray, " vertex"],
+    free: Bool[np.ndarray, " vertex"],
+    waist_m: float,
+    arm_m: float,
 ) -> Column:
-    """A part of the trunk with what arms move of it: as wide as the shoulders at their height, and as deep as all of
-    it; `z` of its vertices, and which of them no arm moves."""
+    """A part of the trunk with what arms move of it: as wide as there is room between hanging arms, and as deep as
+    all of it; `z` of its vertices, and which of them no arm moves."""
     radii = column.radii.copy()
     depth = z - column.centres[0, 1]
     front = depth > 0
@@ -235,7 +243,9 @@ def with_chest(
         x, y = np.abs(np.array(shoulders)[:, 0] - column.centres[0, 0]).mean(), np.mean([p[1] for p in shoulders])
         above = [body.at(role)[1] for role in ("Neck", "Head") if role in body.roles]
         heights = [body.at("Spine")[1], y, max([*above[:1], y + 1e-6])]
-        width = np.interp(column.heights, heights, [waist_m, x, 0.0], left=0.0)
+        # An arm that hangs from its joint is beside the chest, not deep in it.
+        beside = max(x - 0.5 * arm_m, MIN_CHEST_SHARE * x)
+        width = np.interp(column.heights, heights, [waist_m, beside, 0.0], left=0.0)
         radii[:, 0] = np.maximum(radii[:, 0], width)
     return replace(column, radii=radii)
 
