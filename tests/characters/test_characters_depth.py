@@ -9,6 +9,7 @@ import pytest
 
 from understudy.body.model import BodyModel
 from understudy.characters.picture.character import PictureConfig, character_from_picture
+from understudy.characters.picture.inflate import _ear_gain
 from understudy.characters.picture.profiles import body_profiles
 from understudy.core.motion import BODY_JOINTS
 from understudy.io.pictures.files import write_png
@@ -88,3 +89,16 @@ def test_feet_are_as_long_as_the_body_s(body_and_character):
         foot = vertices[(vertices[:, 1] - vertices[:, 1].min() < 0.05 * tall) & (vertices[:, 0] > 0), 2]
         lengths.append(np.ptp(foot) / tall)
     assert lengths[1] == pytest.approx(lengths[0], rel=0.15)
+
+
+def test_ears_are_plates_and_heads_without_them_stay():
+    rows, columns = np.mgrid[:80, :80] + 0.5
+    skull = (columns - 40) ** 2 + (rows - 45) ** 2 < 20**2
+    ears = ((np.abs(columns - 40) - 19) ** 2 + (rows - 24) ** 2 < 7**2) & ~skull
+    thin = _ear_gain(skull | ears, 20.0, 60.0)
+    assert thin[22, 18] < 0.6 and thin[22, 62] < 0.6
+    np.testing.assert_allclose(thin[45, 25:55], 1.0)
+    assert _ear_gain(skull, 20.0, 60.0).min() == 1.0
+    assert _ear_gain(skull | ears, 20.0, 10.0).min() == 1.0, "below the jaw there are no ears"
+    crown = skull | ((np.abs(np.abs(columns - 40) - 6) < 3) & (rows > 8) & (rows < 40)) | ears
+    assert _ear_gain(crown, 20.0, 60.0).min() == 1.0, "spikes of a crown go round the head"

@@ -43,6 +43,9 @@ TOE_SHARE = 0.80
 FOOT_WIDTHS, FOOT_GROWTH = 2.8, 0.095
 """A foot's length is at most so many of its widths (our body's: 2.7), and at most so much of the figure's height more
 than its width: with shoes, 0.155 of the height for people (Drillis and Contini 1966: 0.152)."""
+EAR_SHARE, MIN_EAR, EAR_GAIN = 0.65, 0.06, 0.4
+"""Ears are narrower than this share of the head, have at least this area in squares of its half width, and are so much
+thinner than they would be as limbs."""
 OPEN_LENGTH, FIST_LENGTH, FIST_STOUTNESS = 0.085, 0.06, 0.034
 """Of a person's open hand and of a fist: length, and of the fist half its diagonal, in the figure's heights."""
 MAX_HAND_DEPTH = 2.2
@@ -348,6 +351,7 @@ def _head(
     cap = width * ratio * (0.3 + 1.4 * np.exp(-((away / (0.6 * width)) ** 2)))
     # Taller than wide, a head needs less than the 4 of a ball to be `ratio` times as deep as wide.
     square = _square(grid, domain, 2.9 * ratio**2, cap)
+    square = square * _ear_gain(own, width, grid["head"][1]) ** 2
     front = (1 - style) * HEAD_FRONT + style * STYLISED_HEAD
     back = (1 - style) * HEAD_BACK + style * STYLISED_HEAD
     rows = np.flatnonzero(own.any(1)) if own.any() else np.arange(2)
@@ -356,6 +360,21 @@ def _head(
     front = front * (1 + CHIN * (1 - style) * smooth_step((down - 0.6) / 0.3))
     scale = config.depth_scale * width / max(float(np.sqrt(max(square.max(), 0))), 1.0)
     return PartVolume(square, np.full_like(square, depths[1]), scale * front * ones, scale * back * ones)
+
+
+def _ear_gain(own: Bool[np.ndarray, "row column"], width: float, jaw: float) -> Float[np.ndarray, "row column"]:
+    """What √square of a head of this half width is multiplied by: ears or horns that stand out above the row of
+    its jaw are plates."""
+    core = ndimage.distance_transform_edt(own) >= EAR_SHARE * width
+    skull = ndimage.distance_transform_edt(~core) < EAR_SHARE * width + 1.0
+    out = own & ~skull & (np.arange(len(own))[:, None] + 0.5 < jaw)
+    pieces, count = ndimage.label(out)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    large = sizes > MIN_EAR * width**2
+    # More than three are the spikes of a crown, which goes round the head.
+    ears = (large & (large.sum() <= 3))[pieces]
+    return 1 - (1 - EAR_GAIN) * ndimage.gaussian_filter(ears.astype(float), 1.0)
 
 
 def _arm(
