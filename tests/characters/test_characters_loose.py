@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from understudy.characters.picture.inflate import InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS, FigureJoints
-from understudy.characters.picture.loose import LooseParts, loose_parts
+from understudy.characters.picture.loose_parts.finding import LooseParts, loose_parts
 from understudy.characters.picture.parts import PARTS, FigureGrid, figure_grid, label_parts
 from understudy.characters.picture.volume import surface_of_parts
 

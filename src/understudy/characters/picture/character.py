@@ -13,7 +13,7 @@ from understudy.characters.picture.hands.fingers import add_hands, seen_hand, wi
 from understudy.characters.picture.inflate import SIDES, InflateConfig, inflate_parts
 from understudy.characters.picture.joints import POINTS
 from understudy.characters.picture.legs import complete_legs
-from understudy.characters.picture.loose import loose_at, loose_parts
+from understudy.characters.picture.loose_parts.finding import loose_at, loose_parts
 from understudy.characters.picture.paint.atlas import paint
 from understudy.characters.picture.parts import figure_grid, label_parts
 from understudy.characters.picture.posture import doubts_about

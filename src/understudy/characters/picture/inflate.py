@@ -10,7 +10,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
 from understudy.characters.picture.joints import POINTS
-from understudy.characters.picture.loose import LooseParts
+from understudy.characters.picture.loose_parts.finding import LooseParts
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
 from understudy.characters.picture.profiles import body_hand, body_profiles
 from understudy.geometry.vectors import smooth_step

@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
 from understudy.characters.picture.inflate import SIDES, InflateConfig, PartVolume
-from understudy.characters.picture.loose import LooseParts
+from understudy.characters.picture.loose_parts.finding import LooseParts
 from understudy.characters.picture.parts import PARTS, FigureGrid
 from understudy.geometry.meshes import vertex_normals
 from understudy.geometry.vectors import smooth_step

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from scipy import ndimage
 
-from understudy.characters.picture.cells import centres
+from understudy.characters.picture.loose_parts.cells import centres
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
 
 __all__ = ["without_parting"]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from understudy.characters.picture.cells import OTHER_COLOUR, SAME_COLOUR, apart, centres, large
+from understudy.characters.picture.loose_parts.cells import OTHER_COLOUR, SAME_COLOUR, apart, centres, large
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
 
 __all__ = ["skirt_cells"]

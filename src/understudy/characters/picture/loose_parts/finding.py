@@ -8,10 +8,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
-from understudy.characters.picture.cells import LIGHTNESS_SHARE, OTHER_COLOUR, SAME_COLOUR, apart, centres, large
+from understudy.characters.picture.loose_parts.cells import (
+    LIGHTNESS_SHARE,
+    OTHER_COLOUR,
+    SAME_COLOUR,
+    apart,
+    centres,
+    large,
+)
+from understudy.characters.picture.loose_parts.skirts import skirt_cells
+from understudy.characters.picture.loose_parts.whole_limbs import without_parting
 from understudy.characters.picture.parts import PARTS, FigureGrid, bone_line, limb_radius, segment_distance
-from understudy.characters.picture.skirts import skirt_cells
-from understudy.characters.picture.whole_limbs import without_parting
 from understudy.characters.spring_joints import LOOSE
 
 __all__ = ["LooseParts", "loose_at", "loose_parts"]

@@ -1,0 +1,1 @@
+"""Hair, skirts, capes, tails and bags told from the limbs beside them."""
