@@ -15,9 +15,12 @@ from understudy.body.model import BodyModel
 from understudy.characters.rig.character import character_from_rig
 from understudy.core.character import Character
 from understudy.core.film import Performance
-from understudy.core.motion import BODY_JOINTS, Motion
+from understudy.core.motion import BODY_JOINTS, Motion, Skeleton
+from understudy.core.springs import SpringBone, SpringChain
+from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import quaternion_from_vector
 from understudy.render.posing import Poser
+from understudy.retarget.arms import measure_trunk
 from understudy.retarget.foot_lock import FootLock
 from understudy.retarget.rest import measure, moved_by
 from understudy.retarget.retarget import RetargetConfig, retarget_motion
@@ -273,3 +276,38 @@ def test_a_head_of_the_actors_size_nods_as_theirs(person):
     hips = np.tile(person.skeleton.T_parent_joint[0, :3, 3], (24, 1))
     motion = Motion(person.skeleton, quaternion_from_vector(turns), hips, Fraction(24))
     assert np.abs(retarget_motion(motion, person, person).q_parent_joint - motion.q_parent_joint).max() < 1e-6
+
+
+def test_long_hair_on_springs_is_no_trunk():
+    """Locks that hang from the head to the hips, far out to the sides, do not keep arms away."""
+    person = box_person()
+    head, hand = person.roles["Head"], len(person.skeleton.names)
+    at = rest_pose(person.skeleton.parents, person.skeleton.T_parent_joint)[head, :3, 3]
+    skeleton = Skeleton(
+        (*person.skeleton.names, "hair"), (*person.skeleton.parents, head),
+        np.concatenate([person.skeleton.T_parent_joint, np.eye(4)[None]]),
+    )  # fmt: skip
+    mesh = person.mesh
+    locks = np.array([[side * x, y, z] for side in (-1, 1) for x in (0.3, 0.5) for y in (0.8, 1.6) for z in (0.0, 0.1)])
+    first = len(mesh.vertices)
+    faces = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 6], [4, 5, 6], [5, 6, 7], [0, 4, 1]])
+    faces = np.concatenate([first + faces, first + 8 + faces])
+    grown = replace(
+        mesh, vertices=np.concatenate([mesh.vertices, locks]), faces=np.concatenate([mesh.faces, faces]),
+        normals=np.concatenate([mesh.normals, np.tile([[1.0, 0.0, 0.0]], (16, 1))]),
+        uv=np.concatenate([mesh.uv, np.zeros((16, 2))]),
+        face_material=np.concatenate([mesh.face_material, np.zeros(12, mesh.face_material.dtype)]),
+    )  # fmt: skip
+    T_hair = np.eye(4)
+    T_hair[:3, 3] = -at
+    chain = SpringChain("hair", (SpringBone(hand, (0.0, -0.3, 0.0)),))
+    haired = replace(
+        person, mesh=grown, skeleton=skeleton, T_joint_mesh=np.concatenate([person.T_joint_mesh, T_hair[None]]),
+        skin_joints=np.concatenate([person.skin_joints, np.full((16, 1), hand)]),
+        skin_weights=np.concatenate([person.skin_weights, np.ones((16, 1))]), springs=(chain,),
+    )  # fmt: skip
+    bald, long = (measure_trunk(one, measure(one)) for one in (person, haired))
+    for a, b in zip(bald.columns, long.columns, strict=True):
+        assert a.role == b.role and np.abs(a.radii - b.radii).max() < 0.01, a.role
+    stiff = measure_trunk(replace(haired, springs=()), measure(haired))
+    assert max(column.radii[:, 0].max() for column in stiff.columns) > 0.25

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, median_filter
 
 from understudy.core.character import Character
 from understudy.geometry.meshes import face_areas
 from understudy.geometry.rotations import matrix_from_vector, vector_from_matrix
 from understudy.retarget.pose import CharacterPose
-from understudy.retarget.rest import SIDES, Body, moved_by, weight_of
+from understudy.retarget.rest import SIDES, Body, moved_by, role_above, weight_of
 
 __all__ = ["HAND_SHARE", "Column", "Trunk", "arm_points", "clear_trunk", "interpolated", "measure_trunk"]
 
@@ -29,7 +29,10 @@ MAX_SLOPE = 4.0
 """By how much a radius grows with height at most, as at a head's crown: steeper is flat already."""
 MIN_CHEST_SHARE = 0.75
 """The chest is as wide as so much of the distance between the shoulder joints at least, however thick the arms are."""
-SLICES = 16
+MAX_SWINGING = 0.25
+"""What swings by more than this share of its weight is no part of trunk or head."""
+SLICES, SMOOTH_SLICES = 16, 5
+"""Radii are medians over so many slices: a lock or a pocket that stands out at one height is no trunk."""
 SURFACE_POINTS = 20_000
 WIDTH_PERCENTILE = 90.0
 ENCLOSED_PERCENTILE = 95.0
@@ -46,6 +49,7 @@ ROUNDS, ELBOW_ROUNDS = 8, 12
 MAX_TURNED = np.radians([75.0, 45.0])
 """At most, at shoulder and elbow."""
 SMOOTH_OVER_S = 0.08
+YIELDING = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def clear_trunk(
 ) -> CharacterPose:
     """The pose with arms turned out at shoulder and elbow where they are deeper in the body than the actor's."""
     size = pose.body.leg_m / actor_pose.body.leg_m
+    mine = replace(mine, arm_radius_m={side: yielding(mine, theirs, side, size) for side in SIDES})
     turns = {}
     for side in SIDES:
         if any(f"{side}{part}" not in pose.body.roles for part in ("Arm", "ForeArm")):
@@ -95,6 +100,12 @@ def clear_trunk(
             if role in pose.turns:
                 turns[role] = lower @ upper @ pose.turns[role]
     return pose.changed(turns, pose.at("Hips")) if turns else pose
+
+
+def yielding(mine: Trunk, theirs: Trunk, side: str, size: float) -> float:
+    """The arm's radius that is kept clear: wide sleeves and thick fur give way by half of what they are wider."""
+    own, usual = mine.arm_radius_m[side], size * theirs.arm_radius_m[side]
+    return own - YIELDING * max(own - usual, 0.0)
 
 
 def clearing_turns(
@@ -201,6 +212,7 @@ def measure_trunk(character: Character, body: Body) -> Trunk:
     """
     part_of = {role: place for place, role in enumerate(CARRIERS)} | {"Neck": CARRIERS.index("Spine2")}
     part = np.array([part_of.get(role or "Hips", -1) for role in moved_by(character)])
+    part = np.where(swinging_share(character) > MAX_SWINGING, -1, part)
     free = weight_of(character, ARMS) <= NO_WEIGHT
     points, point_part = surface_points(character, np.where(free, part, -1))
     radii = {side: arm_radius(character, body, side) for side in SIDES}
@@ -220,6 +232,19 @@ def measure_trunk(character: Character, body: Body) -> Trunk:
         if column is not None:
             columns.append(column)
     return Trunk(tuple(columns), radii)
+
+
+def swinging_share(character: Character) -> Float[np.ndarray, " vertex"]:
+    """By which share each vertex hangs on springs of head and trunk, as long hair does, which arms may pass through.
+
+    Springs of the hips carry skirts, beside which arms hang.
+    """
+    above = role_above(character.roles, character.skeleton.parents)
+    swings = np.zeros(len(above))
+    for chain in character.springs:
+        for bone in chain.bones:
+            swings[bone.joint] = above[bone.joint] != "Hips"
+    return (character.skin_weights * swings[character.skin_joints]).sum(1)
 
 
 def with_chest(
@@ -292,7 +317,7 @@ def measure_column(
     if len(rows) < 2:
         return None
     table = np.array(rows)
-    return Column(role, table[:, 0], table[:, 1:3], table[:, 3:5])
+    return Column(role, table[:, 0], table[:, 1:3], median_filter(table[:, 3:5], (SMOOTH_SLICES, 1), mode="nearest"))
 
 
 def arm_radius(character: Character, body: Body, side: str) -> float:

@@ -16,7 +16,7 @@ from understudy.geometry.kinematics import rest_pose
 from understudy.geometry.rotations import matrix_from_vector, rotation_between
 from understudy.retarget.twist import TwistJoint, find_twists
 
-__all__ = ["SIDES", "Body", "Sole", "measure", "moved_by", "rest_corrections", "weight_of"]
+__all__ = ["SIDES", "Body", "Sole", "measure", "moved_by", "rest_corrections", "role_above", "weight_of"]
 
 SIDES = ("Left", "Right")
 ALIGNED = (("Arm", "ForeArm"), ("ForeArm", "Hand"), ("UpLeg", "Leg"), ("Leg", "Foot"))
