@@ -71,6 +71,22 @@ def test_a_figure_in_shirt_and_trousers_has_nothing_loose():
     assert share(colours, TROUSERS, np.isin(loose.labels, [4, 5])) > 0.75
 
 
+def test_the_guess_of_a_hand_in_a_pocket_takes_no_piece_out_of_the_hips():
+    """The bone of a hand that nobody sees may run on across the hips; a limb is one piece."""
+    picture = person()
+    picture[118:147, :152] = picture[118:147, 249:] = 0
+    for left, right in ((100, 140), (260, 300)):
+        box(picture, (left, right), (118, 262), SHIRT)
+    box(picture, (100, 300), (112, 140), SHIRT)
+    arms = {
+        "left_elbow": (278, 190), "left_wrist": (268, 240), "left_hand": (262, 250),
+        "right_elbow": (122, 190), "right_wrist": (122, 250), "right_hand": (182, 276),
+    }  # fmt: skip
+    labels = label_parts(grid_of(picture, {**PLACES, **arms}))
+    for part in range(2, 6):
+        assert ndimage.label(labels == part)[1] == 1, PARTS[part]
+
+
 def test_a_skirt_is_of_the_torso_and_the_legs_below_it_are_not():
     picture = person()
     cv2.fillPoly(picture, [np.array([(152, 240), (248, 240), (285, 380), (115, 380)])], RED)

@@ -29,6 +29,11 @@ LINES: dict[str, tuple[str, ...]] = {
 }
 
 
+MIN_SEED_SHARE = 0.3
+"""Of the cells on a part's bones, that a piece apart from the rest must hold to be of that part: a forearm before the
+body does, the end of a bone does not that runs on from a hand in a pocket."""
+
+
 @dataclass(frozen=True)
 class FigureGrid:
     """A figure on a coarse grid around it. Grid coordinates (x right, y down) count cells from the grid's corner."""
@@ -172,20 +177,23 @@ def label_parts(grid: FigureGrid) -> Int[np.ndarray, "row column"]:
 def _smooth_labels(
     labels: Int[np.ndarray, "row column"], seeds: Int[np.ndarray, "row column"]
 ) -> Int[np.ndarray, "row column"]:
-    """Majority in a small window, then only the pieces that hold a seed; loose pieces join the part around them."""
+    """Majority in a small window, then only the pieces that hold enough seeds; other ones join the part around them."""
     mask = labels >= 0
     votes = np.stack([ndimage.gaussian_filter((labels == part).astype(float), 1.2) for part in range(len(PARTS))])
     smooth = np.where(mask, votes.argmax(0), -1)
+    settled = smooth.copy()
     for part in range(len(PARTS)):
         pieces, count = ndimage.label(smooth == part)
         if count > 1:
-            seeded = np.unique(pieces[(seeds == part) & (pieces > 0)])
+            held = np.bincount(pieces[(seeds == part) & (pieces > 0)], minlength=count + 1)
+            seeded = np.flatnonzero(held > MIN_SEED_SHARE * held.sum())
             loose = (pieces > 0) & ~np.isin(pieces, seeded)
             if len(seeded) and loose.any():
-                smooth[loose] = -2
-    nearest = ndimage.distance_transform_edt(smooth < 0, return_distances=False, return_indices=True)
-    filled = smooth[tuple(nearest)]
-    return np.where(mask, filled, -1)
+                # Not to the part itself, which may be the nearest beyond a gap.
+                others = (smooth >= 0) & (smooth != part)
+                nearest = ndimage.distance_transform_edt(~others, return_distances=False, return_indices=True)
+                settled[loose] = smooth[tuple(nearest)][loose]
+    return settled
 
 
 def limb_radius(grid: FigureGrid, labels: Int[np.ndarray, "row column"], part: str) -> float:
