@@ -110,9 +110,9 @@ def retarget_motion(
     return swung(performance, character) if config.springs else performance
 
 
-def world_scale(actor_body: Character, character: Character, config: RetargetConfig = RetargetConfig()) -> float:
-    """How much larger the character's path over the ground is than the actor's: the ratio of statures."""
-    return measure(character).stature_m / measure(actor_body).stature_m if config.adapt else 1.0
+def world_scale(actor_body: Character, character: Character) -> float:
+    """How much larger an adapted character's path over the ground is than the actor's: the ratio of statures."""
+    return measure(character).stature_m / measure(actor_body).stature_m
 
 
 def role_turns(

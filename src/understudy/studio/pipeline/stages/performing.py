@@ -86,7 +86,8 @@ class CameraFitSettings:
     camera_fit: bool
     fitter: CameraFitterName
     fitting: CameraFitterConfig
-    retarget: RetargetConfig
+    adapted: bool
+    """Whether the motion was adapted to the character, and its path scaled."""
 
 
 def fit_the_camera(
@@ -98,7 +99,7 @@ def fit_the_camera(
         return CameraFitReport()
     main = reads.replacements[0]
     actor, understudy = Performance(main.body, main.motion), Performance(main.character, main.performance)
-    scale = world_scale(main.body, main.character, settings.retarget)
+    scale = world_scale(main.body, main.character) if settings.adapted else 1.0
     fit = settings.fitting.build()(actor, understudy, reads.camera, reads.solution.move, scale, run.progress)
     makes.camera.write(fit.camera)
     return framing_report(fit)
@@ -124,6 +125,6 @@ CAMERA_FIT = Stage(
     "camera fit",
     fit_the_camera,
     lambda config: CameraFitSettings(
-        config.camera_fit, config.camera_fitter, chosen_camera_fitter(config), retarget_settings(config)
+        config.camera_fit, config.camera_fitter, chosen_camera_fitter(config), retarget_settings(config).adapt
     ),
 )
