@@ -256,6 +256,34 @@ def light(found: Results) -> str:
     )
 
 
+def contact(found: Results) -> str:
+    """Where a character's feet stand."""
+    result = found["contact"]
+    names = {"plate": "the plate's camera kept (default)", "points": "fitted to points on the bodies"}
+    rows = [
+        {
+            "Camera": names[row["camera"]],
+            "Feet off, % of the actor's height: median; worst shot": f"{row['contact_off_median_percent']:.1f};"
+            f" {row['contact_off_worst_percent']:.1f}",
+            "Size off, %": f"{row['size_off_median_percent']:.1f}",
+        }
+        for row in result["summary"]
+    ]
+    each = [
+        {"Shot": row["move"], "Rig": row["rig"], "Camera": row["camera"]}
+        | {
+            "Feet off, %: median; 90 %": f"{row['contact_off_percent']:.1f}; {row['contact_off_90_percent']:.1f}",
+            "Above the ground, %": f"{row['hovers_percent']:.1f}",
+            "Size off, %": f"{row['size_off_percent']:.1f}",
+        }
+        for row in result["shots"]
+    ]
+    return (
+        "Where standing feet are in the picture, against the same rig with the actor's true motion under the true"
+        f" camera (`python -m benchmarks.films.contact`).\n\n{table(rows)}\n{table(each)}"
+    )
+
+
 def robustness(found: Results) -> str:
     """Damaged files, hostile command lines, kills and full disks."""
     files, lines = found["hostile"]["mutations"], found["hostile"]["command_lines"]
@@ -352,6 +380,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     "Finding cuts": (("cuts",), cuts),
     "Characters from one picture": (("characters", "characters_before", "free_views"), characters),
     "Cut-outs and clean plates": (("cutout", "plate_things"), cut_outs_and_plates),
+    "Feet on the ground": (("contact",), contact),
     "Light": (("light",), light),
     "Damaged files, interruptions": (("hostile", "interruptions"), robustness),
     "Filming in a given set": (("cinescene_mini",), lambda found: mini(found["cinescene_mini"])),
