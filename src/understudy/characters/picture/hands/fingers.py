@@ -184,7 +184,7 @@ def _of_the_hand(
         return is_arm
     near = np.abs(outline) < np.inf
     likes = [
-        cKDTree(colour[kind][:: max(kind.sum() // 500, 1)]).query(colour[near], NEIGHBOURS)[0].mean(1)
+        np.asarray(cKDTree(colour[kind][:: max(kind.sum() // 500, 1)]).query(colour[near], NEIGHBOURS)[0]).mean(1)
         for kind in (hand, other)
     ]
     like_hand = np.zeros(shown.shape)

@@ -148,7 +148,7 @@ def loose_at(
 def _hanging(labels: Int[np.ndarray, "row column"], loose: Bool[np.ndarray, "row column"]) -> np.ndarray:
     """The loose pieces that touch head or trunk: with the others nothing would carry them once the limb moves."""
     pieces, count = ndimage.label(loose, np.ones((3, 3)))
-    carries = ndimage.binary_dilation(np.isin(labels, (HEAD, TORSO)) & ~loose, np.ones((3, 3)))
+    carries = ndimage.binary_dilation(np.isin(labels, (HEAD, TORSO)) & ~loose, np.ones((3, 3), bool))
     touching = np.bincount(pieces[carries], minlength=count + 1) >= MIN_TOUCHING_CELLS
     # What was of the trunk all along is carried by it.
     touching |= np.bincount(pieces[labels == TORSO], minlength=count + 1) >= MIN_TOUCHING_CELLS
@@ -190,7 +190,9 @@ def _of_the_head(labels: Int[np.ndarray, "row column"], loose: Bool[np.ndarray, 
     """The loose pieces that touch the head, and hair on it, in more cells than the trunk: tips of locks, ribbons."""
     pieces, count = ndimage.label(loose, np.ones((3, 3)))
     head, trunk = (
-        np.bincount(pieces[ndimage.binary_dilation((labels == part) & ~loose, np.ones((3, 3)))], minlength=count + 1)
+        np.bincount(
+            pieces[ndimage.binary_dilation((labels == part) & ~loose, np.ones((3, 3), bool))], minlength=count + 1
+        )
         for part in (HEAD, TORSO)
     )
     return loose & (head > trunk)[pieces]
@@ -283,7 +285,7 @@ def _without_crumbs(labels: Int[np.ndarray, "row column"]) -> Int[np.ndarray, "r
         sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
         for piece in np.flatnonzero(sizes < MAX_CRUMB_SHARE * sizes.max(initial=0)) + 1:
             here = pieces == piece
-            around = labels[ndimage.binary_dilation(here, np.ones((3, 3))) & ~here]
+            around = labels[ndimage.binary_dilation(here, np.ones((3, 3), bool)) & ~here]
             if (around == HEAD).sum() > (np.isin(around, (TORSO, *LIMBS))).sum():
                 labels[here] = HEAD
     return labels
@@ -348,7 +350,7 @@ def _beside_limbs(
         difference = apart(colours, palette)
         # Where the limb itself hardly reaches less of a difference will do, but not at its rim, which mixes colours.
         far = own & (away > FAR_RADII * radius) & (difference > SAME_COLOUR)
-        other = own & (difference > OTHER_COLOUR) | ndimage.binary_opening(far, np.ones((MIN_FAR_CELLS,) * 2))
+        other = own & (difference > OTHER_COLOUR) | ndimage.binary_opening(far, np.ones((MIN_FAR_CELLS,) * 2, bool))
         pieces, count = ndimage.label(other, np.ones((3, 3)))
         for piece in range(1, count + 1):
             here = pieces == piece

@@ -131,7 +131,7 @@ def _cloths(lab: Float[np.ndarray, "cell 3"]) -> Int[np.ndarray, " cell"]:
     off = np.abs(middle[:, None] - middle) / CHROMA_WEIGHTS
     same = (np.hypot(off[..., 1], off[..., 2]) < SAME_HUE) & (off[..., 0] < SAME_LIGHTNESS)
     _, cloth = connected_components(same, directed=False)
-    return cloth[which.ravel()].astype(np.int64)
+    return cloth[which.ravel().astype(np.int64)].astype(np.int64)
 
 
 def _fitted(
