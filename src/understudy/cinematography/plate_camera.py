@@ -8,11 +8,8 @@ sets in three dimensions; see `camera_fit`.
 
 from dataclasses import dataclass
 
-from understudy.cinematography.camera_fit import CameraFitConfig, fit_camera
-from understudy.cinematography.protocol import CameraFit, CameraFitter
-from understudy.core.camera import CameraMoveKind, CameraPath
-from understudy.core.film import Performance
-from understudy.runtime.progress import Progress, silent
+from understudy.cinematography.camera_fit import CameraFitConfig, PointCameraFitter
+from understudy.cinematography.protocol import CameraFitter
 
 __all__ = ["PlateCamera"]
 
@@ -22,17 +19,5 @@ class PlateCamera:
     """The source's camera in the new body's world."""
 
     def build(self) -> CameraFitter:
-        """The fitter, ready to use."""
-
-        def fit(
-            actor: Performance,
-            understudy: Performance,
-            camera: CameraPath,
-            move: CameraMoveKind,
-            world_scale: float | None = None,
-            progress: Progress = silent,
-        ) -> CameraFit:
-            still = CameraFitConfig(steps=0)
-            return fit_camera(actor, understudy, camera, move, still, progress, world_scale=world_scale)
-
-        return fit
+        """The fitter, ready to use: the start of the fit on points, from which no step is made."""
+        return PointCameraFitter(CameraFitConfig(steps=0)).build()

@@ -50,6 +50,7 @@ MAX_TURNED = np.radians([75.0, 45.0])
 """At most, at shoulder and elbow."""
 SMOOTH_OVER_S = 0.08
 YIELDING = 0.5
+"""Of what an arm is thicker than the actor's, in the character's size: the share by which sleeves and fur give way."""
 
 
 @dataclass(frozen=True)

@@ -182,14 +182,11 @@ def _of_the_hand(
     other = shown & ~is_arm & (outline < -0.05 * FINENESS)
     if min(hand.sum(), other.sum()) < 2 * NEIGHBOURS:
         return is_arm
-    near = np.abs(outline) < np.inf
-    likes = [
-        np.asarray(cKDTree(colour[kind][:: max(kind.sum() // 500, 1)]).query(colour[near], NEIGHBOURS)[0]).mean(1)
+    to_hand, to_other = (
+        np.asarray(cKDTree(colour[kind][:: max(kind.sum() // 500, 1)]).query(colour, NEIGHBOURS)[0]).mean(-1)
         for kind in (hand, other)
-    ]
-    like_hand = np.zeros(shown.shape)
-    like_hand[near] = likes[0] < likes[1]
-    like_hand = ndimage.gaussian_filter(like_hand, 0.02 * FINENESS) > 0.5
+    )
+    like_hand = ndimage.gaussian_filter((to_hand < to_other).astype(float), 0.02 * FINENESS) > 0.5
     ball = ndimage.generate_binary_structure(2, 1)
     closed = ndimage.binary_closing(like_hand & (outline > 0), ball, iterations=2)
     doubtful = (outline > -BESIDE * FINENESS) & ~(is_arm & (outline > 0.03 * FINENESS))
